@@ -1,0 +1,52 @@
+"""What judgement is made with: limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml."""
+
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Limits(NamedTuple):
+    """Thresholds of the life-cycle rules."""
+
+    core_min_purchases: Annotated[int, Field(ge=2)]
+    core_min_days: Annotated[int, Field(ge=0)]
+    core_min_cycles: Annotated[float, Field(ge=0)]
+    core_max_cycle_ratio: Positive
+    core_max_log_sd: Positive
+    core_max_complaints_per_purchase: Share
+    core_max_defect_returns: Share
+    winback_purchases: Count
+    reactivated_purchases: Count
+    prospect_stale_cycles: Positive
+
+
+class Boosting(BaseModel):
+    """Shape of the LightGBM model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_rounds: Count
+    round_step: Count
+    learning_rate: Positive
+    num_leaves: Annotated[int, Field(ge=2)]
+    min_child_samples: Count
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
+    feature_fraction: Annotated[float, Field(gt=0, le=1)]
+    lambda_l2: Annotated[float, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    num_threads: Count
+
+
+class Costs(BaseModel):
+    """What a contact costs and may save, in shares of the median value of a customer. All of it assumed until measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    margin: Annotated[float, Field(gt=0, le=1)]
+    gamma: Annotated[float, Field(ge=-1, le=1)]
+    incentive: Annotated[float, Field(ge=0)]
+    contact: Annotated[float, Field(ge=0)]

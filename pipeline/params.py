@@ -1,0 +1,209 @@
+"""Parameters: params.yaml merged with the chosen shop's own file, every key known and every value of its type."""
+
+import datetime as dt
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.settings import Cycle, Promise
+from models.settings import Boosting, Costs, Count, Limits, Positive, Share
+from pipeline.errors import ConfigError
+
+
+class Section(BaseModel):
+    """One section of params.yaml: unknown keys, missing keys and wrong types are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Engine(Section):
+    """How the kernels are mapped over the customers."""
+
+    threads: Count
+    lines_per_partition: Count
+
+
+class Ingest(Section):
+    """What is accepted from a shop's raw files."""
+
+    timezone: str
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    data_end: str | None  # YYYY-MM-DD, local; later events are out of the window
+    max_amount: Positive
+    quarantine_limit: dict[str, Share]
+
+    @field_validator("data_end")
+    @classmethod
+    def _is_date(cls, value: str | None) -> str | None:
+        if value is not None:
+            dt.date.fromisoformat(value)
+        return value
+
+
+class Calibrate(Section):
+    """When the model is asked, taught and examined."""
+
+    horizon_days: Count | Literal["auto"]
+    step_days: Count | Literal["auto"]
+    origins: Count
+    training_snapshots: Count
+    min_history_days: Count | Literal["auto"]
+    benchmark_recency_days: Count | Literal["auto"]
+    min_gaps: Count
+    default_cycle_days: Positive | None
+    default_log_sd: Positive
+
+
+class Evaluate(Section):
+    """How results are measured."""
+
+    bootstrap: Count
+    seed: Annotated[int, Field(ge=0)]
+    capacity: Share
+    bands: tuple[Share, Share]
+    min_rows: Count
+
+
+class Score(Section):
+    """Whom to call, and how many."""
+
+    capacity: Share
+    hold_out: Share
+    hold_out_seed: str
+    drivers: Count
+    explain: Count
+    owners: dict[str, str]
+    actions: dict[str, str]
+
+
+class Report(Section):
+    """The page."""
+
+    rows: Count
+
+
+class Track(Section):
+    """Where runs are kept."""
+
+    uri: str | None
+    experiment: str
+    model_name: str
+    required: bool
+    timeout_seconds: Count
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    shop: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    ingest: Ingest
+    engine: Engine
+    cycle: Cycle
+    promise: Promise
+    calibrate: Calibrate
+    assign: Limits
+    train: Boosting
+    costs: Costs
+    evaluate: Evaluate
+    score: Score
+    report: Report
+    track: Track
+
+    @model_validator(mode="after")
+    def _late_comes_before_lapse(self) -> "Params":
+        cycle = self.cycle
+        if cycle.late_clip_low > cycle.late_clip_high or cycle.lapse_clip_low > cycle.lapse_clip_high:
+            raise ValueError("cycle: a clip's low end is above its high end")
+        if cycle.late_clip_high >= cycle.lapse_clip_high or cycle.late_clip_low >= cycle.lapse_clip_low:
+            raise ValueError("cycle: late_clip_* must be below lapse_clip_*: a customer is late before he has lapsed")
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice and remembers where each key stands."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    for position, key in enumerate(keys):
+        if key in keys[:position]:
+            mark = node.value[position][0].start_mark
+            raise ConfigError("E_PARAM", f"{mark.name}:{mark.line + 1} {key}", "key given twice", "keep one of them")
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}  # type: ignore[no-untyped-call]
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path, root: Path) -> dict[str, Any]:
+    """One YAML file as a mapping; an empty file is an empty mapping."""
+    name = str(path.relative_to(root))
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        loader.name = name
+        value = loader.get_single_data()
+    except FileNotFoundError:
+        raise ConfigError("E_PARAM", name, "there is no such file", "check the name of the shop") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}" if mark else name
+        raise ConfigError("E_PARAM", place, f"not plain YAML: {getattr(error, 'problem', error)}", "correct the line") from None
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError("E_PARAM", name, "not a list of keys and values", "write `key: value` lines")
+    return value or {}
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(base[key], value) if isinstance(base.get(key), dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _line(path: Path, keys: list[str]) -> int | None:
+    """The line of the deepest of the nested keys that the file has; None when it lacks the first."""
+    node: Any = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    line = None
+    for key in keys:
+        found = next((pair for pair in getattr(node, "value", []) if isinstance(pair, tuple) and pair[0].value == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"]]
+    lines = [(path, _line(path, keys[:2])) for path in reversed(files)]
+    path, line = next(((p, n) for p, n in lines if n is not None), (files[0], None))
+    fix = "correct the value"
+    if first["type"] == "missing":
+        fix = "add the key"
+    elif first["type"] == "extra_forbidden":
+        section: Any = Params.model_fields if len(keys) == 1 else getattr(Params.model_fields[keys[0]].annotation, "__annotations__", {})
+        near = difflib.get_close_matches(keys[-1], list(section), n=1)
+        fix = f"did you mean {near[0]}?" if near else "remove the key"
+    dotted = ".".join(k for k in keys if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str")))
+    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line or 1} {dotted or 'params'}", first["msg"], fix)
+
+
+def load(root: Path) -> Params:
+    """The validated parameters of the shop that params.yaml chooses.
+
+    Raises ConfigError with file, line, key and the nearest known key.
+    """
+    base_path = root / "params.yaml"
+    base = read_yaml(base_path, root)
+    shop_path = root / "shops" / f"{base.get('shop')}.yaml"
+    over = read_yaml(shop_path, root)
+    if "shop" in over:
+        raise ConfigError("E_PARAM", f"{shop_path.relative_to(root)}:1 shop", "the shop is chosen in params.yaml", "remove the key")
+    merged = _merge(base, over)
+    try:
+        return Params.model_validate(merged)
+    except ValidationError as error:
+        raise _refusal(root, [base_path, shop_path], merged, error) from None

@@ -1,0 +1,175 @@
+"""Files: how a stage's results get to disk whole or not at all, and how the next stage reads them."""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Content = Any  # pandas.DataFrame, pyarrow.Table, dict, list, str or bytes: decided by the file's ending
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files that another stage wrote, read by name when asked for."""
+
+    path: Path
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Names of the files that match, sorted."""
+        return sorted(str(p.relative_to(self.path)) for p in self.path.glob(pattern) if p.is_file())
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    def read(self, name: str) -> Content:
+        return read(self.path / name)
+
+    def table(self, pattern: str = "*.parquet", columns: list[str] | None = None) -> Any:
+        """All parquet files that match as one pyarrow.Table, in the order of their names."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        return pa.concat_tables([pq.read_table(self.path / n, columns=columns) for n in self.names(pattern)])
+
+
+@dataclass(frozen=True)
+class Published:
+    """Files for readers outside: each replaced whole, and the manifest that names them written last."""
+
+    files: Mapping[str, Content]
+    manifest: Mapping[str, Any]
+
+
+def read(path: Path) -> Content:
+    """What a file holds, by its ending; a folder is handed over unread."""
+    if path.is_dir():
+        return Folder(path)
+    if path.suffix == ".json":
+        return json.loads(path.read_text(encoding="utf-8"))
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path)
+    if path.suffix == ".csv":
+        import pandas as pd
+
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return path.read_text(encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def to_json(value: Any) -> str:
+    """JSON with one shape: two spaces, keys in the order given, never NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def _dump(content: Content, path: Path) -> None:
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = content if isinstance(content, pa.Table) else pa.Table.from_pandas(content, preserve_index=False)
+        pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=1)
+    elif path.suffix == ".csv" and not isinstance(content, str):
+        content.to_csv(path, index=False, lineterminator="\n")
+    elif path.suffix == ".json":
+        path.write_text(to_json(content), encoding="utf-8", newline="\n")
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        path.write_text(content, encoding="utf-8", newline="\n")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+
+
+def _write_file(path: Path, content: Content, mode: int | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending decides the format, so the temporary name keeps it.
+    temporary = _beside(path).with_suffix(path.suffix)
+    try:
+        if mode is not None:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        _dump(content, temporary)
+        _sync(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
+    """Write beside, then swap: a reader sees the old folder or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        for name, content in files:
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _dump(content, target)
+            _sync(target)
+        if path.exists():
+            retired = temporary.with_suffix(".old")
+            os.replace(path, retired)
+            os.replace(temporary, path)
+            shutil.rmtree(retired)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _sync(path.parent)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def publish(path: Path, published: Published) -> None:
+    """Replace each file whole, readable by its owner alone; name them in the manifest; remove what it does not name."""
+    path.mkdir(parents=True, exist_ok=True)
+    named: dict[str, dict[str, Any]] = {}
+    for name, content in published.files.items():
+        _write_file(path / name, content, mode=0o600)
+        named[name] = {"sha256": sha256(path / name), "rows": len(content)}
+    _write_file(path / "manifest.json", {**published.manifest, "files": named}, mode=0o600)
+    for stale in path.rglob("*"):
+        if stale.is_file() and str(stale.relative_to(path)) not in {*named, "manifest.json"}:
+            stale.unlink()
+
+
+def write(path: Path, value: Any) -> None:
+    """Write one output of a stage: a file by its ending, a folder from (name, content) pairs or a mapping of them."""
+    if isinstance(value, Published):
+        publish(path, value)
+    elif isinstance(value, Mapping) and path.suffix == "":
+        _write_folder(path, value.items())
+    elif isinstance(value, Iterator):
+        _write_folder(path, value)
+    else:
+        _write_file(path, value)
