@@ -1,0 +1,30 @@
+"""What a feature column is, declared once: name, unit, meaning, absence, direction, the tables it needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# A row is a numpy record whose fields are the declared columns: writing to a name that is not declared fails at compile time.
+Row = Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature. `absent` is its value where the past has nothing to tell; `monotone` is +1 where more of it can only mean more risk."""
+
+    name: str
+    unit: str
+    meaning: str
+    absent: float = np.nan
+    monotone: int = 0
+    needs: str = "orders"
+
+
+def empty(columns: tuple[Column, ...], rows: int) -> npt.NDArray[Any]:
+    """Rows with every column at its absent value."""
+    table = np.empty(rows, np.dtype([(c.name, np.float32) for c in columns]))
+    for column in columns:
+        table[column.name] = column.absent
+    return table

@@ -1,0 +1,67 @@
+"""A customer's own rhythm: the usual gap between purchases, and from when on silence counts as late or lapsed.
+
+Few own gaps prove little, so they are shrunk towards the shop's rhythm (a normal prior on the log gap).
+"""
+
+import math
+
+from features.history import Ints, Past, Shop
+from features.kernel import kernel
+
+
+@kernel
+def rhythm(day: Ints, n: int, shop: Shop) -> tuple[float, float]:
+    """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for customers without a gap."""
+    gaps = min(n - 1, shop.cycle.last_gaps)
+    if gaps <= 0:
+        return shop.usual_gap, shop.log_sd
+    prior = shop.cycle.prior_weight
+    total = 0.0
+    for i in range(n - gaps, n):
+        total += math.log(day[i] - day[i - 1])
+    mean = (prior * math.log(shop.usual_gap) + total) / (prior + gaps)
+    squares = prior * shop.log_sd**2
+    for i in range(n - gaps, n):
+        squares += (math.log(day[i] - day[i - 1]) - mean) ** 2
+    return math.exp(mean), math.sqrt(squares / (prior + gaps))
+
+
+@kernel
+def quantile(ascending: Ints, q: float) -> float:
+    """Linear quantile of ascending values; nan without any."""
+    n = len(ascending)
+    if n == 0:
+        return math.nan
+    place = q * (n - 1)
+    low = int(place)
+    high = min(low + 1, n - 1)
+    return float(ascending[low] + (ascending[high] - ascending[low]) * (place - low))
+
+
+@kernel
+def late_after(usual_gap: float, log_sd: float, shop: Shop) -> int:
+    """Days of silence from which on a customer is late."""
+    rule = shop.cycle
+    factor = min(max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high)
+    return max(rule.late_floor_days, math.ceil(usual_gap * factor))
+
+
+@kernel
+def lapsed_after(usual_gap: float, log_sd: float, ascending_gaps: Ints, shop: Shop) -> int:
+    """Days of silence from which on a customer has lapsed; longer for one who has come back from long silences before."""
+    rule = shop.cycle
+    factor = min(max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low), rule.lapse_clip_high)
+    days = max(rule.lapse_floor_days, math.ceil(usual_gap * factor), late_after(usual_gap, log_sd, shop) + 1)
+    if len(ascending_gaps) >= rule.own_gaps:
+        survived = rule.own_factor * quantile(ascending_gaps, rule.own_quantile)
+        days = max(days, math.ceil(min(survived, rule.own_limit_cycles * shop.usual_gap)))
+    return days
+
+
+@kernel
+def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
+    """The days on which the customer, silent from the last purchase on, becomes late and has lapsed."""
+    n = len(past.day)
+    usual_gap, log_sd = rhythm(past.day, n, shop)
+    last = past.day[n - 1]
+    return last + late_after(usual_gap, log_sd, shop), last + lapsed_after(usual_gap, log_sd, past.sorted_gaps, shop)

@@ -1,0 +1,64 @@
+"""Recency and cadence: how long the silence is, against the customer's own rhythm."""
+
+import math
+
+from features.columns import Column, Row
+from features.cycle import quantile, rhythm
+from features.history import Past, Shop
+from features.kernel import kernel
+
+COLUMNS = (
+    Column("recency_days", "days", "since the last purchase"),
+    Column("tenure_days", "days", "since the first purchase"),
+    Column("known_days", "days", "since the customer became known"),
+    Column("gap_mean", "days", "mean gap between purchases"),
+    Column("gap_sd", "days", "standard deviation of the gaps; needs two"),
+    Column("gap_cv", "ratio", "standard deviation over mean of the gaps; needs two"),
+    Column("gap_median", "days", "median gap"),
+    Column("gap_q90", "days", "90 % quantile of the gaps"),
+    Column("gap_max", "days", "longest gap"),
+    Column("gap_last_over_mean", "ratio", "last gap over the mean gap"),
+    Column("cycle_days", "days", "usual gap, shrunk towards the shop's"),
+    Column("cycle_log_sd", "ln days", "spread of the log gap, shrunk towards the shop's"),
+    Column("recency_over_cycle", "ratio", "time since the last purchase over the usual gap"),
+    Column("recency_over_gap_max", "ratio", "time since the last purchase over the longest gap"),
+    Column("recency_surprise", "sd", "log of recency over the usual gap, in the customer's own standard deviations"),
+    Column("gap_share_longer", "share", "of own gaps that were at least as long as the silence now"),
+)
+
+
+@kernel
+def recency(past: Past, shop: Shop, row: Row) -> None:
+    """How long the silence is, against the customer's own rhythm."""
+    row.known_days = past.snapshot - past.known
+    n = len(past.day)
+    if n == 0:
+        return
+    silence = past.snapshot - past.day[n - 1]
+    cycle, log_sd = rhythm(past.day, n, shop)
+    row.recency_days = silence
+    row.tenure_days = past.snapshot - past.day[0]
+    row.cycle_days = cycle
+    row.cycle_log_sd = log_sd
+    row.recency_over_cycle = silence / cycle
+    row.recency_surprise = math.log(silence / cycle) / log_sd
+    gaps = n - 1
+    if gaps == 0:
+        return
+    mean = (past.day[n - 1] - past.day[0]) / gaps
+    longest = past.sorted_gaps[gaps - 1]
+    row.gap_mean = mean
+    row.gap_median = quantile(past.sorted_gaps, 0.5)
+    row.gap_q90 = quantile(past.sorted_gaps, 0.9)
+    row.gap_max = longest
+    row.gap_last_over_mean = (past.day[n - 1] - past.day[n - 2]) / mean
+    row.recency_over_gap_max = silence / longest
+    squares, longer = 0.0, 0
+    for i in range(gaps):
+        squares += (past.sorted_gaps[i] - mean) ** 2
+        longer += past.sorted_gaps[i] >= silence
+    row.gap_share_longer = longer / gaps
+    if gaps > 1:
+        sd = math.sqrt(squares / (gaps - 1))
+        row.gap_sd = sd
+        row.gap_cv = sd / mean
