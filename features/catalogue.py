@@ -2,7 +2,7 @@
 
 from features import complaints, frequency, monetary, recency
 from features.columns import Column, Row
-from features.history import Past, Scratch, Shop, Tables, before, begin
+from features.history import Ints, Past, Scratch, Shop, Tables, before, begin
 from features.kernel import kernel
 
 FAMILIES = (recency, frequency, monetary, complaints)
@@ -19,7 +19,7 @@ def describe(past: Past, shop: Shop, row: Row) -> None:
 
 
 @kernel
-def describe_all(tables, snapshots, shop, room, rows, customers, at):  # type: ignore[no-untyped-def]
+def describe_all(tables: Tables, snapshots: Ints, shop: Shop, room: Scratch, rows: Row, customers: Ints, at: Ints) -> int:
     """One row per customer and snapshot at which he is known; the numbers of both are written beside."""
     count = 0
     for customer in range(len(tables.known)):
@@ -38,6 +38,3 @@ def describe_all(tables, snapshots, shop, room, rows, customers, at):  # type: i
 def available(tables: list[str]) -> tuple[Column, ...]:
     """The columns whose tables the shop has: what a shop does not record is absent, not zero."""
     return tuple(column for column in COLUMNS if column.needs in tables)
-
-
-__all__ = ["COLUMNS", "FAMILIES", "Scratch", "Tables", "available", "describe", "describe_all"]

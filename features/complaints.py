@@ -18,7 +18,12 @@ COLUMNS = (
     _column("complaints_minor_365d", "count", "minor complaints opened in the last 365 days", absent=0),
     _column("complaints_major_365d", "count", "major or critical complaints opened in the last 365 days", absent=0),
     _column("complaints_open", "count", "complaints opened before the snapshot and not resolved by then", absent=0),
-    _column("complaints_past_promise", "count", "complaints of the last 365 days whose repair took, or is taking, longer than promised", absent=0),
+    _column(
+        "complaints_past_promise",
+        "count",
+        "complaints of the last 365 days whose repair takes longer than promised",
+        absent=0,
+    ),
     _column("oldest_open_days", "days", "age of the oldest open complaint", absent=0),
     _column("open_over_promise", "ratio", "longest wait of an open complaint over the time promised", absent=0),
     _column("longest_repair_ratio", "ratio", "longest time to repair, finished or not, over the time promised, last 365 days", absent=0),

@@ -5,7 +5,7 @@ Few own gaps prove little, so they are shrunk towards the shop's rhythm (a norma
 
 import math
 
-from features.history import Ints, Past, Shop
+from features.history import Floats, Ints, Longs, Past, Scratch, Shop, Tables, before, begin
 from features.kernel import kernel
 
 
@@ -65,3 +65,23 @@ def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
     usual_gap, log_sd = rhythm(past.day, n, shop)
     last = past.day[n - 1]
     return last + late_after(usual_gap, log_sd, shop), last + lapsed_after(usual_gap, log_sd, past.sorted_gaps, shop)
+
+
+@kernel
+def gap_statistics(tables: Tables, snapshot: int, room: Scratch, median: Floats, gaps: Longs, squares: Floats) -> None:
+    """Per customer: median gap, number of gaps, and squared deviations of the log gap from its mean."""
+    for customer in range(len(tables.known)):
+        begin(tables, customer, room)
+        past = before(tables, customer, snapshot, room)
+        n = len(past.sorted_gaps)
+        gaps[customer] = n
+        if n == 0:
+            continue
+        mean = 0.0
+        for i in range(n):
+            mean += math.log(past.sorted_gaps[i]) / n
+        total = 0.0
+        for i in range(n):
+            total += (math.log(past.sorted_gaps[i]) - mean) ** 2
+        squares[customer] = total
+        median[customer] = (past.sorted_gaps[(n - 1) // 2] + past.sorted_gaps[n // 2]) / 2

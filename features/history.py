@@ -182,18 +182,6 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
 
 
 @kernel
-def next_purchase(tables: Tables, customer: int, snapshot: int, until: int) -> int:
-    """The day of the first purchase in [snapshot, until) that is not cancelled before `until`; NEVER without one. For labels only."""
-    for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
-        day = tables.line_day[line]
-        if day >= until:
-            break
-        if day >= snapshot and tables.line_quantity[line] > 0 and tables.line_amount[line] > 0 and tables.line_cancelled[line] >= until:
-            return int(day)
-    return NEVER
-
-
-@kernel
 def net_spend(past: Past, days: int) -> float:
     """Spend less returns over the last so many days, in currency."""
     since = past.snapshot - days

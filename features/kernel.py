@@ -29,5 +29,4 @@ if not numba.config.CACHE_DIR:
 
 def kernel(function: F) -> F:
     """Compile at first call; the result answers to the same arguments as the function."""
-    compiled: F = numba.njit(nogil=True, cache=True)(function)
-    return compiled
+    return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ T = TypeVar("T")
 
 
 def say(text: str) -> None:
+    """One line for the person who waits."""
     print(text, flush=True)
 
 

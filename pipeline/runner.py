@@ -90,7 +90,9 @@ def locked(root: Path, name: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise BusyError("E_BUSY", f"stage {name}", f"process {file.read().strip() or 'unknown'} is running it", "wait for it to end") from None
+            raise BusyError(
+                "E_BUSY", f"stage {name}", f"process {file.read().strip() or 'unknown'} is running it", "wait for it to end"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -110,6 +112,6 @@ def run_stage(name: str, root: Path = ROOT) -> None:
             for output, path in stage.outputs.items():
                 store.write(root / path, returned[output])
         except OSError as error:
-            raise StorageError("E_DISK", str(error.filename or stage.outputs), os.strerror(error.errno or 0), "free space or permissions") from None
-
-
+            raise StorageError(
+                "E_DISK", str(error.filename or stage.outputs), os.strerror(error.errno or 0), "free space or permissions"
+            ) from None

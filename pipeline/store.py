@@ -146,6 +146,7 @@ def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
 
 
 def sha256(path: Path) -> str:
+    """The file's sha256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

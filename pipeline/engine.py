@@ -1,0 +1,97 @@
+"""Maps kernels over customer partitions: threads here, because the kernels release the interpreter's lock."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.history import Shop, Tables
+from features.settings import Cycle, Promise
+from pipeline.errors import InputError
+from pipeline.params import Engine
+from pipeline.progress import progress
+from pipeline.store import Folder
+
+T = TypeVar("T")
+
+EPOCH = dt.date(1970, 1, 1)
+
+
+def day_number(date: str) -> int:
+    """Days from 1970-01-01 to an ISO date."""
+    return (dt.date.fromisoformat(date) - EPOCH).days
+
+
+def iso_date(day: int) -> str:
+    """The ISO date that many days after 1970-01-01."""
+    return (EPOCH + dt.timedelta(days=int(day))).isoformat()
+
+
+def partitions(events: Folder) -> list[str]:
+    """File names of the customer partitions, the same in every table's folder."""
+    return [name.removeprefix("customers/") for name in events.names("customers/*.parquet")]
+
+
+def load_tables(events: Folder, partition: str) -> Tables:
+    """All tables of one partition as arrays, their order checked: a kernel trusts it."""
+    customers = pq.read_table(events.path / "customers" / partition, columns=["known"])
+
+    def rows(table: str, time: str, *columns: str) -> list[npt.NDArray[Any]]:
+        path = events.path / table / partition
+        read = pq.read_table(path, columns=["customer", time, *columns])
+        owner, day = read["customer"].to_numpy(), read[time].to_numpy()
+        step = np.diff(owner)
+        if (step < 0).any() or (np.diff(day)[step == 0] < 0).any():
+            raise InputError(
+                "E_ORDER", f"data/events/{table}/{partition}", "not sorted by customer and day", "run the stage `ingest`"
+            )
+        start = np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64)
+        return [start, day, *(read[c].to_numpy() for c in columns)]
+
+    return Tables(
+        customers["known"].to_numpy(),
+        *rows("orders", "day", "amount", "quantity", "cancelled"),
+        *rows("returns", "day", "amount", "defect"),
+        *rows("complaints", "opened", "severity", "resolved"),
+        *rows("touches", "day"),
+    )
+
+
+def customer_ids(events: Folder, partition: str) -> pa.Array:
+    """The ids of a partition's customers, by their number in it."""
+    return pq.read_table(events.path / "customers" / partition, columns=["customer_id"])["customer_id"].combine_chunks()
+
+
+def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise) -> Shop:
+    """What the kernels need to know of the shop: its rules and its frozen rhythm."""
+    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]))
+
+
+def dates(days: npt.NDArray[np.int32]) -> pa.Array:
+    """Day numbers as dates; those that never come as null."""
+    return pa.array(days, pa.int32(), mask=days == 2**31 - 1).cast(pa.date32())
+
+
+def over(events: Folder, engine: Engine, work: Callable[[str], T], label: str) -> Iterator[tuple[str, T]]:
+    """The work's result for each partition, in order; no more partitions in memory than threads plus one."""
+    names = partitions(events)
+
+    def results() -> Iterator[tuple[str, T]]:
+        with ThreadPoolExecutor(engine.threads) as pool:
+            waiting: deque[tuple[str, Future[T]]] = deque()
+            for name in names:
+                waiting.append((name, pool.submit(work, name)))
+                if len(waiting) > engine.threads:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+
+    return progress(results(), len(names), label)

@@ -1,0 +1,70 @@
+"""Stage `label`: what became of each customer after each snapshot. The only reader of the future."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.history import NEVER, Bytes, Flags, Ints, Tables
+from features.kernel import kernel
+from pipeline.engine import customer_ids, dates, day_number, load_tables, over
+from pipeline.params import Engine
+from pipeline.store import Folder
+
+
+@kernel
+def next_purchase(tables: Tables, customer: int, snapshot: int, until: int) -> int:
+    """The day of the first purchase in [snapshot, until) that is not cancelled before `until`; NEVER without one."""
+    for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
+        day = tables.line_day[line]
+        if day >= until:
+            break
+        if day >= snapshot and tables.line_quantity[line] > 0 and tables.line_amount[line] > 0 and tables.line_cancelled[line] >= until:
+            return int(day)
+    return NEVER
+
+
+@kernel
+def outcomes(tables: Tables, snapshots: Ints, horizon: int, end: int, customers: Ints, at: Ints, defected: Flags, returned: Bytes) -> None:
+    """Per customer and mature snapshot: no purchase within the horizon, and whether one came in the two horizons after (-1 unknown)."""
+    count = 0
+    for customer in range(len(tables.known)):
+        for snapshot in snapshots:
+            if tables.known[customer] >= snapshot:
+                continue
+            first = next_purchase(tables, customer, snapshot, snapshot + horizon)
+            customers[count], at[count] = customer, snapshot
+            defected[count] = first == NEVER
+            returned[count] = -1
+            if first == NEVER and snapshot + 3 * horizon <= end:
+                returned[count] = next_purchase(tables, customer, snapshot + horizon, snapshot + 3 * horizon) != NEVER
+            count += 1
+
+
+def label(events: Folder, calibration: dict[str, Any], engine: Engine) -> dict[str, Iterator[tuple[str, pa.Table]]]:
+    """`labels`: one row per customer and snapshot whose horizon lies within the data: customer_id, snapshot, defected, returned.
+
+    `defected`: no purchase in [snapshot, snapshot + horizon). `returned`: a defector who bought in the two horizons after; null
+    for the others and where the data ends before.
+    """
+    horizon, end = calibration["horizon_days"], day_number(calibration["data_end"])
+    days = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
+    snapshots = days[days + horizon <= end]
+
+    def work(partition: str) -> pa.Table:
+        tables = load_tables(events, partition)
+        size = int((tables.known[:, None] < snapshots).sum())
+        customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
+        defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
+        outcomes(tables, snapshots, horizon, end, customers, at, defected, returned)
+        return pa.table(
+            {
+                "customer_id": customer_ids(events, partition).take(pa.array(customers)),
+                "snapshot": dates(at),
+                "defected": defected,
+                "returned": pa.array(returned == 1, mask=returned < 0),
+            }
+        )
+
+    return {"labels": over(events, engine, work, "labels")}
