@@ -1,9 +1,8 @@
 """Complaints: what went wrong between the customer and us, and how fast it was mended."""
 
 from features.columns import Column, Row
-from features.history import NEVER, Past, Shop
+from features.history import NEVER, Past, Shop, promised_days
 from features.kernel import kernel
-from features.settings import Promise
 
 
 def _column(name: str, unit: str, meaning: str, absent: float = float("nan")) -> Column:
@@ -29,16 +28,6 @@ COLUMNS = (
     _column("longest_repair_ratio", "ratio", "longest time to repair, finished or not, over the time promised, last 365 days", absent=0),
     _column("days_since_complaint", "days", "since the latest complaint was opened"),
 )
-
-
-@kernel
-def promised_days(severity: int, promise: Promise) -> float:
-    """Days within which a complaint of this severity is to be mended."""
-    if severity == 0:
-        return promise.minor
-    if severity == 1:
-        return promise.major
-    return promise.critical
 
 
 @kernel

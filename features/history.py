@@ -194,3 +194,13 @@ def net_spend(past: Past, days: int) -> float:
         if past.returned[j] >= since:
             total -= past.returned_amount[j] / UNIT
     return total
+
+
+@kernel
+def promised_days(severity: int, promise: Promise) -> float:
+    """Days within which a complaint of this severity is to be mended."""
+    if severity == 0:
+        return promise.minor
+    if severity == 1:
+        return promise.major
+    return promise.critical

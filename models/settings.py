@@ -22,6 +22,7 @@ class Limits(NamedTuple):
     winback_purchases: Count
     reactivated_purchases: Count
     prospect_stale_cycles: Positive
+    leak_periods: Count
 
 
 class Boosting(BaseModel):

@@ -4,7 +4,7 @@ import fcntl
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +109,12 @@ def run_stage(name: str, root: Path = ROOT) -> None:
     with locked(root, name):
         returned = run(**bind(stage, run, params, root))
         try:
-            for output, path in stage.outputs.items():
-                store.write(root / path, returned[output])
+            written = set()
+            for output, value in returned.items() if isinstance(returned, Mapping) else returned:
+                store.write(root / stage.outputs[output], value)
+                written.add(output)
+            if missing := set(stage.outputs) - written:
+                raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
         except OSError as error:
             raise StorageError(
                 "E_DISK", str(error.filename or stage.outputs), os.strerror(error.errno or 0), "free space or permissions"

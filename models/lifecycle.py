@@ -1,0 +1,234 @@
+"""The customer life cycle: five stages, decided by rules on the customer's own past.
+
+The state machine runs on the clock of events (purchases and the deadlines after them), never on the clock of jobs, so daily,
+weekly or a single evaluation give the same stage.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.cycle import deadlines, lapsed_after, rhythm
+from features.history import NEVER, Ints, Past, Scratch, Shop, Tables, before, begin, net_spend, promised_days
+from features.kernel import kernel
+from features.settings import Promise
+from models.settings import Limits
+
+STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")
+ACTIVITIES = ("active", "late", "lapsed", "open", "stale")
+STATUSES = ("", "won_back", "defecting", "lost")
+POSSIBLE = tuple(
+    (stage, activity)
+    for stage in STAGES
+    for activity in (("open", "stale") if stage == "prospect" else ("active", "late", "lapsed"))
+    if (stage, activity) != ("core", "lapsed")
+)
+
+PROSPECT, FIRST_TIME, EARLY_REPEAT, CORE, CORE_DEFECTOR = range(5)
+ACTIVE, LATE, LAPSED, OPEN, STALE = range(5)
+NO_STATUS, WON_BACK, DEFECTING, LOST = range(4)
+
+STATE = np.dtype(
+    [
+        ("stage", np.int8),
+        ("activity", np.int8),
+        ("status", np.int8),
+        ("reactivated", np.bool_),
+        ("scored", np.bool_),
+        ("purchases", np.int32),
+        ("since", np.int32),
+        ("first_on", np.int32),
+        ("last_purchase_on", np.int32),
+        ("core_since", np.int32),
+        ("late_on", np.int32),
+        ("lapses_on", np.int32),
+        ("cycle_days", np.float32),
+        ("cycle_log_sd", np.float32),
+        ("complaints_past_promise", np.int32),
+        ("net_spend_365d", np.float64),
+    ]
+)
+"""One customer at one snapshot. `*_on` and `*since` are day numbers, NEVER where they do not apply."""
+
+
+MEMORY = np.dtype(
+    [
+        ("seen", np.int32),  # purchases taken in
+        ("core_since", np.int32),  # day of core entry, NEVER before
+        ("back_since", np.int32),  # day of the latest win-back completed, or of core entry
+        ("lapsed_since", np.int32),  # day of the lapse that a win-back has not made good yet, NEVER without one
+        ("won_back", np.int32),  # purchases of that win-back
+        ("probation", np.int32),  # purchases since a lapse before core, 0 when over
+    ]
+)
+"""What the purchases so far have made of a customer, carried on from snapshot to snapshot."""
+
+
+@kernel
+def past_promise(past: Past, day: int, promise: Promise) -> int:
+    """Complaints open at the end of a day for longer than promised."""
+    count = 0
+    for i in range(len(past.opened)):
+        if past.opened[i] <= day and past.resolved[i] > day and day - past.opened[i] > promised_days(past.severity[i], promise):
+            count += 1
+    return count
+
+
+@kernel
+def is_satisfied(past: Past, n: int, shop: Shop, limits: Limits) -> bool:
+    """C4, at the end of the day of the n-th purchase: nothing grave open, nothing open past its promise, few failures per purchase."""
+    day = past.day[n - 1]
+    complaints = 0
+    for i in range(len(past.opened)):
+        if past.opened[i] <= day:
+            complaints += 1
+            if past.severity[i] > 0 and past.resolved[i] > day:
+                return False
+    defects = 0
+    for i in range(len(past.returned)):
+        if past.returned[i] <= day and past.returned_defect[i]:
+            defects += 1
+    return (
+        past_promise(past, day, shop.promise) == 0
+        and complaints / n <= limits.core_max_complaints_per_purchase
+        and defects / n <= limits.core_max_defect_returns
+    )
+
+
+@kernel
+def enters_core(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> bool:
+    """C1 to C5 at the instant of the n-th purchase."""
+    if n < limits.core_min_purchases:  # C1
+        return False
+    span = past.day[n - 1] - past.day[0]
+    if span < max(limits.core_min_days, limits.core_min_cycles * shop.usual_gap):  # C2
+        return False
+    usual_gap, log_sd = rhythm(past.day, n, shop)
+    regular = usual_gap <= limits.core_max_cycle_ratio * shop.usual_gap and log_sd <= limits.core_max_log_sd  # C3
+    return regular and is_satisfied(past, n, shop, limits) and probation == 0  # C4, C5
+
+
+@kernel
+def lapse_before(past: Past, n: int, shop: Shop) -> int:
+    """The day on which the customer lapsed between purchases n - 1 and n; NEVER if he came back in time."""
+    previous, day = past.day[n - 2], past.day[n - 1]
+    usual_gap, log_sd = rhythm(past.day, n - 1, shop)
+    # Survived silences only lengthen the deadline, so they are sorted only where it would have passed without them.
+    if day < previous + lapsed_after(usual_gap, log_sd, past.sorted_gaps[:0], shop):
+        return NEVER
+    lapsed_on = previous + lapsed_after(usual_gap, log_sd, np.sort(np.diff(past.day[: n - 1])), shop)
+    return lapsed_on if day >= lapsed_on else NEVER
+
+
+@kernel
+def take_in(past: Past, memory: Any, shop: Shop, limits: Limits) -> None:
+    """Carry the memory on over the purchases it has not seen."""
+    while memory.seen < len(past.day):
+        n = memory.seen + 1
+        day = past.day[n - 1]
+        lapsed_on = lapse_before(past, n, shop) if n > 1 else NEVER
+        was_core = memory.core_since != NEVER
+        if lapsed_on != NEVER and was_core:
+            if memory.lapsed_since == NEVER:
+                memory.lapsed_since = lapsed_on
+            memory.won_back = 1
+        elif lapsed_on != NEVER:
+            memory.probation = 1
+        elif memory.lapsed_since != NEVER:
+            memory.won_back += 1
+        elif memory.probation > 0:
+            memory.probation += 1
+        if memory.probation >= limits.reactivated_purchases:
+            memory.probation = 0
+        if memory.lapsed_since != NEVER and memory.won_back >= limits.winback_purchases and is_satisfied(past, n, shop, limits):
+            memory.back_since = day
+            memory.lapsed_since = NEVER
+            memory.won_back = 0
+        if not was_core and enters_core(past, n, memory.probation, shop, limits):
+            memory.core_since = day
+            memory.back_since = day
+        memory.seen = n
+
+
+@kernel
+def decide(n: int, core_ever: bool, activity: int, winning_back: bool, defecting: bool) -> int:
+    """The stage; the first line that matches wins, and one always does."""
+    if n == 0:
+        return PROSPECT
+    if n == 1:
+        return FIRST_TIME
+    if not core_ever:
+        return EARLY_REPEAT
+    if activity == LAPSED or winning_back or defecting:
+        return CORE_DEFECTOR
+    return CORE
+
+
+@kernel
+def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None:
+    """Fill one STATE row for the past, given the memory of its purchases."""
+    n = len(past.day)
+    row.purchases = n
+    row.status = NO_STATUS
+    row.reactivated = memory.probation > 0
+    row.net_spend_365d = net_spend(past, 365)
+    row.complaints_past_promise = past_promise(past, past.snapshot - 1, shop.promise)
+    row.first_on, row.last_purchase_on, row.core_since, row.late_on = NEVER, NEVER, NEVER, NEVER
+    if n == 0:
+        touched = past.touched[-1] if len(past.touched) > 0 else past.known
+        row.lapses_on = touched + int(np.ceil(limits.prospect_stale_cycles * shop.usual_gap))
+        row.activity = OPEN if past.snapshot < row.lapses_on else STALE
+        row.stage, row.since, row.scored = PROSPECT, past.known, False
+        row.cycle_days, row.cycle_log_sd = shop.usual_gap, shop.log_sd
+        return
+    late_on, lapses_on = deadlines(past, shop)
+    row.cycle_days, row.cycle_log_sd = rhythm(past.day, n, shop)
+    row.first_on, row.last_purchase_on, row.core_since = past.day[0], past.day[n - 1], memory.core_since
+    row.late_on, row.lapses_on = late_on, lapses_on
+    activity = ACTIVE if past.snapshot < late_on else (LATE if past.snapshot < lapses_on else LAPSED)
+    winning_back = memory.lapsed_since != NEVER
+    stage = decide(n, memory.core_since != NEVER, activity, winning_back, False)
+    row.activity, row.stage = activity, stage
+    row.scored = n > 1 and activity != LAPSED
+    if stage == FIRST_TIME:
+        row.since = past.day[0]
+    elif stage == EARLY_REPEAT:
+        row.since = past.day[1]
+    elif stage == CORE:
+        row.since = memory.back_since
+    else:
+        row.since = memory.lapsed_since if winning_back else lapses_on
+        row.status = LOST if activity == LAPSED else WON_BACK
+
+
+@kernel
+def forget(memory: Any) -> None:
+    """Before the first purchase."""
+    memory.seen, memory.won_back, memory.probation = 0, 0, 0
+    memory.core_since, memory.back_since, memory.lapsed_since = NEVER, NEVER, NEVER
+
+
+@kernel
+def follow(tables: Tables, snapshots: Ints, shop: Shop, limits: Limits, room: Scratch, states: Any, customers: Ints, at: Ints) -> None:
+    """One STATE row per customer and snapshot at which he is known; the numbers of both are written beside."""
+    count = 0
+    memory = np.zeros(1, MEMORY)[0]
+    for customer in range(len(tables.known)):
+        begin(tables, customer, room)
+        forget(memory)
+        for k in range(len(snapshots)):
+            if tables.known[customer] >= snapshots[k]:
+                continue
+            past = before(tables, customer, snapshots[k], room)
+            if room.cursor[5]:  # a cancellation may have taken back a purchase it remembers
+                forget(memory)
+            take_in(past, memory, shop, limits)
+            judge(past, memory, shop, limits, states[count])
+            customers[count], at[count] = customer, snapshots[k]
+            count += 1
+
+
+def states(rows: int) -> npt.NDArray[Any]:
+    """Room for so many STATE rows."""
+    return np.zeros(rows, STATE)
