@@ -1,0 +1,153 @@
+"""A shop's raw files, read strictly: each becomes a table `raw.<file name without ending>` that its SQL selects from.
+
+Such a table has the file's columns (those of a CSV file all as text, of a .txt file one column `text`), then `source_file` and
+`source_line`, the number of the record in the file. A file that is damaged, or not what its ending says, is refused before anything
+is read from it.
+"""
+
+import codecs
+import csv
+import io
+import re
+from pathlib import Path
+
+import duckdb
+
+from pipeline.errors import InputError
+from pipeline.store import Folder
+
+ENDINGS = (".csv", ".txt", ".parquet")
+BLOCK = 1 << 24
+BOM = codecs.BOM_UTF8
+MISTAKEN = {
+    b"\x1f\x8b": ("a gzip file", "unpack it"),
+    b"PK\x03\x04": ("a zip file", "unpack it"),
+    b"\xff\xfe": ("UTF-16", "save it as UTF-8"),
+    b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
+    b"PAR1": ("a parquet file", "name it .parquet"),
+}
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def name(text: str) -> str:
+    """A text as an SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _scan_text(path: Path) -> None:
+    """Refuse bytes that are not UTF-8 text, by their offset."""
+    decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            if (at := block.find(b"\0")) >= 0:
+                raise InputError("E_NUL", f"{path.name} byte {offset + at}", "a NUL byte in a text file", "export the file again")
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                place = f"{path.name} byte {offset - pending + error.start}"
+                raise InputError("E_ENCODING", place, "not UTF-8 text", "save the file as UTF-8") from None
+            offset += len(block)
+    if pending := len(decoder.getstate()[0]):
+        raise InputError("E_ENCODING", f"{path.name} byte {offset - pending}", "not UTF-8 text", "save the file as UTF-8")
+
+
+def _header(path: Path) -> list[str]:
+    """The names of a CSV file's columns."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline(1 << 20)
+    names = next(csv.reader(io.StringIO(first)), [])
+    separator = next((s for s in SEPARATORS if s in first), None)
+    if len(names) == 1 and separator:
+        raise InputError("E_SEPARATOR", f"{path.name}:1", f"columns are separated by {SEPARATORS[separator]}", "save it with commas")
+    names = [column.strip() for column in names]
+    for position, column in enumerate(names):
+        if not column:
+            raise InputError("E_HEADER", f"{path.name}:1", f"column {position + 1} has no name", "name every column in the first line")
+        if column.lower() in [other.lower() for other in names[:position]]:
+            raise InputError("E_HEADER", f"{path.name}:1 {column}", "two columns have this name", "rename one of them")
+    return names
+
+
+def _csv(path: Path) -> str:
+    columns = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _header(path))
+    return f"""select *, {quoted(path.name)} as source_file, row_number() over () + 1 as source_line
+        from read_csv({quoted(str(path))}, columns={{{columns}}}, auto_detect=false, header=true, delim=',', quote='"', escape='"',
+                      strict_mode=true)"""
+
+
+def _text(path: Path) -> str:
+    return f"""select text, {quoted(path.name)} as source_file, row_number() over () as source_line
+        from read_csv({quoted(str(path))}, columns={{'text': 'VARCHAR'}}, auto_detect=false, header=false, delim='\x1f', quote='', escape='')"""
+
+
+def _parquet(path: Path) -> str:
+    return f"""select * exclude (file_row_number), {quoted(path.name)} as source_file, file_row_number + 1 as source_line
+        from read_parquet({quoted(str(path))}, file_row_number=true)"""
+
+
+READERS = {".csv": _csv, ".txt": _text, ".parquet": _parquet}
+
+
+def _check(path: Path, root: Path) -> None:
+    """Refuse a file whose bytes are not what its ending says."""
+    if not path.resolve().is_relative_to(root):
+        raise InputError("E_OUTSIDE", path.name, "the file lies outside the shop's folder", "copy it there")
+    size = path.stat().st_size
+    if not size:
+        raise InputError("E_EMPTY", path.name, "the file is empty", "export it again")
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(max(size - 4, 0))
+        end = file.read(4)
+    if path.suffix == ".parquet":
+        if start != b"PAR1" or end != b"PAR1":
+            raise InputError("E_TRUNCATED", path.name, "not a whole parquet file", "copy or export it again")
+        return
+    for magic, (what, fix) in MISTAKEN.items():
+        if start.startswith(magic):
+            raise InputError("E_FILE_KIND", path.name, f"this is {what}, not {path.suffix[1:]} text", fix)
+    _scan_text(path)
+
+
+def register(db: duckdb.DuckDBPyConnection, shop: Folder) -> list[str]:
+    """Make every raw file of the shop's folder a table in the schema `raw`; their names."""
+    root = shop.path.resolve()
+    db.execute("create schema raw")
+    found: dict[str, str] = {}
+    for file in shop.names():
+        path = root / file
+        if path.suffix not in ENDINGS:
+            continue
+        if path.stem in found:
+            raise InputError("E_TWICE", file, f"{found[path.stem]} is the same table", "keep one of the two")
+        _check(path, root)
+        try:
+            db.execute(f"create view raw.{name(path.stem)} as {READERS[path.suffix](path)}")
+        except duckdb.Error as error:
+            raise unreadable(error, file) from None
+        found[path.stem] = file
+    return list(found)
+
+
+def unreadable(error: duckdb.Error, place: str) -> InputError:
+    """What DuckDB says about a file or the shop's SQL, without the values it quotes."""
+    text = str(error)
+    if at := re.search(r"CSV Error on Line: (\d+)", text):
+        file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
+        counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+        rule = f"{counts[2]} columns where the header has {counts[1]}" if counts else "a quote that is not closed or stands where none may be"
+        return InputError("E_CSV", f"{Path(file[1]).name if file else place}:{at[1]}", rule, "correct the line, or export the file again")
+    if "CSV" in text:
+        file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
+        return InputError("E_CSV", Path(file[1]).name if file else place, "not plain CSV: line ends or quotes are mixed", "export the file again")
+    if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException | duckdb.OutOfRangeException):
+        return InputError("E_SOURCE", place, "a value does not convert", "use try_cast, or leave the text as it is: it is checked and converted later")
+    if isinstance(error, duckdb.IOException):
+        return InputError("E_TRUNCATED", place, "a raw file cannot be read to its end", "copy or export it again")
+    return InputError("E_SOURCE", place, text.strip().splitlines()[0], "correct the SQL")

@@ -1,0 +1,183 @@
+"""Stage `ingest`: a shop's raw files -> checked events, partitioned by customer; every row is accounted for.
+
+The shop's SQL makes the input tables of `contract.py` as views over `raw.<file>`. Rows that break a rule are set aside in quarantine
+with their place and code; above a limit set per code the run ends.
+"""
+
+import datetime as dt
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline import partitions
+from pipeline.checks import CODES, REFERENCES
+from pipeline.contract import TABLES
+from pipeline.errors import ConfigError, InputError, QualityError
+from pipeline.files import quoted, register, unreadable
+from pipeline.params import Engine
+from pipeline.params import Ingest as Settings
+from pipeline.progress import say
+from pipeline.staging import delivered, first, refuse_unsafe, rows, set_aside_duplicates, stage
+from pipeline.store import Folder
+
+MEMORY = "3GB"
+EVENTS = [table.name for table in TABLES.values() if table.event and table.name != "customers"]
+
+
+def _open(params: Settings, engine: Engine, folder: Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory that moves what does not fit to disk, reads nothing but the shop's folder, and knows its time zone."""
+    spill = str(Path(tempfile.gettempdir()) / f"corekeep-{time.time_ns()}")
+    config: dict[str, str | bool | int | float | list[str]] = {"threads": engine.threads, "memory_limit": MEMORY, "temp_directory": spill, "autoinstall_known_extensions": False}
+    db = duckdb.connect(config=config)
+    db.execute(f"set TimeZone = {quoted(params.timezone)}")
+    db.execute(f"set allowed_directories = [{quoted(str(folder))}]")
+    db.execute("set enable_external_access = false")
+    db.execute(f"set variable folder = {quoted(str(folder))}")
+    return db
+
+
+
+def _judge(db: duckdb.DuckDBPyConnection, place: str, params: Settings) -> dict[str, dict[str, str]]:
+    """Stage every table of the contract and judge its rows one by one; the tables delivered, with the types of their columns."""
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)  # a clock a day off, or a zone further east, is no lie
+    values = {
+        "zone": quoted(params.timezone),
+        "currency": quoted(params.currency),
+        "max_amount": str(params.max_amount),
+        "now": f"timestamp '{now:%Y-%m-%d %H:%M:%S}'",
+    }
+    found = delivered(db, place)
+    for table in TABLES.values():
+        stage(db, table, found.get(table.name, {}), values)
+        if table.name in found:
+            refuse_unsafe(db, table)
+            set_aside_duplicates(db, table, found[table.name])
+    return found
+
+
+def _set_fate(db: duckdb.DuckDBPyConnection, table: str, fate: str, condition: str) -> None:
+    """Give the rows of a table still accepted, for which the condition on t holds, this fate."""
+    db.execute(f"update staged_{table} as t set fate = {quoted(fate)} where t.fate is null and {condition}")
+
+
+def _relate(db: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Set aside rows of erased customers and rows whose references lead nowhere."""
+    _set_fate(db, table, "erased", "exists (from staged_customers c where c.customer_id = t.customer_id and c.fate = 'erased')")
+    for reference in REFERENCES:
+        if table in reference.tables:
+            _set_fate(db, table, f"{reference.code} {reference.column}", reference.breaks)
+
+
+def _end(db: duckdb.DuckDBPyConnection, params: Settings, place: str) -> dt.date:
+    """The day at whose first midnight the data ends."""
+    newest = rows(db, "select max(ordered_at)::date from accepted_orders")[0][0]
+    if newest is None:
+        raise InputError("E_NO_ORDERS", place, "not one order is left", "deliver orders, or see data/quarantine for what became of them")
+    return dt.date.fromisoformat(params.data_end) if params.data_end else newest + dt.timedelta(days=1)
+
+
+def _settle(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]], params: Settings, place: str) -> dt.date:
+    """Decide the fate of every row with regard to the others; the day the data ends."""
+    if "customers" in found:
+        _set_fate(db, "customers", "erased", "t.erased_at is not null")
+        _relate(db, "orders")
+    else:
+        db.execute("""
+            insert into staged_customers (customer_id, created_at) select customer_id, min(ordered_at) from accepted_orders group by customer_id""")
+    _check_limits(db, "orders", params)
+    end = _end(db, params, place)
+    for table in EVENTS:
+        _set_fate(db, table, "out_of_window", f"t.{TABLES[table].event} >= timestamp '{end}'")
+    for table in ("returns", "complaints", "touches", "treatments", "suppressions"):
+        _relate(db, table)
+    seen = " or ".join(f"exists (from accepted_{table} e where e.customer_id = t.customer_id)" for table in EVENTS)
+    _set_fate(db, "customers", "out_of_window", f"t.created_at >= timestamp '{end}' and not ({seen})")
+    _set_fate(db, "suppressions", "out_of_window", "not exists (from accepted_customers c where c.customer_id = t.customer_id)")
+    return end
+
+
+def _check_limits(db: duckdb.DuckDBPyConnection, table: str, params: Settings) -> None:
+    """Stop where one code takes more rows of a table than it may."""
+    limits = params.quarantine_limit
+    total = rows(db, f"select count(*) from staged_{table}")[0][0]
+    for (fate,) in rows(db, f"select fate from staged_{table} where fate like 'E!_%' escape '!' group by 1 order by 1"):
+        code, column = fate.split(" ")
+        place, count = first(db, table, f"fate = {quoted(fate)}")
+        limit = limits.get(code, limits["default"])
+        if count > limit * total:
+            rule = CODES[code]
+            says = f"{table}: {rule.says}: {count} of {total} rows, the limit is {limit:.2%}"
+            raise QualityError(code, f"{place} {column}", says, f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason")
+
+
+def _account(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
+    """What became of every row, by table, each term counted on its own."""
+    tables = {}
+    for table in (t for t in TABLES if t in found):
+        fates = dict(rows(db, f"select fate, count(*) from staged_{table} where fate is not null group by 1 order by 1"))
+        codes: dict[str, int] = {}
+        for fate, count in fates.items():
+            if fate.startswith("E_"):
+                codes[fate.split(" ")[0]] = codes.get(fate.split(" ")[0], 0) + count
+        written = {"customers": "customers_known", "market_events": "accepted_market_events"}.get(table, f"placed_{table}")
+        account = {
+            "rows_in": rows(db, f"select count(*) from main.{table}")[0][0],
+            "accepted": rows(db, f"select count(*) from {written}")[0][0],
+            "quarantined": codes,
+            "exact_duplicates": fates.get("exact_duplicate", 0),
+            "out_of_window": fates.get("out_of_window", 0),
+            "erased": fates.get("erased", 0),
+        }
+        out = sum(v for v in account.values() if isinstance(v, int)) - account["rows_in"] + sum(codes.values())
+        if out != account["rows_in"]:
+            raise RuntimeError(f"{table}: {account['rows_in']} rows came in, {out} are accounted for")
+        tables[table] = account
+        say(f"{table}: {account['accepted']} of {account['rows_in']} rows accepted")
+    return tables
+
+
+def _quarantine(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> Iterator[tuple[str, Any]]:
+    """One row per row set aside: where it came from and why; nothing of what it held."""
+    for table in (t for t in TABLES if t in found):
+        yield f"{table}.parquet", db.sql(f"""
+            select source_file as file, source_line as line, split_part(fate, ' ', 2) as "column", split_part(fate, ' ', 1) as code
+            from staged_{table} where fate like 'E!_%' escape '!' order by all""").to_arrow_table()
+
+
+def ingest(shops: Folder, sources: str, params: Settings, engine: Engine, shop: str) -> dict[str, Any]:
+    """Events, quarantine and account of one shop; events are read partition by partition while they are written.
+
+    Raises ConfigError for parameters, InputError for files and tables that break the contract, QualityError for too many bad rows.
+    """
+    if unknown := [code for code in params.quarantine_limit if code not in (*CODES, "default")]:
+        raise ConfigError("E_PARAM", f"ingest.quarantine_limit.{unknown[0]}", "there is no such code", f"one of: {', '.join(CODES)}")
+    place = f"sources/{shop}.sql"
+    db = _open(params, engine, shops.path.resolve())
+    register(db, shops)
+    try:
+        db.execute(sources)
+        found = _judge(db, place, params)
+    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.IOException) as error:
+        raise unreadable(error, place) from None
+    end = _settle(db, found, params, place)
+    for table in found:
+        _check_limits(db, table, params)
+    parts = partitions.number(db, engine.lines_per_partition)
+    partitions.place(db, parts)
+    account = _account(db, found)
+    first_event, lines = rows(db, "select min(ordered_at)::date, count(*) from accepted_orders")[0]
+    meta = {
+        "tables": list(account),
+        "currency": params.currency,
+        "timezone": params.timezone,
+        "data_end": end.isoformat(),
+        "first_event": first_event.isoformat(),
+        "partitions": parts,
+        "customers": rows(db, "select count(*) from customers_known")[0][0],
+        "lines": lines,
+    }
+    return {"events": partitions.write(db, parts, meta), "quarantine": _quarantine(db, found), "ingest": {"tables": account}}

@@ -1,0 +1,121 @@
+"""From the views of a shop's SQL to typed rows with a fate: one pass of the rules, then rows delivered twice and ids that clash.
+
+A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_window`, `erased`, or 'CODE column' of the rule it broke.
+"""
+
+from typing import Any
+
+import duckdb
+
+from pipeline.checks import CODES, Rule, delivering, reading, units, verdict
+from pipeline.contract import FORBIDDEN, TABLES, Table
+from pipeline.errors import InputError
+from pipeline.files import name, quoted
+from pipeline.progress import say
+
+PLACE = ("source_file", "source_line")
+
+
+def rows(db: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
+    return db.execute(sql).fetchall()
+
+
+def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, str]]:
+    """The contract's tables among the shop's views: the DuckDB type of each column. Refuses what the contract refuses."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows(db, "select table_name, column_name, data_type from information_schema.columns where table_schema = 'main'"):
+        if table in TABLES:
+            found.setdefault(table, {})[column] = kind
+    if "orders" not in found:
+        raise InputError("E_NO_TABLE", place, "it makes no view `orders`", "create view orders as select ... from raw.<file>")
+    missing = [f"{table}.{column}" for table in found for column in TABLES[table].required if column not in found[table]]
+    if missing:
+        raise InputError("E_NO_COLUMN", place, f"missing: {', '.join(missing)}", "select a column under each of these names")
+    for table, columns in found.items():
+        if forbidden := [column for column in columns if column.lower() in FORBIDDEN]:
+            raise InputError("E_FORBIDDEN", f"{place} {table}.{forbidden[0]}", "what is to be predicted is never an input", "leave the column out")
+        unknown = [column for column in columns if column not in (*TABLES[table].names, *PLACE)]
+        if unknown and table != "treatments":  # the people's list put back has more columns
+            say(f"warning: {place} {table}: not in the contract, not read: {', '.join(unknown)}")
+        for column in (c for c in TABLES[table].columns if c.name in columns):
+            if column.kind == "id" and columns[column.name] in ("FLOAT", "DOUBLE"):
+                raise InputError("E_ID_TYPE", f"{place} {table}.{column.name}", "an id read as a float has lost digits", "cast it to bigint or text")
+            if column.kind == "time" and columns[column.name] not in ("VARCHAR", "DATE") and not columns[column.name].startswith("TIMESTAMP"):
+                rule = CODES["E_TIME_NUMBER"]
+                raise InputError(rule.code, f"{place} {table}.{column.name}", rule.says, rule.fix)
+    return found
+
+
+def stage(db: duckdb.DuckDBPyConnection, table: Table, columns: dict[str, str], values: dict[str, str]) -> None:
+    """Make `staged_<table>`: values of the contract's types, where each row came from, and its fate: null for a row that breaks no rule."""
+    present = [column for column in table.columns if column.name in columns]
+    kinds = {"time": "timestamp", "money": "bigint", "quantity": "double", "number": "double", "flag": "boolean"}
+    if not present:
+        empty = ", ".join(f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}" for c in table.columns)
+        db.execute(f"create table staged_{table.name} as select {empty}, ''::varchar as source_file, 0::bigint as source_line, ''::varchar as fate limit 0")
+    else:
+        where = [c if c in columns else d for c, d in zip(PLACE, (f"{quoted(table.name)} as source_file", "row_number() over () as source_line"), strict=True)]
+        delivered = ", ".join([*(delivering(c, columns[c.name]) for c in present), *where])
+        read = ", ".join(f"{reading(c, columns[c.name])} as v_{c.name}" for c in present)
+        kept = ", ".join(
+            f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}" if c not in present
+            else f"{units(c, columns[c.name]) if c.kind == 'money' else f'v_{c.name}'} as {name(c.name)}"
+            for c in table.columns
+        )
+        db.execute(f"""
+            create table staged_{table.name} as
+            select {kept}, source_file::varchar as source_file, source_line::bigint as source_line, {verdict(table, columns, values)} as fate
+            from (select *, {read} from (select {delivered} from {name(table.name)}))""")
+    db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
+
+
+def first(db: duckdb.DuckDBPyConnection, table: str, condition: str) -> tuple[str, int]:
+    """The place of the first row for which the condition holds, and how many there are."""
+    place, count = rows(
+        db,
+        f"""select min_by(source_file || ':' || source_line, (source_file, source_line)), count(*)
+            from staged_{table} t where {condition}""",
+    )[0]
+    return place, count
+
+
+def refuse_unsafe(db: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Refuse a table some of whose rows show that it cannot be read safely as a whole."""
+    for (fate,) in rows(db, f"select distinct fate from staged_{table.name} where fate is not null order by 1"):
+        code, column = fate.split(" ")
+        rule = CODES[code]
+        if isinstance(rule, Rule) and rule.stops:
+            place, count = first(db, table.name, f"fate = {quoted(fate)}")
+            says = rule.says.format(choices=", ".join(table.column(column).choices))
+            raise InputError(code, f"{place} {column}", f"{table.name}: {says} ({count} rows)", rule.fix)
+
+
+def set_aside_duplicates(db: duckdb.DuckDBPyConnection, table: Table, columns: dict[str, str]) -> None:
+    """Count rows delivered twice; refuse two rows of one name that differ, and one order of two customers."""
+    held = ", ".join(name(c) for c in table.names if c in columns)
+    again = f"hash({held}) in (select hash({held}) from accepted_{table.name} group by all having count(*) > 1)"
+    db.execute(f"""
+        update staged_{table.name} set fate = 'exact_duplicate' where rowid in (
+            select rowid from staged_{table.name} where fate is null and {again}
+            qualify row_number() over (partition by {held} order by source_file, source_line) > 1)""")
+    if table.key and all(column in columns for column in table.key):
+        key = ", ".join(table.key)
+        named = " and ".join(f"{column} is not null" for column in table.key)
+        again = f"{named} and hash({key}) in (select hash({key}) from accepted_{table.name} where {named} group by all having count(*) > 1)"
+        second = f"row_number() over (partition by {key} order by source_file, source_line) = 2"
+        _refuse_second(db, table, again, second, "E_DUPLICATE_ID", key, "two rows of one id that differ")
+    if table.name == "orders":
+        again = "hash(order_id) in (select hash(order_id) from accepted_orders group by all having min(hash(customer_id)) <> max(hash(customer_id)))"
+        second = "customer_id <> first_value(customer_id) over (partition by order_id order by source_file, source_line)"
+        _refuse_second(db, table, again, second, "E_ORDER_CUSTOMERS", "order_id", "one order of two customers")
+
+
+def _refuse_second(db: duckdb.DuckDBPyConnection, table: Table, candidates: str, second: str, code: str, key: str, says: str) -> None:
+    """Refuse the table if, among the few rows that may clash, there is one that does."""
+    found = rows(
+        db,
+        f"""select source_file || ':' || source_line from staged_{table.name} where fate is null and {candidates}
+            qualify {second} order by source_file, source_line limit 1""",
+    )
+    if found:
+        raise InputError(code, f"{found[0][0]} {key}", f"{table.name}: {says}", "correct the ids, or deliver the valid row only")
