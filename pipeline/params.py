@@ -12,6 +12,8 @@ from features.settings import Cycle, Promise
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share
 from pipeline.errors import ConfigError
 
+Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
+
 
 class Section(BaseModel):
     """One section of params.yaml: unknown keys, missing keys and wrong types are refused by name."""
@@ -24,6 +26,75 @@ class Engine(Section):
 
     threads: Count
     lines_per_partition: Count
+
+
+class Simulate(Section):
+    """The demo world: what is planted, so that the other stages can be seen to find it. Triples are for minor, major, critical."""
+
+    seed: Annotated[int, Field(ge=0)]
+    customers: Count
+    days: Annotated[int, Field(ge=30)]
+    end_date: str  # YYYY-MM-DD, exclusive
+    cycle_days: Positive
+    cycle_log_sd: Positive
+    gamma_shape: tuple[Positive, Positive]
+    season_amplitude: Chance
+    season_peak: Annotated[int, Field(ge=0, le=365)]
+    spend_log_sd: Positive
+    expectation_met: Share
+    cutoff_share: Share
+    cutoff_kept: Share
+    convert_base: float
+    convert_expectations_met: float
+    convert_cutoff_missed: float
+    convert_touch: float
+    further_line: Share
+    early_growth: Share
+    first_facets: Share
+    variety: tuple[Positive, Positive]
+    mishap_minor: Annotated[Share, Field(le=0.5)]
+    mishap_major: Annotated[Share, Field(le=0.5)]
+    critical_share: Share
+    complain_minor: Share
+    complain_major: Share
+    repair_days: tuple[Positive, Positive, Positive]
+    repair_log_sd: Positive
+    never_repaired: Share
+    patience_days: tuple[Positive, Positive, Positive]
+    defect_returned: Share
+    other_returned: Share
+    core_purchases: Annotated[int, Field(ge=2)]
+    core_days: Count
+    core_gap_cycles: Positive
+    core_probation: Count
+    hazard_first: Chance
+    hazard_first_failed: Chance
+    hazard_early: Chance
+    hazard_early_minor: Chance
+    hazard_early_major: Chance
+    early_fixed_factor: Share
+    hazard_core: Chance
+    hazard_core_minor_fixed: Chance
+    hazard_service: Chance
+    hazard_unrepaired: Chance
+    hazard_competitor: Chance
+    hazard_boredom: Chance
+    competitor_events: Count
+    competitor_days: Count
+    competitor_exposed: Share
+    competitor_shrink: Positive
+    boredom_run: Positive
+    boredom_width: Positive
+    winback_per_day: Positive
+    winback_reason_factor: Positive
+    do_not_contact: Share
+    profiling_objection: Share
+
+    @field_validator("end_date")
+    @classmethod
+    def _is_date(cls, value: str) -> str:
+        dt.date.fromisoformat(value)
+        return value
 
 
 class Ingest(Section):
@@ -99,6 +170,7 @@ class Params(Section):
     """All of params.yaml."""
 
     shop: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    simulate: Simulate
     ingest: Ingest
     engine: Engine
     cycle: Cycle

@@ -1,0 +1,81 @@
+"""The demo world before anybody buys, as arrays: its words, who arrives and decides, which rivals appear.
+
+Time is whole days from the shop's first day; NEVER stands for what does not happen.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.params import Simulate
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating[Any]]
+Flags = npt.NDArray[np.bool_]
+
+NEVER = 2**31 - 1
+CATEGORIES = ("coffee", "tea", "chocolate", "honey", "spices", "oil")
+SKUS = 8  # in each category
+MOST_TOUCHES = 5
+LIMITS = ("none", "deadline", "price_ceiling", "minimum_spec")
+
+
+class Prospects(NamedTuple):
+    """One entry per customer, in order of arrival; what belongs to touches has one row of MOST_TOUCHES for each.
+
+    `decided` is the day of the first purchase, NEVER for those who do not buy.
+    """
+
+    arrived: Ints
+    at: Ints
+    expected: Flags
+    limit: Ints  # position in LIMITS
+    due: Ints
+    met: Ints
+    all_met: Flags
+    missed: Flags
+    decided: Ints
+
+
+class Rivals(NamedTuple):
+    """One entry per launch of a rival: its category, first day and day after the last, the rival's price over ours."""
+
+    category: Ints
+    start: Ints
+    end: Ints
+    price_index: Floats
+
+
+def prospects(rng: np.random.Generator, p: Simulate) -> Prospects:
+    """Who arrives, what they expect of us, whether we meet it in time, and who decides to buy."""
+    size = (p.customers, MOST_TOUCHES)
+    arrived = np.sort(rng.integers(0, p.days, p.customers))
+    touches = 1 + rng.binomial(MOST_TOUCHES - 1, 0.4, p.customers)
+    real = np.arange(MOST_TOUCHES) < touches[:, None]
+    pause = rng.integers(2, 11, size)
+    pause[:, 0] = 0
+    at = np.where(real, arrived[:, None] + pause.cumsum(axis=1), NEVER)
+    expected = real & ((rng.random(size) < 0.4) | (np.arange(MOST_TOUCHES) == 0))
+    limit = np.where(expected & (rng.random(size) < p.cutoff_share), rng.integers(1, 4, size), 0)
+    allowed = rng.integers(3, 11, size)
+    due = np.where(limit > 0, at + allowed, NEVER)
+    late = (limit > 0) & (rng.random(size) >= p.cutoff_kept)
+    meets = expected & (rng.random(size) < p.expectation_met)
+    took = np.where(late, allowed + rng.integers(1, 6, size), 1 + rng.integers(0, allowed))
+    met = np.where(meets, at + took, NEVER)
+    all_met: Flags = np.all(meets | ~expected, axis=1)
+    missed: Flags = np.any((limit > 0) & (met > due), axis=1)
+    score = p.convert_base + p.convert_expectations_met * all_met + p.convert_cutoff_missed * missed + p.convert_touch * np.log1p(touches)
+    settled = np.maximum.reduce([np.where(days == NEVER, 0, days).max(axis=1) for days in (at, due, met)])
+    decided = settled + rng.integers(1, 15, p.customers)
+    decided[(rng.random(p.customers) >= 1 / (1 + np.exp(-score))) | (decided >= p.days)] = NEVER
+    return Prospects(arrived, at, expected, limit, due, met, all_met, missed, decided)
+
+
+def rivals(rng: np.random.Generator, p: Simulate) -> Rivals:
+    """Launches spread over the years, each category in turn in a random order."""
+    n = p.competitor_events
+    category = np.resize(rng.permutation(len(CATEGORIES)), n)
+    start = (np.arange(n) * p.days + rng.integers(0, p.days, n)) // n
+    return Rivals(category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2))
