@@ -10,18 +10,17 @@ from typing import Literal
 
 from pipeline.contract import Column, Kind, Table
 
-BLANKS = "E' \\t\\r\\n\\u00a0'"
+BLANKS = "E' \\t\\r\\n\u00a0'"
 OFFSET = r":[0-9.]+\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 TYPES: dict[Kind, str] = {"time": "timestamp", "money": "double", "quantity": "double", "number": "double", "flag": "boolean"}
-NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
 @dataclass(frozen=True)
 class Rule:
     """One rule: its code, the kinds of columns it holds for, the SQL that must be true, what it says and how to mend it.
 
-    `of`: only values delivered as text, only columns in which each row needs a value, only the time of the table's event, or only
+    `of`: only values delivered as text, only times delivered without offset, only columns in which each row needs a value, only the time of the table's event, or only
     times that must not lie before another.
     """
 
@@ -30,7 +29,7 @@ class Rule:
     ok: str
     says: str
     fix: str
-    of: Literal["any", "text", "filled", "event", "later", "customer"] = "any"
+    of: Literal["any", "text", "naive", "filled", "event", "later", "customer"] = "any"
     stops: bool = False
 
 
@@ -38,54 +37,104 @@ MAP = "correct the rows, or leave them out in the shop's SQL with the reason as 
 RULES = (
     Rule("E_NO_CUSTOMER", ("id",), "{v} is not null", "no customer", MAP, of="customer"),
     Rule("E_NO_ID", ("id",), "{v} is not null", "an id is missing", MAP, of="filled"),
-    Rule("E_ID_LENGTH", ("id",), "{v} is null or length({v}) <= 256", "an id has more than 256 characters", MAP),
-    Rule("E_ID_CONTROL", ("id",), r"{v} is null or not regexp_matches({v}, '[\p{{Cc}}\p{{Cf}}]')", "an invisible character in an id", MAP),
+    Rule("E_ID_LENGTH", ("id",), "{v} is null or length({v}) <= 256", "an id has more than 256 characters", MAP, of="text"),
     Rule(
-        "E_TIME_AMBIGUOUS", ("time",), "{v} is not null or {x} is null or not regexp_matches({x}, '^[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{2}}')",
-        "day and month cannot be told apart", "write times as 2026-01-31T14:05:00, or convert them with strptime in the shop's SQL", of="text", stops=True,
+        "E_ID_CONTROL",
+        ("id",),
+        r"{v} is null or not regexp_matches({v}, '[\p{{Cc}}\p{{Cf}}]')",
+        "an invisible character in an id",
+        MAP,
+        of="text",
     ),
     Rule(
-        "E_TIME_NUMBER", ("time",), "{v} is not null or {x} is null or not regexp_full_match({x}, '[0-9]{{5}}([.][0-9]+)?|[0-9]{{10}}|[0-9]{{13}}')",
-        "a number where a time is due: days of a spreadsheet, or seconds", "convert it in the shop's SQL (to_timestamp, date '1899-12-30' + days)",
-        of="text", stops=True,
+        "E_TIME_AMBIGUOUS",
+        ("time",),
+        "{v} is not null or {x} is null or not regexp_matches({x}, '^[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{2}}')",
+        "day and month cannot be told apart",
+        "write times as 2026-01-31T14:05:00, or convert them with strptime in the shop's SQL",
+        of="text",
+        stops=True,
+    ),
+    Rule(
+        "E_TIME_NUMBER",
+        ("time",),
+        "{v} is not null or {x} is null or not regexp_full_match({x}, '[0-9]{{5}}([.][0-9]+)?|[0-9]{{10}}|[0-9]{{13}}')",
+        "a number where a time is due: days of a spreadsheet, or seconds",
+        "convert it in the shop's SQL (to_timestamp, date '1899-12-30' + days)",
+        of="text",
+        stops=True,
     ),
     Rule("E_TIME_UNREADABLE", ("time",), "{v} is not null or {x} is null", "not a time as in 2026-01-31T14:05:00", MAP, of="text"),
     Rule("E_NO_TIME", ("time",), "{v} is not null", "a time is missing", MAP, of="filled"),
     Rule(
-        "E_TIME_RANGE", ("time",), "{v} is null or ({v} >= timestamp '1971-01-01' and {v} < timestamp '2200-01-01')",
-        "a time before 1971 or after 2199 stands for something else", "map it to null in the shop's SQL",
+        "E_TIME_RANGE",
+        ("time",),
+        "{v} is null or ({v} >= timestamp '1971-01-01' and {v} < timestamp '2200-01-01')",
+        "a time before 1971 or after 2199 stands for something else",
+        "map it to null in the shop's SQL",
     ),
     Rule(
-        "E_TIME_GAP", ("time",), "{v} is null or {v} = date_trunc('day', {v}) or (timezone({zone}, {v}))::timestamp = {v}",
-        "this local time was skipped when the clocks went forward", "deliver times with their offset, or check ingest.timezone",
+        "E_TIME_GAP",
+        ("time",),
+        "{v} is null or {v} = date_trunc('day', {v}) or (timezone({zone}, {v}))::timestamp = {v}",
+        "this local time was skipped when the clocks went forward",
+        "deliver times with their offset, or check ingest.timezone",
+        of="naive",
     ),
     Rule("E_TIME_FUTURE", ("time",), "{v} is null or {v} < {now}", "an event later than now", MAP, of="event"),
     Rule(
-        "E_TIME_ORDER", ("time",),
+        "E_TIME_ORDER",
+        ("time",),
         "{v} is null or {v} >= {start} - interval 1 hour or ({v} = date_trunc('day', {v}) and {v}::date >= {start}::date)",
-        "lies before what it follows", MAP, of="later",
+        "lies before what it follows",
+        MAP,
+        of="later",
     ),
     Rule(
-        "E_NUMBER_COMMA", ("money", "quantity", "number"), r"{v} is not null or {x} is null or not regexp_full_match({x}, '[+-]?[0-9.]*,[0-9]+')",
-        "a decimal comma", "write numbers with a point and without separators, or convert them in the shop's SQL", of="text", stops=True,
+        "E_NUMBER_COMMA",
+        ("money", "quantity", "number"),
+        r"{v} is not null or {x} is null or not regexp_full_match({x}, '[+-]?[0-9.]*,[0-9]+')",
+        "a decimal comma",
+        "write numbers with a point and without separators, or convert them in the shop's SQL",
+        of="text",
+        stops=True,
     ),
     Rule("E_NUMBER_UNREADABLE", ("money", "quantity", "number"), "{v} is not null or {x} is null", "not a number", MAP, of="text"),
     Rule("E_NO_AMOUNT", ("money",), "{v} is not null", "an amount is missing", MAP, of="filled"),
     Rule("E_NO_QUANTITY", ("quantity",), "{v} is not null", "a quantity is missing", MAP, of="filled"),
     Rule("E_NOT_FINITE", ("money", "quantity", "number"), "{v} is null or isfinite({v})", "not a finite number", MAP),
-    Rule("E_MAX_AMOUNT", ("money",), "{v} is null or abs({v}) <= {max_amount}", "above ingest.max_amount", "correct the amount, or raise the limit"),
+    Rule(
+        "E_MAX_AMOUNT",
+        ("money",),
+        "{v} is null or abs({v}) <= {max_amount}",
+        "above ingest.max_amount",
+        "correct the amount, or raise the limit",
+    ),
     Rule("E_NEGATIVE", ("money",), "{v} is null or {v} >= 0", "a negative amount", "deliver what came back in the table returns"),
-    Rule("E_QUANTITY", ("quantity",), "{v} is null or {v} > 0", "a quantity that is not above zero", "deliver what came back in the table returns"),
+    Rule(
+        "E_QUANTITY",
+        ("quantity",),
+        "{v} is null or {v} > 0",
+        "a quantity that is not above zero",
+        "deliver what came back in the table returns",
+    ),
     Rule("E_FLAG", ("flag",), "{v} is not null or {x} is null", "neither true nor false", MAP, of="text"),
     Rule("E_CHOICE", ("choice",), "{v} in ({choices})", "not one of {choices}", "map the words in the shop's SQL", stops=True),
     Rule("E_NO_CURRENCY", ("currency",), "{v} is not null", "a currency is missing", MAP, of="filled"),
-    Rule("E_CURRENCY", ("currency",), "{v} = {currency}", "another currency than ingest.currency", "convert amounts in the shop's SQL", stops=True),
+    Rule(
+        "E_CURRENCY",
+        ("currency",),
+        "{v} = {currency}",
+        "another currency than ingest.currency",
+        "convert amounts in the shop's SQL",
+        stops=True,
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What must be true of a row with regard to other rows: `breaks` selects, from the rows of the table still accepted, those that do not."""
+    """What must be true of a row with regard to others: its code, the tables, and the SQL of a row t, still accepted, that breaks it."""
 
     code: str
     tables: tuple[str, ...]
@@ -95,30 +144,48 @@ class Reference:
     fix: str
 
 
+UNKNOWN = "not exists (from accepted_customers c where c.customer_id = t.customer_id)"
 PEOPLE = ("orders", "returns", "complaints", "touches", "treatments")
 REFERENCES = (
     Reference(
-        "E_UNKNOWN_CUSTOMER", PEOPLE, "customer_id", "not exists (from accepted_customers c where c.customer_id = t.customer_id)",
-        "the customer is not in customers (or, without that table, has no order)", "deliver the customer, or drop the table customers",
+        "E_UNKNOWN_CUSTOMER",
+        PEOPLE,
+        "customer_id",
+        UNKNOWN,
+        "the customer is not in customers (or, without that table, has no order)",
+        "deliver the customer, or drop the table customers",
     ),
     Reference(
-        "E_SUPPRESSED_UNKNOWN", ("suppressions",), "customer_id", "not exists (from accepted_customers c where c.customer_id = t.customer_id)",
-        "the customer is not in customers", "nothing: he is on no list",
+        "E_SUPPRESSED_UNKNOWN",
+        ("suppressions",),
+        "customer_id",
+        UNKNOWN,
+        "the customer is not in customers",
+        "nothing: he is on no list",
     ),
     Reference(
-        "E_UNKNOWN_ORDER", ("returns", "complaints"), "order_id",
+        "E_UNKNOWN_ORDER",
+        ("returns", "complaints"),
+        "order_id",
         "t.order_id is not null and not exists (from accepted_orders o where o.order_id = t.order_id)",
-        "the order it names is not among the orders", "deliver the order, or leave order_id empty",
+        "the order it names is not among the orders",
+        "deliver the order, or leave order_id empty",
     ),
     Reference(
-        "E_OTHER_CUSTOMER", ("returns", "complaints"), "order_id",
+        "E_OTHER_CUSTOMER",
+        ("returns", "complaints"),
+        "order_id",
         "t.order_id is not null and exists (from accepted_orders o where o.order_id = t.order_id and o.customer_id <> t.customer_id)",
-        "the order it names is another customer's", "correct order_id, or leave it empty",
+        "the order it names is another customer's",
+        "correct order_id, or leave it empty",
     ),
     Reference(
-        "E_BEFORE_ORDER", ("returns",), "returned_at",
-        "exists (from accepted_orders o where o.order_id = t.order_id and o.ordered_at::date > t.returned_at::date)",
-        "returned before it was ordered", "correct the times",
+        "E_BEFORE_ORDER",
+        ("returns",),
+        "returned_at",
+        "t.order_id is not null and not exists (from accepted_orders o where o.order_id = t.order_id and o.ordered_at::date <= t.returned_at::date)",
+        "returned before it was ordered",
+        "correct the times",
     ),
 )
 CODES: dict[str, Rule | Reference] = {rule.code: rule for rule in (*RULES, *REFERENCES)}
@@ -157,6 +224,7 @@ def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:
     return {
         "any": True,
         "text": delivered == "VARCHAR",
+        "naive": delivered != "DATE" and "TIME ZONE" not in delivered,
         "filled": column.required or column.filled,
         "event": column.name == table.event,
         "later": column.not_before is not None,

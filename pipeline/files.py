@@ -141,13 +141,25 @@ def unreadable(error: duckdb.Error, place: str) -> InputError:
     if at := re.search(r"CSV Error on Line: (\d+)", text):
         file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
         counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-        rule = f"{counts[2]} columns where the header has {counts[1]}" if counts else "a quote that is not closed or stands where none may be"
+        rule = (
+            f"{counts[2]} columns where the header has {counts[1]}" if counts else "a quote that is not closed or stands where none may be"
+        )
         return InputError("E_CSV", f"{Path(file[1]).name if file else place}:{at[1]}", rule, "correct the line, or export the file again")
+    if at := re.search(r"^LINE (\d+):", text, re.MULTILINE):
+        place = f"{place}:{at[1]}"
+    if isinstance(error, duckdb.CatalogException) and (table := re.search(r"Table with name \"?(.+?)\"? does not exist", text)):
+        return InputError(
+            "E_NO_FILE", place, f"there is no raw file {table[1]}", f"put {table[1]}.parquet or {table[1]}.csv into the shop's folder"
+        )
     if "CSV" in text:
         file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-        return InputError("E_CSV", Path(file[1]).name if file else place, "not plain CSV: line ends or quotes are mixed", "export the file again")
+        return InputError(
+            "E_CSV", Path(file[1]).name if file else place, "not plain CSV: line ends or quotes are mixed", "export the file again"
+        )
     if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException | duckdb.OutOfRangeException):
-        return InputError("E_SOURCE", place, "a value does not convert", "use try_cast, or leave the text as it is: it is checked and converted later")
+        return InputError(
+            "E_SOURCE", place, "a value does not convert", "use try_cast, or leave the text as it is: it is checked and converted later"
+        )
     if isinstance(error, duckdb.IOException):
         return InputError("E_TRUNCATED", place, "a raw file cannot be read to its end", "copy or export it again")
     return InputError("E_SOURCE", place, text.strip().splitlines()[0], "correct the SQL")

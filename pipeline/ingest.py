@@ -14,14 +14,14 @@ from typing import Any
 import duckdb
 
 from pipeline import partitions
-from pipeline.checks import CODES, REFERENCES
+from pipeline.checks import CODES, REFERENCES, UNKNOWN
 from pipeline.contract import TABLES
 from pipeline.errors import ConfigError, InputError, QualityError
 from pipeline.files import quoted, register, unreadable
 from pipeline.params import Engine
 from pipeline.params import Ingest as Settings
 from pipeline.progress import say
-from pipeline.staging import delivered, first, refuse_unsafe, rows, set_aside_duplicates, stage
+from pipeline.staging import delivered, first, refuse_empty, refuse_unsafe, rows, set_aside_duplicates, stage
 from pipeline.store import Folder
 
 MEMORY = "3GB"
@@ -31,14 +31,18 @@ EVENTS = [table.name for table in TABLES.values() if table.event and table.name 
 def _open(params: Settings, engine: Engine, folder: Path) -> duckdb.DuckDBPyConnection:
     """A database in memory that moves what does not fit to disk, reads nothing but the shop's folder, and knows its time zone."""
     spill = str(Path(tempfile.gettempdir()) / f"corekeep-{time.time_ns()}")
-    config: dict[str, str | bool | int | float | list[str]] = {"threads": engine.threads, "memory_limit": MEMORY, "temp_directory": spill, "autoinstall_known_extensions": False}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": engine.threads,
+        "memory_limit": MEMORY,
+        "temp_directory": spill,
+        "autoinstall_known_extensions": False,
+    }
     db = duckdb.connect(config=config)
     db.execute(f"set TimeZone = {quoted(params.timezone)}")
     db.execute(f"set allowed_directories = [{quoted(str(folder))}]")
     db.execute("set enable_external_access = false")
     db.execute(f"set variable folder = {quoted(str(folder))}")
     return db
-
 
 
 def _judge(db: duckdb.DuckDBPyConnection, place: str, params: Settings) -> dict[str, dict[str, str]]:
@@ -54,6 +58,7 @@ def _judge(db: duckdb.DuckDBPyConnection, place: str, params: Settings) -> dict[
     for table in TABLES.values():
         stage(db, table, found.get(table.name, {}), values)
         if table.name in found:
+            refuse_empty(db, table, place)
             refuse_unsafe(db, table)
             set_aside_duplicates(db, table, found[table.name])
     return found
@@ -86,17 +91,24 @@ def _settle(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]], par
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
         _relate(db, "orders")
     else:
-        db.execute("""
-            insert into staged_customers (customer_id, created_at) select customer_id, min(ordered_at) from accepted_orders group by customer_id""")
+        db.execute(
+            "insert into staged_customers (customer_id, created_at) select customer_id, min(ordered_at) from accepted_orders group by 1"
+        )
     _check_limits(db, "orders", params)
     end = _end(db, params, place)
-    for table in EVENTS:
+    events = [table for table in found if table in EVENTS]
+    for table in events:
         _set_fate(db, table, "out_of_window", f"t.{TABLES[table].event} >= timestamp '{end}'")
-    for table in ("returns", "complaints", "touches", "treatments", "suppressions"):
-        _relate(db, table)
-    seen = " or ".join(f"exists (from accepted_{table} e where e.customer_id = t.customer_id)" for table in EVENTS)
-    _set_fate(db, "customers", "out_of_window", f"t.created_at >= timestamp '{end}' and not ({seen})")
-    _set_fate(db, "suppressions", "out_of_window", "not exists (from accepted_customers c where c.customer_id = t.customer_id)")
+    if not rows(db, "from accepted_orders limit 1"):
+        raise ConfigError("E_DATA_END", "ingest.data_end", "no order lies before it", "set a later day, or null")
+    for table in found:
+        if table not in ("customers", "orders"):
+            _relate(db, table)
+    if "customers" in found:
+        seen = " or ".join(f"exists (from accepted_{table} e where e.customer_id = t.customer_id)" for table in events)
+        _set_fate(db, "customers", "out_of_window", f"t.created_at >= timestamp '{end}' and not ({seen})")
+    if "suppressions" in found:
+        _set_fate(db, "suppressions", "out_of_window", UNKNOWN)
     return end
 
 
@@ -104,14 +116,13 @@ def _check_limits(db: duckdb.DuckDBPyConnection, table: str, params: Settings) -
     """Stop where one code takes more rows of a table than it may."""
     limits = params.quarantine_limit
     total = rows(db, f"select count(*) from staged_{table}")[0][0]
-    for (fate,) in rows(db, f"select fate from staged_{table} where fate like 'E!_%' escape '!' group by 1 order by 1"):
-        code, column = fate.split(" ")
-        place, count = first(db, table, f"fate = {quoted(fate)}")
+    for (code,) in rows(db, f"select distinct split_part(fate, ' ', 1) from staged_{table} where fate like 'E!_%' escape '!' order by 1"):
+        place, count = first(db, table, f"starts_with(fate, '{code} ')")
         limit = limits.get(code, limits["default"])
         if count > limit * total:
             rule = CODES[code]
             says = f"{table}: {rule.says}: {count} of {total} rows, the limit is {limit:.2%}"
-            raise QualityError(code, f"{place} {column}", says, f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason")
+            raise QualityError(code, place, says, f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason")
 
 
 def _account(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
@@ -143,9 +154,12 @@ def _account(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) ->
 def _quarantine(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> Iterator[tuple[str, Any]]:
     """One row per row set aside: where it came from and why; nothing of what it held."""
     for table in (t for t in TABLES if t in found):
-        yield f"{table}.parquet", db.sql(f"""
+        yield (
+            f"{table}.parquet",
+            db.sql(f"""
             select source_file as file, source_line as line, split_part(fate, ' ', 2) as "column", split_part(fate, ' ', 1) as code
-            from staged_{table} where fate like 'E!_%' escape '!' order by all""").to_arrow_table()
+            from staged_{table} where fate like 'E!_%' escape '!' order by all""").to_arrow_table(),
+        )
 
 
 def ingest(shops: Folder, sources: str, params: Settings, engine: Engine, shop: str) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def number(db: duckdb.DuckDBPyConnection, per_partition: int) -> int:
     parts = max(1, -(-row[0] // per_partition))
     db.execute(f"create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {NEVER})")
     first = " union all ".join(
-        f"select customer_id, min(e.{TABLES[name].event}) as first_at from accepted_{name} e group by 1" for name in EVENTS if TABLES[name].event
+        f"select customer_id, min(e.{TABLES[name].event}) as first_at from accepted_{name} e group by 1"
+        for name in EVENTS
+        if TABLES[name].event
     )
     db.execute(f"""
         create table customers_known as
@@ -104,18 +106,40 @@ def _table(db: duckdb.DuckDBPyConnection, sql: str, **values: int) -> Any:
 def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The files of data/events, one table of one partition in memory at a time."""
     yield "meta.json", meta
-    yield "products.parquet", _table(db, """
+    yield (
+        "products.parquet",
+        _table(
+            db,
+            """
         select sku, sku_id, coalesce(c.category, -1)::integer as category, category_id from skus left join categories c using (category_id)
-        order by sku""")
-    yield "market_events.parquet", _table(db, """
+        order by sku""",
+        ),
+    )
+    yield (
+        "market_events.parquet",
+        _table(
+            db,
+            """
         select coalesce(c.category, -1)::integer as category, day_of(starts_at) as starts, day_of(ends_at) as ends, kind, price_index
-        from accepted_market_events t left join categories c on c.category_id = t.category order by all""")
+        from accepted_market_events t left join categories c on c.category_id = t.category order by all""",
+        ),
+    )
     for part in range(parts):
         file = f"part-{part:03d}.parquet"
-        yield f"customers/{file}", _table(db, """
+        yield (
+            f"customers/{file}",
+            _table(
+                db,
+                """
             select customer, customer_id, known, do_not_contact, profiling_objection from customers_known where part = $part
-            order by customer""", part=part)
+            order by customer""",
+                part=part,
+            ),
+        )
         yield f"orders/{file}", _table(db, ORDERS, part=part)
         for table, (_, order) in EVENTS.items():
             if table != "orders":
-                yield f"{table}/{file}", _table(db, f"select * exclude (part) from placed_{table} where part = $part order by {order}", part=part)
+                yield (
+                    f"{table}/{file}",
+                    _table(db, f"select * exclude (part) from placed_{table} where part = $part order by {order}", part=part),
+                )

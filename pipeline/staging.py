@@ -23,7 +23,9 @@ def rows(db: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
 def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, str]]:
     """The contract's tables among the shop's views: the DuckDB type of each column. Refuses what the contract refuses."""
     found: dict[str, dict[str, str]] = {}
-    for table, column, kind in rows(db, "select table_name, column_name, data_type from information_schema.columns where table_schema = 'main'"):
+    for table, column, kind in rows(
+        db, "select table_name, lower(column_name), data_type from information_schema.columns where table_schema = 'main'"
+    ):
         if table in TABLES:
             found.setdefault(table, {})[column] = kind
     if "orders" not in found:
@@ -32,15 +34,23 @@ def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, 
     if missing:
         raise InputError("E_NO_COLUMN", place, f"missing: {', '.join(missing)}", "select a column under each of these names")
     for table, columns in found.items():
-        if forbidden := [column for column in columns if column.lower() in FORBIDDEN]:
-            raise InputError("E_FORBIDDEN", f"{place} {table}.{forbidden[0]}", "what is to be predicted is never an input", "leave the column out")
+        if forbidden := [column for column in columns if column in FORBIDDEN]:
+            raise InputError(
+                "E_FORBIDDEN", f"{place} {table}.{forbidden[0]}", "what is to be predicted is never an input", "leave the column out"
+            )
         unknown = [column for column in columns if column not in (*TABLES[table].names, *PLACE)]
         if unknown and table != "treatments":  # the people's list put back has more columns
             say(f"warning: {place} {table}: not in the contract, not read: {', '.join(unknown)}")
         for column in (c for c in TABLES[table].columns if c.name in columns):
             if column.kind == "id" and columns[column.name] in ("FLOAT", "DOUBLE"):
-                raise InputError("E_ID_TYPE", f"{place} {table}.{column.name}", "an id read as a float has lost digits", "cast it to bigint or text")
-            if column.kind == "time" and columns[column.name] not in ("VARCHAR", "DATE") and not columns[column.name].startswith("TIMESTAMP"):
+                raise InputError(
+                    "E_ID_TYPE", f"{place} {table}.{column.name}", "an id read as a float has lost digits", "cast it to bigint or text"
+                )
+            if (
+                column.kind == "time"
+                and columns[column.name] not in ("VARCHAR", "DATE")
+                and not columns[column.name].startswith("TIMESTAMP")
+            ):
                 rule = CODES["E_TIME_NUMBER"]
                 raise InputError(rule.code, f"{place} {table}.{column.name}", rule.says, rule.fix)
     return found
@@ -52,13 +62,19 @@ def stage(db: duckdb.DuckDBPyConnection, table: Table, columns: dict[str, str], 
     kinds = {"time": "timestamp", "money": "bigint", "quantity": "double", "number": "double", "flag": "boolean"}
     if not present:
         empty = ", ".join(f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}" for c in table.columns)
-        db.execute(f"create table staged_{table.name} as select {empty}, ''::varchar as source_file, 0::bigint as source_line, ''::varchar as fate limit 0")
+        db.execute(
+            f"create table staged_{table.name} as select {empty}, ''::varchar as source_file, 0::bigint as source_line, ''::varchar as fate limit 0"
+        )
     else:
-        where = [c if c in columns else d for c, d in zip(PLACE, (f"{quoted(table.name)} as source_file", "row_number() over () as source_line"), strict=True)]
+        where = [
+            c if c in columns else d
+            for c, d in zip(PLACE, (f"{quoted(table.name)} as source_file", "row_number() over () as source_line"), strict=True)
+        ]
         delivered = ", ".join([*(delivering(c, columns[c.name]) for c in present), *where])
         read = ", ".join(f"{reading(c, columns[c.name])} as v_{c.name}" for c in present)
         kept = ", ".join(
-            f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}" if c not in present
+            f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}"
+            if c not in present
             else f"{units(c, columns[c.name]) if c.kind == 'money' else f'v_{c.name}'} as {name(c.name)}"
             for c in table.columns
         )
@@ -77,6 +93,14 @@ def first(db: duckdb.DuckDBPyConnection, table: str, condition: str) -> tuple[st
             from staged_{table} t where {condition}""",
     )[0]
     return place, count
+
+
+def refuse_empty(db: duckdb.DuckDBPyConnection, table: Table, place: str) -> None:
+    """Refuse a table without rows that nothing can be said without; the others may be empty."""
+    if table.name in ("customers", "orders") and not rows(db, f"from staged_{table.name} limit 1"):
+        raise InputError(
+            "E_NO_ROWS", f"{place} {table.name}", "the table has no rows", "export it again, or leave customers out altogether"
+        )
 
 
 def refuse_unsafe(db: duckdb.DuckDBPyConnection, table: Table) -> None:
