@@ -43,11 +43,12 @@ class Boosting(BaseModel):
 
 
 class Costs(BaseModel):
-    """What a contact costs and may save, in shares of the median value of a customer. All of it assumed until measured."""
+    """What a contact costs and may save. All of it assumed until measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     margin: Annotated[float, Field(gt=0, le=1)]
+    kept_share: Annotated[float, Field(gt=0, le=1)]
     gamma: Annotated[float, Field(ge=-1, le=1)]
     incentive: Annotated[float, Field(ge=0)]
     contact: Annotated[float, Field(ge=0)]

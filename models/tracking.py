@@ -26,7 +26,10 @@ def moves(states: pd.DataFrame) -> pd.DataFrame:
 
 
 def transitions(moved: pd.DataFrame) -> pd.DataFrame:
-    """One row per pair of following snapshots and of stages: from_as_of, to_as_of, from_stage, to_stage, customers, share of the from_stage."""
+    """One row per pair of following snapshots and of stages; `share` is of the from_stage.
+
+    from_as_of, to_as_of, from_stage, to_stage, customers, share.
+    """
     keys = ["from_as_of", "as_of", "from_stage", "stage"]
     counts = moved.groupby(keys, observed=True).size().rename("customers").reset_index()
     base = counts.groupby(["from_as_of", "from_stage"], observed=True)["customers"].transform("sum")

@@ -70,8 +70,8 @@ def assign(
         kept = np.isin(at, regular)
         fields = ("purchases", "first_on", "cycle_days", "cycle_log_sd", "net_spend_365d")
         frame = pd.DataFrame({"customer": customers[kept], "as_of_day": at[kept], **{f: found[f][kept] for f in fields}})
-        frame["stage"] = pd.Categorical.from_codes(found["stage"][kept], list(STAGES))
-        frame["activity"] = pd.Categorical.from_codes(found["activity"][kept], list(ACTIVITIES))
+        frame["stage"] = pd.Categorical.from_codes(found["stage"][kept].astype(int), pd.Index(STAGES))
+        frame["activity"] = pd.Categorical.from_codes(found["activity"][kept].astype(int), pd.Index(ACTIVITIES))
         return lifecycle_table(found, ids.take(pa.array(customers)), at, complaints_known), frame
 
     def parts() -> Iterator[tuple[str, pa.Table]]:

@@ -1,0 +1,67 @@
+"""The model of defection: gradient boosting with many small trees, on pooled snapshots."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.settings import Boosting
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+def schema_hash(columns: list[str]) -> str:
+    """Names and order of the features: LightGBM itself would accept reordered columns and answer with other scores."""
+    return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
+
+
+def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
+    """The features of a model in its order. Raises KeyError for one that is missing."""
+    return rows[columns].to_numpy(np.float64)
+
+
+def fit(rows: pd.DataFrame, columns: list[str], defected: Flags, params: Boosting, rounds: int) -> "lgb.Booster":
+    """A booster on rows of (customer, snapshot); the same rows, parameters and kind of CPU give the same text."""
+    import lightgbm as lgb
+
+    shape = params.model_dump(exclude={"max_rounds", "round_step"})
+    fixed = {"objective": "binary", "bagging_freq": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
+    data = lgb.Dataset(matrix(rows, columns), label=defected.astype(np.float64), feature_name=columns, free_raw_data=True)
+    return lgb.train({**fixed, **shape}, data, num_boost_round=rounds)
+
+
+def choose_rounds(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], params: Boosting) -> int:
+    """The number of trees with the least log loss on a later snapshot. Both frames carry `defected`."""
+    from sklearn.metrics import log_loss
+
+    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
+    booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, params.max_rounds)
+    features, defected = matrix(examined, columns), examined["defected"].to_numpy(bool)
+    losses = {n: log_loss(defected, np.asarray(booster.predict(features, num_iteration=n)), labels=[False, True]) for n in grid}
+    return min(losses, key=lambda n: losses[n])
+
+
+def text(booster: "lgb.Booster") -> str:
+    """The model as LightGBM's text, the only form it is kept in."""
+    kept: str = booster.model_to_string()
+    return kept
+
+
+def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[list[float | None]]:
+    """Made-up rows (quantiles of each feature, so no customer's) whose scores must not change where the model is used."""
+    levels = np.linspace(0.1, 0.9, count)
+    table = rows[columns].astype(np.float64).quantile(levels).to_numpy()
+    return [[None if np.isnan(value) else float(f"{value:.6g}") for value in row] for row in table]
+
+
+def canary_scores(booster: "lgb.Booster", rows: list[list[float | None]]) -> list[float]:
+    """Scores of the canary rows, in full precision."""
+    table = np.array([[np.nan if value is None else value for value in row] for row in rows], np.float64)
+    return [float(score) for score in np.asarray(booster.predict(table))]

@@ -1,0 +1,192 @@
+"""Stage `score`: who is in which queue today, how likely he is to leave, whom it is worth calling. Writes what people and machines read."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from models.settings import Costs
+from models.why import QUEUES, facts, queue_of, why
+from models.worklist import contacts, ranked, stakes, values
+from pipeline.engine import iso_date
+from pipeline.model_file import Scorer, scorer
+from pipeline.params import Evaluate, Score
+from pipeline.rows import feature_names
+from pipeline.store import Folder, Published, to_json
+
+COLUMNS = [
+    *("as_of", "customer_id", "queue", "stage", "activity", "stage_since", "risk", "risk_band", "rank", "rank_in_stage", "value_365d"),
+    *("value_at_risk", "expected_profit", "contact", "reason", "evidence", "reason_2", "evidence_2", "why", "action", "last_purchase_on"),
+    *("late_on", "lapses_on", "model_id"),
+]
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\x00")  # a spreadsheet would run a cell that begins so
+
+
+def newest(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
+    """One row per known customer at the newest snapshot, sorted by customer_id: features, life cycle, `year_spend` in full precision."""
+    import duckdb
+
+    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
+        rows: Any = con.execute(
+            f"""
+            select f.*, l.net_spend_365d as year_spend,
+                   l.* exclude (customer_id, snapshot, purchases, cycle_days, cycle_log_sd, net_spend_365d)
+            from read_parquet('{features.path}/*.parquet') f
+            join read_parquet('{lifecycle.path}/*.parquet') l using (customer_id, snapshot)
+            where snapshot = $snapshot::date order by customer_id
+            """,
+            {"snapshot": snapshot},
+        )
+        found: pd.DataFrame = rows.to_arrow_table().to_pandas(date_as_object=True)
+        return found
+
+
+def wishes(events: Folder) -> pd.DataFrame:
+    """One row per customer: customer_id, profiled (false: he objected to it, so nothing is computed of him), contactable."""
+    import duckdb
+
+    folder = events.path
+    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
+        return con.execute(
+            f"""
+            with customers as (
+                select *, parse_filename(filename) as part from read_parquet('{folder}/customers/*.parquet', filename = true)),
+            suppressed as (
+                select customer, parse_filename(filename) as part, bool_or(scope ilike '%profil%') as profiling
+                from read_parquet('{folder}/suppressions/*.parquet', filename = true) group by all)
+            select customer_id, not (c.profiling_objection or coalesce(s.profiling, false)) as profiled,
+                   not (c.do_not_contact or s.customer is not null) as contactable
+            from customers c left join suppressed s using (customer, part)
+            """
+        ).df()
+
+
+def explanations(rows: pd.DataFrame, chosen: Scorer | None, params: Score) -> pd.DataFrame:
+    """One row per customer at position 0 with the facts behind `why` as JSON, then one per driver of a scored customer, strongest first.
+
+    customer_id, driver, value of the feature, contribution to the log-odds, position, facts.
+    """
+    ids = rows["customer_id"].to_numpy(object)
+    told = pd.DataFrame(
+        {"customer_id": ids, "driver": None, "value": np.nan, "contribution": np.nan, "position": 0, "facts": rows["facts"]}
+    )
+    which = np.flatnonzero(rows["risk"].notna())[: params.explain]
+    if chosen is None or len(which) == 0:
+        return told
+    found = chosen.explain(rows.iloc[which])
+    contribution = found.to_numpy(np.float64)
+    strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, : params.drivers]
+    values_of = rows.iloc[which][list(found.columns)].to_numpy(np.float64)
+    driven = pd.DataFrame(
+        {
+            "customer_id": np.repeat(ids[which], strongest.shape[1]),
+            "driver": np.array(found.columns, object)[strongest].ravel(),
+            "value": np.take_along_axis(values_of, strongest, axis=1).ravel(),
+            "contribution": np.take_along_axis(contribution, strongest, axis=1).ravel().round(9),
+            "position": np.tile(np.arange(1, strongest.shape[1] + 1), len(which)),
+            "facts": None,
+        }
+    )
+    return pd.concat([told.astype({"driver": object}), driven], ignore_index=True).sort_values(["customer_id", "position"], kind="stable")
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(RISKY) else value
+
+    return frame.assign(**{c: frame[c].map(safe) for c in frame.columns if frame[c].dtype.kind not in "fiub"})
+
+
+def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, params: Score) -> pd.DataFrame:
+    """One queue for people, by rank, hold-outs left out; the last three columns are theirs to fill in."""
+    rows = published[(published["queue"] == queue) & (published["contact"] != "hold_out")]
+    since = rows["customer_id"].map(listed[listed["queue"] == queue].set_index("customer_id")["since"])
+    rows = rows.assign(owner=params.owners[queue], on_list_since=since.fillna(rows["as_of"]), decision="", done_on="", note="")
+    return spreadsheet_safe(rows)
+
+
+def listed_before(events: Folder) -> pd.DataFrame:
+    """One row per customer and queue in lists put back as treatments: customer_id, queue, since (ISO date he was first on it)."""
+    import duckdb
+
+    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
+        found = con.execute(
+            f"""
+            select c.customer_id, t.queue, min(t.as_of) as since
+            from read_parquet('{events.path}/treatments/*.parquet', filename = true) t
+            join read_parquet('{events.path}/customers/*.parquet', filename = true) c
+              on t.customer = c.customer and parse_filename(t.filename) = parse_filename(c.filename)
+            group by all
+            """
+        ).df()
+    return found.assign(since=[iso_date(day) for day in found["since"]])
+
+
+def typed(rows: pd.DataFrame) -> pa.Table:
+    """The published columns with the same types in every shop, whatever is null."""
+    numbers = {"risk", "value_365d", "value_at_risk", "expected_profit", "evidence", "evidence_2"}
+    dates = {"as_of", "stage_since", "last_purchase_on", "late_on", "lapses_on"}
+    types = {**dict.fromkeys(numbers, pa.float64()), **dict.fromkeys(dates, pa.date32()), "rank": pa.int64(), "rank_in_stage": pa.int64()}
+    return pa.table({c: pa.array(rows[c], types.get(c, pa.string()), from_pandas=True) for c in COLUMNS})
+
+
+def score(
+    features: Folder,
+    lifecycle: Folder,
+    events: Folder,
+    model: Folder,
+    calibration: dict[str, Any],
+    metrics: dict[str, Any],
+    shop: str,
+    params: Score,
+    costs: Costs,
+    evaluate: Evaluate,
+) -> dict[str, Published]:
+    """`lists`: scored.parquet (one row per known customer), explanations.parquet, one CSV per queue, and the manifest.
+
+    The scorer is the one the verdict names; without a signal nobody gets a risk and the rules still publish.
+    """
+    as_of, verdict = calibration["data_end"], metrics["verdict"]
+    rows = newest(features, lifecycle, as_of).merge(wishes(events), on="customer_id", how="left")
+    objected = int((~rows["profiled"]).sum())
+    rows = rows[rows["profiled"]].reset_index(drop=True)
+    told = [facts(row) for row in rows.itertuples()]
+    rows = rows.assign(
+        as_of=rows["snapshot"],
+        stage_since=rows["since"],
+        queue=[queue_of(found["stage"], found["activity"], found.get("status")) for found in told],
+        why=[why(found) for found in told],
+        facts=[to_json(found) for found in told],
+        value_365d=values(rows),
+        risk=np.nan,
+        **dict.fromkeys(("reason", "evidence", "reason_2", "evidence_2", "model_id")),
+    )
+    rows["action"] = rows["queue"].map(params.actions)
+    asked = rows["scored"].to_numpy(bool) & (verdict != "no_signal")
+    chosen = None
+    if asked.any():
+        chosen = scorer(model, verdict, feature_names(features), as_of)
+        rows.loc[asked, "risk"] = chosen.predict(rows[asked]).round(6)
+        rows.loc[asked, "model_id"] = chosen.model_id
+    rows = ranked(stakes(rows, calibration["horizon_days"], costs, evaluate.bands))
+    rows["contact"] = contacts(rows, params.capacity, params.hold_out, params.hold_out_seed)
+    listed, published = listed_before(events), rows[COLUMNS]
+    settings = {"shop": shop, "score": params.model_dump(), "costs": costs.model_dump(), "bands": evaluate.bands}
+    manifest = {
+        "shop": shop,
+        "snapshot": as_of,
+        "currency": events.read("meta.json")["currency"],
+        "horizon_days": calibration["horizon_days"],
+        "verdict": verdict,
+        "grade": metrics["grade"],
+        "model_id": chosen.model_id if chosen else None,
+        "params_hash": hashlib.sha256(to_json(settings).encode()).hexdigest(),
+        "customers": len(rows),
+        "profiling_objections": objected,
+    }
+    files = {"scored.parquet": typed(published), "explanations.parquet": explanations(rows, chosen, params)}
+    return {"lists": Published({**files, **{f"{queue}.csv": people_list(published, queue, listed, params) for queue in QUEUES}}, manifest)}

@@ -1,0 +1,67 @@
+"""Stage `train`: one model per test origin, taught only by what was known then, and the final one; the peers beside each."""
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+from models.defection import canary_rows, canary_scores, choose_rounds, fit, schema_hash, text
+from models.peers import PEERS, teach
+from models.settings import Boosting
+from pipeline.errors import ConfigError
+from pipeline.progress import progress
+from pipeline.rows import feature_names, joined
+from pipeline.store import Folder
+
+
+def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -> pd.DataFrame:
+    """The rows that may teach a model asked at `origin`: those whose horizon was over by then. Others are refused, not dropped."""
+    last = pd.Timestamp(max(teachers)) + pd.Timedelta(days=horizon)
+    if last > pd.Timestamp(origin):
+        raise ConfigError(
+            "E_LEAK",
+            f"snapshot {max(teachers)}",
+            f"its outcome was not known at the origin {origin}",
+            "train on snapshots a horizon earlier",
+        )
+    return rows[rows["benchmark"] & rows["snapshot"].isin(teachers)]
+
+
+def rounds_for(taught: pd.DataFrame, columns: list[str], horizon: int, params: Boosting) -> int:
+    """The number of trees, chosen on the newest snapshot after teaching by those a horizon older; half the most where there are none."""
+    newest = pd.Timestamp(taught["snapshot"].max())
+    older = taught[pd.to_datetime(taught["snapshot"]) + pd.Timedelta(days=horizon) <= newest]
+    if older["defected"].nunique() < 2:
+        return params.max_rounds // 2
+    return choose_rounds(older, taught[taught["snapshot"] == taught["snapshot"].max()], columns, params)
+
+
+def train(features: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], params: Boosting) -> dict[str, dict[str, Any]]:
+    """`model`: the final booster as text, one per origin, the peers' coefficients, and model.json that vouches for them.
+
+    A shop with too little to learn from gets a model.json with the reason and no booster.
+    """
+    columns, horizon = feature_names(features), calibration["horizon_days"]
+    asked = {**calibration["origins"], calibration["data_end"]: calibration["final_training"]}
+    rows = joined(features, lifecycle, calibration, labels, sorted({t for teachers in asked.values() for t in teachers}))
+    files: dict[str, Any] = {}
+    peers: dict[str, Any] = {}
+    about: dict[str, Any] = {"trained": False, "reason": None, "features": columns, "schema_hash": schema_hash(columns)}
+    about |= {"horizon_days": horizon, "params": params.model_dump(), "rounds": {}, "sha256": {}}
+    for origin, teachers in progress(asked.items(), len(asked), "train"):
+        taught = purged(rows, teachers, origin, horizon) if teachers else rows[:0]
+        if taught["defected"].nunique() < 2 or taught["customer_id"].nunique() < 2 * params.min_child_samples:
+            reason = f"origin {origin}: {taught['customer_id'].nunique()} customers on {len(teachers)} snapshots, one outcome or too few"
+            return {"model": {"model.json": {**about, "reason": reason}}}
+        rounds = rounds_for(taught, columns, horizon, params)
+        defected = taught["defected"].to_numpy(bool)
+        booster = fit(taught, columns, defected, params, rounds)
+        name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
+        files[name] = text(booster)
+        about["sha256"][name] = hashlib.sha256(files[name].encode()).hexdigest()
+        about["rounds"][name] = rounds
+        peers[name] = {peer: teach(peer, taught, defected) for peer in PEERS}
+    canary = canary_rows(taught, columns)
+    about |= {"trained": True, "trained_through": max(teachers), "training_rows": len(taught)}
+    about |= {"canary": {"rows": canary, "scores": canary_scores(booster, canary)}}
+    return {"model": {**files, "peers.json": peers, "model.json": about}}
