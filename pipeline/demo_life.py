@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.demo_world import CATEGORIES, NEVER, SKUS, Flags, Floats, Ints, Rivals
+from pipeline.demo_world import CATEGORIES, NEVER, SKUS, Flags, Floats, Ints, Prospects, Rivals
 from pipeline.params import Simulate
 
 MOST_LINES = 4  # of one order
@@ -37,6 +37,7 @@ class Buyers:
     favourite: Ints
     favourite_sku: Ints
     exposed: Flags  # hears of rivals
+    callable: Flags  # nobody forbade us to call
     day: Ints  # of the next purchase
     first: Ints
     last: Ints
@@ -61,7 +62,9 @@ class Orders(NamedTuple):
     growth: Floats  # spend against the buyer's first order
     contested: Flags  # a rival draws him away: spend in his favourite category shrinks
     run: Ints
-    hazard: Floats  # one row of CAUSES for each purchase: the chance that this alone ends it here
+    hazard: Floats  # one row of CAUSES for each purchase: the chance that this alone ends it here, after a call if there is one
+    listed: Ints  # the day he is put on a list for it
+    called: Flags  # on the list and called, not held out
     fired: Ints  # the cause that did, -1 if he stays
 
 
@@ -78,10 +81,10 @@ class Service(NamedTuple):
     in_time: Flags  # complained, and repaired while patience lasted
 
 
-def buyers(rng: np.random.Generator, first: Ints, p: Simulate) -> Buyers:
+def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
     """Those who decided to buy. Traits are rounded, so that the last bits of exp and log cannot reach a table."""
-    customer = np.flatnonzero(first != NEVER)
-    n = len(customer)
+    customer = np.flatnonzero(people.decided != NEVER)
+    first, n = people.decided[customer], len(customer)
     return Buyers(
         customer=customer,
         cycle=np.maximum(1, np.round(p.cycle_days * np.exp(rng.normal(0, p.cycle_log_sd, n)), 2)),
@@ -91,9 +94,10 @@ def buyers(rng: np.random.Generator, first: Ints, p: Simulate) -> Buyers:
         favourite=rng.integers(0, len(CATEGORIES), n),
         favourite_sku=rng.integers(0, SKUS, n),
         exposed=rng.random(n) < p.competitor_exposed,
-        day=first[customer].copy(),
-        first=first[customer],
-        last=first[customer].copy(),
+        callable=~(people.do_not_contact | people.profiling_objection)[customer],
+        day=first.copy(),
+        first=first,
+        last=first.copy(),
         number=np.zeros(n, np.int64),
         early=np.zeros(n, np.int64),
         run=np.zeros(n, np.int64),
@@ -185,6 +189,16 @@ def _hazards(stage: Ints, facets: Ints, went: Service, contested: Flags, run: In
     return np.round(hazard, 6)
 
 
+def _list(rng: np.random.Generator, day: Ints, hazard: Floats, gap: Ints, callable_: Flags, p: Simulate) -> tuple[Ints, Flags]:
+    """Who is put on a list for a reason of his own (hazard above treatment_from), when, and who of them is called.
+
+    The list is made before the purchase that would come next, so that a call can still save it.
+    """
+    listed = callable_ & (hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0) > p.treatment_from) & (gap >= 4)
+    called = listed & (rng.random(len(day)) < p.treatment_share)
+    return np.where(listed, day + np.clip(gap // 2, 2, 14), NEVER), called
+
+
 def _fire(rng: np.random.Generator, hazard: Floats) -> Ints:
     """Competing risks: a clock for each cause, the first to ring before its time is up is why he leaves; -1 when none does."""
     rate = -np.log1p(-hazard)
@@ -225,12 +239,15 @@ def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> 
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
         hazard = _hazards(stage, facets, went, contested, b.run[i], p)
-        fired = _fire(rng, hazard)
-        growth = 1 + p.early_growth * b.early[i]
-        rounds.append((Orders(i, day, b.number[i], stage, lines, category, sku, growth, contested, b.run[i], hazard, fired), went))
-
         stretch = np.where(core, 1 + _bored(b.run[i], p), 1)
         gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.cycle[i] * stretch / season[day]).astype(np.int64)
+        listed, called = _list(rng, day, hazard, gap, b.callable[i], p)
+        hazard[called, SERVICE_FAILURE:] *= p.treatment_factor
+        fired = _fire(rng, hazard)
+        growth = 1 + p.early_growth * b.early[i]
+        bought = Orders(i, day, b.number[i], stage, lines, category, sku, growth, contested, b.run[i], hazard, listed, called, fired)
+        rounds.append((bought, went))
+
         away = _away(rng, day, fired, went.resolved, until, p)
         gone = fired >= 0
         b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, np.where(gone, away, gap))

@@ -34,6 +34,10 @@ class Clock:
         """The evening of a day named in advance: known even if it lies after the end."""
         return self._times(day, np.full(len(day), 18 * 3600), day != NEVER)
 
+    def midnight(self, day: Ints) -> pa.Array:
+        """The midnight that begins a day, as of which lists are made."""
+        return self._times(day, np.zeros_like(day), day < self.days)
+
     def _times(self, day: Ints, second: Ints, known: Flags) -> pa.Array:
         seconds = np.where(known, (self.first + day) * 86400 + second, 0)
         return pa.array(seconds * 1_000_000, mask=~known).cast(pa.timestamp("us"))
@@ -60,15 +64,14 @@ def _money(cents: Ints) -> pa.Array:
     return pa.Array.from_buffers(pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves.tobytes())])
 
 
-def customers(clock: Clock, people: world.Prospects, p: Simulate) -> pa.Table:
+def customers(clock: Clock, people: world.Prospects) -> pa.Table:
     """One row per customer, known since his first touch."""
-    n = p.customers
     return pa.table(
         {
-            "customer_id": ids("C", np.arange(1, n + 1), 6),
+            "customer_id": ids("C", np.arange(1, len(people.arrived) + 1), 6),
             "created_at": clock.at(people.arrived, (6, 8)),
-            "do_not_contact": clock.rng.random(n) < p.do_not_contact,
-            "profiling_objection": clock.rng.random(n) < p.profiling_objection,
+            "do_not_contact": people.do_not_contact,
+            "profiling_objection": people.profiling_objection,
         }
     )
 
@@ -214,3 +217,20 @@ def complaints(clock: Clock, sold: Sold) -> pa.Table:
             "order_id": sold.order_id.take(pa.array(o)),
         }
     ).sort_by([("opened_at", "ascending"), ("complaint_id", "ascending")])
+
+
+def treatments(clock: Clock, sold: Sold) -> pa.Table:
+    """One row per core customer put on a list with a reason to leave: called, or held out at random to see what calling is worth."""
+    o = np.flatnonzero(sold.orders.listed < clock.days)
+    called = sold.orders.called[o]
+    return pa.table(
+        {
+            "customer_id": sold.customer_id.take(pa.array(o)),
+            "as_of": clock.midnight(sold.orders.listed[o]),
+            "queue": words(("core_care",), np.zeros_like(o)),
+            "action": words(("call and mend",), np.zeros_like(o)),
+            "contact": words(("hold_out", "call"), called.astype(np.int64)),
+            "decision": words(("done",), np.zeros_like(o), called),
+            "done_on": clock.at(np.where(called, sold.orders.listed[o], NEVER)),
+        }
+    ).sort_by([("as_of", "ascending"), ("customer_id", "ascending")])

@@ -36,6 +36,8 @@ class Prospects(NamedTuple):
     all_met: Flags
     missed: Flags
     decided: Ints
+    do_not_contact: Flags
+    profiling_objection: Flags
 
 
 class Rivals(NamedTuple):
@@ -70,7 +72,8 @@ def prospects(rng: np.random.Generator, p: Simulate) -> Prospects:
     settled = np.maximum.reduce([np.where(days == NEVER, 0, days).max(axis=1) for days in (at, due, met)])
     decided = settled + rng.integers(1, 15, p.customers)
     decided[(rng.random(p.customers) >= 1 / (1 + np.exp(-score))) | (decided >= p.days)] = NEVER
-    return Prospects(arrived, at, expected, limit, due, met, all_met, missed, decided)
+    no_contact, no_profile = rng.random(p.customers) < p.do_not_contact, rng.random(p.customers) < p.profiling_objection
+    return Prospects(arrived, at, expected, limit, due, met, all_met, missed, decided, no_contact, no_profile)
 
 
 def rivals(rng: np.random.Generator, p: Simulate) -> Rivals:

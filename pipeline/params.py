@@ -85,6 +85,9 @@ class Simulate(Section):
     competitor_shrink: Positive
     boredom_run: Positive
     boredom_width: Positive
+    treatment_from: Chance
+    treatment_share: Share
+    treatment_factor: Share
     winback_per_day: Positive
     winback_reason_factor: Positive
     do_not_contact: Share

@@ -1,7 +1,4 @@
-"""Stage `simulate`: a shop that never was, with the truth about its customers kept apart.
-
-Treatments are left out: in this world nobody is called yet.
-"""
+"""Stage `simulate`: a shop that never was, with the truth about its customers kept apart."""
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +59,8 @@ def _true_orders(sold: Sold) -> pa.Table:
             "complained": went.opened != NEVER,
             "in_time": went.in_time,
             **{f"hazard_{cause}": orders.hazard[:, k] for k, cause in enumerate(life.CAUSES)},
+            "listed": orders.listed != NEVER,
+            "called": orders.called,
             "fired": words(("none", *life.CAUSES), orders.fired + 1),
         }
     )
@@ -72,17 +71,18 @@ def simulate(params: Simulate) -> dict[str, dict[str, pa.Table]]:
     rng = np.random.default_rng(params.seed)
     clock = tables.Clock(rng, int(np.datetime64(params.end_date).astype(np.int64)) - params.days, params.days)
     people, launched = world.prospects(rng, params), world.rivals(rng, params)
-    b = life.buyers(rng, people.decided, params)
+    b = life.buyers(rng, people, params)
     sold = tables.in_order_of_time(clock, b, *life.live(rng, b, launched, params))
     lines = tables.lines_of(rng, sold.orders, b, params)
     return {
         "shops": {
-            "customers.parquet": tables.customers(clock, people, params),
+            "customers.parquet": tables.customers(clock, people),
             "orders.parquet": tables.order_lines(clock, sold, lines),
             "returns.parquet": tables.returns(clock, sold, lines, params),
             "complaints.parquet": tables.complaints(clock, sold),
             "touches.parquet": tables.touches(clock, people),
             "market_events.parquet": tables.market_events(clock, launched),
+            "treatments.parquet": tables.treatments(clock, sold),
         },
         "truth": {"customer.parquet": _true_customers(people, b, sold, params), "order.parquet": _true_orders(sold)},
     }

@@ -28,6 +28,8 @@ EVENTS = [
     ("touches", "met_at"),
     ("market_events", "starts_at"),
     ("market_events", "ends_at"),
+    ("treatments", "as_of"),
+    ("treatments", "done_on"),
 ]
 
 NEXT = "lead(ordered_at) over (partition by customer_id order by ordered_at)"
@@ -69,7 +71,7 @@ def written(folder: Path, seed: int) -> dict[str, bytes]:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_path: Path) -> None:
     first, again, other = written(tmp_path / "a", 7), written(tmp_path / "b", 7), written(tmp_path / "c", 8)
     assert first == again
-    assert len(first) == 8
+    assert len(first) == 9
     assert all(first[name] != other[name] for name in first)
 
 
@@ -82,9 +84,9 @@ def test_nothing_that_happens_lies_at_or_after_the_end(small: World, table: str,
 
 
 def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) -> None:
-    for table in ("customers", "orders", "returns", "complaints", "touches", "market_events"):
+    for table in ("customers", "orders", "returns", "complaints", "touches", "market_events", "treatments"):
         for name, kind, *_ in small(f"describe {table}"):
-            if name.endswith(("_at", "_id")) or name == "at":
+            if name.endswith(("_at", "_id")) or name in ("at", "as_of", "done_on"):
                 assert kind == ("VARCHAR" if name.endswith("_id") else "TIMESTAMP"), (table, name)
 
 
@@ -103,6 +105,7 @@ def test_what_is_on_its_way_on_the_last_day_is_not_known_to_have_arrived(demo: W
         "complaints anti join orders using (order_id, customer_id)",
         "returns anti join orders using (order_id, line_id, customer_id)",
         "touches anti join customers using (customer_id)",
+        "treatments anti join (from true_customer where converted) using (customer_id)",
         "true_order anti join orders using (order_id, customer_id, ordered_at)",
         "orders anti join true_order using (order_id, customer_id, ordered_at)",
         "customers anti join true_customer using (customer_id)",
@@ -148,6 +151,8 @@ def test_every_key_is_unique(small: World, table: str, key: str) -> None:
         ("touches", "(limit_kind is null) <> (due_at is null) or (limit_kind is null) <> (limit_value is null)"),
         ("touches", "expectation is null and (limit_kind is not null or met_at is not null)"),
         ("market_events", "ends_at <= starts_at"),
+        ("treatments", "(contact = 'call') <> (done_on is not null) or (contact = 'call') <> (decision is not null) or done_on < as_of"),
+        ("treatments join customers using (customer_id)", "do_not_contact or profiling_objection"),
         ("true_customer", "(reason = 'none') <> (left_at is null)"),
         ("(select order_id, count(*) n, count(cancelled_at) cut from orders group by order_id)", "cut = n"),
         ("true_order join complaints using (order_id)", "resolved_at is not null and mishap <> severity"),
@@ -165,7 +170,13 @@ def test_amounts_are_whole_cents_above_zero() -> None:
 
 
 def test_rows_stand_in_order_of_time(small: World) -> None:
-    for table, time in [("orders", "ordered_at"), ("returns", "returned_at"), ("complaints", "opened_at"), ("touches", '"at"')]:
+    for table, time in [
+        ("orders", "ordered_at"),
+        ("returns", "returned_at"),
+        ("complaints", "opened_at"),
+        ("touches", '"at"'),
+        ("treatments", "as_of"),
+    ]:
         assert small(f"select count(*) from (select {time} t, lag({time}) over () before from {table}) where t < before") == [(0,)]
 
 
@@ -222,7 +233,7 @@ def test_a_cause_that_is_switched_off_is_the_only_one_that_never_fires(hazards: 
 def test_a_core_customer_is_lost_to_a_small_error_only_when_it_was_not_mended_in_time(demo: World) -> None:
     rows = demo(
         """select in_time, complained, max(hazard_mishap + hazard_service_failure), min(hazard_unrepaired), max(hazard_unrepaired)
-           from true_order where stage = 'core' and mishap = 'minor' group by all order by all"""
+           from true_order where stage = 'core' and mishap = 'minor' and not called group by all order by all"""
     )
     assert rows == [(False, False, 0, 0, 0), (False, True, 0, PARAMS.hazard_unrepaired, PARAMS.hazard_unrepaired), (True, True, 0, 0, 0)]
 
@@ -243,7 +254,7 @@ def test_spend_in_the_favourite_category_shrinks_while_a_rival_draws(demo: World
            from orders join true_order using (order_id) join true_customer on true_customer.customer_id = orders.customer_id
            where category = favourite_category and exposed and stage = 'core'"""
     )
-    assert drawn / usual == pytest.approx(PARAMS.competitor_shrink, abs=0.1)  # within 0.04 over twenty seeds
+    assert drawn / usual == pytest.approx(PARAMS.competitor_shrink, abs=0.1)  # within 0.06 over twenty seeds
 
 
 def test_purchases_slow_down_as_boredom_grows(demo: World) -> None:
@@ -272,6 +283,26 @@ def test_who_left_for_a_reason_that_holds_comes_back_more_rarely() -> None:
             from (select *, {NEXT} is not null again from true_order) where ordered_at < timestamp '2025-01-01' and stage = 'core'"""
     )
     assert held < base
+
+
+def test_a_call_takes_away_part_of_every_reason_and_whom_to_call_is_drawn_by_lot(demo: World) -> None:
+    [called], [held_out] = (
+        demo(f"""select count(*), avg((fired <> 'none')::int), max(hazard_service_failure), max(hazard_unrepaired), max(hazard_competitor)
+                 from true_order where listed and called = {called}""")
+        for called in (True, False)
+    )
+    assert called[0] / (called[0] + held_out[0]) == pytest.approx(PARAMS.treatment_share, abs=0.05)
+    assert called[1] < held_out[1]
+    assert called[2:] == pytest.approx([PARAMS.treatment_factor * hazard for hazard in held_out[2:]])
+
+
+def test_a_list_names_a_customer_after_the_purchase_it_is_about_and_before_the_next(demo: World) -> None:
+    [(entries, about)] = demo(
+        f"""select (select count(*) from treatments), count(*)
+            from treatments join (select *, {NEXT} next_at from true_order) bought on treatments.customer_id = bought.customer_id and listed
+             and called = (contact = 'call') and ordered_at < as_of and (next_at is null or next_at > coalesce(done_on, as_of))"""
+    )
+    assert entries == about > 100
 
 
 def test_a_shop_that_nobody_buys_from_has_empty_tables_of_the_same_shape(small: World) -> None:
