@@ -102,7 +102,7 @@ def _settle(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]], par
     if not rows(db, "from accepted_orders limit 1"):
         raise ConfigError("E_DATA_END", "ingest.data_end", "no order lies before it", "set a later day, or null")
     for table in found:
-        if table not in ("customers", "orders"):
+        if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
             _relate(db, table)
     if "customers" in found:
         seen = " or ".join(f"exists (from accepted_{table} e where e.customer_id = t.customer_id)" for table in events)

@@ -8,8 +8,7 @@ select
     Quantity as quantity,
     Quantity * UnitPrice as net_amount,
     InvoiceDate as invoiced_at,
-    StockCode,
-    Description,
+    StockCode as stock_code,
     source_file,
     source_line
 from raw.online_retail;
@@ -18,7 +17,8 @@ create view orders as
 select customer_id, invoice as order_id, sku, quantity, net_amount, invoiced_at as ordered_at, source_file, source_line
 from lines where not starts_with(invoice, 'C');
 
--- An invoice that begins with C is a credit note: what came back, counted above zero. It names no order.
+-- An invoice that begins with C is a credit note: what came back, counted above zero. It names no order. Its 93 lines of discount (D)
+-- and commission (CRUK) are left out: nothing came back with them.
 create view returns as
 select
     invoice as return_id,
@@ -29,4 +29,4 @@ select
     invoiced_at as returned_at,
     source_file,
     source_line
-from lines where starts_with(invoice, 'C');
+from lines where starts_with(invoice, 'C') and stock_code not in ('D', 'CRUK');
