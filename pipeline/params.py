@@ -2,6 +2,7 @@
 
 import datetime as dt
 import difflib
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -114,6 +115,22 @@ class Ingest(Section):
     def _is_date(cls, value: str | None) -> str | None:
         if value is not None:
             dt.date.fromisoformat(value)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("not a time zone as in Europe/London") from None
+        return value
+
+    @field_validator("quarantine_limit")
+    @classmethod
+    def _has_a_default(cls, value: dict[str, float]) -> dict[str, float]:
+        if "default" not in value:
+            raise ValueError("`default` is missing")
         return value
 
 
