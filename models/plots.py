@@ -13,7 +13,8 @@ def reliability(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
     rows = []
     for scorer in scorers:
         order = np.argsort(population[scorer].to_numpy(), kind="stable")
-        for part in np.array_split(population.iloc[order], 10):
+        for tenth in np.array_split(order, 10):
+            part = population.iloc[tenth]
             rows.append((scorer, part[scorer].mean(), part["defected"].mean(), len(part)))
     return pd.DataFrame(rows, columns=["scorer", "predicted", "observed", "customers"]).round(5)
 

@@ -23,7 +23,9 @@ def queue_of(stage: str, activity: str, status: str | None) -> str:
 def facts(row: Any) -> dict[str, Any]:
     """The values the text is made of; absent ones are left out. `row` has the columns of data/lifecycle as attributes."""
     dates = ("since", "first_on", "last_purchase_on", "core_since", "late_on", "lapses_on")
-    found: dict[str, Any] = {"stage": row.stage, "activity": row.activity, "status": row.status, "purchases": int(row.purchases)}
+    found: dict[str, Any] = {"stage": row.stage, "activity": row.activity, "purchases": int(row.purchases)}
+    if isinstance(row.status, str):
+        found["status"] = row.status
     found |= {name: getattr(row, name).isoformat() for name in dates if isinstance(getattr(row, name), dt.date)}
     if row.purchases > 0:
         found["silent_days"] = (row.snapshot - row.last_purchase_on).days
@@ -31,7 +33,7 @@ def facts(row: Any) -> dict[str, Any]:
         found["usual_gap_days"] = round(float(row.cycle_days))
         found["irregularity"] = round(float(row.cycle_log_sd), 2)
         found["complaints_past_promise"] = int(row.complaints_past_promise)
-    return {name: value for name, value in found.items() if value is not None}
+    return found
 
 
 def _silence(f: dict[str, Any]) -> str:

@@ -26,7 +26,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "complaints": (
         f"""k.customer, day_of(t.opened_at) as opened, (list_position({list(SEVERITIES)}, t.severity) - 1)::tinyint as severity,
-           day_of(if(t.resolved_at < t.opened_at, t.opened_at, t.resolved_at)) as resolved, day_of(if(t.reopened_at < t.opened_at, t.opened_at, t.reopened_at)) as reopened, t.kind,
+           day_of(if(t.resolved_at < t.opened_at, t.opened_at, t.resolved_at)) as resolved,
+           day_of(if(t.reopened_at < t.opened_at, t.opened_at, t.reopened_at)) as reopened, t.kind,
            t.order_id, t.complaint_id""",
         "customer, opened, complaint_id",
     ),
