@@ -45,7 +45,7 @@ STATE = np.dtype(
         ("lapses_on", np.int32),
         ("cycle_days", np.float32),
         ("cycle_log_sd", np.float32),
-        ("complaints_past_promise", np.int32),
+        ("open_past_promise", np.int32),
         ("net_spend_365d", np.float64),
     ]
 )
@@ -173,7 +173,7 @@ def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None
     row.status = NO_STATUS
     row.reactivated = memory.probation > 0
     row.net_spend_365d = net_spend(past, 365)
-    row.complaints_past_promise = past_promise(past, past.snapshot - 1, shop.promise)
+    row.open_past_promise = past_promise(past, past.snapshot - 1, shop.promise)
     row.first_on, row.last_purchase_on, row.core_since, row.late_on = NEVER, NEVER, NEVER, NEVER
     if n == 0:
         touched = past.touched[-1] if len(past.touched) > 0 else past.known
@@ -213,18 +213,18 @@ def forget(memory: Any) -> None:
 def follow(tables: Tables, snapshots: Ints, shop: Shop, limits: Limits, room: Scratch, states: Any, customers: Ints, at: Ints) -> None:
     """One STATE row per customer and snapshot at which he is known; the numbers of both are written beside."""
     count = 0
-    memory = np.zeros(1, MEMORY)[0]
+    memory = np.zeros(1, MEMORY)  # kept as an array: a record taken out of it would not keep it alive
     for customer in range(len(tables.known)):
         begin(tables, customer, room)
-        forget(memory)
+        forget(memory[0])
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
             past = before(tables, customer, snapshots[k], room)
             if room.cursor[5]:  # a cancellation may have taken back a purchase it remembers
-                forget(memory)
-            take_in(past, memory, shop, limits)
-            judge(past, memory, shop, limits, states[count])
+                forget(memory[0])
+            take_in(past, memory[0], shop, limits)
+            judge(past, memory[0], shop, limits, states[count])
             customers[count], at[count] = customer, snapshots[k]
             count += 1
 

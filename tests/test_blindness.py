@@ -1,0 +1,150 @@
+"""Nothing that is said of a customer at a snapshot depends on what happened on or after it, or on the order rows came in."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from situations import Complaint, Customer, Order, Return, features_at, random_customers, states_at, tables_of
+
+from features.catalogue import COLUMNS
+from features.history import NEVER, Tables
+from models.lifecycle import STATE
+
+SNAPSHOTS = (150, 300, 301, 500, 800)
+CUSTOMERS = random_customers(seed=1, count=150)
+
+Attack = Callable[[Customer, int, np.random.Generator], Customer]
+Describe = Callable[..., dict[tuple[int, int], Any]]
+
+
+def delete(customer: Customer, snapshot: int, _: np.random.Generator) -> Customer:
+    """As if the world ended at the snapshot."""
+
+    def masked(day: int) -> int:
+        return day if day < snapshot else NEVER
+
+    return Customer(
+        [o._replace(cancelled=masked(o.cancelled)) for o in customer.orders if o.day < snapshot],
+        [r for r in customer.returns if r.day < snapshot],
+        [c._replace(resolved=masked(c.resolved)) for c in customer.complaints if c.opened < snapshot],
+        [t for t in customer.touches if t < snapshot],
+        customer.known,
+    )
+
+
+def add(customer: Customer, snapshot: int, random: np.random.Generator) -> Customer:
+    """More of everything, from the very day of the snapshot on."""
+    later = [snapshot, snapshot + 1, *(snapshot + int(d) for d in random.integers(0, 400, 5))]
+    return Customer(
+        customer.orders + [Order(day, 55, 1, day + 3) for day in later] + [Order(day, 44) for day in later],
+        customer.returns + [Return(day, 5, True) for day in later],
+        customer.complaints + [Complaint(day, 2) for day in later],
+        customer.touches + later,
+        customer.known,
+    )
+
+
+def poison(customer: Customer, snapshot: int, random: np.random.Generator) -> Customer:
+    """Every later date another one, every later amount enormous."""
+
+    def other(day: int) -> int:
+        return day if day < snapshot else int(random.choice([snapshot, snapshot + 1, snapshot + 99, NEVER]))
+
+    return Customer(
+        [Order(o.day, o.amount if o.day < snapshot else 1e9, o.quantity, other(o.cancelled)) for o in customer.orders],
+        [Return(r.day, r.amount if r.day < snapshot else 1e9, r.defect) for r in customer.returns],
+        [Complaint(c.opened, c.severity if c.opened < snapshot else 2, other(c.resolved)) for c in customer.complaints],
+        customer.touches,
+        customer.known,
+    )
+
+
+def shuffle(customer: Customer, _: int, random: np.random.Generator) -> Customer:
+    """The same rows, fed in another order."""
+
+    def mixed(rows: list[Any]) -> list[Any]:
+        return [rows[i] for i in random.permutation(len(rows))]
+
+    return Customer(mixed(customer.orders), mixed(customer.returns), mixed(customer.complaints), mixed(customer.touches), customer.known)
+
+
+ATTACKS: dict[str, Attack] = {"delete": delete, "add": add, "poison": poison, "shuffle": shuffle}
+
+
+@functools.cache
+def changed(describe: Describe, attack: str) -> frozenset[str]:
+    """The fields that differ in any bit at or before any snapshot once everything from it on was tampered with."""
+    random = np.random.default_rng(7)
+    found = set()
+    for k, snapshot in enumerate(SNAPSHOTS):
+        until = SNAPSHOTS[: k + 1]
+        true = describe(tables_of(*CUSTOMERS), *until)
+        tampered = describe(tables_of(*(ATTACKS[attack](c, snapshot, random) for c in CUSTOMERS)), *until)
+        assert true.keys() == tampered.keys()
+        found |= {name for key, row in true.items() for name in row.dtype.names if row[name].tobytes() != tampered[key][name].tobytes()}
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS])
+def test_a_feature_is_the_same_whatever_happens_later(column: str, attack: str) -> None:
+    assert column not in changed(features_at, attack)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("field", STATE.names or ())
+def test_a_stage_and_all_said_of_it_are_the_same_whatever_happens_later(field: str, attack: str) -> None:
+    assert field not in changed(states_at, attack)
+
+
+def mended_ever(tables: Tables, customer: int, snapshot: int) -> float:
+    """Leaks: reads the repair of a visible complaint before it took place."""
+    rows = slice(tables.complaint_start[customer], tables.complaint_start[customer + 1])
+    return float(((tables.complaint_opened[rows] < snapshot) & (tables.complaint_resolved[rows] != NEVER)).sum())
+
+
+def kept_ever(tables: Tables, customer: int, snapshot: int) -> float:
+    """Leaks: leaves out a visible order because it will be cancelled."""
+    rows = slice(tables.line_start[customer], tables.line_start[customer + 1])
+    return float(((tables.line_day[rows] < snapshot) & (tables.line_cancelled[rows] == NEVER)).sum())
+
+
+def bought_until_the_snapshot(tables: Tables, customer: int, snapshot: int) -> float:
+    """Leaks: one day too far."""
+    return float((tables.line_day[tables.line_start[customer] : tables.line_start[customer + 1]] <= snapshot).sum())
+
+
+def spent_ever(tables: Tables, customer: int, snapshot: int) -> float:
+    """Leaks: adds up all there is."""
+    return float(tables.line_amount[tables.line_start[customer] : tables.line_start[customer + 1]].sum())
+
+
+def first_line(tables: Tables, customer: int, snapshot: int) -> float:
+    """Depends on the order of the rows of one day."""
+    rows = slice(tables.line_start[customer], tables.line_start[customer + 1])
+    visible = tables.line_amount[rows][tables.line_day[rows] < snapshot]
+    return float(visible[0]) if len(visible) else 0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "attack"),
+    [
+        (mended_ever, "delete"),
+        (mended_ever, "poison"),
+        (kept_ever, "delete"),
+        (kept_ever, "poison"),
+        (bought_until_the_snapshot, "add"),
+        (spent_ever, "delete"),
+        (spent_ever, "add"),
+        (spent_ever, "poison"),
+        (first_line, "shuffle"),
+    ],
+)
+def test_a_kernel_that_sees_the_future_is_caught(kernel: Callable[[Tables, int, int], float], attack: str) -> None:
+    def describe(tables: Tables, *snapshots: int) -> dict[tuple[int, int], Any]:
+        cells = [(c, s) for c in range(len(tables.known)) for s in snapshots if tables.known[c] < s]
+        return {cell: np.array((kernel(tables, *cell),), [("leak", np.float32)]) for cell in cells}
+
+    assert changed(describe, attack) == {"leak"}
