@@ -14,14 +14,15 @@ BLANKS = "E' \\t\\r\\n\u00a0'"
 OFFSET = r":[0-9.]+\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 TYPES: dict[Kind, str] = {"time": "timestamp", "money": "double", "quantity": "double", "number": "double", "flag": "boolean"}
+STORED = {**TYPES, "money": "bigint"}  # amounts are kept in ten-thousandths; what is not named here is text
 
 
 @dataclass(frozen=True)
 class Rule:
     """One rule: its code, the kinds of columns it holds for, the SQL that must be true, what it says and how to mend it.
 
-    `of`: only values delivered as text, only times delivered without offset, only columns in which each row needs a value, only the time of the table's event, or only
-    times that must not lie before another.
+    `of`: all values, or only those delivered as text, times without offset (naive), columns in which each row needs a value (filled),
+    the time of the table's event, times that must not lie before another (later), the customer.
     """
 
     code: str
@@ -134,7 +135,7 @@ RULES = (
 
 @dataclass(frozen=True)
 class Reference:
-    """What must be true of a row with regard to others: its code, the tables, and the SQL of a row t, still accepted, that breaks it."""
+    """What must be true of a row with regard to others: its code, the tables, and SQL for a row t, still accepted, that breaks it."""
 
     code: str
     tables: tuple[str, ...]
@@ -183,7 +184,8 @@ REFERENCES = (
         "E_BEFORE_ORDER",
         ("returns",),
         "returned_at",
-        "t.order_id is not null and not exists (from accepted_orders o where o.order_id = t.order_id and o.ordered_at::date <= t.returned_at::date)",
+        """t.order_id is not null and not exists (
+            from accepted_orders o where o.order_id = t.order_id and o.ordered_at::date <= t.returned_at::date)""",
         "returned before it was ordered",
         "correct the times",
     ),

@@ -83,7 +83,8 @@ def _csv(path: Path) -> str:
 
 def _text(path: Path) -> str:
     return f"""select text, {quoted(path.name)} as source_file, row_number() over () as source_line
-        from read_csv({quoted(str(path))}, columns={{'text': 'VARCHAR'}}, auto_detect=false, header=false, delim='\x1f', quote='', escape='')"""
+        from read_csv({quoted(str(path))}, columns={{'text': 'VARCHAR'}}, auto_detect=false, header=false, delim='\x1f', quote='',
+                      escape='')"""
 
 
 def _parquet(path: Path) -> str:
@@ -135,31 +136,31 @@ def register(db: duckdb.DuckDBPyConnection, shop: Folder) -> list[str]:
     return list(found)
 
 
+def _bad_csv(text: str, place: str) -> InputError:
+    """The file and line of DuckDB's complaint about a CSV file, and what is wrong there."""
+    file, line = re.search(r"^\s*file = (.*)$", text, re.MULTILINE), re.search(r"CSV Error on Line: (\d+)", text)
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    rule = "quotes or line ends that are not those of a CSV file"
+    if counts:
+        rule = f"{counts[2]} columns where the header has {counts[1]}"
+    where = f"{Path(file[1]).name if file else place}{':' + line[1] if line else ''}"
+    return InputError("E_CSV", where, rule, "correct the line, or export the file again")
+
+
 def unreadable(error: duckdb.Error, place: str) -> InputError:
     """What DuckDB says about a file or the shop's SQL, without the values it quotes."""
     text = str(error)
-    if at := re.search(r"CSV Error on Line: (\d+)", text):
-        file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-        counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-        rule = (
-            f"{counts[2]} columns where the header has {counts[1]}" if counts else "a quote that is not closed or stands where none may be"
-        )
-        return InputError("E_CSV", f"{Path(file[1]).name if file else place}:{at[1]}", rule, "correct the line, or export the file again")
     if at := re.search(r"^LINE (\d+):", text, re.MULTILINE):
         place = f"{place}:{at[1]}"
-    if isinstance(error, duckdb.CatalogException) and (table := re.search(r"Table with name \"?(.+?)\"? does not exist", text)):
-        return InputError(
-            "E_NO_FILE", place, f"there is no raw file {table[1]}", f"put {table[1]}.parquet or {table[1]}.csv into the shop's folder"
-        )
-    if "CSV" in text:
-        file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-        return InputError(
-            "E_CSV", Path(file[1]).name if file else place, "not plain CSV: line ends or quotes are mixed", "export the file again"
-        )
-    if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException | duckdb.OutOfRangeException):
-        return InputError(
-            "E_SOURCE", place, "a value does not convert", "use try_cast, or leave the text as it is: it is checked and converted later"
-        )
+    if isinstance(error, duckdb.PermissionException):
+        return InputError("E_OUTSIDE", place, "it reads a file outside the shop's folder", "copy the file there")
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
+        return InputError("E_SOURCE", place, "a value does not convert", "hand the text over: it is checked and converted here")
+    if isinstance(error, duckdb.InvalidInputException):
+        return _bad_csv(text, place)
     if isinstance(error, duckdb.IOException):
         return InputError("E_TRUNCATED", place, "a raw file cannot be read to its end", "copy or export it again")
+    if isinstance(error, duckdb.CatalogException) and (table := re.search(r"Table with name \"?(.+?)\"? does not exist", text)):
+        fix = f"put {table[1]}.parquet or {table[1]}.csv into the shop's folder"
+        return InputError("E_NO_FILE", place, f"there is no raw file {table[1]}", fix)
     return InputError("E_SOURCE", place, text.strip().splitlines()[0], "correct the SQL")

@@ -175,7 +175,7 @@ def ingest(shops: Folder, sources: str, params: Settings, engine: Engine, shop: 
     try:
         db.execute(sources)
         found = _judge(db, place, params)
-    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.IOException) as error:
+    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.IOException, duckdb.PermissionException) as error:
         raise unreadable(error, place) from None
     end = _settle(db, found, params, place)
     for table in found:

@@ -21,7 +21,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "returns": (
         f"""k.customer, day_of(t.returned_at) as day, coalesce(s.sku, -1)::integer as sku, t.quantity, t.net_amount as amount,
-           day_of(t.settled_at) as settled, coalesce(regexp_matches(lower(t.reason), '{"|".join(DEFECT_WORDS)}'), false) as defect, t.return_id""",
+           day_of(t.settled_at) as settled, coalesce(regexp_matches(lower(t.reason), '{"|".join(DEFECT_WORDS)}'), false) as defect,
+           t.return_id""",
         "customer, day, return_id, sku, quantity, amount, settled, defect",
     ),
     "complaints": (
@@ -52,7 +53,8 @@ ORDERS = """
         select *, coalesce(line_id, format('{:04d}', row_number() over (
             partition by customer, order_id order by ordered_at, sku, category, quantity, amount, promised, delivered, cancelled))) as line
         from placed_orders where part = $part)
-    select customer, day, basket::integer as basket, sku, category, quantity, amount, promised, delivered, cancelled, order_id, line as line_id
+    select customer, day, basket::integer as basket, sku, category, quantity, amount, promised, delivered, cancelled, order_id,
+           line as line_id
     from line join basket using (customer, order_id)
     order by customer, day, order_id, line_id"""
 
@@ -62,6 +64,7 @@ def number(db: duckdb.DuckDBPyConnection, per_partition: int) -> int:
     row = db.execute("select count(*) from accepted_orders").fetchone()
     assert row
     parts = max(1, -(-row[0] // per_partition))
+    db.execute("create macro not_before(x, start) as case when x < start then start else x end")  # greatest() would fill a null
     db.execute(f"create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {NEVER})")
     first = " union all ".join(
         f"select customer_id, min(e.{TABLES[name].event}) as first_at from accepted_{name} e group by 1"
@@ -100,6 +103,17 @@ def place(db: duckdb.DuckDBPyConnection, parts: int) -> None:
             from accepted_{table} t join customers_known k using (customer_id) {sku} {category} {grouped}""")
 
 
+# Last come, without a product, the categories that lines without one have.
+PRODUCTS = """
+    select coalesce(s.sku, -1)::integer as sku, s.sku_id, coalesce(c.category, -1)::integer as category, c.category_id
+    from skus s full join categories c using (category_id) order by s.sku nulls last, category_id"""
+MARKET_EVENTS = """
+    select coalesce(c.category, -1)::integer as category, day_of(starts_at) as starts, day_of(ends_at) as ends, kind, price_index
+    from accepted_market_events t left join categories c on c.category_id = t.category order by all"""
+CUSTOMERS = """
+    select customer, customer_id, known, do_not_contact, profiling_objection from customers_known where part = $part order by customer"""
+
+
 def _table(db: duckdb.DuckDBPyConnection, sql: str, **values: int) -> Any:
     return db.sql(sql, params=values).to_arrow_table()
 
@@ -107,40 +121,13 @@ def _table(db: duckdb.DuckDBPyConnection, sql: str, **values: int) -> Any:
 def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The files of data/events, one table of one partition in memory at a time."""
     yield "meta.json", meta
-    yield (
-        "products.parquet",
-        _table(
-            db,
-            """
-        select sku, sku_id, coalesce(c.category, -1)::integer as category, category_id from skus left join categories c using (category_id)
-        order by sku""",
-        ),
-    )
-    yield (
-        "market_events.parquet",
-        _table(
-            db,
-            """
-        select coalesce(c.category, -1)::integer as category, day_of(starts_at) as starts, day_of(ends_at) as ends, kind, price_index
-        from accepted_market_events t left join categories c on c.category_id = t.category order by all""",
-        ),
-    )
+    yield "products.parquet", _table(db, PRODUCTS)
+    yield "market_events.parquet", _table(db, MARKET_EVENTS)
     for part in range(parts):
         file = f"part-{part:03d}.parquet"
-        yield (
-            f"customers/{file}",
-            _table(
-                db,
-                """
-            select customer, customer_id, known, do_not_contact, profiling_objection from customers_known where part = $part
-            order by customer""",
-                part=part,
-            ),
-        )
+        yield f"customers/{file}", _table(db, CUSTOMERS, part=part)
         yield f"orders/{file}", _table(db, ORDERS, part=part)
         for table, (_, order) in EVENTS.items():
             if table != "orders":
-                yield (
-                    f"{table}/{file}",
-                    _table(db, f"select * exclude (part) from placed_{table} where part = $part order by {order}", part=part),
-                )
+                sql = f"select * exclude (part) from placed_{table} where part = $part order by {order}"
+                yield f"{table}/{file}", _table(db, sql, part=part)

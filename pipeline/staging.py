@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.checks import CODES, Rule, delivering, reading, units, verdict
+from pipeline.checks import CODES, STORED, Rule, delivering, reading, units, verdict
 from pipeline.contract import FORBIDDEN, TABLES, Table
 from pipeline.errors import InputError
 from pipeline.files import name, quoted
@@ -17,15 +17,15 @@ PLACE = ("source_file", "source_line")
 
 
 def rows(db: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
+    """What a query returns, for queries whose answer is short."""
     return db.execute(sql).fetchall()
 
 
 def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, str]]:
     """The contract's tables among the shop's views: the DuckDB type of each column. Refuses what the contract refuses."""
     found: dict[str, dict[str, str]] = {}
-    for table, column, kind in rows(
-        db, "select table_name, lower(column_name), data_type from information_schema.columns where table_schema = 'main'"
-    ):
+    columns = "select table_name, lower(column_name), data_type from information_schema.columns where table_schema = 'main'"
+    for table, column, kind in rows(db, columns):
         if table in TABLES:
             found.setdefault(table, {})[column] = kind
     if "orders" not in found:
@@ -33,55 +33,48 @@ def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, 
     missing = [f"{table}.{column}" for table in found for column in TABLES[table].required if column not in found[table]]
     if missing:
         raise InputError("E_NO_COLUMN", place, f"missing: {', '.join(missing)}", "select a column under each of these names")
-    for table, columns in found.items():
-        if forbidden := [column for column in columns if column in FORBIDDEN]:
-            raise InputError(
-                "E_FORBIDDEN", f"{place} {table}.{forbidden[0]}", "what is to be predicted is never an input", "leave the column out"
-            )
-        unknown = [column for column in columns if column not in (*TABLES[table].names, *PLACE)]
-        if unknown and table != "treatments":  # the people's list put back has more columns
-            say(f"warning: {place} {table}: not in the contract, not read: {', '.join(unknown)}")
-        for column in (c for c in TABLES[table].columns if c.name in columns):
-            if column.kind == "id" and columns[column.name] in ("FLOAT", "DOUBLE"):
-                raise InputError(
-                    "E_ID_TYPE", f"{place} {table}.{column.name}", "an id read as a float has lost digits", "cast it to bigint or text"
-                )
-            if (
-                column.kind == "time"
-                and columns[column.name] not in ("VARCHAR", "DATE")
-                and not columns[column.name].startswith("TIMESTAMP")
-            ):
-                rule = CODES["E_TIME_NUMBER"]
-                raise InputError(rule.code, f"{place} {table}.{column.name}", rule.says, rule.fix)
+    for table, types in found.items():
+        _check_columns(TABLES[table], types, place)
     return found
 
 
-def stage(db: duckdb.DuckDBPyConnection, table: Table, columns: dict[str, str], values: dict[str, str]) -> None:
-    """Make `staged_<table>`: values of the contract's types, where each row came from, and its fate: null for a row that breaks no rule."""
-    present = [column for column in table.columns if column.name in columns]
-    kinds = {"time": "timestamp", "money": "bigint", "quantity": "double", "number": "double", "flag": "boolean"}
-    if not present:
-        empty = ", ".join(f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}" for c in table.columns)
-        db.execute(
-            f"create table staged_{table.name} as select {empty}, ''::varchar as source_file, 0::bigint as source_line, ''::varchar as fate limit 0"
-        )
-    else:
-        where = [
-            c if c in columns else d
-            for c, d in zip(PLACE, (f"{quoted(table.name)} as source_file", "row_number() over () as source_line"), strict=True)
-        ]
-        delivered = ", ".join([*(delivering(c, columns[c.name]) for c in present), *where])
-        read = ", ".join(f"{reading(c, columns[c.name])} as v_{c.name}" for c in present)
-        kept = ", ".join(
-            f"null::{kinds.get(c.kind, 'varchar')} as {name(c.name)}"
-            if c not in present
-            else f"{units(c, columns[c.name]) if c.kind == 'money' else f'v_{c.name}'} as {name(c.name)}"
-            for c in table.columns
-        )
-        db.execute(f"""
-            create table staged_{table.name} as
-            select {kept}, source_file::varchar as source_file, source_line::bigint as source_line, {verdict(table, columns, values)} as fate
-            from (select *, {read} from (select {delivered} from {name(table.name)}))""")
+def _check_columns(table: Table, types: dict[str, str], place: str) -> None:
+    """Refuse a column that tells the future, or whose type shows that its values were lost on the way; name those not read."""
+    for column, kind in types.items():
+        where = f"{place} {table.name}.{column}"
+        if column in FORBIDDEN:
+            raise InputError("E_FORBIDDEN", where, "what is to be predicted is never an input", "leave the column out")
+        if column not in table.names:
+            continue
+        wanted = table.column(column).kind
+        if wanted == "id" and kind in ("FLOAT", "DOUBLE"):
+            raise InputError("E_ID_TYPE", where, "an id read as a float has lost digits", "cast it to bigint or text")
+        if wanted == "time" and kind not in ("VARCHAR", "DATE") and not kind.startswith("TIMESTAMP"):
+            rule = CODES["E_TIME_NUMBER"]
+            raise InputError(rule.code, where, rule.says, rule.fix)
+    unknown = [column for column in types if column not in (*table.names, *PLACE)]
+    if unknown and table.name != "treatments":  # the people's list put back has more columns
+        say(f"warning: {place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
+
+
+def stage(db: duckdb.DuckDBPyConnection, table: Table, types: dict[str, str], values: dict[str, str]) -> None:
+    """Make `staged_<table>`: values of the contract's types, where each row came from, its fate. Without rows for a table not delivered."""
+    present = [column for column in table.columns if column.name in types]
+    kept = []
+    for column in table.columns:
+        value = f"null::{STORED.get(column.kind, 'varchar')}"
+        if column in present:
+            value = units(column, types[column.name]) if column.kind == "money" else f"v_{column.name}"
+        kept.append(f"{value} as {name(column.name)}")
+    origin = {"source_file": f"{quoted(table.name)} as source_file", "source_line": "row_number() over () as source_line"}
+    raw = [delivering(c, types[c.name]) for c in present] + [column if column in types else origin[column] for column in PLACE]
+    read = [f"{reading(c, types[c.name])} as v_{c.name}" for c in present]
+    source = f"(select {', '.join(raw)} from {name(table.name)})" if present else "(select '' as source_file, 0 as source_line limit 0)"
+    db.execute(f"""
+        create table staged_{table.name} as
+        select {", ".join(kept)}, source_file::varchar as source_file, source_line::bigint as source_line,
+               ({verdict(table, types, values)})::varchar as fate
+        from (select {", ".join(["*", *read])} from {source})""")
     db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
 
 
@@ -98,9 +91,8 @@ def first(db: duckdb.DuckDBPyConnection, table: str, condition: str) -> tuple[st
 def refuse_empty(db: duckdb.DuckDBPyConnection, table: Table, place: str) -> None:
     """Refuse a table without rows that nothing can be said without; the others may be empty."""
     if table.name in ("customers", "orders") and not rows(db, f"from staged_{table.name} limit 1"):
-        raise InputError(
-            "E_NO_ROWS", f"{place} {table.name}", "the table has no rows", "export it again, or leave customers out altogether"
-        )
+        fix = "export it again, or leave customers out altogether"
+        raise InputError("E_NO_ROWS", f"{place} {table.name}", "the table has no rows", fix)
 
 
 def refuse_unsafe(db: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -129,7 +121,8 @@ def set_aside_duplicates(db: duckdb.DuckDBPyConnection, table: Table, columns: d
         second = f"row_number() over (partition by {key} order by source_file, source_line) = 2"
         _refuse_second(db, table, again, second, "E_DUPLICATE_ID", key, "two rows of one id that differ")
     if table.name == "orders":
-        again = "hash(order_id) in (select hash(order_id) from accepted_orders group by all having min(hash(customer_id)) <> max(hash(customer_id)))"
+        again = """hash(order_id) in (
+            select hash(order_id) from accepted_orders group by all having min(hash(customer_id)) <> max(hash(customer_id)))"""
         second = "customer_id <> first_value(customer_id) over (partition by order_id order by source_file, source_line)"
         _refuse_second(db, table, again, second, "E_ORDER_CUSTOMERS", "order_id", "one order of two customers")
 
