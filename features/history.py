@@ -190,10 +190,11 @@ def net_spend(past: Past, days: int) -> float:
     while i >= 0 and past.day[i] >= since:
         total += past.spend[i]
         i -= 1
+    back = 0
     for j in range(len(past.returned)):
         if past.returned[j] >= since:
-            total -= past.returned_amount[j] / UNIT
-    return total
+            back += past.returned_amount[j]
+    return total - back / UNIT
 
 
 @kernel

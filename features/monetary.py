@@ -15,7 +15,7 @@ COLUMNS = (
     Column("spend_trend_90d", "ratio", "spend of the last 90 days over that of the 90 before, a mean basket added to both"),
     Column("spend_share_90d", "share", "of all spend that fell in the last 90 days"),
     Column("returns_365d", "count", "returns in the last 365 days", absent=0, needs="returns"),
-    Column("return_share", "share", "of purchases that were followed by a return; may exceed 1", needs="returns"),
+    Column("return_share", "ratio", "returns over purchases; may exceed 1", needs="returns"),
 )
 
 

@@ -41,7 +41,8 @@ def recency(past: Past, shop: Shop, row: Row) -> None:
     row.cycle_days = cycle
     row.cycle_log_sd = log_sd
     row.recency_over_cycle = silence / cycle
-    row.recency_surprise = math.log(silence / cycle) / log_sd
+    if log_sd > 0:  # zero only in a shop whose customers all buy like clocks
+        row.recency_surprise = math.log(silence / cycle) / log_sd
     gaps = n - 1
     if gaps == 0:
         return
