@@ -67,7 +67,7 @@ MEMORY = np.dtype(
 
 @kernel
 def past_promise(past: Past, day: int, promise: Promise) -> int:
-    """Complaints open at the end of a day for longer than promised."""
+    """Complaints not mended on a day, by when they have been open for longer than promised."""
     count = 0
     for i in range(len(past.opened)):
         if past.opened[i] <= day and past.resolved[i] > day and day - past.opened[i] > promised_days(past.severity[i], promise):
@@ -173,7 +173,7 @@ def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None
     row.status = NO_STATUS
     row.reactivated = memory.probation > 0
     row.net_spend_365d = net_spend(past, 365)
-    row.open_past_promise = past_promise(past, past.snapshot - 1, shop.promise)
+    row.open_past_promise = past_promise(past, past.snapshot, shop.promise)
     row.first_on, row.last_purchase_on, row.core_since, row.late_on = NEVER, NEVER, NEVER, NEVER
     if n == 0:
         touched = past.touched[-1] if len(past.touched) > 0 else past.known
