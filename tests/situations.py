@@ -104,7 +104,7 @@ def params() -> Params:
 
 def shop(usual_gap: float = 30, log_sd: float = 0.5) -> Shop:
     """A shop of monthly needs with the rules of params.yaml."""
-    return Shop(params().cycle, params().promise, float(usual_gap), log_sd)
+    return Shop(params().cycle, params().promise, float(usual_gap), float(log_sd))
 
 
 def features_at(tables: Tables, *snapshots: int, of: Shop | None = None) -> dict[tuple[int, int], Any]:
