@@ -32,7 +32,7 @@ def facts(row: Any) -> dict[str, Any]:
         found["span_days"] = (row.last_purchase_on - row.first_on).days
         found["usual_gap_days"] = round(float(row.cycle_days))
         found["irregularity"] = round(float(row.cycle_log_sd), 2)
-        found["complaints_past_promise"] = int(row.complaints_past_promise)
+        found["open_past_promise"] = int(row.open_past_promise)
     return found
 
 
@@ -43,7 +43,7 @@ def _silence(f: dict[str, Any]) -> str:
 
 
 def _open_complaints(f: dict[str, Any]) -> str:
-    count = f["complaints_past_promise"]
+    count = f["open_past_promise"]
     return f" Complaints open past their promise: {count}." if count else ""
 
 

@@ -46,7 +46,7 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
             "first_on": dates(found["first_on"]),
             "last_purchase_on": dates(found["last_purchase_on"]),
             "core_since": dates(found["core_since"]),
-            **{c: found[c] for c in ("purchases", "cycle_days", "cycle_log_sd", "complaints_past_promise", "net_spend_365d")},
+            **{c: found[c] for c in ("purchases", "cycle_days", "cycle_log_sd", "open_past_promise", "net_spend_365d")},
         }
     )
 

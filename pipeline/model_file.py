@@ -12,7 +12,7 @@ import pandas as pd
 from models.defection import canary_scores, matrix, schema_hash
 from models.peers import contributions, predict
 from pipeline.errors import ModelError
-from pipeline.store import Folder, to_json
+from pipeline.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -80,6 +80,6 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
 
         return Scorer(about["sha256"]["model.txt"][:12], lambda rows: np.asarray(booster.predict(matrix(rows, columns))), tree_shap)
     taught = model.read("peers.json")["model.txt"][verdict]
-    model_id = hashlib.sha256(to_json(taught).encode()).hexdigest()[:12]
+    model_id = text_sha256(to_json(taught))[:12]
     terms = taught["columns"]
     return Scorer(model_id, lambda rows: predict(taught, rows), lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms))

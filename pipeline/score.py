@@ -1,6 +1,6 @@
 """Stage `score`: who is in which queue today, how likely he is to leave, whom it is worth calling. Writes what people and machines read."""
 
-import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline.engine import iso_date
 from pipeline.model_file import Scorer, scorer
 from pipeline.params import Evaluate, Score
 from pipeline.rows import feature_names
-from pipeline.store import Folder, Published, to_json
+from pipeline.store import Folder, Published, text_sha256, to_json
 
 COLUMNS = [
     *("as_of", "customer_id", "queue", "stage", "activity", "stage_since", "risk", "risk_band", "rank", "rank_in_stage", "value_365d"),
@@ -29,7 +29,7 @@ def newest(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
     import duckdb
 
     with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
-        rows: Any = con.execute(
+        rows: Any = con.sql(
             f"""
             select f.*, l.net_spend_365d as year_spend,
                    l.* exclude (customer_id, snapshot, purchases, cycle_days, cycle_log_sd, net_spend_365d)
@@ -37,7 +37,7 @@ def newest(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
             join read_parquet('{lifecycle.path}/*.parquet') l using (customer_id, snapshot)
             where snapshot = $snapshot::date order by customer_id
             """,
-            {"snapshot": snapshot},
+            params={"snapshot": snapshot},
         )
         found: pd.DataFrame = rows.to_arrow_table().to_pandas(date_as_object=True)
         return found
@@ -160,7 +160,7 @@ def score(
         stage_since=rows["since"],
         queue=[queue_of(found["stage"], found["activity"], found.get("status")) for found in told],
         why=[why(found) for found in told],
-        facts=[to_json(found) for found in told],
+        facts=[json.dumps(found) for found in told],
         value_365d=values(rows),
         risk=np.nan,
         **dict.fromkeys(("reason", "evidence", "reason_2", "evidence_2", "model_id")),
@@ -184,7 +184,7 @@ def score(
         "verdict": verdict,
         "grade": metrics["grade"],
         "model_id": chosen.model_id if chosen else None,
-        "params_hash": hashlib.sha256(to_json(settings).encode()).hexdigest(),
+        "params_hash": text_sha256(to_json(settings)),
         "customers": len(rows),
         "profiling_objections": objected,
     }

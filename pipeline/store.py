@@ -151,6 +151,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """The sha256 of a text as UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def publish(path: Path, published: Published) -> None:
     """Replace each file whole, readable by its owner alone; name them in the manifest; remove what it does not name."""
     path.mkdir(parents=True, exist_ok=True)

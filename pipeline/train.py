@@ -1,6 +1,5 @@
 """Stage `train`: one model per test origin, taught only by what was known then, and the final one; the peers beside each."""
 
-import hashlib
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from models.settings import Boosting
 from pipeline.errors import ConfigError
 from pipeline.progress import progress
 from pipeline.rows import feature_names, joined
-from pipeline.store import Folder
+from pipeline.store import Folder, text_sha256
 
 
 def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -> pd.DataFrame:
@@ -58,7 +57,7 @@ def train(features: Folder, lifecycle: Folder, labels: Folder, calibration: dict
         booster = fit(taught, columns, defected, params, rounds)
         name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
         files[name] = text(booster)
-        about["sha256"][name] = hashlib.sha256(files[name].encode()).hexdigest()
+        about["sha256"][name] = text_sha256(files[name])
         about["rounds"][name] = rounds
         peers[name] = {peer: teach(peer, taught, defected) for peer in PEERS}
     canary = canary_rows(taught, columns)
