@@ -1,12 +1,24 @@
-"""The command line: `corekeep ...`, the same as `python -m pipeline ...`."""
+"""Who among our customers is about to leave, why, and whom is it worth calling."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from pipeline.errors import Refused
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+
+
+@app.command()
+def repro(
+    shop: Annotated[str | None, typer.Option(help="Choose this shop first; without it the one of params.yaml stands.")] = None,
+) -> None:
+    """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
+    from pipeline.repro import repro as run
+    from pipeline.runner import ROOT
+
+    raise typer.Exit(run(shop, ROOT))
 
 
 @app.command()
@@ -17,9 +29,14 @@ def stage(name: str) -> None:
     run_stage(name)
 
 
-@app.callback()
-def _corekeep() -> None:
-    """Who among our customers is about to leave, why, and whom is it worth calling."""
+@app.command()
+def fetch(name: str) -> None:
+    """Fetch a real shop's raw files into data/shops/NAME."""
+    from pipeline.fetch import fetch as run
+    from pipeline.progress import say
+    from pipeline.runner import ROOT
+
+    say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
 
 
 def main() -> None:
