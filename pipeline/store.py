@@ -78,7 +78,9 @@ def to_json(value: Any) -> str:
 
 
 def _dump(content: Content, path: Path) -> None:
-    if path.suffix == ".parquet":
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -88,8 +90,6 @@ def _dump(content: Content, path: Path) -> None:
         content.to_csv(path, index=False, lineterminator="\n")
     elif path.suffix == ".json":
         path.write_text(to_json(content), encoding="utf-8", newline="\n")
-    elif isinstance(content, bytes):
-        path.write_bytes(content)
     else:
         path.write_text(content, encoding="utf-8", newline="\n")
 
