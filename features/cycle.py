@@ -39,11 +39,17 @@ def quantile(ascending: Ints, q: float) -> float:
 
 
 @kernel
+def whole_days(days: float) -> int:
+    """Days rounded up, the last bits of a logarithm left out: twice a usual gap of 30 is 60 days, not 61."""
+    return math.ceil(days - 1e-6)
+
+
+@kernel
 def late_after(usual_gap: float, log_sd: float, shop: Shop) -> int:
     """Days of silence from which on a customer is late."""
     rule = shop.cycle
     factor = min(max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high)
-    return max(rule.late_floor_days, math.ceil(usual_gap * factor))
+    return max(rule.late_floor_days, whole_days(usual_gap * factor))
 
 
 @kernel
@@ -51,10 +57,10 @@ def lapsed_after(usual_gap: float, log_sd: float, ascending_gaps: Ints, shop: Sh
     """Days of silence from which on a customer has lapsed; longer for one who has come back from long silences before."""
     rule = shop.cycle
     factor = min(max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low), rule.lapse_clip_high)
-    days = max(rule.lapse_floor_days, math.ceil(usual_gap * factor), late_after(usual_gap, log_sd, shop) + 1)
+    days = max(rule.lapse_floor_days, whole_days(usual_gap * factor), late_after(usual_gap, log_sd, shop) + 1)
     if len(ascending_gaps) >= rule.own_gaps:
         survived = rule.own_factor * quantile(ascending_gaps, rule.own_quantile)
-        days = max(days, math.ceil(min(survived, rule.own_limit_cycles * shop.usual_gap)))
+        days = max(days, whole_days(min(survived, rule.own_limit_cycles * shop.usual_gap)))
     return days
 
 
