@@ -68,10 +68,11 @@ def net_flow(states: pd.DataFrame, moved: pd.DataFrame, leak_periods: int) -> pd
     """
     periods = sorted(states["as_of"].unique())[1:]
     bought = moved["from_purchases"] > 0
-    gone, back = moved["activity"].eq("lapsed"), moved["from_activity"].eq("lapsed")
+    gone, was_gone = moved["activity"].eq("lapsed"), moved["from_activity"].eq("lapsed")
+    bought_again = moved["purchases"] > moved["from_purchases"]  # a cancellation, too, may end a lapse
     previous = dict(zip(periods, sorted(states["as_of_day"].unique())[:-1], strict=True))
     new = states[(states["purchases"] > 0) & (states["first_on"] >= states["as_of"].map(previous))]
-    won_back, lapsed = moved[bought & back & ~gone], moved[bought & gone & ~back]
+    won_back, lapsed = moved[was_gone & ~gone & bought_again], moved[bought & gone & ~was_gone]
 
     def per_period(rows: pd.DataFrame, column: str | None = None) -> pd.Series:
         grouped = rows.groupby("as_of", observed=True)

@@ -1,0 +1,73 @@
+"""The calendar: no snapshot teaches from days that an origin it teaches for is examined on."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from situations import params
+
+from pipeline.calibrate import calendar
+from pipeline.params import Calibrate
+
+DEFAULTS = params().calibrate
+
+
+def with_(**changes: object) -> Calibrate:
+    return DEFAULTS.model_copy(update=changes)
+
+
+CALENDARS = st.tuples(
+    st.integers(0, 20_000),
+    st.integers(1, 2_500),
+    st.integers(1, 200),
+    st.one_of(st.just("auto"), st.integers(1, 120)),
+    st.one_of(st.just("auto"), st.integers(1, 400)),
+    st.integers(1, 5),
+    st.integers(1, 20),
+)
+hold = settings(max_examples=200, deadline=None, derandomize=True)
+
+
+@hold
+@given(CALENDARS)
+def test_every_calendar_keeps_the_future_apart_from_what_teaches(drawn: tuple[int, int, int, int | str, int | str, int, int]) -> None:
+    first, length, horizon, step_days, history, origins, snapshots = drawn
+    end = first + length
+    chosen = with_(step_days=step_days, min_history_days=history, origins=origins, training_snapshots=snapshots)
+    days = calendar(first, end, horizon, chosen)
+    step = math.ceil(horizon / 2) if step_days == "auto" else step_days
+    earliest = first + (2 * horizon if history == "auto" else int(history))
+    assert days["step"] == step
+    assert set(days["training"]) <= {end - horizon - k * int(step) for k in range(origins)}
+    for origin, taught in [*days["training"].items(), (end, days["final"])]:
+        assert all(snapshot + horizon <= origin for snapshot in taught)
+        assert all(snapshot >= earliest for snapshot in taught)
+        assert len(taught) <= snapshots
+        assert taught == sorted(set(taught))
+    assert all(taught for taught in days["training"].values())
+
+
+@hold
+@given(CALENDARS)
+def test_the_regular_snapshots_run_back_from_the_end_to_the_first_event(
+    drawn: tuple[int, int, int, int | str, int | str, int, int],
+) -> None:
+    first, length, horizon, step_days, *_ = drawn
+    days = calendar(first, first + length, horizon, with_(step_days=step_days))
+    regular = days["tracking"]
+    assert regular[-1] == first + length
+    assert first < regular[0] <= first + days["step"]
+    assert {b - a for a, b in zip(regular, regular[1:], strict=False)} <= {days["step"]}
+
+
+def test_two_years_with_a_horizon_of_sixty_days() -> None:
+    days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
+    assert days["training"] == {640: [520, 550, 580], 670: [550, 580, 610]}
+    assert days["final"] == [610, 640, 670]
+
+
+@pytest.mark.parametrize(("length", "origins"), [(239, []), (240, [180])])
+def test_an_origin_that_nothing_can_teach_is_left_out(length: int, origins: list[int]) -> None:
+    # The shortest history: 120 days before the first teaching snapshot, 60 it looks ahead, 60 the origin does.
+    assert list(calendar(0, length, 60, with_(origins=3))["training"]) == origins

@@ -1,0 +1,75 @@
+"""What became of a customer after a snapshot: here on day 100, looking ahead 30 days unless said otherwise."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from situations import past_of, random_customers, tables_of
+
+from features.history import NEVER, Tables
+from pipeline.label import next_purchase, outcomes
+
+
+def labels(tables: Tables, *snapshots: int, horizon: int = 30, end: int = 1000) -> dict[tuple[int, int], tuple[bool, int]]:
+    """Defected, and returned (-1 unknown), by customer and snapshot."""
+    days = np.array(snapshots, np.int32)
+    size = int((tables.known[:, None] < days).sum())
+    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
+    defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
+    outcomes(tables, days, horizon, end, customers, at, defected, returned)
+    cells = zip(customers.tolist(), at.tolist(), strict=True)
+    return dict(zip(cells, zip(defected.tolist(), returned.tolist(), strict=True), strict=True))
+
+
+def defected(*orders: Any) -> bool:
+    return labels(past_of(known=0, orders=orders), 100)[0, 100][0]
+
+
+@pytest.mark.parametrize(("day", "stays"), [(99, False), (100, True), (129, True), (130, False)])
+def test_a_purchase_counts_from_the_snapshots_day_to_the_day_before_the_horizons_end(day: int, stays: bool) -> None:
+    assert defected(day) == (not stays)
+
+
+@pytest.mark.parametrize(("cancelled", "stays"), [(110, False), (129, False), (130, True), (500, True)])
+def test_a_purchase_cancelled_within_the_horizon_does_not_count(cancelled: int, stays: bool) -> None:
+    assert defected((105, 10, 1, cancelled)) == (not stays)
+
+
+def test_the_next_purchase_after_a_cancelled_one_counts() -> None:
+    assert not defected((105, 10, 1, 110), 129)
+
+
+@pytest.mark.parametrize("line", [(105, 0), (105, 10, 0)], ids=["free", "none"])
+def test_a_line_without_goods_or_price_keeps_nobody(line: tuple[int, ...]) -> None:
+    assert defected(line)
+
+
+def test_the_next_purchase_is_the_first_of_them() -> None:
+    tables = past_of(orders=[90, 120, 110])
+    assert [next_purchase(tables, 0, snapshot, 130) for snapshot in (100, 111, 121)] == [110, 120, NEVER]
+
+
+@pytest.mark.parametrize(("day", "returned"), [(129, -1), (130, 1), (189, 1), (190, 0)])
+def test_a_defector_returns_within_the_two_horizons_after(day: int, returned: int) -> None:
+    assert labels(past_of(known=0, orders=[day]), 100)[0, 100][1] == returned
+
+
+@pytest.mark.parametrize(("end", "returned"), [(189, -1), (190, 1)])
+def test_whether_a_defector_returned_is_unknown_where_the_data_ends_before(end: int, returned: int) -> None:
+    assert labels(past_of(known=0, orders=[150]), 100, end=end)[0, 100] == (True, returned)
+
+
+def test_only_customers_known_before_a_snapshot_are_labelled() -> None:
+    assert list(labels(tables_of(), 100)) == []
+    assert list(labels(past_of(orders=[100]), 100, 101)) == [(0, 101)]
+
+
+def test_random_labels_are_those_of_the_naive_twin() -> None:
+    customers = random_customers(seed=21, count=150, cancelling=0.2)
+    found = labels(tables_of(*customers), *range(50, 800, 50))
+    for (number, snapshot), (left, _) in found.items():
+        kept = [
+            o for o in customers[number].orders if 0 <= o.day - snapshot < 30 and o.amount * o.quantity > 0 and o.cancelled >= snapshot + 30
+        ]
+        assert left == (not kept)
+    assert {left for left, _ in found.values()} == {True, False}
