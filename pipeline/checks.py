@@ -199,6 +199,11 @@ def delivering(column: Column, delivered: str) -> str:
     return f"nullif(trim({plain}, {BLANKS}), '') as x_{column.name}" if delivered == "VARCHAR" else f"{plain} as x_{column.name}"
 
 
+def _has_offset(delivered: str) -> bool:
+    """Whether a DuckDB type is an instant rather than a local time."""
+    return "TZ" in delivered or "TIME ZONE" in delivered
+
+
 def reading(column: Column, delivered: str) -> str:
     """SQL that turns a column x_<name>, of the DuckDB type delivered, into its value; null where it cannot be read."""
     x, text = f"x_{column.name}", delivered == "VARCHAR"
@@ -208,6 +213,8 @@ def reading(column: Column, delivered: str) -> str:
         return f"""case when not regexp_full_match({x}, '{ISO}') then null
             when regexp_matches({x}, '{OFFSET}') then try_cast({x} as timestamptz)::timestamp
             else try_cast({x} as timestamp) end"""
+    if _has_offset(delivered):
+        return f"try_cast(try_cast({x} as timestamptz) as timestamp)"  # in one step nanoseconds become null
     return f"try_cast({x} as {TYPES[column.kind]})"
 
 
@@ -226,7 +233,7 @@ def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:
     return {
         "any": True,
         "text": delivered == "VARCHAR",
-        "naive": delivered != "DATE" and "TIME ZONE" not in delivered,
+        "naive": delivered != "DATE" and not _has_offset(delivered),
         "filled": column.required or column.filled,
         "event": column.name == table.event,
         "later": column.not_before is not None,

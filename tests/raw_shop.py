@@ -1,0 +1,63 @@
+"""A shop whose raw files are literals, and what `ingest` makes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.ingest import ingest
+from pipeline.params import Engine, Ingest
+from pipeline.store import Folder, write
+
+HEAD = "customer_id,order_id,ordered_at,sku,category,quantity,net_amount"
+GOOD = "C1,O1,2026-01-05T10:00:00,A,tea,1,9.99"
+SETTINGS: dict[str, Any] = {
+    "timezone": "Europe/London",
+    "currency": "EUR",
+    "data_end": None,
+    "max_amount": 1000,
+    "quarantine_limit": {"default": 1.0},
+}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of a shop: rows of the events' tables as dicts, rows set aside, the account."""
+
+    events: Folder
+    quarantine: Folder
+    account: dict[str, Any]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return [row for name in self.events.names(f"{table}/*.parquet") for row in self.events.read(name).to_pylist()]
+
+    def codes(self, table: str) -> dict[str, int]:
+        return dict(self.account["tables"][table]["quarantined"])
+
+    def set_aside(self, table: str) -> list[tuple[str, int, str, str]]:
+        return [tuple(row.values()) for row in self.quarantine.read(f"{table}.parquet").to_pylist()]
+
+
+def csv(*rows: str, head: str = HEAD) -> str:
+    """A CSV file: by default of orders."""
+    return "\n".join([head, *rows, ""])
+
+
+def ingested(folder: Path, files: Mapping[str, Any], sql: str | None = None, lines_per_partition: int = 1000, **settings: Any) -> Ingested:
+    """Run the stage over files given as text, bytes or tables; without SQL each file is the input table of its name."""
+    raw = folder / "raw"
+    raw.mkdir(exist_ok=True)
+    for name, content in files.items():
+        if isinstance(content, pa.Table):
+            pq.write_table(content, raw / name)
+        else:
+            (raw / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    views = sql or " ".join(f"create view {name.split('.')[0]} as from raw.{name.split('.')[0]};" for name in files)
+    engine = Engine(threads=2, lines_per_partition=lines_per_partition)
+    result = ingest(Folder(raw), views, Ingest.model_validate({**SETTINGS, **settings}), engine, "literal")
+    for output in ("events", "quarantine"):
+        write(folder / output, result[output])
+    return Ingested(Folder(folder / "events"), Folder(folder / "quarantine"), result["ingest"])
