@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+THREADS = 1  # to ask a model: LightGBM's threads spin, and two on a busy machine are slower than one
+
 
 def schema_hash(columns: list[str]) -> str:
     """Names and order of the features: LightGBM itself would accept reordered columns and answer with other scores."""
@@ -25,6 +27,16 @@ def schema_hash(columns: list[str]) -> str:
 def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
     """The features of a model in its order. Raises KeyError for one that is missing."""
     return rows[columns].to_numpy(np.float64)
+
+
+def probabilities(booster: "lgb.Booster", features: Floats, rounds: int | None = None) -> Floats:
+    """Probability of defection, one per row of features; by the first so many trees only where `rounds` is given."""
+    return np.asarray(booster.predict(features, num_iteration=rounds, num_threads=THREADS))
+
+
+def shap(booster: "lgb.Booster", features: Floats) -> Floats:
+    """What each feature adds to the log-odds (exact TreeSHAP, Lundberg 2018), rows x features."""
+    return np.asarray(booster.predict(features, pred_contrib=True, num_threads=THREADS))[:, :-1]
 
 
 def fit(rows: pd.DataFrame, columns: list[str], defected: Flags, params: Boosting, rounds: int) -> "lgb.Booster":
@@ -44,7 +56,7 @@ def choose_rounds(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[st
     grid = range(params.round_step, params.max_rounds + 1, params.round_step)
     booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, params.max_rounds)
     features, defected = matrix(examined, columns), examined["defected"].to_numpy(bool)
-    losses = {n: log_loss(defected, np.asarray(booster.predict(features, num_iteration=n)), labels=[False, True]) for n in grid}
+    losses = {n: log_loss(defected, probabilities(booster, features, n), labels=[False, True]) for n in grid}
     return min(losses, key=lambda n: losses[n])
 
 
@@ -64,4 +76,4 @@ def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[
 def canary_scores(booster: "lgb.Booster", rows: list[list[float | None]]) -> list[float]:
     """Scores of the canary rows, in full precision."""
     table = np.array([[np.nan if value is None else value for value in row] for row in rows], np.float64)
-    return [float(score) for score in np.asarray(booster.predict(table))]
+    return [float(score) for score in probabilities(booster, table)]

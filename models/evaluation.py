@@ -150,7 +150,8 @@ def grade(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]
     peers = {scorer: m["auc"] for scorer, m in measured.items() if scorer != "model" and m["auc"] is not None}
     best = max(peers, key=lambda scorer: peers[scorer])
     point, low, high = deltas[best]["auc"]
-    said = f"AUC {measured['model']['auc']:.3f} against {peers[best]:.3f} of {best}, the best simple rule: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
+    said = f"AUC {measured['model']['auc']:.3f} against {peers[best]:.3f} of {best}, the best simple rule: "
+    said += f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"the model wins: {said}" if chosen == "model" else f"the model does not win, {chosen} is used: {said}"
 
 

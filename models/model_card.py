@@ -13,12 +13,14 @@ The probability that a customer who has bought at least twice makes no purchase 
 A person decides; nothing is sent. Not for credit, insurance or employment decisions, nor for contracts, whose end is known.
 
 ## Population and data
-* Scored: life-cycle stages early_repeat and core, and core defectors who are being won back; not lapsed: {population} rows, {rate} of them defected.
+* Scored: life-cycle stages early_repeat and core, and core defectors who are being won back; not lapsed: {population} rows,
+  {rate} of them defected.
 * Benchmark, on which the verdict is reached: at least two purchases, the last at most {recency} days ago: {bench_population} rows,
   {bench_rate} defected. Neither population contains the other, and their figures are not comparable.
 * Test origins {origins}: they overlap, so intervals come from resampled customers. Each origin's model was taught only by snapshots
   whose {horizon} days were over by then.
-* The shop's rhythm (usual gap {usual_gap} days) is learnt from events before {learnt}; training rows before that date know it a little early.
+* The shop's rhythm (usual gap {usual_gap} days) is learnt from events before {learnt}; training rows before that date know it
+  a little early.
 * Of the customers counted as defected, {returned} bought again in the following {twice} days: silence is not always goodbye.
 
 ## Results on the benchmark

@@ -11,9 +11,9 @@ import pandas as pd
 
 PEERS = {
     "recency": ("recency_days",),
-    "logistic_rfm": ("recency_days", "purchases", "purchase_rate", "basket_mean"),
+    "logistic_rfm": ("recency_days", "purchases", "spend"),
 }
-"""Columns of each peer, taken as log(1 + x). Recency, frequency as count and rate, monetary value."""
+"""Columns of each peer, taken as log(1 + x)."""
 
 Taught = dict[str, Any]
 

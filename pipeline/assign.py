@@ -54,7 +54,7 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
 def assign(
     events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, engine: Engine
 ) -> Iterator[tuple[str, Any]]:
-    """`lifecycle`: one row per customer and snapshot; `stage_counts`, `transitions`, `stage_profile`, `net_flow` over the regular snapshots."""
+    """`lifecycle`: one row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`, `stage_profile`, `net_flow`."""
     shop = shop_of(calibration, cycle, promise)
     snapshots = np.array(sorted({day_number(s) for s in calibration["snapshots"] + calibration["tracking"]}), np.int32)
     regular = np.array([day_number(s) for s in calibration["tracking"]], np.int32)

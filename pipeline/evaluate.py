@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.defection import matrix
+from models.defection import matrix, probabilities
 from models.evaluation import compare, grade, risk_bands, verdict
 from models.model_card import model_card
 from models.peers import PEERS, predict
@@ -28,7 +28,7 @@ def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs:
     for origin, at in rows.groupby("snapshot", sort=True):
         name = f"origins/{origin}.txt"
         booster = booster_of(model, about, name)
-        scored = at.assign(origin=origin, model=np.asarray(booster.predict(matrix(at, about["features"]))))
+        scored = at.assign(origin=origin, model=probabilities(booster, matrix(at, about["features"])))
         parts.append(scored.assign(**{peer: predict(taught[name][peer], at) for peer in PEERS}))
     found = pd.concat(parts, ignore_index=True)
     found["customer"] = pd.factorize(found["customer_id"])[0]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.defection import canary_scores, matrix, schema_hash
+from models.defection import canary_scores, matrix, probabilities, schema_hash, shap
 from models.peers import contributions, predict
 from pipeline.errors import ModelError
 from pipeline.store import Folder, text_sha256, to_json
@@ -76,9 +76,9 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
         booster = champion(model, about, columns, snapshot)
 
         def tree_shap(rows: pd.DataFrame) -> pd.DataFrame:
-            return pd.DataFrame(np.asarray(booster.predict(matrix(rows, columns), pred_contrib=True))[:, :-1], columns=columns)
+            return pd.DataFrame(shap(booster, matrix(rows, columns)), columns=columns)
 
-        return Scorer(about["sha256"]["model.txt"][:12], lambda rows: np.asarray(booster.predict(matrix(rows, columns))), tree_shap)
+        return Scorer(about["sha256"]["model.txt"][:12], lambda rows: probabilities(booster, matrix(rows, columns)), tree_shap)
     taught = model.read("peers.json")["model.txt"][verdict]
     model_id = text_sha256(to_json(taught))[:12]
     terms = taught["columns"]

