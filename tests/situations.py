@@ -12,7 +12,7 @@ from features.columns import empty
 from features.history import NEVER, UNIT, Shop, Tables, scratch
 from models.lifecycle import follow, states
 from models.settings import Limits
-from pipeline.params import Params, load
+from pipeline.params import Params, read_yaml
 
 MINOR, MAJOR, CRITICAL = range(3)
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,8 +98,8 @@ def past_of(orders: Any = (), returns: Any = (), complaints: Any = (), touches: 
 
 @functools.cache
 def params() -> Params:
-    """The demo's parameters, as they stand in params.yaml."""
-    return load(ROOT)
+    """What stands in params.yaml, whatever shop is chosen there."""
+    return Params.model_validate(read_yaml(ROOT / "params.yaml", ROOT))
 
 
 def shop(usual_gap: float = 30, log_sd: float = 0.5) -> Shop:

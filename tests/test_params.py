@@ -1,0 +1,181 @@
+"""Parameters: whatever is wrong in params.yaml or a shop's file is refused by file, line and key, before anything runs."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from situations import ROOT, params
+
+from pipeline.errors import ConfigError
+from pipeline.params import Params, load
+
+# What follows the line that chooses the shop, so that any may be chosen while the tests run.
+WITHOUT_SHOP = (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nshop: ", 1)[1].split("\n", 1)[1]
+DEMO = f"shop: demo\n{WITHOUT_SHOP}"
+
+
+def project(folder: Path, edit: tuple[str, str] | None = None, shop: str = "") -> Path:
+    """A copy of params.yaml that chooses the demo, with one text replaced, and the demo's own file."""
+    text = DEMO
+    if edit:
+        assert edit[0] in text, f"params.yaml has no {edit[0]!r}"
+        text = text.replace(*edit, 1)
+    (folder / "shops").mkdir()
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    (folder / "shops" / "demo.yaml").write_text(shop, encoding="utf-8")
+    return folder
+
+
+def refusal(folder: Path, edit: tuple[str, str] | None = None, shop: str = "") -> ConfigError:
+    with pytest.raises(ConfigError) as raised:
+        load(project(folder, edit, shop))
+    assert raised.value.exit_code == 2
+    return raised.value
+
+
+def line_of(text: str) -> int:
+    """Where the copy has this text."""
+    return DEMO[: DEMO.index(text)].count("\n") + 1
+
+
+def value(params: Params, dotted: str) -> Any:
+    found: Any = params
+    for key in dotted.split("."):
+        found = getattr(found, key)
+    return found
+
+
+@pytest.mark.parametrize("shop", sorted(path.stem for path in (ROOT / "shops").glob("*.yaml")))
+def test_every_shops_file_fits_params_yaml(shop: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "shops", tmp_path / "shops")
+    (tmp_path / "params.yaml").write_text(f"shop: {shop}\n{WITHOUT_SHOP}", encoding="utf-8")
+    assert load(tmp_path).shop == shop
+
+
+def test_a_shops_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    changed = load(project(tmp_path, shop="cycle:\n  last_gaps: 5\ncalibrate:\n  horizon_days: 28\n"))
+    base = params()
+    calibrate = base.calibrate.model_copy(update={"horizon_days": 28})
+    update = {"shop": "demo", "cycle": base.cycle._replace(last_gaps=5), "calibrate": calibrate}
+    assert changed == base.model_copy(update=update)
+
+
+@pytest.mark.parametrize(
+    ("shop", "place", "fix"),
+    [
+        ("# why\n\ntrain:\n  learning_rat: 2\n", "shops/demo.yaml:4 train.learning_rat", "did you mean learning_rate?"),
+        ("cycle:\n  late_sigma: 2\n", "shops/demo.yaml:2 cycle.late_sigma", "did you mean late_sigmas?"),
+        ("promise:\n  minr: 2\n", "shops/demo.yaml:2 promise.minr", "did you mean minor?"),
+        ("\ntrian:\n  learning_rate: 2\n", "shops/demo.yaml:2 trian", "did you mean train?"),
+        ("zzz: 1\n", "shops/demo.yaml:1 zzz", "remove the key"),
+    ],
+)
+def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_key(shop: str, place: str, fix: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, shop=shop)
+    assert (found.code, found.place, found.fix) == ("E_PARAM", place, fix)
+
+
+@pytest.mark.parametrize(
+    ("edit", "key"),
+    [
+        (("last_gaps: 8", "last_gaps: eight"), "cycle.last_gaps"),
+        (("last_gaps: 8", "last_gaps: 8.5"), "cycle.last_gaps"),
+        (("last_gaps: 8", "last_gaps: [8]"), "cycle.last_gaps"),
+        (("last_gaps: 8", "last_gaps:"), "cycle.last_gaps"),
+        (("horizon_days: auto", "horizon_days: -3"), "calibrate.horizon_days"),
+        (("horizon_days: auto", "horizon_days: .nan"), "calibrate.horizon_days"),
+        (("horizon_days: auto", "horizon_days: often"), "calibrate.horizon_days"),
+        (("prior_weight: 2", "prior_weight: .inf"), "cycle.prior_weight"),
+        (("currency: EUR", "currency: euro"), "ingest.currency"),
+        (('end_date: "2026-01-01"', 'end_date: "2026-13-01"'), "simulate.end_date"),
+        (('end_date: "2026-01-01"', "end_date: 2026-01-01"), "simulate.end_date"),
+        (("learning_rate: 0.03", "learning_rate: no"), "train.learning_rate"),
+        (("seed: 7", "seed: 1e3"), "simulate.seed"),
+    ],
+)
+def test_a_value_of_the_wrong_type_or_size_is_named_with_its_line(edit: tuple[str, str], key: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, edit)
+    assert found.place == f"params.yaml:{line_of(edit[0])} {key}"
+
+
+def test_a_wrong_value_in_a_shops_file_is_looked_for_there(tmp_path: Path) -> None:
+    found = refusal(tmp_path, shop="engine:\n  threads: 2\ncycle:\n  last_gaps: eight\n")
+    assert found.place == "shops/demo.yaml:4 cycle.last_gaps"
+
+
+def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
+    found = refusal(tmp_path, ("  own_quantile: 0.9\n", ""))
+    assert (found.place, found.fix) == (f"params.yaml:{line_of('cycle:')} cycle.own_quantile", "add the key")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("late_clip_high: 2.5", "late_clip_high: 5.0"),
+        ("late_clip_low: 1.25", "late_clip_low: 2.0"),
+        ("late_clip_low: 1.25", "late_clip_low: 2.6"),
+        ("lapse_clip_low: 2.0", "lapse_clip_low: 5.1"),
+    ],
+)
+def test_late_must_come_before_lapse(edit: tuple[str, str], tmp_path: Path) -> None:
+    assert "cycle: " in refusal(tmp_path, edit).rule
+
+
+@pytest.mark.parametrize("shop", ["cycle:\n  last_gaps: 8\n  last_gaps: 9\n", "cycle: {last_gaps: 8, last_gaps: 8}\n"])
+def test_a_key_given_twice_is_refused(shop: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, shop=shop)
+    assert found.rule == "key given twice"
+    assert found.place == f"shops/demo.yaml:{1 if '{' in shop else 3} last_gaps"
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!unknown 3"])
+def test_yaml_that_would_run_code_or_is_not_plain_is_refused(tag: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, shop=f"engine:\n  threads: {tag}\n")
+    assert found.place == "shops/demo.yaml:2"
+    assert found.rule.startswith("not plain YAML")
+
+
+@pytest.mark.parametrize("shop", ["train: [\n", "- 3\n", "train: 3\n", "train:\n", "a: b: c\n", "\tengine: 1\n"])
+def test_a_shops_file_of_another_shape_is_refused(shop: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, shop=shop).place.startswith("shops/demo.yaml")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../demo", "Demo"])
+def test_a_shop_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, ("shop: demo", f"shop: {name}")).place == f"shops/{name}.yaml"
+
+
+def test_a_shops_file_does_not_choose_the_shop(tmp_path: Path) -> None:
+    assert refusal(tmp_path, shop="shop: demo\n").rule == "the shop is chosen in params.yaml"
+
+
+@pytest.mark.parametrize(
+    ("edit", "key", "meant"),
+    [
+        (("max_amount: 1000000", "max_amount: 1e3"), "ingest.max_amount", 1000),
+        (("required: false", "required: no"), "track.required", False),
+        (("required: false", "required: on"), "track.required", True),
+        (("uri: null", "uri: ~"), "track.uri", None),
+        (('hold_out_seed: "1"', 'hold_out_seed: "012"'), "score.hold_out_seed", "012"),
+    ],
+)
+def test_what_yaml_spells_in_several_ways_is_what_was_meant(edit: tuple[str, str], key: str, meant: object, tmp_path: Path) -> None:
+    assert value(load(project(tmp_path, edit)), key) == meant
+
+
+def test_parameters_cannot_be_changed_once_read() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        params().shop = "other"
+
+
+def test_a_person_sees_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from pipeline import __main__, runner; runner.run_stage.__defaults__ = (Path({str(tmp_path)!r}),);"
+    code += "import sys; sys.argv = ['corekeep', 'stage', 'label']; __main__.main()"
+    project(tmp_path, shop="zzz: 1\n")
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith("E_PARAM shops/demo.yaml:1 zzz")
