@@ -16,7 +16,6 @@ import duckdb
 from pipeline.errors import InputError
 from pipeline.store import Folder
 
-ENDINGS = (".csv", ".txt", ".parquet")
 BLOCK = 1 << 24
 BOM = codecs.BOM_UTF8
 MISTAKEN = {
@@ -75,6 +74,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _csv(path: Path) -> str:
+    """SQL for a CSV file; records are numbered as lines are, which differs where a text holds a line break."""
     columns = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _header(path))
     return f"""select *, {quoted(path.name)} as source_file, row_number() over () + 1 as source_line
         from read_csv({quoted(str(path))}, columns={{{columns}}}, auto_detect=false, header=true, delim=',', quote='"', escape='"',
@@ -106,7 +106,7 @@ def _check(path: Path, root: Path) -> None:
         start = file.read(4)
         file.seek(max(size - 4, 0))
         end = file.read(4)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         if start != b"PAR1" or end != b"PAR1":
             raise InputError("E_TRUNCATED", path.name, "not a whole parquet file", "copy or export it again")
         return
@@ -116,24 +116,23 @@ def _check(path: Path, root: Path) -> None:
     _scan_text(path)
 
 
-def register(db: duckdb.DuckDBPyConnection, shop: Folder) -> list[str]:
-    """Make every raw file of the shop's folder a table in the schema `raw`; their names."""
+def register(db: duckdb.DuckDBPyConnection, shop: Folder) -> None:
+    """Make every raw file of the shop's folder a table in the schema `raw`."""
     root = shop.path.resolve()
     db.execute("create schema raw")
     found: dict[str, str] = {}
     for file in shop.names():
         path = root / file
-        if path.suffix not in ENDINGS:
+        if path.suffix.lower() not in READERS:
             continue
         if path.stem in found:
             raise InputError("E_TWICE", file, f"{found[path.stem]} is the same table", "keep one of the two")
         _check(path, root)
         try:
-            db.execute(f"create view raw.{name(path.stem)} as {READERS[path.suffix](path)}")
+            db.execute(f"create view raw.{name(path.stem)} as {READERS[path.suffix.lower()](path)}")
         except duckdb.Error as error:
             raise unreadable(error, file) from None
         found[path.stem] = file
-    return list(found)
 
 
 def _bad_csv(text: str, place: str) -> InputError:

@@ -116,7 +116,7 @@ def _check_limits(db: duckdb.DuckDBPyConnection, table: str, params: Settings) -
     """Stop where one code takes more rows of a table than it may."""
     limits = params.quarantine_limit
     total = rows(db, f"select count(*) from staged_{table}")[0][0]
-    for (code,) in rows(db, f"select distinct split_part(fate, ' ', 1) from staged_{table} where fate like 'E!_%' escape '!' order by 1"):
+    for (code,) in rows(db, f"select distinct split_part(fate, ' ', 1) from staged_{table} where starts_with(fate, 'E_') order by all"):
         place, count = first(db, table, f"starts_with(fate, '{code} ')")
         limit = limits.get(code, limits["default"])
         if count > limit * total:
@@ -126,40 +126,37 @@ def _check_limits(db: duckdb.DuckDBPyConnection, table: str, params: Settings) -
 
 
 def _account(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
-    """What became of every row, by table, each term counted on its own."""
+    """What became of every row, by table, each term counted on its own: what came in from the source, what is accepted as it is written."""
     tables = {}
     for table in (t for t in TABLES if t in found):
-        fates = dict(rows(db, f"select fate, count(*) from staged_{table} where fate is not null group by 1 order by 1"))
-        codes: dict[str, int] = {}
-        for fate, count in fates.items():
-            if fate.startswith("E_"):
-                codes[fate.split(" ")[0]] = codes.get(fate.split(" ")[0], 0) + count
         written = {"customers": "customers_known", "market_events": "accepted_market_events"}.get(table, f"placed_{table}")
-        account = {
-            "rows_in": rows(db, f"select count(*) from main.{table}")[0][0],
-            "accepted": rows(db, f"select count(*) from {written}")[0][0],
+        rows_in = rows(db, f"select count(*) from main.{table}")[0][0]
+        accepted = rows(db, f"select count(*) from {written}")[0][0]
+        fate = "split_part(fate, ' ', 1)"
+        fates = dict(rows(db, f"select {fate}, count(*) from staged_{table} where fate is not null group by all order by all"))
+        codes = {code: count for code, count in fates.items() if code in CODES}
+        others = {other: fates.get(other, 0) for other in ("exact_duplicate", "out_of_window", "erased")}
+        if rows_in != accepted + sum(codes.values()) + sum(others.values()):
+            raise RuntimeError(f"{table}: {rows_in} rows came in, {accepted} accepted, {codes} set aside, {others}")
+        tables[table] = {
+            "rows_in": rows_in,
+            "accepted": accepted,
             "quarantined": codes,
-            "exact_duplicates": fates.get("exact_duplicate", 0),
-            "out_of_window": fates.get("out_of_window", 0),
-            "erased": fates.get("erased", 0),
+            "exact_duplicates": others["exact_duplicate"],
+            "out_of_window": others["out_of_window"],
+            "erased": others["erased"],
         }
-        out = sum(v for v in account.values() if isinstance(v, int)) - account["rows_in"] + sum(codes.values())
-        if out != account["rows_in"]:
-            raise RuntimeError(f"{table}: {account['rows_in']} rows came in, {out} are accounted for")
-        tables[table] = account
-        say(f"{table}: {account['accepted']} of {account['rows_in']} rows accepted")
+        say(f"{table}: {accepted} of {rows_in} rows accepted")
     return tables
 
 
 def _quarantine(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> Iterator[tuple[str, Any]]:
     """One row per row set aside: where it came from and why; nothing of what it held."""
     for table in (t for t in TABLES if t in found):
-        yield (
-            f"{table}.parquet",
-            db.sql(f"""
+        sql = f"""
             select source_file as file, source_line as line, split_part(fate, ' ', 2) as "column", split_part(fate, ' ', 1) as code
-            from staged_{table} where fate like 'E!_%' escape '!' order by all""").to_arrow_table(),
-        )
+            from staged_{table} where starts_with(fate, 'E_') order by all"""
+        yield f"{table}.parquet", db.sql(sql).to_arrow_table()
 
 
 def ingest(shops: Folder, sources: str, params: Settings, engine: Engine, shop: str) -> dict[str, Any]:
