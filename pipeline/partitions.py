@@ -15,8 +15,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "orders": (
         """k.customer, day_of(t.ordered_at) as day, coalesce(s.sku, -1)::integer as sku, coalesce(c.category, -1)::integer as category,
            coalesce(t.quantity, 1) as quantity, coalesce(t.net_amount, round(coalesce(t.quantity, 1) * 10000)::bigint) as amount,
-           day_of(t.promised_at) as promised, day_of(if(t.delivered_at < t.ordered_at, t.ordered_at, t.delivered_at)) as delivered,
-           day_of(if(t.cancelled_at < t.ordered_at, t.ordered_at, t.cancelled_at)) as cancelled, t.order_id, t.line_id, t.ordered_at""",
+           day_of(t.promised_at) as promised, day_of(not_before(t.delivered_at, t.ordered_at)) as delivered,
+           day_of(not_before(t.cancelled_at, t.ordered_at)) as cancelled, t.order_id, t.line_id, t.ordered_at""",
         "",
     ),
     "returns": (
@@ -27,8 +27,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "complaints": (
         f"""k.customer, day_of(t.opened_at) as opened, (list_position({list(SEVERITIES)}, t.severity) - 1)::tinyint as severity,
-           day_of(if(t.resolved_at < t.opened_at, t.opened_at, t.resolved_at)) as resolved,
-           day_of(if(t.reopened_at < t.opened_at, t.opened_at, t.reopened_at)) as reopened, t.kind,
+           day_of(not_before(t.resolved_at, t.opened_at)) as resolved,
+           day_of(not_before(t.reopened_at, t.opened_at)) as reopened, t.kind,
            t.order_id, t.complaint_id""",
         "customer, opened, complaint_id",
     ),
