@@ -6,6 +6,9 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: repro real test check
 
+# Without compiled bytecode every stage would compile the libraries it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 repro: .venv/.ready  ## the list, the page and the tracked run; SHOP=name chooses another shop than params.yaml
 	@$(BIN)/corekeep repro $(if $(SHOP),--shop $(SHOP))
 

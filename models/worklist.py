@@ -13,8 +13,8 @@ from models.settings import Costs
 
 def values(rows: pd.DataFrame) -> pd.Series:
     """Net spend of 365 days; a prospect's is what the first-time buyers of today have spent, by the median: he may become one."""
-    potential = rows.loc[rows["stage"] == "first_time", "year_spend"].median()
-    return rows["year_spend"].mask(rows["stage"] == "prospect", potential).round(2)
+    potential = rows.loc[rows["stage"] == "first_time", "net_spend_365d"].median()
+    return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)
 
 
 def held_out(ids: pd.Series, share: float, seed: str) -> npt.NDArray[np.bool_]:

@@ -24,19 +24,13 @@ COLUMNS = [
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\x00")  # a spreadsheet would run a cell that begins so
 
 
-def newest(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
-    """One row per known customer at the newest snapshot, sorted by customer_id: features, life cycle, `year_spend` in full precision."""
+def newest(folder: Folder, snapshot: str) -> pd.DataFrame:
+    """The rows of one snapshot, one per known customer, sorted by customer_id."""
     import duckdb
 
     with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
         rows: Any = con.sql(
-            f"""
-            select f.*, l.net_spend_365d as year_spend,
-                   l.* exclude (customer_id, snapshot, purchases, cycle_days, cycle_log_sd, net_spend_365d)
-            from read_parquet('{features.path}/*.parquet') f
-            join read_parquet('{lifecycle.path}/*.parquet') l using (customer_id, snapshot)
-            where snapshot = $snapshot::date order by customer_id
-            """,
+            f"select * from read_parquet('{folder.path}/*.parquet') where snapshot = $snapshot::date order by customer_id",
             params={"snapshot": snapshot},
         )
         found: pd.DataFrame = rows.to_arrow_table().to_pandas(date_as_object=True)
@@ -63,7 +57,7 @@ def wishes(events: Folder) -> pd.DataFrame:
         ).df()
 
 
-def explanations(rows: pd.DataFrame, chosen: Scorer | None, params: Score) -> pd.DataFrame:
+def explanations(rows: pd.DataFrame, numbers: pd.DataFrame, chosen: Scorer | None, params: Score) -> pd.DataFrame:
     """One row per customer at position 0 with the facts behind `why` as JSON, then one per driver of a scored customer, strongest first.
 
     customer_id, driver, value of the feature, contribution to the log-odds, position, facts.
@@ -75,10 +69,11 @@ def explanations(rows: pd.DataFrame, chosen: Scorer | None, params: Score) -> pd
     which = np.flatnonzero(rows["risk"].notna())[: params.explain]
     if chosen is None or len(which) == 0:
         return told
-    found = chosen.explain(rows.iloc[which])
+    explained = numbers.loc[ids[which]]
+    found = chosen.explain(explained)
     contribution = found.to_numpy(np.float64)
     strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, : params.drivers]
-    values_of = rows.iloc[which][list(found.columns)].to_numpy(np.float64)
+    values_of = explained[list(found.columns)].to_numpy(np.float64)
     driven = pd.DataFrame(
         {
             "customer_id": np.repeat(ids[which], strongest.shape[1]),
@@ -104,8 +99,10 @@ def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
 def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, params: Score) -> pd.DataFrame:
     """One queue for people, by rank, hold-outs left out; the last three columns are theirs to fill in."""
     rows = published[(published["queue"] == queue) & (published["contact"] != "hold_out")]
-    since = rows["customer_id"].map(listed[listed["queue"] == queue].set_index("customer_id")["since"])
-    rows = rows.assign(owner=params.owners[queue], on_list_since=since.fillna(rows["as_of"]), decision="", done_on="", note="")
+    before = listed[listed["queue"] == queue]
+    since: dict[str, str] = dict(zip(before["customer_id"], before["since"], strict=True))
+    first = [since.get(row.customer_id, row.as_of.isoformat()) for row in rows.itertuples()]
+    rows = rows.assign(owner=params.owners[queue], on_list_since=first, decision="", done_on="", note="")
     return spreadsheet_safe(rows)
 
 
@@ -151,7 +148,8 @@ def score(
     The scorer is the one the verdict names; without a signal nobody gets a risk and the rules still publish.
     """
     as_of, verdict = calibration["data_end"], metrics["verdict"]
-    rows = newest(features, lifecycle, as_of).merge(wishes(events), on="customer_id", how="left")
+    numbers = newest(features, as_of).set_index("customer_id")
+    rows = newest(lifecycle, as_of).merge(wishes(events), on="customer_id", how="left")
     objected = int((~rows["profiled"]).sum())
     rows = rows[rows["profiled"]].reset_index(drop=True)
     told = [facts(row) for row in rows.itertuples()]
@@ -170,7 +168,7 @@ def score(
     chosen = None
     if asked.any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
-        rows.loc[asked, "risk"] = chosen.predict(rows[asked]).round(6)
+        rows.loc[asked, "risk"] = chosen.predict(numbers.loc[rows.loc[asked, "customer_id"]]).round(6)
         rows.loc[asked, "model_id"] = chosen.model_id
     rows = ranked(stakes(rows, calibration["horizon_days"], costs, evaluate.bands))
     rows["contact"] = contacts(rows, params.capacity, params.hold_out, params.hold_out_seed)
@@ -188,5 +186,5 @@ def score(
         "customers": len(rows),
         "profiling_objections": objected,
     }
-    files = {"scored.parquet": typed(published), "explanations.parquet": explanations(rows, chosen, params)}
+    files = {"scored.parquet": typed(published), "explanations.parquet": explanations(rows, numbers, chosen, params)}
     return {"lists": Published({**files, **{f"{queue}.csv": people_list(published, queue, listed, params) for queue in QUEUES}}, manifest)}

@@ -1,0 +1,85 @@
+"""A shop of made-up rows for the model: features, life cycle and labels as the stages before would write them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import store
+from pipeline.store import Folder
+
+HORIZON = 30
+ORIGINS = {
+    "2025-07-01": ["2025-03-18", "2025-04-02", "2025-04-17", "2025-05-02", "2025-05-17", "2025-06-01"],
+    "2025-08-01": ["2025-04-18", "2025-05-03", "2025-05-18", "2025-06-02", "2025-06-17", "2025-07-02"],
+}
+DATA_END = "2025-09-01"
+FINAL = ["2025-06-18", "2025-07-03", "2025-07-18", "2025-08-02"]
+
+
+def calibration() -> dict[str, Any]:
+    """The calendar of the shop, as `calibrate` writes it."""
+    snapshots = sorted({DATA_END, *FINAL, *ORIGINS, *(t for ts in ORIGINS.values() for t in ts)})
+    return {
+        "usual_gap": 20.0,
+        "log_sd": 0.8,
+        "learnt_before": "2025-07-01",
+        "horizon_days": HORIZON,
+        "step_days": 15,
+        "benchmark_recency_days": 60,
+        "first_event": "2024-01-01",
+        "data_end": DATA_END,
+        "origins": ORIGINS,
+        "final_training": FINAL,
+        "snapshots": snapshots,
+    }
+
+
+def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
+    """One row per customer and snapshot. The log-odds of defection are `signal` times a product no logarithm of RFM can follow."""
+    random = np.random.default_rng(seed)
+    snapshots = calibration()["snapshots"]
+    size = customers * len(snapshots)
+    frame = pd.DataFrame(
+        {
+            "customer_id": np.repeat([f"c{i:04d}" for i in range(customers)], len(snapshots)),
+            "snapshot": pd.to_datetime(np.tile(snapshots, customers)).date,
+            "recency_days": random.integers(1, 60, size).astype(np.float32),
+            "purchases": random.integers(2, 30, size).astype(np.float32),
+            "spend": random.integers(20, 900, size).astype(np.float32),
+            "net_spend_365d": random.integers(20, 900, size).astype(np.float32),
+            "mood": random.normal(size=size).astype(np.float32),
+            "weather": random.normal(size=size).astype(np.float32),
+        }
+    )
+    logit = signal * np.sign(frame["mood"] * frame["weather"]) - 0.3
+    frame["defected"] = random.random(size) < 1 / (1 + np.exp(-logit))
+    return frame
+
+
+def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
+    """The folders features, lifecycle and labels."""
+    keys = ["customer_id", "snapshot"]
+    dates = {name: frame["snapshot"] for name in ("since", "first_on", "last_purchase_on", "core_since", "late_on", "lapses_on")}
+    lifecycle = frame[keys].assign(
+        stage=np.where(frame["purchases"] > 8, "core", "early_repeat"), activity="active", status=None, scored=True, **dates
+    )
+    lifecycle = lifecycle.assign(purchases=frame["purchases"].astype(int), cycle_days=20.0, cycle_log_sd=0.8, open_past_promise=0)
+    lifecycle = lifecycle.assign(net_spend_365d=frame["net_spend_365d"].astype(float)).astype({"status": "string"})
+    mature = frame[frame["snapshot"].astype(str) != DATA_END]
+    returned = pd.array([None] * len(mature), dtype="boolean")
+    tables = {
+        "features": frame.drop(columns="defected"),
+        "lifecycle": lifecycle,
+        "labels": mature[[*keys, "defected"]].assign(returned=returned),
+    }
+    for name, table in tables.items():
+        store.write(folder / name / "part-000.parquet", table)
+    return {name: Folder(folder / name) for name in tables}
+
+
+def model_folder(folder: Path, files: dict[str, Any]) -> Folder:
+    """What `train` returns, on disk."""
+    store.write(folder / "model", files)
+    return Folder(folder / "model")

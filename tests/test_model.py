@@ -1,0 +1,152 @@
+"""Training, its honesty, and what is done with a model that cannot be trusted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.evaluate import evaluate
+from pipeline.model_file import booster_of, champion, scorer
+from pipeline.params import load
+from pipeline.runner import ROOT
+from pipeline.store import Folder
+from pipeline.train import purged, train
+from tests import small_shop
+
+PARAMS = load(ROOT)
+
+
+def trained(folder: Path, customers: int = 400, signal: float = 2.0) -> tuple[dict[str, Folder], dict[str, Any]]:
+    folders = small_shop.write(folder, small_shop.rows(customers, signal))
+    files = train(**folders, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
+    return folders, files
+
+
+def judged(folder: Path, customers: int = 400, signal: float = 2.0) -> dict[str, Any]:
+    folders, files = trained(folder, customers, signal)
+    model = small_shop.model_folder(folder, files)
+    found = evaluate(**folders, model=model, calibration=small_shop.calibration(), shop="small", params=PARAMS.evaluate, costs=PARAMS.costs)
+    return found
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("shop")
+    return folder, trained(folder)[1]
+
+
+def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    assert trained(tmp_path)[1] == shop[1]
+
+
+def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
+    boosters = {name for name in shop[1] if name.endswith(".txt")}
+    assert boosters == {"model.txt", *(f"origins/{origin}.txt" for origin in small_shop.ORIGINS)}
+    assert set(shop[1]["model.json"]["sha256"]) == boosters == set(shop[1]["peers.json"])
+
+
+def test_teaching_by_an_outcome_that_was_not_known_yet_is_refused() -> None:
+    with pytest.raises(ConfigError, match="E_LEAK snapshot 2025-06-02") as refused:
+        purged(small_shop.rows(10, 1.0), ["2025-05-01", "2025-06-02"], "2025-07-01", 30)
+    assert refused.value.exit_code == 2
+
+
+def test_what_no_simple_rule_can_see_makes_the_model_win(tmp_path: Path) -> None:
+    found = judged(tmp_path)["metrics"]
+    assert found["verdict"] == "model"
+    assert found["benchmark"]["delta"]["logistic_rfm"]["auc"][1] > 0.1
+    assert "the model wins" in found["grade"]
+
+
+def test_a_shop_of_coin_flips_has_no_signal(tmp_path: Path) -> None:
+    found = judged(tmp_path, signal=0.0)
+    low, high = found["metrics"]["benchmark"]["model"]["auc_ci"]
+    assert low < 0.5 < high
+    assert found["metrics"]["verdict"] == "no_signal"
+    assert "no signal" in found["model_card"]
+
+
+def test_a_shop_too_small_to_learn_from_is_a_result_with_its_reason(tmp_path: Path) -> None:
+    found = judged(tmp_path, customers=20)
+    assert found["metrics"]["verdict"] == "no_signal"
+    assert "20 customers" in found["metrics"]["grade"]
+    assert found["metrics"]["model"] is None
+
+
+def test_metrics_have_the_keys_their_readers_expect(tmp_path: Path) -> None:
+    found = judged(tmp_path)["metrics"]
+    assert list(found) == (
+        "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin returned_later benchmark".split()
+    )
+    keys = (
+        "auc auc_ci pr_auc brier log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc profit_at_10 profit_at_10_by_risk"
+    ).split()
+    assert list(found["model"]) == list(found["benchmark"]["peers"]["recency"]) == list(found["by_stage"]["core"]["model"]) == keys
+    assert list(found["peers"]) == ["recency", "logistic_rfm", "bg_nbd", "expert_windows", "random_forest_rfm"]
+    assert list(found["benchmark"]) == ["population", "base_rate", "model", "peers", "delta", "by_origin"]
+    assert [entry["origin"] for entry in found["by_origin"]] == list(small_shop.ORIGINS)
+
+
+def test_the_canary_rows_are_nobodys(shop: tuple[Path, dict[str, Any]]) -> None:
+    frame = small_shop.rows(400, 2.0)
+    columns = shop[1]["model.json"]["features"]
+    known = {tuple(row) for row in frame[columns].to_numpy().tolist()}
+    assert not known & {tuple(row) for row in shop[1]["model.json"]["canary"]["rows"]}
+
+
+def _spoil(text: str, what: str) -> str | None:
+    return {
+        "missing": None,
+        "empty": "",
+        "truncated": text[: len(text) // 2],
+        "a digit changed": text.replace("leaf_value=0", "leaf_value=1", 1).replace("leaf_value=-0", "leaf_value=-1", 1),
+        "CRLF": text.replace("\n", "\r\n"),
+        "NUL": text[:100] + "\0" + text[101:],
+    }[what]
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL"])
+def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    files = dict(shop[1])
+    spoilt = _spoil(files.pop("model.txt"), what)
+    model = small_shop.model_folder(tmp_path, files)
+    if spoilt is not None:
+        (model.path / "model.txt").write_bytes(spoilt.encode())
+    with pytest.raises(ModelError, match="model.txt") as refused:
+        booster_of(model, files["model.json"], "model.txt")
+    assert refused.value.exit_code == 5
+
+
+def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    swapped = {**shop[1], "model.txt": shop[1]["origins/2025-07-01.txt"]}
+    with pytest.raises(ModelError, match="E_MODEL_CHANGED"):
+        booster_of(small_shop.model_folder(tmp_path, swapped), shop[1]["model.json"], "model.txt")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"columns": ["weather", "recency_days", "purchases", "spend", "net_spend_365d", "mood"]}, "E_MODEL_SCHEMA"),
+        ({"columns": ["recency_days", "purchases", "spend", "net_spend_365d", "mood"]}, "E_MODEL_SCHEMA"),
+        ({"snapshot": "2025-08-01"}, "E_MODEL_FUTURE"),
+        ({"canary": 0.5}, "E_MODEL_CANARY"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    about = dict(shop[1]["model.json"])
+    if "canary" in change:
+        about["canary"] = {**about["canary"], "scores": [change["canary"]] * len(about["canary"]["scores"])}
+    model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
+    with pytest.raises(ModelError, match=code):
+        champion(model, about, change.get("columns", about["features"]), change.get("snapshot", small_shop.DATA_END))
+
+
+def test_where_the_model_does_not_win_the_peer_scores(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    model = small_shop.model_folder(tmp_path, shop[1])
+    rows = small_shop.rows(5, 1.0)
+    chosen = scorer(model, "recency", shop[1]["model.json"]["features"], small_shop.DATA_END)
+    assert chosen.model_id != scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END).model_id
+    ordered = rows.assign(risk=chosen.predict(rows)).sort_values("recency_days")["risk"]
+    assert ordered.is_monotonic_increasing or ordered.is_monotonic_decreasing
+    assert list(chosen.explain(rows).columns) == ["recency_days"]
