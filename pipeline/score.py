@@ -100,8 +100,8 @@ def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, param
     """One queue for people, by rank, hold-outs left out; the last three columns are theirs to fill in."""
     rows = published[(published["queue"] == queue) & (published["contact"] != "hold_out")]
     before = listed[listed["queue"] == queue]
-    since: dict[str, str] = dict(zip(before["customer_id"], before["since"], strict=True))
-    first = [since.get(row.customer_id, row.as_of.isoformat()) for row in rows.itertuples()]
+    since: dict[Any, str] = dict(zip(before["customer_id"], before["since"], strict=True))
+    first = [since.get(customer, str(today)) for customer, today in zip(rows["customer_id"], rows["as_of"], strict=True)]
     rows = rows.assign(owner=params.owners[queue], on_list_since=first, decision="", done_on="", note="")
     return spreadsheet_safe(rows)
 

@@ -41,6 +41,8 @@ def tags(root: Path, shop: str, tracked: dict[str, Any]) -> dict[str, str]:
         "git.dirty": str(bool(_git(root, "status", "--porcelain", "--untracked-files=no"))).lower(),
         "data.events": events,
         "params.sha256": tracked["params_sha256"],
+        "manifest.sha256": tracked["manifest_sha256"],
+        "page.sha256": tracked["page_sha256"],
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
     }
     return {key: value for key, value in found.items() if value}
@@ -93,6 +95,8 @@ def log_run(
 
 def track(
     model: Folder,
+    lists: Folder,
+    retention_desk: str,
     metrics: dict[str, Any],
     model_card: str,
     stage_counts: pd.DataFrame,
@@ -103,6 +107,8 @@ def track(
     root: Path,
 ) -> dict[str, dict[str, Any]]:
     """`tracked`: what the run says, the same for the same result. Beside it, outside DVC, reports/mlflow.json names the run.
+
+    The list and the page are told by their hashes alone: they name customers.
 
     A server that is away stops nothing unless `required`: the run is then missing and the line says so.
     """
@@ -115,6 +121,8 @@ def track(
         "params_sha256": store.text_sha256(store.to_json(learnt)),
         "metrics": flat({key: value for key, value in metrics.items() if key not in {"by_origin", "horizon_days"}}),
         "model_sha256": about["sha256"].get("model.txt"),
+        "manifest_sha256": store.sha256(lists.path / "manifest.json"),
+        "page_sha256": store.text_sha256(retention_desk),
     }
     artifacts = {"metrics.json": metrics, "model_card.md": model_card, "stage_counts.csv": stage_counts.to_csv(index=False)}
     artifacts |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}

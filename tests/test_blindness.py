@@ -1,12 +1,16 @@
-"""Nothing that is said of a customer at a snapshot depends on what happened on or after it, or on the order rows came in."""
+"""Nothing said of a customer at a snapshot depends on what happened from it on, on the order of rows, or on being compiled."""
 
 import functools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from situations import Complaint, Customer, Order, Return, features_at, random_customers, states_at, tables_of
+from situations import ROOT, Complaint, Customer, Order, Return, features_at, random_customers, states_at, tables_of
 
 from features.catalogue import COLUMNS
 from features.history import NEVER, Tables
@@ -148,3 +152,17 @@ def test_a_kernel_that_sees_the_future_is_caught(kernel: Callable[[Tables, int, 
         return {cell: np.array((kernel(tables, *cell),), [("leak", np.float32)]) for cell in cells}
 
     assert changed(describe, attack) == {"leak"}
+
+
+def told(customers: list[Customer]) -> str:
+    """All features and states of some customers, to the digits that do not depend on who does the sums."""
+    tables = tables_of(*customers)
+    rows = [*features_at(tables, *SNAPSHOTS).values(), *states_at(tables, *SNAPSHOTS).values()]
+    return "\n".join(" ".join(f"{float(value):.4g}" for value in row.tolist()) for row in rows)
+
+
+def test_uncompiled_kernels_say_the_same() -> None:
+    code = "from test_blindness import *; print(told(CUSTOMERS[:15]))"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == told(CUSTOMERS[:15]) + "\n"

@@ -149,7 +149,8 @@ def test_without_a_signal_nobody_is_scored_and_the_rules_still_publish(tmp_path:
 def test_the_list_uses_the_peer_that_the_verdict_names(tmp_path: Path, scored: pd.DataFrame) -> None:
     found = pq.read_table(publish(tmp_path, "recency") / "scored.parquet").to_pandas()
     assert set(found["model_id"]) != set(scored["model_id"])
-    joined = found.merge(pq.read_table(tmp_path / "features" / "part-000.parquet").to_pandas().query(f"snapshot == '{small_shop.DATA_END}'"))
+    features = pq.read_table(tmp_path / "features" / "part-000.parquet").to_pandas()
+    joined = found.merge(features[features["snapshot"].astype(str) == small_shop.DATA_END])
     assert joined.sort_values("recency_days")["risk"].diff().dropna().mul(joined["risk"].corr(joined["recency_days"])).ge(0).all()
 
 

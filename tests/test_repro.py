@@ -1,0 +1,136 @@
+"""The whole pipeline, as a stranger runs it: in a clone, twice, and again in a second clone."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from models.lifecycle import STAGES
+from pipeline import store
+from pipeline.runner import ROOT
+
+SMALL = {"customers": 1500, "days": 900}
+
+
+def run(folder: Path, *words: str, expect: int = 0) -> str:
+    """Run a command in a folder; what it printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    author = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {**os.environ, **author, "PATH": path}
+    found = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert found.returncode == expect, found.stdout + found.stderr
+    return found.stdout + found.stderr
+
+
+def corekeep(folder: Path, *words: str, expect: int = 0) -> str:
+    return run(folder, sys.executable, "-m", "pipeline", *words, expect=expect)
+
+
+def clone(source: Path, target: Path) -> Path:
+    """A clone with the changes that are not committed yet."""
+    run(source, "git", "clone", "--quiet", "--no-hardlinks", str(source), str(target))
+    changed = run(source, "git", "ls-files", "--modified", "--others", "--exclude-standard").splitlines()
+    for name in changed:
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes((source / name).read_bytes())
+    return target
+
+
+def commit(folder: Path) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "as it stands")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What must be the same wherever it was made."""
+    paths = sorted(p for name in ("data/lists", "data/model", "data/desk") for p in (folder / name).rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A clone with a smaller demo shop, run once; its folder and what the run said."""
+    folder = clone(ROOT, tmp_path_factory.mktemp("stranger") / "corekeep")
+    params = (folder / "params.yaml").read_text()
+    for key, value in SMALL.items():
+        params, count = re.subn(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", params)
+        assert count == 1
+    (folder / "params.yaml").write_text(params)
+    said = corekeep(folder, "repro")
+    commit(folder)
+    return folder, said
+
+
+def test_one_command_ends_with_the_list_the_page_the_verdict_and_ten_customers(small: tuple[Path, str]) -> None:
+    folder, said = small
+    assert (folder / "data" / "desk" / "retention_desk.html").stat().st_size > 10_000
+    closing = said[said.index("list     ") :]
+    assert re.search(r"(?m)^verdict  (model|recency|logistic_rfm|no_signal): ", closing)
+    assert "page     data/desk/retention_desk.html" in closing
+    assert "logistic_rfm 0." in closing
+    assert len(re.findall(r"(?m)^ +\d+ +C\d+ ", closing)) == 10
+
+
+def test_a_second_run_does_nothing_and_leaves_the_tree_clean(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    before = digests(folder)
+    said = corekeep(folder, "repro")
+    assert "Running stage" not in said
+    assert digests(folder) == before
+    assert run(folder, "git", "status", "--porcelain") == ""
+
+
+def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(small: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = small
+    other = clone(folder, tmp_path / "elsewhere")
+    corekeep(other, "repro")
+    assert digests(other) == digests(folder)
+    assert run(other, "git", "status", "--porcelain") == ""
+
+
+def test_all_five_stages_occur_and_their_counts_are_the_known_customers(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    counts = pd.read_csv(folder / "reports" / "stage_counts.csv")
+    newest = counts[counts["as_of"] == counts["as_of"].max()]
+    assert set(newest.loc[newest["customers"] > 0, "stage"]) == set(STAGES)
+    assert newest["customers"].sum() == SMALL["customers"]
+
+
+def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    assert store.read(folder / "reports" / "mlflow.json")["model_version"] == "1"
+    kept = [folder / "mlflow.db", *(p for p in (folder / "mlartifacts").rglob("*") if p.is_file())]
+    assert len(kept) > 5
+    for path in kept:
+        assert not re.search(rb"\bC\d{6}\b", path.read_bytes()), path
+
+
+def test_the_ingest_report_accounts_for_every_row(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    for table in store.read(folder / "reports" / "ingest.json")["tables"].values():
+        rest = sum(table[key] for key in ("accepted", "exact_duplicates", "out_of_window", "erased"))
+        assert table["rows_in"] == rest + sum(table["quarantined"].values())
+
+
+def test_a_mistyped_parameter_is_one_line_with_file_line_and_the_nearest_name(small: tuple[Path, str], tmp_path: Path) -> None:
+    folder = clone(small[0], tmp_path / "mistyped")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("  num_leaves:", "  num_leavs:"))
+    line = params.read_text().splitlines().index(next(t for t in params.read_text().splitlines() if "num_leavs" in t)) + 1
+    said = corekeep(folder, "repro", expect=2)
+    assert said == f"E_PARAM params.yaml:{line} train.num_leavs — Extra inputs are not permitted — did you mean num_leaves?\n"
+
+
+def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_same_name(tmp_path: Path) -> None:
+    for name in ("features", "models", "pipeline"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+    command = Path(sys.executable).parent / "corekeep"
+    said = run(tmp_path, str(command), "stage", "nonsense", expect=2)
+    assert said.startswith("E_STAGE dvc.yaml nonsense — there is no such stage — one of: simulate, ingest, calibrate")
