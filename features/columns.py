@@ -24,7 +24,8 @@ class Column:
 
 def empty(columns: tuple[Column, ...], rows: int) -> npt.NDArray[Any]:
     """Rows with every column at its absent value."""
-    table = np.empty(rows, np.dtype([(c.name, np.float32) for c in columns]))
+    # np.record, so that fields are attributes also where the kernels run uncompiled.
+    table = np.empty(rows, np.dtype((np.record, [(c.name, np.float32) for c in columns])))
     for column in columns:
         table[column.name] = column.absent
     return table

@@ -30,37 +30,43 @@ ACTIVE, LATE, LAPSED, OPEN, STALE = range(5)
 NO_STATUS, WON_BACK, DEFECTING, LOST = range(4)
 
 STATE = np.dtype(
-    [
-        ("stage", np.int8),
-        ("activity", np.int8),
-        ("status", np.int8),
-        ("reactivated", np.bool_),
-        ("scored", np.bool_),
-        ("purchases", np.int32),
-        ("since", np.int32),
-        ("first_on", np.int32),
-        ("last_purchase_on", np.int32),
-        ("core_since", np.int32),
-        ("late_on", np.int32),
-        ("lapses_on", np.int32),
-        ("cycle_days", np.float32),
-        ("cycle_log_sd", np.float32),
-        ("open_past_promise", np.int32),
-        ("net_spend_365d", np.float64),
-    ]
+    (
+        np.record,
+        [
+            ("stage", np.int8),
+            ("activity", np.int8),
+            ("status", np.int8),
+            ("reactivated", np.bool_),
+            ("scored", np.bool_),
+            ("purchases", np.int32),
+            ("since", np.int32),
+            ("first_on", np.int32),
+            ("last_purchase_on", np.int32),
+            ("core_since", np.int32),
+            ("late_on", np.int32),
+            ("lapses_on", np.int32),
+            ("cycle_days", np.float32),
+            ("cycle_log_sd", np.float32),
+            ("open_past_promise", np.int32),
+            ("net_spend_365d", np.float64),
+        ],
+    )
 )
 """One customer at one snapshot. `*_on` and `*since` are day numbers, NEVER where they do not apply."""
 
 
 MEMORY = np.dtype(
-    [
-        ("seen", np.int32),  # purchases taken in
-        ("core_since", np.int32),  # day of core entry, NEVER before
-        ("back_since", np.int32),  # day of the latest win-back completed, or of core entry
-        ("lapsed_since", np.int32),  # day of the lapse that a win-back has not made good yet, NEVER without one
-        ("won_back", np.int32),  # purchases of that win-back
-        ("probation", np.int32),  # purchases since a lapse before core, 0 when over
-    ]
+    (
+        np.record,
+        [
+            ("seen", np.int32),  # purchases taken in
+            ("core_since", np.int32),  # day of core entry, NEVER before
+            ("back_since", np.int32),  # day of the latest win-back completed, or of core entry
+            ("lapsed_since", np.int32),  # day of the lapse that a win-back has not made good yet, NEVER without one
+            ("won_back", np.int32),  # purchases of that win-back
+            ("probation", np.int32),  # purchases since a lapse before core, 0 when over
+        ],
+    )
 )
 """What the purchases so far have made of a customer, carried on from snapshot to snapshot."""
 
