@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.catalogue import COLUMNS, describe_all
 from features.columns import empty
 from features.history import NEVER, UNIT, Shop, Tables, scratch
-from models.lifecycle import follow, states
+from models.lifecycle import ACTIVITIES, STAGES, STATUSES, follow, states
 from models.settings import Limits
 from pipeline.params import Params, read_yaml
 
@@ -123,6 +123,11 @@ def states_at(tables: Tables, *snapshots: int, of: Shop | None = None, limits: L
     found, customers, at = states(size), np.empty(size, np.int32), np.empty(size, np.int32)
     follow(tables, days, of or shop(), limits or params().assign, scratch(tables), found, customers, at)
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), found, strict=True))
+
+
+def words(row: Any) -> tuple[str, str, str]:
+    """Stage, activity and status of a state."""
+    return STAGES[row["stage"]], ACTIVITIES[row["activity"]], STATUSES[row["status"]]
 
 
 def random_customer(random: np.random.Generator, days: int, cancelling: float = 0.1) -> Customer:

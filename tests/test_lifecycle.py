@@ -2,26 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, Customer, params, past_of, random_customers, shop, states_at, tables_of
-from test_features import bought, naive_rhythm
+from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
 
 from features.history import NEVER, Shop
-from models.lifecycle import ACTIVITIES, STAGES, STATUSES, decide
+from models.lifecycle import ACTIVITIES, STAGES, decide
 from models.settings import Limits
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150
-EVENT_CLOCK = {
-    ("prospect", "first_time"),
-    ("first_time", "early_repeat"),
-    ("early_repeat", "core"),
-    ("core", "core_defector"),
-    ("core_defector", "core"),
-}
 
 
 def state(day: int, of: Shop | None = None, limits: Limits | None = None, **events: Any) -> Any:
@@ -31,10 +22,6 @@ def state(day: int, of: Shop | None = None, limits: Limits | None = None, **even
 
 def stage(day: int, **told: Any) -> str:
     return STAGES[state(day, **told)["stage"]]
-
-
-def words(row: Any) -> tuple[str, str, str]:
-    return STAGES[row["stage"]], ACTIVITIES[row["activity"]], STATUSES[row["status"]]
 
 
 def test_a_customer_who_has_not_bought_is_a_prospect() -> None:
@@ -174,6 +161,11 @@ def test_a_silence_survived_before_gives_a_christmas_buyer_more_time() -> None:
     assert state(745, of=hasty, orders=christmas)["lapses_on"] < 744 + 351
 
 
+@pytest.mark.parametrize(("orders", "lapses_on"), [([0, 5, 10, 110], 171), ([0, 5, 10, 110, 210], 330)], ids=["three gaps", "four gaps"])
+def test_a_silence_survived_counts_from_the_fourth_gap_on(orders: list[int], lapses_on: int) -> None:
+    assert state(orders[-1] + 1, of=shop(10), orders=orders)["lapses_on"] == lapses_on
+
+
 def test_survived_silences_give_no_more_than_twelve_of_the_shops_cycles() -> None:
     christmas = [0, 7, 14, 365, 372, 379, 730, 737, 744]
     assert state(745, of=shop(20), orders=christmas)["lapses_on"] == 744 + 12 * 20
@@ -202,122 +194,3 @@ def test_exactly_one_stage_is_documented_for_every_case_and_it_is_the_one_decide
         "core_defector": n >= 2 and core_ever and away,
     }
     assert [name for name, holds in documented.items() if holds] == [STAGES[decide(n, core_ever, activity, winning_back, defecting)]]
-
-
-def test_daily_weekly_and_direct_evaluation_agree() -> None:
-    tables = tables_of(*random_customers(seed=11, count=50, cancelling=0.05))
-    daily, weekly = states_at(tables, *range(200, 901)), states_at(tables, *range(200, 901, 7))
-    assert all(row.tobytes() == daily[key].tobytes() for key, row in weekly.items())
-    for day in range(207, 901, 97):
-        assert all(row.tobytes() == daily[key].tobytes() for key, row in states_at(tables, day).items())
-
-
-def stages_moved(customers: list[Customer], days: Iterable[int]) -> set[tuple[int, int, str, str]]:
-    """Changes of stage between following days: customer, day, from, to."""
-    found = states_at(tables_of(*customers), *days)
-    named = [(*key, STAGES[row["stage"]]) for key, row in found.items()]
-    return {(a[0], b[1], a[2], b[2]) for a, b in itertools.pairwise(named) if a[0] == b[0] and a[2] != b[2]}
-
-
-def closure(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """All pairs of different stages that a path of edges connects."""
-    while True:
-        longer = edges | {(a, d) for (a, b), (c, d) in itertools.product(edges, edges) if b == c and a != d}
-        if longer == edges:
-            return edges
-        edges = longer
-
-
-def test_day_by_day_customers_move_along_every_allowed_path_and_no_other() -> None:
-    moved = stages_moved(random_customers(seed=12, count=120, cancelling=0), range(0, 1500))
-    assert {(a, b) for _, _, a, b in moved} == EVENT_CLOCK
-
-
-def test_month_by_month_customers_move_only_where_days_could_have_led_them() -> None:
-    moved = {(a, b) for _, _, a, b in stages_moved(random_customers(seed=12, count=120, cancelling=0), range(0, 1500, 60))}
-    assert ("prospect", "early_repeat") in moved
-    assert moved <= closure(EVENT_CLOCK)
-
-
-def test_only_a_cancellation_takes_a_customer_back_where_no_path_leads() -> None:
-    customers = random_customers(seed=13, count=150, cancelling=0.1)
-    void = {(c, day, a, b) for c, day, a, b in stages_moved(customers, range(0, 1500)) if (a, b) not in EVENT_CLOCK}
-    assert {("first_time", "prospect"), ("early_repeat", "first_time")} <= {(a, b) for _, _, a, b in void}
-    assert all(day - 1 in {o.cancelled for o in customers[c].orders} for c, day, _, _ in void)
-
-
-def test_the_dates_named_are_the_dates_on_which_the_activity_changes() -> None:
-    for customer in random_customers(seed=14, count=60, cancelling=0):
-        silent = customer._replace(orders=[o for o in customer.orders if o.day < 500])
-        if not bought(silent, 500):
-            continue
-        tables = tables_of(silent)
-        row = states_at(tables, 500)[0, 500]
-        dates = [d for d in (row["late_on"] - 1, row["late_on"], row["lapses_on"] - 1, row["lapses_on"]) if d >= 500]
-        due = ["active", "late", "late", "lapsed"][4 - len(dates) :]
-        assert [ACTIVITIES[states_at(tables, d)[0, d]["activity"]] for d in dates] == due
-
-
-def naive_deadlines(days: list[int], of: Shop) -> tuple[int, int]:
-    """Late and lapse days after the last of these purchases."""
-    gaps = [b - a for a, b in itertools.pairwise(days)]
-    (usual, spread), rule = naive_rhythm(gaps, of), of.cycle
-    late = usual * min(max(math.exp(rule.late_sigmas * spread), rule.late_clip_low), rule.late_clip_high)
-    lapse = usual * min(max(math.exp(rule.lapse_sigmas * spread), rule.lapse_clip_low), rule.lapse_clip_high)
-    late_days = max(rule.late_floor_days, math.ceil(round(late, 6)))
-    lapse_days = max(rule.lapse_floor_days, math.ceil(round(lapse, 6)), late_days + 1)
-    if len(gaps) >= rule.own_gaps:
-        place = rule.own_quantile * (len(gaps) - 1)
-        low, high = sorted(gaps)[int(place)], sorted(gaps)[min(int(place) + 1, len(gaps) - 1)]
-        survived = rule.own_factor * (low + (high - low) * (place - int(place)))
-        lapse_days = max(lapse_days, math.ceil(round(min(survived, rule.own_limit_cycles * of.usual_gap), 6)))
-    return days[-1] + late_days, days[-1] + lapse_days
-
-
-def naively_content(seen: Customer, day: int, n: int, of: Shop) -> bool:
-    """C4 on the day of the n-th purchase."""
-    promised = (of.promise.minor, of.promise.major, of.promise.critical)
-    cases = [c for c in seen.complaints if c.opened <= day]
-    unresolved = [c for c in cases if c.resolved > day]
-    defects = [r for r in seen.returns if r.day <= day and r.defect]
-    grave = any(c.severity != MINOR or day - c.opened > promised[c.severity] for c in unresolved)
-    return not grave and len(cases) <= LIMITS.core_max_complaints_per_purchase * n and len(defects) <= LIMITS.core_max_defect_returns * n
-
-
-def naive_life(seen: Customer, snapshot: int, of: Shop) -> tuple[str, str, int | None, bool]:
-    """Stage, activity, day of core entry and probation, told purchase by purchase."""
-    days = sorted(bought(seen, snapshot))
-    if not days:
-        last = max([t for t in seen.touches if t < snapshot], default=seen.known)
-        return "prospect", "open" if snapshot < last + 2 * of.usual_gap else "stale", None, False
-    core_since, away, returned = None, False, 0  # purchases since the latest lapse
-    for n, day in enumerate(days, start=1):
-        lapsed = n > 1 and day >= naive_deadlines(days[: n - 1], of)[1]
-        away = away or lapsed
-        returned = 1 if lapsed else returned + 1
-        content = naively_content(seen, day, n, of)
-        if away and returned >= 2 and (core_since is None or content):
-            away = False
-        if core_since is None:
-            usual, spread = naive_rhythm([b - a for a, b in itertools.pairwise(days[:n])], of)
-            long = day - days[0] >= max(LIMITS.core_min_days, LIMITS.core_min_cycles * of.usual_gap)
-            regular = usual <= LIMITS.core_max_cycle_ratio * of.usual_gap and spread <= LIMITS.core_max_log_sd
-            if n >= LIMITS.core_min_purchases and long and regular and content and not away:
-                core_since = day
-    late_on, lapses_on = naive_deadlines(days, of)
-    activity = "active" if snapshot < late_on else "late" if snapshot < lapses_on else "lapsed"
-    if core_since is not None:
-        return "core_defector" if away or activity == "lapsed" else "core", activity, core_since, False
-    return "first_time" if len(days) == 1 else "early_repeat", activity, None, away
-
-
-def test_random_lives_are_told_as_the_naive_twin_tells_them() -> None:
-    customers = random_customers(seed=15, count=150, cancelling=0.05)
-    found = states_at(tables_of(*customers), *range(100, 1500, 35))
-    told = set()
-    for (number, snapshot), row in found.items():
-        core_since = None if row["core_since"] == NEVER else int(row["core_since"])
-        life = naive_life(customers[number], snapshot, shop())
-        assert (*words(row)[:2], core_since, bool(row["reactivated"])) == life, (number, snapshot)
-        told.add(life[:2])
-    assert len(told) >= 12
