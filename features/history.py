@@ -118,17 +118,22 @@ def begin(tables: Tables, customer: int, room: Scratch) -> None:
 
 
 @kernel
+def insert(ascending: Ints, count: int, value: int) -> None:
+    """Put a value in its place among the first `count`, which ascend."""
+    place = count
+    while place > 0 and ascending[place - 1] > value:
+        ascending[place] = ascending[place - 1]
+        place -= 1
+    ascending[place] = value
+
+
+@kernel
 def add_purchase(tables: Tables, line: int, n: int, room: Scratch) -> int:
     """Add one paid line to the purchases; the new number of them."""
     day = tables.line_day[line]
     if n == 0 or room.day[n - 1] != day:
         if n > 0:
-            gap = day - room.day[n - 1]
-            place = n - 1
-            while place > 0 and room.sorted_gaps[place - 1] > gap:
-                room.sorted_gaps[place] = room.sorted_gaps[place - 1]
-                place -= 1
-            room.sorted_gaps[place] = gap
+            insert(room.sorted_gaps, n - 1, day - room.day[n - 1])
         room.day[n] = day
         room.amount[n] = 0
         room.lines[n] = 0

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cycle import deadlines, lapsed_after, rhythm
-from features.history import NEVER, Ints, Past, Scratch, Shop, Tables, before, begin, net_spend, promised_days
+from features.history import NEVER, Ints, Past, Scratch, Shop, Tables, before, begin, insert, net_spend, promised_days
 from features.kernel import kernel
 from features.settings import Promise
 from models.settings import Limits
@@ -123,7 +123,10 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
     # Survived silences only lengthen the deadline, so they are sorted only where it would have passed without them.
     if day < previous + lapsed_after(usual_gap, log_sd, past.sorted_gaps[:0], shop):
         return NEVER
-    lapsed_on = previous + lapsed_after(usual_gap, log_sd, np.sort(np.diff(past.day[: n - 1])), shop)
+    survived = np.empty(n - 2, np.int32)
+    for i in range(n - 2):
+        insert(survived, i, past.day[i + 1] - past.day[i])
+    lapsed_on = previous + lapsed_after(usual_gap, log_sd, survived, shop)
     return lapsed_on if day >= lapsed_on else NEVER
 
 
