@@ -268,7 +268,8 @@ def _line(path: Path, keys: list[str]) -> int | None:
 
 
 def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
+    # A mistyped key is unknown under its own name and missing under the right one: the first says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     lines = [(path, _line(path, keys[:2])) for path in reversed(files)]
     path, line = next(((p, n) for p, n in lines if n is not None), (files[0], None))
