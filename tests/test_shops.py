@@ -1,0 +1,63 @@
+"""Real shops through the whole pipeline, stage by stage, where their files are at hand."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.repro import choose
+from pipeline.runner import ROOT, run_stage
+
+RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
+STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report"]
+
+
+@pytest.fixture(scope="module", params=list(RAW))
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all stages up to the page have run for the shop."""
+    source = Path(os.environ.get("COREKEEP_SHARED_DATA", "unset")) / RAW[request.param]
+    if not source.is_file():
+        pytest.skip(f"COREKEEP_SHARED_DATA names no folder with {source.name}")
+    root = tmp_path_factory.mktemp(request.param)
+    for name in ("params.yaml", "dvc.yaml", "sources", "shops"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
+    raw = root / "data" / "shops" / request.param
+    raw.mkdir(parents=True)
+    shutil.copy(source, raw)
+    choose(request.param, root)
+    for stage in STAGES:
+        run_stage(stage, root)
+    return root
+
+
+def test_every_known_customer_stands_in_one_stage_and_in_one_queue(shop: Path) -> None:
+    known = json.loads((shop / "data" / "events" / "meta.json").read_text())["customers"]
+    scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()
+    assert len(scored) == scored["customer_id"].nunique() == known
+    assert scored[["stage", "activity", "queue", "why", "action", "contact"]].notna().all().all()
+
+
+def test_the_verdict_names_who_scores_and_the_list_obeys(shop: Path) -> None:
+    metrics = json.loads((shop / "reports" / "metrics.json").read_text())
+    manifest = json.loads((shop / "data" / "lists" / "manifest.json").read_text())
+    scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()
+    assert manifest["verdict"] == metrics["verdict"]
+    assert scored["risk"].notna().any() == (metrics["verdict"] != "no_signal")
+    assert len(metrics["origins"]) == 3
+    assert metrics["benchmark"]["model"]["auc_ci"][0] > 0.6
+
+
+def test_a_shop_without_complaints_has_no_columns_of_them(shop: Path) -> None:
+    columns = pq.read_schema(shop / "data" / "features" / "part-000.parquet").names
+    assert "recency_days" in columns
+    assert not [name for name in columns if "complaint" in name]
+    confidence = pq.read_table(shop / "data" / "lifecycle" / "part-000.parquet", columns=["confidence"])["confidence"]
+    assert set(confidence.to_pylist()) == {"low"}
+
+
+def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
+    model = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]["model"]
+    assert model["profit_at_10"] > model["profit_at_10_by_risk"]
