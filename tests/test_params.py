@@ -79,6 +79,20 @@ def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_k
 
 
 @pytest.mark.parametrize(
+    ("edit", "key", "meant"),
+    [
+        (("num_leaves: 7", "num_leavs: 7"), "train.num_leavs", "num_leaves"),
+        (("own_gaps: 4", "own_gap: 4"), "cycle.own_gap", "own_gaps"),
+        (("minor: 7", "minr: 7"), "promise.minr", "minor"),
+        (("origins: 3", "origin: 3"), "calibrate.origin", "origins"),
+    ],
+)
+def test_a_mistyped_key_is_named_as_it_was_typed_and_not_as_missing(edit: tuple[str, str], key: str, meant: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, edit)
+    assert (found.place, found.fix) == (f"params.yaml:{line_of(edit[0])} {key}", f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
     ("edit", "key"),
     [
         (("last_gaps: 8", "last_gaps: eight"), "cycle.last_gaps"),
