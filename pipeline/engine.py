@@ -48,9 +48,7 @@ def load_tables(events: Folder, partition: str) -> Tables:
         owner, day = read["customer"].to_numpy(), read[time].to_numpy()
         step = np.diff(owner)
         if (step < 0).any() or (np.diff(day)[step == 0] < 0).any():
-            raise InputError(
-                "E_ORDER", f"data/events/{table}/{partition}", "not sorted by customer and day", "run the stage `ingest`"
-            )
+            raise InputError("E_ORDER", f"data/events/{table}/{partition}", "not sorted by customer and day", "run the stage `ingest`")
         start = np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64)
         return [start, day, *(read[c].to_numpy() for c in columns)]
 

@@ -6,12 +6,12 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.settings import Cycle, Promise
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share
 from pipeline.errors import ConfigError
+from pipeline.yaml_file import place_of, read_yaml
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
 
@@ -214,40 +214,6 @@ class Params(Section):
         return self
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice and remembers where each key stands."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for position, key in enumerate(keys):
-        if key in keys[:position]:
-            mark = node.value[position][0].start_mark
-            raise ConfigError("E_PARAM", f"{mark.name}:{mark.line + 1} {key}", "key given twice", "keep one of them")
-    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def read_yaml(path: Path, root: Path) -> dict[str, Any]:
-    """One YAML file as a mapping; an empty file is an empty mapping."""
-    name = str(path.relative_to(root))
-    try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        loader.name = name
-        value = loader.get_single_data()
-    except FileNotFoundError:
-        raise ConfigError("E_PARAM", name, "there is no such file", "check the name of the shop") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}" if mark else name
-        raise ConfigError("E_PARAM", place, f"not plain YAML: {getattr(error, 'problem', error)}", "correct the line") from None
-    if value is not None and not isinstance(value, dict):
-        raise ConfigError("E_PARAM", name, "not a list of keys and values", "write `key: value` lines")
-    return value or {}
-
-
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
@@ -255,24 +221,13 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _line(path: Path, keys: list[str]) -> int | None:
-    """The line of the deepest of the nested keys that the file has; None when it lacks the first."""
-    node: Any = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    line = None
-    for key in keys:
-        found = next((pair for pair in getattr(node, "value", []) if isinstance(pair, tuple) and pair[0].value == key), None)
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
-
-
 def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError) -> ConfigError:
     # A mistyped key is unknown under its own name and missing under the right one: the first says more.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
-    lines = [(path, _line(path, keys[:2])) for path in reversed(files)]
-    path, line = next(((p, n) for p, n in lines if n is not None), (files[0], None))
+    # The file that has most of the keys; of two, the shop's own, whose value counts.
+    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
+    line = place_of(path, keys[:2])[1]
     fix = "correct the value"
     if first["type"] == "missing":
         fix = "add the key"
@@ -281,7 +236,7 @@ def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: Valid
         near = difflib.get_close_matches(keys[-1], list(section), n=1)
         fix = f"did you mean {near[0]}?" if near else "remove the key"
     dotted = ".".join(k for k in keys if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str")))
-    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line or 1} {dotted or 'params'}", first["msg"], fix)
+    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted or 'params'}", first["msg"], fix)
 
 
 def load(root: Path) -> Params:

@@ -24,7 +24,7 @@ from models.why import QUEUES
 from pipeline.desk_charts import GONE, STAGE_WORDS, Scorer, auc_chart, flow_chart, stage_chart
 from pipeline.errors import InputError
 from pipeline.params import Report
-from pipeline.score import RISKY
+from pipeline.spreadsheet import safe
 from pipeline.store import Folder, sha256
 
 HERE = Path(__file__).parent
@@ -52,11 +52,6 @@ def published(lists: Folder, name: str, manifest: dict[str, Any]) -> pa.Table:
 def words(name: str) -> str:
     """A name as people read it: `core_care` is Core care."""
     return name.replace("_", " ").capitalize()
-
-
-def safe(value: str) -> str:
-    """Text as in the CSV lists: an apostrophe before what a spreadsheet would run when the table is pasted into it."""
-    return f"'{value}" if value.startswith(RISKY) else value
 
 
 def number(value: float | None, decimals: int = 0) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import store
 from pipeline.errors import ConfigError
-from pipeline.params import load, read_yaml
+from pipeline.params import load
 from pipeline.progress import say
 from pipeline.summary import summary
 
@@ -29,9 +29,8 @@ def repro(shop: str | None, root: Path) -> int:
     """Run `dvc repro track`; its exit code. A shop that is not given stays the one of params.yaml."""
     if shop is not None:
         choose(shop, root)
-    chosen = read_yaml(root / "params.yaml", root).get("shop")
-    load(root)
-    if chosen != "demo" and not (root / "data" / "shops" / str(chosen)).is_dir():
+    chosen = load(root).shop
+    if chosen != "demo" and not (root / "data" / "shops" / chosen).is_dir():
         raise ConfigError(
             "E_SHOP", f"data/shops/{chosen}", "the shop's raw files are not there", f"put them there, or `corekeep fetch {chosen}`"
         )

@@ -107,8 +107,8 @@ def run_stage(name: str, root: Path = ROOT) -> None:
         raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", f"one of: {', '.join(known)}")
     stage, run = known[name], function(name)
     with locked(root, name):
-        returned = run(**bind(stage, run, params, root))
         try:
+            returned = run(**bind(stage, run, params, root))
             written = set()
             for output, value in returned.items() if isinstance(returned, Mapping) else returned:
                 store.write(root / stage.outputs[output], value)

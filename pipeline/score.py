@@ -14,6 +14,7 @@ from pipeline.engine import iso_date
 from pipeline.model_file import Scorer, scorer
 from pipeline.params import Evaluate, Score
 from pipeline.rows import feature_names
+from pipeline.spreadsheet import safe_frame
 from pipeline.store import Folder, Published, text_sha256, to_json
 
 COLUMNS = [
@@ -21,7 +22,6 @@ COLUMNS = [
     *("value_at_risk", "expected_profit", "contact", "reason", "evidence", "reason_2", "evidence_2", "why", "action", "last_purchase_on"),
     *("late_on", "lapses_on", "model_id"),
 ]
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\x00")  # a spreadsheet would run a cell that begins so
 
 
 def newest(folder: Folder, snapshot: str) -> pd.DataFrame:
@@ -87,15 +87,6 @@ def explanations(rows: pd.DataFrame, numbers: pd.DataFrame, chosen: Scorer | Non
     return pd.concat([told.astype({"driver": object}), driven], ignore_index=True).sort_values(["customer_id", "position"], kind="stable")
 
 
-def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(RISKY) else value
-
-    return frame.assign(**{c: frame[c].map(safe) for c in frame.columns if frame[c].dtype.kind not in "fiub"})
-
-
 def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, params: Score) -> pd.DataFrame:
     """One queue for people, by rank, hold-outs left out; the last three columns are theirs to fill in."""
     rows = published[(published["queue"] == queue) & (published["contact"] != "hold_out")]
@@ -103,7 +94,7 @@ def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, param
     since: dict[Any, str] = dict(zip(before["customer_id"], before["since"], strict=True))
     first = [since.get(customer, str(today)) for customer, today in zip(rows["customer_id"], rows["as_of"], strict=True)]
     rows = rows.assign(owner=params.owners[queue], on_list_since=first, decision="", done_on="", note="")
-    return spreadsheet_safe(rows)
+    return safe_frame(rows)
 
 
 def listed_before(events: Folder) -> pd.DataFrame:

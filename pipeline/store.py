@@ -106,18 +106,23 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
-def _write_file(path: Path, content: Content, mode: int | None = None) -> None:
+def _put_beside(path: Path, content: Content, mode: int = 0o666) -> Path:
+    """Write a file under a temporary name next to its own, which its ending stays with: that decides the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending decides the format, so the temporary name keeps it.
     temporary = _beside(path).with_suffix(path.suffix)
+    temporary.unlink(missing_ok=True)
     try:
-        if mode is not None:
-            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         _dump(content, temporary)
         _sync(temporary)
-        os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _write_file(path: Path, content: Content) -> None:
+    os.replace(_put_beside(path, content), path)
     _sync(path.parent)
 
 
@@ -157,15 +162,25 @@ def text_sha256(text: str) -> str:
 
 
 def publish(path: Path, published: Published) -> None:
-    """Replace each file whole, readable by its owner alone; name them in the manifest; remove what it does not name."""
-    path.mkdir(parents=True, exist_ok=True)
-    named: dict[str, dict[str, Any]] = {}
-    for name, content in published.files.items():
-        _write_file(path / name, content, mode=0o600)
-        named[name] = {"sha256": sha256(path / name), "rows": len(content)}
-    _write_file(path / "manifest.json", {**published.manifest, "files": named}, mode=0o600)
+    """Replace the files, readable by their owner alone, and the manifest that names them last; remove what it does not name.
+
+    Nothing is replaced before all is written, so a disk that fills up leaves the old files and their manifest whole.
+    """
+    beside: dict[str, Path] = {}
+    try:
+        for name, content in published.files.items():
+            beside[name] = _put_beside(path / name, content, mode=0o600)
+        named = {name: {"sha256": sha256(beside[name]), "rows": len(content)} for name, content in published.files.items()}
+        beside["manifest.json"] = _put_beside(path / "manifest.json", {**published.manifest, "files": named}, mode=0o600)
+        for name, temporary in beside.items():
+            os.replace(temporary, path / name)
+    finally:
+        for temporary in beside.values():
+            temporary.unlink(missing_ok=True)
+    for folder in {(path / name).parent for name in beside}:
+        _sync(folder)
     for stale in path.rglob("*"):
-        if stale.is_file() and str(stale.relative_to(path)) not in {*named, "manifest.json"}:
+        if stale.is_file() and str(stale.relative_to(path)) not in beside:
             stale.unlink()
 
 

@@ -12,7 +12,8 @@ from features.columns import empty
 from features.history import NEVER, UNIT, Shop, Tables, scratch
 from models.lifecycle import ACTIVITIES, STAGES, STATUSES, follow, states
 from models.settings import Limits
-from pipeline.params import Params, read_yaml
+from pipeline.params import Params
+from pipeline.yaml_file import read_yaml
 
 MINOR, MAJOR, CRITICAL = range(3)
 ROOT = Path(__file__).resolve().parents[1]

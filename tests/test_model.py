@@ -79,7 +79,8 @@ def test_metrics_have_the_keys_their_readers_expect(tmp_path: Path) -> None:
         "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin returned_later benchmark".split()
     )
     scorer_keys = (
-        "auc auc_ci pr_auc brier log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc profit_at_10 profit_at_10_by_risk"
+        "auc auc_ci pr_auc "
+        "brier log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc profit_at_10 profit_at_10_by_risk"
     ).split()
     for measured in (found["model"], found["benchmark"]["peers"]["recency"], found["by_stage"]["core"]["model"]):
         assert list(measured) == scorer_keys

@@ -92,6 +92,20 @@ def test_a_mistyped_key_is_named_as_it_was_typed_and_not_as_missing(edit: tuple[
     assert (found.place, found.fix) == (f"params.yaml:{line_of(edit[0])} {key}", f"did you mean {meant}?")
 
 
+def test_a_mistyped_key_is_looked_for_in_the_file_that_has_it(tmp_path: Path) -> None:
+    found = refusal(tmp_path, ("num_leaves: 7", "num_leavs: 7"), shop="train:\n  seed: 8\n")
+    assert found.place == f"params.yaml:{line_of('num_leaves: 7')} train.num_leavs"
+
+
+@pytest.mark.parametrize("word", ["no", "on", "yes", "off"])
+def test_a_word_is_no_number(word: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, ("seed: 7", f"seed: {word}")).place == f"params.yaml:{line_of('seed: 7')} simulate.seed"
+
+
+def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
+    assert load(project(tmp_path, ("origins: 3", "origins: 012"))).calibrate.origins == 12
+
+
 @pytest.mark.parametrize(
     ("edit", "key"),
     [

@@ -1,6 +1,7 @@
 """The whole pipeline, as a stranger runs it: in a clone, twice, and again in a second clone."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -134,3 +135,16 @@ def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_sa
     command = Path(sys.executable).parent / "corekeep"
     said = run(tmp_path, str(command), "stage", "nonsense", expect=2)
     assert said.startswith("E_STAGE dvc.yaml nonsense — there is no such stage — one of: simulate, ingest, calibrate")
+
+
+def test_the_committed_lock_is_that_of_the_code_and_the_parameters_at_hand(tmp_path: Path) -> None:
+    fresh = clone(ROOT, tmp_path / "fresh")
+    changes = json.loads(run(fresh, sys.executable, "-m", "dvc", "status", "--json"))
+    stale = {
+        f"{stage}: {path}"
+        for stage, found in changes.items()
+        for change in found
+        for path in change.get("changed deps", {})
+        if not path.startswith(("data/", "reports/"))
+    }
+    assert not stale, f"run `make repro` and commit dvc.lock; it does not know of {sorted(stale)}"

@@ -15,7 +15,8 @@ from models.worklist import contacts, held_out, ranked, stakes
 from pipeline import store
 from pipeline.params import load
 from pipeline.runner import ROOT
-from pipeline.score import COLUMNS, score, spreadsheet_safe
+from pipeline.score import COLUMNS, score
+from pipeline.spreadsheet import safe_frame
 from pipeline.store import Folder
 from pipeline.train import train
 from tests import small_shop
@@ -187,7 +188,7 @@ def test_those_without_a_risk_follow_by_value() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\0x"])
 def test_a_spreadsheet_does_not_run_what_a_cell_holds(text: str) -> None:
-    found = spreadsheet_safe(pd.DataFrame({"customer_id": [text], "risk": [-0.5]}))
+    found = safe_frame(pd.DataFrame({"customer_id": [text], "risk": [-0.5]}))
     assert found["customer_id"].tolist() == ["'" + text]
     assert found["risk"].tolist() == [-0.5]
 

@@ -149,6 +149,15 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
     assert order == ["scored.parquet", "a.csv", "manifest.json"]
 
 
+def test_a_disk_that_fills_up_leaves_the_old_lists_and_their_manifest_whole(tmp_path: Path) -> None:
+    publish(tmp_path, lists(3))
+    before = everything(tmp_path)
+    larger = Published({"scored.parquet": pd.DataFrame({"n": [1]}), "exports/a.csv": pd.DataFrame({"n": range(10_000)})}, {"snapshot": 4})
+    with room_for(5_000), pytest.raises(OSError, match="too large"):
+        publish(tmp_path, larger)
+    assert everything(tmp_path) == before
+
+
 def test_published_files_are_for_their_owners_eyes_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
