@@ -127,8 +127,11 @@ def stage_chart(counts: pd.DataFrame) -> Markup:
 
 def flow_chart(flows: list[dict[str, Any]]) -> Markup:
     """Came (new, won back) above the line, lapsed below, per period; a line for the net. `flows`: rows of net_flow.csv, one at least."""
-    width, height, left, right, top, bottom = 480, 170, 36, 30, 8, 22
     shown = flows[-PERIODS:]
+    net = f"{shown[-1]['net_customers']:+,}"
+    widest = f"{max(max(f['new'] + f['won_back'], f['lapsed']) for f in shown):,}"
+    # Both margins hold a number whose length is the shop's.
+    width, height, left, right, top, bottom = 480, 170, 10 + 8 * len(widest), 8 + 8 * len(net), 8, 22
     high, low = float(max(1, *(f["new"] + f["won_back"] for f in shown))), float(min(-1, *(-f["lapsed"] for f in shown)))
     step, tall = (width - left - right) / len(shown), height - top - bottom
 
@@ -151,7 +154,7 @@ def flow_chart(flows: list[dict[str, Any]]) -> Markup:
     middles, nets = np.array([left + step * (i + 0.5) for i in range(len(shown))]), np.array([down(f["net_customers"]) for f in shown])
     parts.append(_SHAPE.format(tag="polyline", kind="net", points=_points(middles, nets)))
     first, last = shown[0], shown[-1]
-    parts.append(_TEXT.format(kind="label", x=width - right + 3, y=nets[-1] + 4, text=f"{last['net_customers']:+}"))
+    parts.append(_TEXT.format(kind="label", x=width - right + 3, y=nets[-1] + 4, text=net))
     parts.append(_TEXT.format(kind="start", x=left, y=height - 6, text=first["as_of"]))
     parts.append(_TEXT.format(kind="end", x=width - right, y=height - 6, text=last["as_of"]))
     words = (
