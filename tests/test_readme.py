@@ -1,0 +1,33 @@
+"""What README says can be done, done."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline import store
+from pipeline.repro import choose
+from pipeline.runner import ROOT, run_stage
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_file_that_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_shop_of_readme_is_ingested_from_two_files_and_a_csv(tmp_path: Path) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    sql = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)[0]
+    store.write(tmp_path / "sources" / "my_shop.sql", sql)
+    store.write(tmp_path / "shops" / "my_shop.yaml", "# nothing differs\n")
+    csv = "client,invoice,date,article,total\nanna,1,2025-01-31,tea,9.90\nanna,2,2025-02-27,tea,9.90\nben,3,2025-02-28,cup,4.50\n"
+    store.write(tmp_path / "data" / "shops" / "my_shop" / "invoices.csv", csv)
+    choose("my_shop", tmp_path)
+    run_stage("ingest", tmp_path)
+    assert pq.read_table(tmp_path / "data" / "events" / "customers" / "part-000.parquet")["customer_id"].to_pylist() == ["anna", "ben"]
+    assert store.read(tmp_path / "data" / "events" / "meta.json")["data_end"] == "2025-03-01"
