@@ -1,4 +1,4 @@
-"""What a feature column is, declared once: name, unit, meaning, absence, direction, the tables it needs."""
+"""What a feature column is, declared once: name, unit, meaning, absence, the table it needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,12 @@ Row = Any
 
 @dataclass(frozen=True)
 class Column:
-    """One feature. `absent` is its value where the past has nothing to tell; `monotone` is +1 where more of it can only mean more risk."""
+    """One feature. `absent` is its value where the past has nothing to tell, `needs` the table without which it is not there at all."""
 
     name: str
     unit: str
     meaning: str
     absent: float = np.nan
-    monotone: int = 0
     needs: str = "orders"
 
 

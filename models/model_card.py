@@ -3,6 +3,7 @@
 from typing import Any
 
 from models.evaluation import wilson
+from models.tracking import SMALLEST_CELL
 
 CARD = """# Model card: defection at {shop}
 
@@ -61,6 +62,9 @@ def _scorer(name: str, m: dict[str, Any] | None) -> str:
 def _bands(bands: list[dict[str, Any]]) -> str:
     lines = []
     for b in bands:
+        if b["customers"] < SMALLEST_CELL:
+            lines.append(f"| {b['stage']} | {b['band']} | fewer than {SMALLEST_CELL} | | |")
+            continue
         low, high = wilson(b["defected"], b["customers"])
         rate = b["defected"] / b["customers"]
         lines.append(f"| {b['stage']} | {b['band']} | {b['customers']} | {b['defected']} | {rate:.2f} ({low:.2f} to {high:.2f}) |")

@@ -50,7 +50,7 @@ def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) ->
     `capacity` is a share of the scored customers. A hold-out takes a place of the capacity: he would have been called.
     """
     places = int(np.ceil(capacity * rows["risk"].notna().sum()))
-    contactable = rows["contactable"].to_numpy(bool)
+    contactable = ~rows["do_not_contact"].to_numpy(bool)
     worth = (rows["expected_profit"] > 0).to_numpy() & contactable
     chosen = worth & (np.cumsum(worth) <= places)
     named = np.where(chosen, np.where(held_out(rows["customer_id"], hold_out, seed), "hold_out", "call"), "none")

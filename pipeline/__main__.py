@@ -27,7 +27,6 @@ def stage(name: str) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml."""
     from pipeline.runner import run_stage
 
-    os.umask(0o077)  # what a stage writes names customers
     run_stage(name)
 
 
@@ -43,6 +42,7 @@ def fetch(name: str) -> None:
 
 def main() -> None:
     """Entry point: expected errors end with one line and their exit code."""
+    os.umask(0o077)  # what is written here, and by DVC, names customers
     try:
         app()
     except Refused as error:

@@ -193,10 +193,17 @@ REFERENCES = (
 CODES: dict[str, Rule | Reference] = {rule.code: rule for rule in (*RULES, *REFERENCES)}
 
 
-def delivering(column: Column, delivered: str) -> str:
-    """SQL for a column as delivered, x_<name>: outer blanks of a text do not count, and a blank text is no value."""
+def delivering(table: Table, column: Column, delivered: str) -> str:
+    """SQL for a column as delivered, x_<name>: outer blanks of a text do not count, and a blank text is no value.
+
+    Treatments are a list put back, whose cells were made safe for spreadsheets: the apostrophe in front is not the customer's.
+    """
     plain = f'"{column.name}"'
-    return f"nullif(trim({plain}, {BLANKS}), '') as x_{column.name}" if delivered == "VARCHAR" else f"{plain} as x_{column.name}"
+    if delivered != "VARCHAR":
+        return f"{plain} as x_{column.name}"
+    if table.name == "treatments":
+        plain = f"regexp_replace({plain}, E'^\\'([=+@\\t\\r-])', '\\1')"
+    return f"nullif(trim({plain}, {BLANKS}), '') as x_{column.name}"
 
 
 def _has_offset(delivered: str) -> bool:
@@ -223,7 +230,7 @@ def units(column: Column, delivered: str) -> str:
     x = f"x_{column.name}"
     if delivered in ("FLOAT", "DOUBLE"):
         return f"try_cast(round({x}::double * 10000) as bigint)"
-    return f"try_cast(try_cast({x} as decimal(18, 4)) * 10000 as bigint)"
+    return f"try_cast(try_cast({x} as decimal(18, 4))::decimal(38, 4) * 10000 as bigint)"  # a product has to fit as well
 
 
 def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:

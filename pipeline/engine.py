@@ -66,6 +66,12 @@ def customer_ids(events: Folder, partition: str) -> pa.Array:
     return pq.read_table(events.path / "customers" / partition, columns=["customer_id"])["customer_id"].combine_chunks()
 
 
+def profiled(events: Folder, partition: str) -> npt.NDArray[np.bool_]:
+    """Whether a profile may be made of each customer of a partition: he has not objected."""
+    objection = pq.read_table(events.path / "customers" / partition, columns=["profiling_objection"])["profiling_objection"]
+    return np.asarray(~objection.to_numpy())
+
+
 def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise) -> Shop:
     """What the kernels need to know of the shop: its rules and its frozen rhythm."""
     return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]))

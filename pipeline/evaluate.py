@@ -12,7 +12,7 @@ from models.peers import PEERS, predict
 from models.plots import plots
 from models.profit import value_of
 from models.settings import Costs
-from pipeline.model_file import booster_of
+from pipeline.model_file import booster_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
@@ -23,7 +23,7 @@ SCORERS = ["model", *PEERS]
 
 def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs) -> pd.DataFrame:
     """The rows at test origins with a probability from each scorer, each from the model of that origin."""
-    taught = model.read("peers.json")
+    taught = peers_of(model, about)
     parts = []
     for origin, at in rows.groupby("snapshot", sort=True):
         name = f"origins/{origin}.txt"
@@ -83,12 +83,13 @@ def evaluate(
     origins = list(calibration["origins"])
     head: dict[str, Any] = {"shop": shop, "horizon_days": calibration["horizon_days"], "origins": origins}
     rows = joined(features, lifecycle, calibration, labels, origins)
-    if not about["trained"] or len(rows) < params.min_rows:
-        reason = about["reason"] or f"{len(rows)} rows at the test origins are fewer than {params.min_rows}"
+    scored, examined = rows[rows["scored"]], int(rows["benchmark"].sum())
+    if not about["trained"] or examined < params.min_rows:
+        reason = about["reason"] or f"{examined} benchmark rows at the test origins are fewer than {params.min_rows}"
         metrics: dict[str, Any] = {
             **head,
-            "population": len(rows),
-            "base_rate": rate(rows),
+            "population": len(scored),
+            "base_rate": rate(scored),
             "verdict": "no_signal",
             "grade": f"no signal: {reason}",
         }

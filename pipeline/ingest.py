@@ -90,10 +90,6 @@ def _settle(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]], par
     if "customers" in found:
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
         _relate(db, "orders")
-    else:
-        db.execute(
-            "insert into staged_customers (customer_id, created_at) select customer_id, min(ordered_at) from accepted_orders group by 1"
-        )
     _check_limits(db, "orders", params)
     end = _end(db, params, place)
     events = [table for table in found if table in EVENTS]
@@ -101,6 +97,9 @@ def _settle(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]], par
         _set_fate(db, table, "out_of_window", f"t.{TABLES[table].event} >= timestamp '{end}'")
     if not rows(db, "from accepted_orders limit 1"):
         raise ConfigError("E_DATA_END", "ingest.data_end", "no order lies before it", "set a later day, or null")
+    if "customers" not in found:
+        sql = "insert into staged_customers (customer_id, created_at) select customer_id, min(ordered_at) from accepted_orders group by 1"
+        db.execute(sql)
     for table in found:
         if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
             _relate(db, table)

@@ -1,6 +1,8 @@
 """Models from disk, checked before they are loaded: LightGBM itself crashes on an altered text, or answers with other scores."""
 
+import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,45 +20,49 @@ if TYPE_CHECKING:
     import lightgbm as lgb
 
 
-def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
-    """The booster of a file whose content is the one model.json vouches for. Raises ModelError."""
-    import lightgbm as lgb
-
+def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
+    """The text of a file, if it is the one model.json vouches for. Raises ModelError."""
     path = model.path / name
     if not path.is_file():
         raise ModelError("E_MODEL_MISSING", name, "the model's file is not there", "train again")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about["sha256"].get(name):
         raise ModelError("E_MODEL_CHANGED", name, "its content is not what model.json vouches for", "train again; never edit or convert it")
-    return lgb.Booster(model_str=content.decode("utf-8"))
+    return content.decode("utf-8")
 
 
-def champion(model: Folder, about: dict[str, Any], columns: list[str], snapshot: str) -> "lgb.Booster":
-    """The final booster, if it fits the features, was not taught by the future of the snapshot, and still scores as it did when trained."""
+def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
+    """The booster of a file, checked before it is loaded. Raises ModelError."""
+    import lightgbm as lgb
+
+    return lgb.Booster(model_str=vouched(model, about, name))
+
+
+def peers_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
+    """The peers taught beside each booster, by its file name. Raises ModelError."""
+    taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
+    return taught
+
+
+def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:
+    """Refuse a model for other features than these, or one taught by outcomes that the snapshot could not know."""
     if schema_hash(columns) != about["schema_hash"]:
         odd = sorted(set(columns) ^ set(about["features"])) or ["their order"]
-        raise ModelError(
-            "E_MODEL_SCHEMA",
-            "model.json features",
-            f"the features differ from those it was trained on: {', '.join(odd[:3])}",
-            "train again",
-        )
-    if about["trained_through"] >= snapshot:
-        raise ModelError(
-            "E_MODEL_FUTURE",
-            "model.json trained_through",
-            f"it was taught by snapshots up to {about['trained_through']}",
-            "use an older model",
-        )
+        rule = f"the features differ from those it was trained on: {', '.join(odd[:3])}"
+        raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, "train again")
+    known = dt.date.fromisoformat(about["trained_through"]) + dt.timedelta(days=about["horizon_days"])
+    if known > dt.date.fromisoformat(snapshot):
+        rule = f"the outcomes that taught it were known on {known}, after the snapshot {snapshot}"
+        raise ModelError("E_MODEL_FUTURE", "model.json trained_through", rule, "use an older model")
+
+
+def champion(model: Folder, about: dict[str, Any]) -> "lgb.Booster":
+    """The final booster, if it still scores as it did when it was trained. Raises ModelError."""
     booster = booster_of(model, about, "model.txt")
-    drift = np.abs(np.subtract(canary_scores(booster, about["canary"]["rows"]), about["canary"]["scores"]))
-    if not drift.max() <= 1e-9:
-        raise ModelError(
-            "E_MODEL_CANARY",
-            "model.txt",
-            f"known rows score differently by {drift.max():.2g}",
-            "install the locked versions or train again",
-        )
+    drift = np.abs(np.subtract(canary_scores(booster, about["canary"]["rows"]), about["canary"]["scores"])).max()
+    if not drift <= 1e-9:
+        rule = f"known rows score differently by {drift:.2g}"
+        raise ModelError("E_MODEL_CANARY", "model.txt", rule, "install the locked versions or train again")
     return booster
 
 
@@ -70,16 +76,17 @@ class Scorer:
 
 
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
-    """The champion, or the peer that did better."""
+    """The champion, or the peer that did as well. Raises ModelError for one that cannot be trusted or does not fit."""
     about = model.read("model.json")
+    require_fit(about, columns, snapshot)
     if verdict == "model":
-        booster = champion(model, about, columns, snapshot)
+        booster = champion(model, about)
 
         def tree_shap(rows: pd.DataFrame) -> pd.DataFrame:
             return pd.DataFrame(shap(booster, matrix(rows, columns)), columns=columns)
 
         return Scorer(about["sha256"]["model.txt"][:12], lambda rows: probabilities(booster, matrix(rows, columns)), tree_shap)
-    taught = model.read("peers.json")["model.txt"][verdict]
+    taught = peers_of(model, about)["model.txt"][verdict]
     model_id = text_sha256(to_json(taught))[:12]
     terms = taught["columns"]
     return Scorer(model_id, lambda rows: predict(taught, rows), lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms))

@@ -74,10 +74,13 @@ def number(db: duckdb.DuckDBPyConnection, per_partition: int) -> int:
     db.execute(f"""
         create table customers_known as
         with first as (select customer_id, min(first_at) as first_at from ({first}) group by 1),
+        suppressed as (select customer_id, bool_or(scope ilike '%profil%') as profiling from accepted_suppressions group by 1),
         placed as (
-            select c.customer_id, day_of(least(c.created_at, first_at)) as known, coalesce(c.do_not_contact, false) as do_not_contact,
-                   coalesce(c.profiling_objection, false) as profiling_objection, (hash(c.customer_id) % {parts})::integer as part
-            from accepted_customers c left join first using (customer_id))
+            select c.customer_id, day_of(least(c.created_at, first_at)) as known,
+                   coalesce(c.do_not_contact, false) or s.customer_id is not null as do_not_contact,
+                   coalesce(c.profiling_objection, false) or coalesce(s.profiling, false) as profiling_objection,
+                   (hash(c.customer_id) % {parts})::integer as part
+            from accepted_customers c left join first using (customer_id) left join suppressed s using (customer_id))
         select *, (row_number() over (partition by part order by customer_id) - 1)::integer as customer from placed""")
     db.execute("""
         create table categories as

@@ -1,4 +1,4 @@
-"""Rows for the model: features, life cycle and what became of the customer, joined by customer and snapshot."""
+"""Rows read by SQL from folders of parquet files: for the model, and for the list."""
 
 from typing import Any
 
@@ -9,6 +9,21 @@ from pipeline.store import Folder
 KEYS = ["customer_id", "snapshot"]
 
 
+def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
+    """SQL for the rows of a folder's files; `part` tells the partition of each."""
+    path = f"{folder.path}/{pattern}".replace("'", "''")
+    return f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
+
+
+def query(sql: str, **values: Any) -> pd.DataFrame:
+    """What a query returns, dates as dates, nulls as None or NaN. The SQL names an order where one matters."""
+    import duckdb
+
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
+        found: pd.DataFrame = con.sql(sql, params=values).to_arrow_table().to_pandas(date_as_object=True)
+        return found
+
+
 def feature_names(features: Folder) -> list[str]:
     """The feature columns of the shop, in their order."""
     import pyarrow.parquet as pq
@@ -17,26 +32,22 @@ def feature_names(features: Folder) -> list[str]:
     return [name for name in schema.names if name not in KEYS]
 
 
-def joined(features: Folder, lifecycle: Folder, calibration: dict[str, Any], labels: Folder | None, snapshots: list[str]) -> pd.DataFrame:
+def joined(features: Folder, lifecycle: Folder, calibration: dict[str, Any], labels: Folder, snapshots: list[str]) -> pd.DataFrame:
     """One row per customer and snapshot, sorted by both, of those who bought at least twice and are scored or in the benchmark.
 
-    Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark and, with labels, defected, returned.
+    Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """
-    import duckdb
-
-    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
-        future = "" if labels is None else f"join read_parquet('{labels.path}/*.parquet') y using (customer_id, snapshot)"
-        outcome = "" if labels is None else ", y.defected, y.returned"
-        relation = con.execute(
-            f"""
-            select f.* replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot), l.stage, l.scored,
-                   f.recency_days <= $recency as benchmark {outcome}
-            from read_parquet('{features.path}/*.parquet') f
-            join read_parquet('{lifecycle.path}/*.parquet') l using (customer_id, snapshot) {future}
-            where f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
-              and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
-            order by f.customer_id, f.snapshot
-            """,
-            {"recency": calibration["benchmark_recency_days"], "snapshots": snapshots},
-        )
-        return relation.df()
+    return query(
+        f"""
+        select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot), l.stage, l.scored,
+               f.recency_days <= $recency as benchmark, y.defected, y.returned
+        from {rows_of(features)} f
+        join {rows_of(lifecycle)} l using (customer_id, snapshot)
+        join {rows_of(labels)} y using (customer_id, snapshot)
+        where f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
+          and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
+        order by f.customer_id, f.snapshot
+        """,
+        recency=calibration["benchmark_recency_days"],
+        snapshots=snapshots,
+    )

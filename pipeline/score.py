@@ -13,7 +13,7 @@ from models.worklist import contacts, ranked, stakes, values
 from pipeline.engine import iso_date
 from pipeline.model_file import Scorer, scorer
 from pipeline.params import Evaluate, Score
-from pipeline.rows import feature_names
+from pipeline.rows import feature_names, query, rows_of
 from pipeline.spreadsheet import safe_frame
 from pipeline.store import Folder, Published, text_sha256, to_json
 
@@ -26,65 +26,49 @@ COLUMNS = [
 
 def newest(folder: Folder, snapshot: str) -> pd.DataFrame:
     """The rows of one snapshot, one per known customer, sorted by customer_id."""
-    import duckdb
-
-    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
-        rows: Any = con.sql(
-            f"select * from read_parquet('{folder.path}/*.parquet') where snapshot = $snapshot::date order by customer_id",
-            params={"snapshot": snapshot},
-        )
-        found: pd.DataFrame = rows.to_arrow_table().to_pandas(date_as_object=True)
-        return found
+    columns = "* exclude (filename, part)"
+    return query(f"select {columns} from {rows_of(folder)} where snapshot = $snapshot::date order by customer_id", snapshot=snapshot)
 
 
 def wishes(events: Folder) -> pd.DataFrame:
-    """One row per customer: customer_id, profiled (false: he objected to it, so nothing is computed of him), contactable."""
-    import duckdb
-
-    folder = events.path
-    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
-        return con.execute(
-            f"""
-            with customers as (
-                select *, parse_filename(filename) as part from read_parquet('{folder}/customers/*.parquet', filename = true)),
-            suppressed as (
-                select customer, parse_filename(filename) as part, bool_or(scope ilike '%profil%') as profiling
-                from read_parquet('{folder}/suppressions/*.parquet', filename = true) group by all)
-            select customer_id, not (c.profiling_objection or coalesce(s.profiling, false)) as profiled,
-                   not (c.do_not_contact or s.customer is not null) as contactable
-            from customers c left join suppressed s using (customer, part)
-            """
-        ).df()
+    """One row per customer: customer_id, profiling_objection, do_not_contact."""
+    return query(f"select customer_id, profiling_objection, do_not_contact from {rows_of(events, 'customers/*.parquet')}")
 
 
-def explanations(rows: pd.DataFrame, numbers: pd.DataFrame, chosen: Scorer | None, params: Score) -> pd.DataFrame:
+EXPLAINED = pa.schema(
+    {
+        **{"customer_id": pa.string(), "driver": pa.string(), "value": pa.float64(), "contribution": pa.float64()},
+        **{"position": pa.int64(), "facts": pa.string()},
+    }
+)
+
+
+def explanations(rows: pd.DataFrame, numbers: pd.DataFrame, chosen: Scorer | None, params: Score) -> pa.Table:
     """One row per customer at position 0 with the facts behind `why` as JSON, then one per driver of a scored customer, strongest first.
 
     customer_id, driver, value of the feature, contribution to the log-odds, position, facts.
     """
     ids = rows["customer_id"].to_numpy(object)
-    told = pd.DataFrame(
-        {"customer_id": ids, "driver": None, "value": np.nan, "contribution": np.nan, "position": 0, "facts": rows["facts"]}
-    )
+    told = pd.DataFrame({"customer_id": ids, "position": 0, "facts": rows["facts"]})
+    parts = [pa.Table.from_pandas(told.reindex(columns=EXPLAINED.names), EXPLAINED)]
     which = np.flatnonzero(rows["risk"].notna())[: params.explain]
-    if chosen is None or len(which) == 0:
-        return told
-    explained = numbers.loc[ids[which]]
-    found = chosen.explain(explained)
-    contribution = found.to_numpy(np.float64)
-    strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, : params.drivers]
-    values_of = explained[list(found.columns)].to_numpy(np.float64)
-    driven = pd.DataFrame(
-        {
-            "customer_id": np.repeat(ids[which], strongest.shape[1]),
-            "driver": np.array(found.columns, object)[strongest].ravel(),
-            "value": np.take_along_axis(values_of, strongest, axis=1).ravel(),
-            "contribution": np.take_along_axis(contribution, strongest, axis=1).ravel().round(9),
-            "position": np.tile(np.arange(1, strongest.shape[1] + 1), len(which)),
-            "facts": None,
-        }
-    )
-    return pd.concat([told.astype({"driver": object}), driven], ignore_index=True).sort_values(["customer_id", "position"], kind="stable")
+    if chosen is not None and len(which) > 0:
+        explained = numbers.loc[ids[which]]
+        found = chosen.explain(explained)
+        contribution = found.to_numpy(np.float64)
+        strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, : params.drivers]
+        driven = pd.DataFrame(
+            {
+                "customer_id": np.repeat(ids[which], strongest.shape[1]),
+                "driver": np.array(found.columns, object)[strongest].ravel(),
+                "value": np.take_along_axis(explained[list(found.columns)].to_numpy(np.float64), strongest, axis=1).ravel(),
+                "contribution": np.take_along_axis(contribution, strongest, axis=1).ravel().round(9),
+                "position": np.tile(np.arange(1, strongest.shape[1] + 1), len(which)),
+                "facts": None,
+            }
+        )
+        parts.append(pa.Table.from_pandas(driven, EXPLAINED))
+    return pa.concat_tables(parts).sort_by([("customer_id", "ascending"), ("position", "ascending")])
 
 
 def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, params: Score) -> pd.DataFrame:
@@ -99,18 +83,13 @@ def people_list(published: pd.DataFrame, queue: str, listed: pd.DataFrame, param
 
 def listed_before(events: Folder) -> pd.DataFrame:
     """One row per customer and queue in lists put back as treatments: customer_id, queue, since (ISO date he was first on it)."""
-    import duckdb
-
-    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as con:
-        found = con.execute(
-            f"""
-            select c.customer_id, t.queue, min(t.as_of) as since
-            from read_parquet('{events.path}/treatments/*.parquet', filename = true) t
-            join read_parquet('{events.path}/customers/*.parquet', filename = true) c
-              on t.customer = c.customer and parse_filename(t.filename) = parse_filename(c.filename)
-            group by all
-            """
-        ).df()
+    found = query(
+        f"""
+        select c.customer_id, t.queue, min(t.as_of) as since
+        from {rows_of(events, "treatments/*.parquet")} t join {rows_of(events, "customers/*.parquet")} c using (customer, part)
+        group by all
+        """
+    )
     return found.assign(since=[iso_date(day) for day in found["since"]])
 
 
@@ -141,8 +120,8 @@ def score(
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     numbers = newest(features, as_of).set_index("customer_id")
     rows = newest(lifecycle, as_of).merge(wishes(events), on="customer_id", how="left")
-    objected = int((~rows["profiled"]).sum())
-    rows = rows[rows["profiled"]].reset_index(drop=True)
+    objected = int(rows["profiling_objection"].sum())
+    rows = rows[~rows["profiling_objection"]].reset_index(drop=True)
     told = [facts(row) for row in rows.itertuples()]
     rows = rows.assign(
         as_of=rows["snapshot"],

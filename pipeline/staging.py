@@ -67,7 +67,7 @@ def stage(db: duckdb.DuckDBPyConnection, table: Table, types: dict[str, str], va
             value = units(column, types[column.name]) if column.kind == "money" else f"v_{column.name}"
         kept.append(f"{value} as {name(column.name)}")
     origin = {"source_file": f"{quoted(table.name)} as source_file", "source_line": "row_number() over () as source_line"}
-    raw = [delivering(c, types[c.name]) for c in present] + [column if column in types else origin[column] for column in PLACE]
+    raw = [delivering(table, c, types[c.name]) for c in present] + [column if column in types else origin[column] for column in PLACE]
     read = [f"{reading(c, types[c.name])} as v_{c.name}" for c in present]
     source = f"(select {', '.join(raw)} from {name(table.name)})" if present else "(select '' as source_file, 0 as source_line limit 0)"
     db.execute(f"""

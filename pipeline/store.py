@@ -31,13 +31,6 @@ class Folder:
     def read(self, name: str) -> Content:
         return read(self.path / name)
 
-    def table(self, pattern: str = "*.parquet", columns: list[str] | None = None) -> Any:
-        """All parquet files that match as one pyarrow.Table, in the order of their names."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        return pa.concat_tables([pq.read_table(self.path / n, columns=columns) for n in self.names(pattern)])
-
 
 @dataclass(frozen=True)
 class Published:

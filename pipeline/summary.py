@@ -17,10 +17,17 @@ def _auc(name: str, found: dict[str, Any] | None) -> list[str]:
     return [f"{name} {found['auc']:.3f} [{low:.3f}, {high:.3f}]"]
 
 
-def _calls(scored: pd.DataFrame) -> pd.DataFrame:
-    """The ten customers most worth a call; the most valuable ones in a queue where nobody is scored."""
-    calls = scored[scored["contact"] == "call"].nsmallest(SHOWN, "rank")
-    return calls if len(calls) else scored[scored["contact"] == "none"].nsmallest(SHOWN, "rank")
+def _headline(scored: pd.DataFrame) -> str:
+    if (scored["contact"] == "call").any():
+        return "most worth a call today"
+    reason = "nobody is worth a call today" if scored["risk"].notna().any() else "nobody is scored"
+    return f"{reason}; first in the order of work"
+
+
+def _shown(scored: pd.DataFrame) -> pd.DataFrame:
+    """The ten customers most worth a call; where there is none, the first whom nobody holds out."""
+    calls = scored[scored["contact"] == "call"]
+    return (calls if len(calls) else scored[scored["contact"] == "none"]).nsmallest(SHOWN, "rank")
 
 
 def summary(root: Path) -> str:
@@ -32,16 +39,16 @@ def summary(root: Path) -> str:
     manifest = store.read(root / "data" / "lists" / "manifest.json")
     benchmark = metrics["benchmark"] or {"model": None, "peers": {}}
     aucs = [*_auc("model", benchmark["model"]), *(t for name, peer in benchmark["peers"].items() for t in _auc(name, peer))]
-    shown = _calls(scored)[["rank", "customer_id", "stage", "risk", "value_365d", "expected_profit", "last_purchase_on", "lapses_on"]]
+    shown = _shown(scored)[["rank", "customer_id", "stage", "risk", "value_365d", "expected_profit", "last_purchase_on", "lapses_on"]]
     lines = [
         "",
-        f"list     {(root / 'data' / 'lists').relative_to(root)}/scored.parquet, and one CSV per queue beside it",
+        "list     data/lists/scored.parquet, and one CSV per queue beside it",
         "page     data/desk/retention_desk.html",
         f"shop     {metrics['shop']}, as of {manifest['snapshot']}, {manifest['customers']} customers, amounts in {manifest['currency']}",
         f"verdict  {metrics['verdict']}: {metrics['grade']}",
         f"AUC      {'   '.join(aucs) or 'none: nothing was scored'}",
         "",
-        "most worth a call today" if (scored["contact"] == "call").any() else "nobody is scored; first in the order of value",
+        _headline(scored),
         shown.to_string(index=False, na_rep="-"),
     ]
     return "\n".join(lines)

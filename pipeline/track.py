@@ -12,7 +12,7 @@ from models.settings import Boosting
 from pipeline import store
 from pipeline.errors import TrackingError
 from pipeline.model_file import booster_of
-from pipeline.params import Track
+from pipeline.params import Track, load
 from pipeline.progress import say
 from pipeline.store import Folder
 
@@ -40,7 +40,7 @@ def tags(root: Path, shop: str, tracked: dict[str, Any]) -> dict[str, str]:
         "git.commit": _git(root, "rev-parse", "HEAD"),
         "git.dirty": str(bool(_git(root, "status", "--porcelain", "--untracked-files=no"))).lower(),
         "data.events": events,
-        "params.sha256": tracked["params_sha256"],
+        "params.sha256": store.text_sha256(store.to_json(load(root).model_dump())),
         "manifest.sha256": tracked["manifest_sha256"],
         "page.sha256": tracked["page_sha256"],
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
@@ -49,7 +49,7 @@ def tags(root: Path, shop: str, tracked: dict[str, Any]) -> dict[str, str]:
 
 
 def log_run(
-    root: Path, tracked: dict[str, Any], about: dict[str, Any], model: Folder, artifacts: dict[str, Any], params: Track
+    root: Path, tracked: dict[str, Any], about: dict[str, Any], booster: Any, artifacts: dict[str, Any], params: Track
 ) -> dict[str, Any]:
     """Write the run; run_id, experiment, model_name, model_version, alias (null where no model is registered)."""
     import mlflow
@@ -71,10 +71,10 @@ def log_run(
                 mlflow.log_text(content, name)
             else:
                 mlflow.log_dict(content, name)
-        if about["trained"]:
+        if booster is not None:
             inputs = Schema([ColSpec("double", feature) for feature in about["features"]])
             logged = mlflow.lightgbm.log_model(
-                booster_of(model, about, "model.txt"),
+                booster,
                 name="model",
                 signature=ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double")])),
                 pip_requirements=["lightgbm", "numpy"],
@@ -118,7 +118,6 @@ def track(
         "shop": shop,
         "verdict": metrics["verdict"],
         "params": learnt,
-        "params_sha256": store.text_sha256(store.to_json(learnt)),
         "metrics": flat({key: value for key, value in metrics.items() if key not in {"by_origin", "horizon_days"}}),
         "model_sha256": about["sha256"].get("model.txt"),
         "manifest_sha256": store.sha256(lists.path / "manifest.json"),
@@ -131,8 +130,9 @@ def track(
         MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
         MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
     )
+    booster = booster_of(model, about, "model.txt") if about["trained"] else None
     try:
-        run = log_run(root, tracked, about, model, artifacts, params)
+        run = log_run(root, tracked, about, booster, artifacts, params)
     except Exception as error:  # whatever a server or its client may raise
         if params.required:
             raise TrackingError(

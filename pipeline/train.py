@@ -10,7 +10,7 @@ from models.settings import Boosting
 from pipeline.errors import ConfigError
 from pipeline.progress import progress
 from pipeline.rows import feature_names, joined
-from pipeline.store import Folder, text_sha256
+from pipeline.store import Folder, text_sha256, to_json
 
 
 def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -> pd.DataFrame:
@@ -60,6 +60,7 @@ def train(features: Folder, lifecycle: Folder, labels: Folder, calibration: dict
         about["sha256"][name] = text_sha256(files[name])
         about["rounds"][name] = rounds
         peers[name] = {peer: teach(peer, taught, defected) for peer in PEERS}
+    about["sha256"]["peers.json"] = text_sha256(to_json(peers))
     canary = canary_rows(taught, columns)
     about |= {"trained": True, "trained_through": max(teachers), "training_rows": len(taught)}
     about |= {"canary": {"rows": canary, "scores": canary_scores(booster, canary)}}

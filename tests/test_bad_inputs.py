@@ -98,6 +98,7 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
     "words for an amount": (orders(GOOD, AMOUNT.format(quantity=1, amount="much")), "E_NUMBER_UNREADABLE", "net_amount"),
     "NaN": (orders(GOOD, AMOUNT.format(quantity=1, amount="NaN")), "E_NOT_FINITE", "net_amount"),
     "infinity": (orders(GOOD, AMOUNT.format(quantity=1, amount="-inf")), "E_NOT_FINITE", "net_amount"),
+    "an amount that no product of it fits": (orders(GOOD, AMOUNT.format(quantity=1, amount="99999999999")), "E_MAX_AMOUNT", "net_amount"),
     "an absurd amount": (orders(GOOD, AMOUNT.format(quantity=1, amount="1e308")), "E_MAX_AMOUNT", "net_amount"),
     "a negative line": (orders(GOOD, AMOUNT.format(quantity=1, amount="-1")), "E_NEGATIVE", "net_amount"),
     "a quantity of zero": (orders(GOOD, AMOUNT.format(quantity=0, amount="1")), "E_QUANTITY", "quantity"),

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from pipeline.ingest import ingest
 from pipeline.params import Engine, Ingest, load
 from pipeline.runner import ROOT
 from pipeline.simulate import simulate
+from pipeline.spreadsheet import safe_frame
 from pipeline.store import Folder, write
 
 DAY = 20458  # 2026-01-05
@@ -341,3 +343,35 @@ def test_a_fetch_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: 
     with pytest.raises(StorageError):
         fetch("completejourney", tmp_path)
     assert list((tmp_path / "data").rglob("*.*")) == []
+
+
+def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_says_so(tmp_path: Path) -> None:
+    files = {
+        "orders.csv": csv(GOOD, GOOD.replace("C1,O1", "C2,O2"), GOOD.replace("C1,O1", "C3,O3")),
+        "suppressions.csv": csv("C1,contact,2026-01-05", "C2,profiling,2026-01-05", head="customer_id,scope,since"),
+    }
+    wishes = {
+        row["customer_id"]: (row["do_not_contact"], row["profiling_objection"]) for row in ingested(tmp_path, files).rows("customers")
+    }
+    assert wishes == {"C1": (True, False), "C2": (True, True), "C3": (False, False)}
+
+
+def test_a_list_put_back_names_the_same_customers_as_before_the_spreadsheet(tmp_path: Path) -> None:
+    ids = ["+4912", "=x", "-1", "@y", "'quoted"]
+    listed = safe_frame(
+        pd.DataFrame({"customer_id": ids, "as_of": "2026-01-05", "queue": "core_care", "action": "call", "contact": "call"})
+    )
+    files = {
+        "orders.csv": csv(*(GOOD.replace("C1,O1", f"{customer},O{i}") for i, customer in enumerate(ids))),
+        "treatments.csv": listed.to_csv(index=False),
+    }
+    result = ingested(tmp_path, files)
+    assert result.codes("treatments") == {}
+    names = {row["customer"]: row["customer_id"] for row in result.rows("customers")}
+    assert sorted(names[row["customer"]] for row in result.rows("treatments")) == sorted(ids)
+
+
+def test_a_customer_known_only_by_orders_after_the_end_is_not_known(tmp_path: Path) -> None:
+    files = {"orders.csv": csv(GOOD, "C2,O2,2026-02-05T10:00:00,A,tea,1,9.99")}
+    result = ingested(tmp_path, files, data_end="2026-02-01")
+    assert [row["customer_id"] for row in result.rows("customers")] == ["C1"]

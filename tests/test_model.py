@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_shop
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluate import evaluate
-from pipeline.model_file import booster_of, champion, scorer
+from pipeline.model_file import booster_of, scorer
 from pipeline.params import load
 from pipeline.runner import ROOT
 from pipeline.store import Folder
 from pipeline.train import purged, train
-from tests import small_shop
 
 PARAMS = load(ROOT)
 
@@ -42,7 +42,8 @@ def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[
 def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
     boosters = {name for name in shop[1] if name.endswith(".txt")}
     assert boosters == {"model.txt", *(f"origins/{origin}.txt" for origin in small_shop.ORIGINS)}
-    assert set(shop[1]["model.json"]["sha256"]) == boosters == set(shop[1]["peers.json"])
+    assert set(shop[1]["model.json"]["sha256"]) == boosters | {"peers.json"}
+    assert set(shop[1]["peers.json"]) == boosters
 
 
 def test_teaching_by_an_outcome_that_was_not_known_yet_is_refused() -> None:
@@ -130,7 +131,7 @@ def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str,
     [
         ({"columns": ["weather", "recency_days", "purchases", "spend", "net_spend_365d", "mood"]}, "E_MODEL_SCHEMA"),
         ({"columns": ["recency_days", "purchases", "spend", "net_spend_365d", "mood"]}, "E_MODEL_SCHEMA"),
-        ({"snapshot": "2025-08-01"}, "E_MODEL_FUTURE"),
+        ({"snapshot": "2025-08-31"}, "E_MODEL_FUTURE"),
         ({"canary": 0.5}, "E_MODEL_CANARY"),
     ],
 )
@@ -140,7 +141,16 @@ def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str,
         about["canary"] = {**about["canary"], "scores": [change["canary"]] * len(about["canary"]["scores"])}
     model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
     with pytest.raises(ModelError, match=code):
-        champion(model, about, change.get("columns", about["features"]), change.get("snapshot", small_shop.DATA_END))
+        scorer(model, "model", change.get("columns", about["features"]), change.get("snapshot", small_shop.DATA_END))
+
+
+@pytest.mark.parametrize("verdict", ["recency", "logistic_rfm"])
+def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    model = small_shop.model_folder(tmp_path, shop[1])
+    path = model.path / "peers.json"
+    path.write_text(path.read_text().replace('"intercept": ', '"intercept": 9'))
+    with pytest.raises(ModelError, match="E_MODEL_CHANGED peers.json"):
+        scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
 def test_where_the_model_does_not_win_the_peer_scores(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def run(folder: Path, *words: str, expect: int = 0) -> str:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     author = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     env = {**os.environ, **author, "PATH": path}
-    found = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    found = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False, umask=0o022)
     assert found.returncode == expect, found.stdout + found.stderr
     return found.stdout + found.stderr
 
@@ -110,6 +110,21 @@ def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> Non
     assert len(kept) > 5
     for path in kept:
         assert not re.search(rb"\bC\d{6}\b", path.read_bytes()), path
+
+
+def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    customers = pd.read_parquet(folder / "data" / "events" / "customers")
+    objectors = set(customers.loc[customers["profiling_objection"], "customer_id"])
+    assert objectors
+    for place in ("data/features", "data/lists/scored.parquet", "data/lists/explanations.parquet"):
+        assert not objectors & set(pd.read_parquet(folder / place)["customer_id"])
+
+
+def test_what_names_customers_is_for_its_owners_eyes_alone(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    for name in ("data", "data/desk/retention_desk.html", "data/lists/scored.parquet", "data/calibration.json", ".dvc/cache"):
+        assert (folder / name).stat().st_mode & 0o077 == 0, name
 
 
 def test_the_ingest_report_accounts_for_every_row(small: tuple[Path, str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import small_shop
 
 from models.why import facts, queue_of, why
 from models.worklist import contacts, held_out, ranked, stakes
@@ -19,25 +20,23 @@ from pipeline.score import COLUMNS, score
 from pipeline.spreadsheet import safe_frame
 from pipeline.store import Folder
 from pipeline.train import train
-from tests import small_shop
 
 PARAMS = load(ROOT)
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage value_365d value_at_risk expected_profit contact "
     "reason evidence reason_2 evidence_2 why action last_purchase_on late_on lapses_on model_id"
 ).split()
-OBJECTS, UNCONTACTABLE, SUPPRESSED = "c0000", "c0001", "c0002"
+OBJECTS, UNCONTACTABLE = "c0000", "c0001"
+LISTED = 4  # the number of a core customer who is not held out
 
 
 def events(folder: Path, ids: list[str]) -> Folder:
-    """Customers of whom one objects to profiling, one to contact, and one is on a suppression list; one list was put back."""
+    """Customers of whom one objects to profiling and one to contact; one, whom the model does not hold out, was listed before."""
     customers = pd.DataFrame({"customer": np.arange(len(ids), dtype=np.int32), "customer_id": ids, "known": 0})
     customers["do_not_contact"] = customers["customer_id"] == UNCONTACTABLE
     customers["profiling_objection"] = customers["customer_id"] == OBJECTS
     store.write(folder / "events" / "customers" / "part-000.parquet", customers)
-    suppressed = pd.DataFrame({"customer": np.array([2], np.int32), "scope": ["contact"], "since": np.array([0], np.int32)})
-    store.write(folder / "events" / "suppressions" / "part-000.parquet", suppressed)
-    listed = pd.DataFrame({"customer": np.array([3], np.int32), "as_of": np.array([20300], np.int32), "queue": ["core_care"]})
+    listed = pd.DataFrame({"customer": np.array([LISTED], np.int32), "as_of": np.array([20300], np.int32), "queue": ["core_care"]})
     store.write(folder / "events" / "treatments" / "part-000.parquet", listed)
     store.write(folder / "events" / "meta.json", {"currency": "EUR"})
     return Folder(folder / "events")
@@ -105,8 +104,8 @@ def test_who_objects_to_profiling_is_nowhere(lists: Path, scored: pd.DataFrame) 
 
 
 def test_who_may_not_be_contacted_is_scored_and_never_called(scored: pd.DataFrame) -> None:
-    spared = scored[scored["customer_id"].isin([UNCONTACTABLE, SUPPRESSED])]
-    assert spared["contact"].tolist() == ["do_not_contact"] * 2
+    spared = scored[scored["customer_id"] == UNCONTACTABLE]
+    assert spared["contact"].tolist() == ["do_not_contact"]
     assert spared["risk"].notna().all()
 
 
@@ -123,7 +122,7 @@ def test_lists_for_people_end_with_what_they_fill_in(lists: Path, scored: pd.Dat
     assert set(found["owner"]) == {PARAMS.score.owners["core_care"]}
     assert (found[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(found["customer_id"], found["on_list_since"], strict=True))
-    assert {since.pop("c0003", "2025-07-31")} == {"2025-07-31"}
+    assert since.pop(f"c{LISTED:04d}") == "2025-07-31"
     assert set(since.values()) == {small_shop.DATA_END}
 
 
@@ -156,7 +155,7 @@ def test_the_list_uses_the_peer_that_the_verdict_names(tmp_path: Path, scored: p
 
 
 def ready(**columns: Any) -> pd.DataFrame:
-    rows = pd.DataFrame({"customer_id": list("abcd"), "stage": "core", "contactable": True, "value_365d": [400.0, 300.0, 200.0, 100.0]})
+    rows = pd.DataFrame({"customer_id": list("abcd"), "stage": "core", "do_not_contact": False, "value_365d": [400.0, 300.0, 200.0, 100.0]})
     return rows.assign(**columns)
 
 
@@ -167,7 +166,7 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
 
 
 def test_a_place_that_may_not_be_called_goes_to_the_next() -> None:
-    rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, -1.0], contactable=[False, True, True, True])
+    rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, -1.0], do_not_contact=[True, False, False, False])
     assert contacts(rows, 0.5, 0.0, "x").tolist() == ["do_not_contact", "call", "call", "none"]
 
 

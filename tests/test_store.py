@@ -106,13 +106,12 @@ def test_a_folder_holds_what_was_written_last_and_nothing_of_before(tmp_path: Pa
     assert read(tmp_path / "made").read("both.json") == {"n": 2}
 
 
-def test_a_folder_is_read_by_name_and_its_tables_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_a_folder_is_read_by_name(tmp_path: Path) -> None:
     write(tmp_path / "made", {f"{k}.parquet": pd.DataFrame({"k": [k]}) for k in (2, 0, 1)} | {"note.json": {}})
     folder = read(tmp_path / "made")
     assert folder.names() == ["0.parquet", "1.parquet", "2.parquet", "note.json"]
     assert folder.has("note.json")
     assert not folder.has("other.json")
-    assert folder.table()["k"].to_pylist() == [0, 1, 2]
 
 
 def lists(size: int) -> Published:
