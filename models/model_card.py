@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.evaluation import wilson
-from models.tracking import SMALLEST_CELL
+from models.settings import SMALLEST_CELL
 
 CARD = """# Model card: defection at {shop}
 

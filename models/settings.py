@@ -8,6 +8,8 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
+SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
+
 
 class Limits(NamedTuple):
     """Thresholds of the life-cycle rules."""

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from models.lifecycle import POSSIBLE, STAGES
-
-SMALLEST_CELL = 10  # profiles of fewer customers are not shown: they would describe persons
+from models.settings import SMALLEST_CELL
 
 
 def stage_counts(states: pd.DataFrame) -> pd.DataFrame:
