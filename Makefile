@@ -26,10 +26,10 @@ check: .venv/.dev  ## lint and types
 	@$(BIN)/mypy
 
 .venv/.ready: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "needs Python 3.11 to 3.13: install one, or say PYTHON=/path/to/it"; exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' 2>/dev/null || { echo "needs Python 3.11 to 3.13: install one, or say PYTHON=/path/to/it"; exit 1; }
 	@df -Pk . | awk 'NR == 2 && $$4 < 2000000 { print "needs 2 GB of free disk here: make room"; exit 1 }'
 	@echo "setting up .venv (once)"
-	@$(PYTHON) -m venv .venv || { echo "needs the venv module: on Debian, apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { echo "needs the venv module: on Debian, apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(INSTALL) --require-hashes --requirements requirements.lock
 	@$(INSTALL) --no-deps --editable .

@@ -115,6 +115,8 @@ def compare(
     aucs: dict[str, list[float]] = {scorer: [] for scorer in scorers}
     briers: dict[str, list[float]] = {scorer: [] for scorer in scorers}
     for weights in resamples(population["customer"].to_numpy(np.int64), count, seed):
+        if not weights.any():
+            continue  # the customers drawn have no row among these few
         for scorer in scorers:
             aucs[scorer].append(weighted_auc(columns[scorer], defected, weights))
             briers[scorer].append(float(np.average(errors[scorer], weights=weights)))
@@ -134,7 +136,7 @@ def compare(
 
 def verdict(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]) -> str:
     """`model` if it beats every peer by more than chance, else the peer of highest AUC; `no_signal` if no interval lies above one half."""
-    signal = {s: m["auc"] for s, m in measured.items() if m["auc"] is not None and m["auc_ci"][0] > 0.5}
+    signal = {s: m["auc"] for s, m in measured.items() if m["auc"] is not None and (m["auc_ci"][0] or 0) > 0.5}
     if not signal:
         return "no_signal"
     if "model" in signal and all(delta["auc"][1] > 0 for delta in deltas.values()):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error that would stop the machine
 
 SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
 
@@ -41,7 +42,7 @@ class Boosting(BaseModel):
     feature_fraction: Annotated[float, Field(gt=0, le=1)]
     lambda_l2: Annotated[float, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
-    num_threads: Count
+    num_threads: Threads
 
 
 class Costs(BaseModel):

@@ -1,10 +1,16 @@
 """Who among our customers is about to leave, why, and whom is it worth calling."""
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError:
+    print("E_VENV python — corekeep's libraries are not installed for it — activate .venv, or use `make repro`", file=sys.stderr)
+    sys.exit(2)
 
 from pipeline.errors import Refused
 
@@ -40,8 +46,15 @@ def fetch(name: str) -> None:
     say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
 
 
+def _stop(number: int, _: FrameType | None) -> None:
+    """End as a program does that was told to, after the temporary files are gone."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point: expected errors end with one line and their exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     os.umask(0o077)  # what is written here, and by DVC, names customers
     try:
         app()

@@ -12,7 +12,7 @@ from models.peers import PEERS, predict
 from models.plots import plots
 from models.profit import value_of
 from models.settings import Costs
-from pipeline.model_file import booster_of, peers_of
+from pipeline.model_file import about_of, booster_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
@@ -79,7 +79,7 @@ def evaluate(
 
     Both have one row per customer and origin. The verdict is reached on the benchmark.
     """
-    about = model.read("model.json")
+    about = about_of(model)
     origins = list(calibration["origins"])
     head: dict[str, Any] = {"shop": shop, "horizon_days": calibration["horizon_days"], "origins": origins}
     rows = joined(features, lifecycle, calibration, labels, origins)

@@ -81,7 +81,7 @@ def _end(db: duckdb.DuckDBPyConnection, params: Settings, place: str) -> dt.date
     """The day at whose first midnight the data ends."""
     newest = rows(db, "select max(ordered_at)::date from accepted_orders")[0][0]
     if newest is None:
-        raise InputError("E_NO_ORDERS", place, "not one order is left", "deliver orders, or see data/quarantine for what became of them")
+        raise InputError("E_NO_ORDERS", place, "not one order is left", "deliver orders with a customer, an id and a time")
     return dt.date.fromisoformat(params.data_end) if params.data_end else newest + dt.timedelta(days=1)
 
 
@@ -121,7 +121,12 @@ def _check_limits(db: duckdb.DuckDBPyConnection, table: str, params: Settings) -
         if count > limit * total:
             rule = CODES[code]
             says = f"{table}: {rule.says}: {count} of {total} rows, the limit is {limit:.2%}"
-            raise QualityError(code, place, says, f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason")
+            column = rows(
+                db,
+                f"""select min_by(split_part(fate, ' ', 2), (source_file, source_line)) from staged_{table}
+                    where starts_with(fate, '{code} ')""",
+            )[0][0]
+            raise QualityError(code, f"{place} {column}", says, f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason")
 
 
 def _account(db: duckdb.DuckDBPyConnection, found: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:

@@ -31,6 +31,15 @@ def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
     return content.decode("utf-8")
 
 
+def about_of(model: Folder) -> dict[str, Any]:
+    """What model.json says of the model. Raises ModelError where it cannot be read."""
+    try:
+        about: dict[str, Any] = model.read("model.json")
+    except (OSError, ValueError):
+        raise ModelError("E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again") from None
+    return about
+
+
 def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
     """The booster of a file, checked before it is loaded. Raises ModelError."""
     import lightgbm as lgb
@@ -77,7 +86,7 @@ class Scorer:
 
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
     """The champion, or the peer that did as well. Raises ModelError for one that cannot be trusted or does not fit."""
-    about = model.read("model.json")
+    about = about_of(model)
     require_fit(about, columns, snapshot)
     if verdict == "model":
         booster = champion(model, about)

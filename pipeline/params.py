@@ -2,6 +2,7 @@
 
 import datetime as dt
 import difflib
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,11 +10,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.settings import Cycle, Promise
-from models.settings import Boosting, Costs, Count, Limits, Positive, Share
+from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
+from models.why import QUEUES
 from pipeline.errors import ConfigError
 from pipeline.yaml_file import place_of, read_yaml
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
+
+
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class Section(BaseModel):
@@ -25,8 +30,8 @@ class Section(BaseModel):
 class Engine(Section):
     """How the kernels are mapped over the customers."""
 
-    threads: Count
-    lines_per_partition: Count
+    threads: Threads
+    lines_per_partition: Annotated[int, Field(ge=100)]  # fewer would make a file for every few customers
 
 
 class Simulate(Section):
@@ -137,14 +142,14 @@ class Ingest(Section):
 class Calibrate(Section):
     """When the model is asked, taught and examined."""
 
-    horizon_days: Count | Literal["auto"]
+    horizon_days: Days | Literal["auto"]
     step_days: Count | Literal["auto"]
     origins: Count
     training_snapshots: Count
     min_history_days: Count | Literal["auto"]
     benchmark_recency_days: Count | Literal["auto"]
     min_gaps: Count
-    default_cycle_days: Positive | None
+    default_cycle_days: Annotated[Positive, Field(le=3650)] | None
     default_log_sd: Positive
 
 
@@ -157,6 +162,13 @@ class Evaluate(Section):
     bands: tuple[Share, Share]
     min_rows: Count
 
+    @field_validator("bands")
+    @classmethod
+    def _ascend(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the first cut must be below the second")
+        return value
+
 
 class Score(Section):
     """Whom to call, and how many."""
@@ -168,6 +180,13 @@ class Score(Section):
     explain: Count
     owners: dict[str, str]
     actions: dict[str, str]
+
+    @field_validator("owners", "actions")
+    @classmethod
+    def _each_queue(cls, value: dict[str, str]) -> dict[str, str]:
+        if odd := sorted(set(QUEUES) ^ set(value)):
+            raise ValueError(f"one entry for each queue, no other; see {', '.join(odd)}")
+        return value
 
 
 class Report(Section):
@@ -246,6 +265,9 @@ def load(root: Path) -> Params:
     """
     base_path = root / "params.yaml"
     base = read_yaml(base_path, root)
+    if not re.fullmatch("[a-z][a-z0-9_]*", str(base.get("shop"))) or not isinstance(base.get("shop"), str):
+        known = ", ".join(sorted(path.stem for path in (root / "shops").glob("*.yaml")))
+        raise ConfigError("E_PARAM", f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", "names no shop", f"one of: {known}")
     shop_path = root / "shops" / f"{base.get('shop')}.yaml"
     over = read_yaml(shop_path, root)
     if "shop" in over:

@@ -101,21 +101,24 @@ def locked(root: Path, name: str) -> Iterator[None]:
 
 def run_stage(name: str, root: Path = ROOT) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml. Its outputs are written whole or not at all."""
+    try:
+        _run(name, root)
+    except OSError as error:
+        place = str(error.filename or f"stage {name}")
+        raise StorageError("E_DISK", place, os.strerror(error.errno or 0), "free space or permissions") from None
+
+
+def _run(name: str, root: Path) -> None:
     params = load(root)
     known = stages(root, params.shop)
     if name not in known:
         raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", f"one of: {', '.join(known)}")
     stage, run = known[name], function(name)
     with locked(root, name):
-        try:
-            returned = run(**bind(stage, run, params, root))
-            written = set()
-            for output, value in returned.items() if isinstance(returned, Mapping) else returned:
-                store.write(root / stage.outputs[output], value)
-                written.add(output)
-            if missing := set(stage.outputs) - written:
-                raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
-        except OSError as error:
-            raise StorageError(
-                "E_DISK", str(error.filename or stage.outputs), os.strerror(error.errno or 0), "free space or permissions"
-            ) from None
+        returned = run(**bind(stage, run, params, root))
+        written = set()
+        for output, value in returned.items() if isinstance(returned, Mapping) else returned:
+            store.write(root / stage.outputs[output], value)
+            written.add(output)
+        if missing := set(stage.outputs) - written:
+            raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")

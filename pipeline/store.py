@@ -96,6 +96,9 @@ def _sync(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
+    """A temporary name next to a path; what a killed run left under such a name is removed first, for it may name customers."""
+    for left in path.parent.glob(f".{path.name}.*-*.*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
@@ -103,7 +106,6 @@ def _put_beside(path: Path, content: Content, mode: int = 0o666) -> Path:
     """Write a file under a temporary name next to its own, which its ending stays with: that decides the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path).with_suffix(path.suffix)
-    temporary.unlink(missing_ok=True)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         _dump(content, temporary)
@@ -123,7 +125,6 @@ def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
     """Write beside, then swap: a reader sees the old folder or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         for name, content in files:

@@ -11,7 +11,7 @@ SHOWN = 10
 
 
 def _auc(name: str, found: dict[str, Any] | None) -> list[str]:
-    if found is None or found["auc"] is None:
+    if found is None or found["auc"] is None or None in found["auc_ci"]:
         return []
     low, high = found["auc_ci"]
     return [f"{name} {found['auc']:.3f} [{low:.3f}, {high:.3f}]"]

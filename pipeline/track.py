@@ -11,7 +11,7 @@ import yaml
 from models.settings import Boosting
 from pipeline import store
 from pipeline.errors import TrackingError
-from pipeline.model_file import booster_of
+from pipeline.model_file import about_of, booster_of
 from pipeline.params import Track, load
 from pipeline.progress import say
 from pipeline.store import Folder
@@ -112,7 +112,7 @@ def track(
 
     A server that is away stops nothing unless `required`: the run is then missing and the line says so.
     """
-    about = model.read("model.json")
+    about = about_of(model)
     learnt = {**{f"train.{key}": value for key, value in train.model_dump().items()}, "horizon_days": metrics["horizon_days"]}
     tracked = {
         "shop": shop,

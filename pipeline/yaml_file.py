@@ -23,6 +23,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            place = f"{key.start_mark.name}:{key.start_mark.line + 1}"
+            raise ConfigError("E_PARAM", place, "a key that is not a word", "write `key: value`")
     keys = [loader.construct_object(key) for key, _ in node.value]
     for position, key in enumerate(keys):
         if key in keys[:position]:
@@ -43,6 +47,8 @@ def read_yaml(path: Path, root: Path) -> dict[str, Any]:
         value = loader.get_single_data()
     except FileNotFoundError:
         raise ConfigError("E_PARAM", name, "there is no such file", "check the name of the shop") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError("E_PARAM", name, f"not UTF-8 text from byte {error.start} on", "save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}" if mark else name

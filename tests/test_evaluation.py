@@ -65,6 +65,13 @@ def test_the_difference_to_a_peer_is_point_low_high_of_the_same_rows() -> None:
     assert deltas["noise"]["brier"][0] < 0
 
 
+def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> None:
+    few = population().iloc[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].assign(customer=[0] * 5 + [400] * 5)
+    few["defected"] = [True, False] * 5
+    low, high = compare(few, ["model"], COSTS, 0.1, 200, 5)[0]["model"]["auc_ci"]
+    assert 0 <= low <= high <= 1
+
+
 def scorer(auc: float, low: float) -> dict[str, object]:
     return {"auc": auc, "auc_ci": [low, auc + 0.05]}
 

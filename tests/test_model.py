@@ -153,6 +153,16 @@ def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    model = small_shop.model_folder(tmp_path, shop[1])
+    (model.path / "model.json").unlink()
+    if content is not None:
+        (model.path / "model.json").write_text(content)
+    with pytest.raises(ModelError, match="E_MODEL_MISSING model.json"):
+        scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END)
+
+
 def test_where_the_model_does_not_win_the_peer_scores(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     rows = small_shop.rows(5, 1.0)

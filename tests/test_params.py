@@ -171,9 +171,39 @@ def test_a_shops_file_of_another_shape_is_refused(shop: str, tmp_path: Path) -> 
     assert refusal(tmp_path, shop=shop).place.startswith("shops/demo.yaml")
 
 
-@pytest.mark.parametrize("name", ["nowhere", "../demo", "Demo"])
-def test_a_shop_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
-    assert refusal(tmp_path, ("shop: demo", f"shop: {name}")).place == f"shops/{name}.yaml"
+def test_a_shop_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, ("shop: demo", "shop: nowhere")).place == "shops/nowhere.yaml"
+
+
+@pytest.mark.parametrize("line", ["shop: ../demo", "shop: Demo", "shop: 5", "shop: [demo]", "shop:", "# no shop"])
+def test_a_line_that_names_no_shop_is_refused_with_those_there_are(line: str, tmp_path: Path) -> None:
+    found = refusal(tmp_path, ("shop: demo", line))
+    assert (found.rule, found.fix) == ("names no shop", "one of: demo")
+
+
+@pytest.mark.parametrize(
+    ("edit", "key"),
+    [
+        (("bands: [0.3, 0.6]", "bands: [0.6, 0.3]"), "evaluate.bands"),
+        (("threads: 2", "threads: 100000"), "engine.threads"),
+        (("lines_per_partition: 250000", "lines_per_partition: 1"), "engine.lines_per_partition"),
+        (("  owners: {core_care:", "  owners: {core_car:"), "score.owners"),
+        (("default_cycle_days: null", "default_cycle_days: 1.0e9"), "calibrate.default_cycle_days"),
+    ],
+)
+def test_an_absurd_value_is_refused_before_any_work(edit: tuple[str, str], key: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, edit).place.endswith(f" {key}")
+
+
+def test_parameters_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "shops" / "demo.yaml").write_bytes(b"train:\n  seed: 8 # \xe9\n")
+    with pytest.raises(ConfigError, match="not UTF-8 text from byte 19"):
+        load(folder)
+
+
+def test_a_key_that_is_no_word_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, shop="{a: b}: 1\n").rule == "a key that is not a word"
 
 
 def test_a_shops_file_does_not_choose_the_shop(tmp_path: Path) -> None:

@@ -103,6 +103,26 @@ def test_all_five_stages_occur_and_their_counts_are_the_known_customers(small: t
     assert newest["customers"].sum() == SMALL["customers"]
 
 
+CONTRACT = {
+    "reports/stage_counts.csv": "as_of stage activity customers",
+    "reports/transitions.csv": "from_as_of to_as_of from_stage to_stage customers share",
+    "reports/net_flow.csv": "as_of new won_back lapsed net_customers net_revenue leak",
+    "reports/metrics.json": "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin "
+    "returned_later benchmark",
+    "reports/ingest.json": "tables",
+    "reports/mlflow.json": "run_id experiment model_name model_version alias",
+    "data/lists/explanations.parquet": "customer_id driver value contribution position facts",
+    "data/labels/part-000.parquet": "customer_id snapshot defected returned",
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_an_output_has_the_columns_its_readers_expect(name: str, small: tuple[Path, str]) -> None:
+    found = store.read(small[0] / name)
+    columns = getattr(found, "column_names", None) or list(found)
+    assert columns == CONTRACT[name].split()
+
+
 def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> None:
     folder, _ = small
     assert store.read(folder / "reports" / "mlflow.json")["model_version"] == "1"

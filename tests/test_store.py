@@ -210,3 +210,12 @@ def test_a_folder_reports_only_files(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "a.json", {})
     assert Folder(tmp_path).names() == []
     assert Folder(tmp_path).names("deep/*") == ["deep/a.json"]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".made.123-456.tmp").mkdir()
+    (tmp_path / ".made.123-456.tmp" / "half.json").write_text("{")
+    (tmp_path / ".note.json.123-456.json").write_text("{")
+    write(tmp_path / "made", {"whole.json": {}})
+    write(tmp_path / "note.json", {})
+    assert sorted(everything(tmp_path)) == ["made/whole.json", "note.json"]
