@@ -45,7 +45,7 @@ def summary(root: Path) -> str:
         "list     data/lists/scored.parquet, and one CSV per queue beside it",
         "page     data/desk/retention_desk.html",
         f"shop     {metrics['shop']}, as of {manifest['snapshot']}, {manifest['customers']} customers, amounts in {manifest['currency']}",
-        f"verdict  {metrics['verdict']}: {metrics['grade']}",
+        f"verdict  {metrics['verdict']}: {metrics['grade'].removeprefix('no signal: ')}",
         f"AUC      {'   '.join(aucs) or 'none: nothing was scored'}",
         "",
         _headline(scored),
