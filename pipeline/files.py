@@ -65,6 +65,8 @@ def _header(path: Path) -> list[str]:
     if len(names) == 1 and separator:
         raise InputError("E_SEPARATOR", f"{path.name}:1", f"columns are separated by {SEPARATORS[separator]}", "save it with commas")
     names = [column.strip() for column in names]
+    if not names:
+        raise InputError("E_HEADER", f"{path.name}:1", "the first line names no column", "begin the file with the names of its columns")
     for position, column in enumerate(names):
         if not column:
             raise InputError("E_HEADER", f"{path.name}:1", f"column {position + 1} has no name", "name every column in the first line")
@@ -155,9 +157,9 @@ def unreadable(error: duckdb.Error, place: str) -> InputError:
         return InputError("E_OUTSIDE", place, "it reads a file outside the shop's folder", "copy the file there")
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
         return InputError("E_SOURCE", place, "a value does not convert", "hand the text over: it is checked and converted here")
-    if isinstance(error, duckdb.InvalidInputException):
+    if isinstance(error, duckdb.InvalidInputException) and "CSV" in text:
         return _bad_csv(text, place)
-    if isinstance(error, duckdb.IOException):
+    if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
         return InputError("E_TRUNCATED", place, "a raw file cannot be read to its end", "copy or export it again")
     if isinstance(error, duckdb.CatalogException) and (table := re.search(r"Table with name \"?(.+?)\"? does not exist", text)):
         fix = f"put {table[1]}.parquet or {table[1]}.csv into the shop's folder"
