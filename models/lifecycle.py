@@ -7,7 +7,6 @@ weekly or a single evaluation give the same stage.
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from features.cycle import deadlines, lapsed_after, rhythm
 from features.history import NEVER, Ints, Past, Scratch, Shop, Tables, before, begin, insert, net_spend, promised_days
@@ -236,8 +235,3 @@ def follow(tables: Tables, snapshots: Ints, shop: Shop, limits: Limits, room: Sc
             judge(past, memory[0], shop, limits, states[count])
             customers[count], at[count] = customer, snapshots[k]
             count += 1
-
-
-def states(rows: int) -> npt.NDArray[Any]:
-    """Room for so many STATE rows."""
-    return np.zeros(rows, STATE)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from features.history import scratch
 from features.settings import Cycle, Promise
-from models.lifecycle import ACTIVITIES, STAGES, STATUSES, follow, states
+from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits
 from models.tracking import moves, net_flow, stage_counts, stage_profile, transitions
 from pipeline.engine import customer_ids, dates, day_number, iso_date, load_tables, over, shop_of
@@ -64,7 +64,7 @@ def assign(
     def work(partition: str) -> tuple[pa.Table, pd.DataFrame]:
         tables = load_tables(events, partition)
         size = int((tables.known[:, None] < snapshots).sum())
-        found, customers, at = states(size), np.empty(size, np.int32), np.empty(size, np.int32)
+        found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
         follow(tables, snapshots, shop, params, scratch(tables), found, customers, at)
         ids = customer_ids(events, partition)
         kept = np.isin(at, regular)

@@ -41,7 +41,7 @@ def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[st
     measured, deltas = compare(population, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
     origins = []
     for origin, rows in population.groupby("origin", sort=True):
-        found = {s: compare(rows, [s], costs, params.capacity, params.bootstrap, params.seed)[0][s] for s in SCORERS}
+        found = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
         origins.append(
             {"origin": origin, "population": len(rows), "base_rate": rate(rows), "model": found["model"], "peers": without_model(found)}
         )
@@ -82,7 +82,8 @@ def evaluate(
     about = about_of(model)
     origins = list(calibration["origins"])
     head: dict[str, Any] = {"shop": shop, "horizon_days": calibration["horizon_days"], "origins": origins}
-    rows = joined(features, lifecycle, calibration, labels, origins)
+    past = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
+    rows = past[past["snapshot"].isin(origins)]
     scored, examined = rows[rows["scored"]], int(rows["benchmark"].sum())
     if not about["trained"] or examined < params.min_rows:
         reason = about["reason"] or f"{examined} benchmark rows at the test origins are fewer than {params.min_rows}"
@@ -110,8 +111,7 @@ def evaluate(
         part = scored[scored["stage"] == stage]
         inner = compare(part, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
         stages[stage] = {"population": len(part), "base_rate": rate(part), "model": inner["model"], "peers": without_model(inner)}
-    returned = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
-    returned = returned[returned["benchmark"] & returned["returned"].notna()]
+    returned = past[past["benchmark"] & past["returned"].notna()]
     metrics = {
         **head,
         "population": top["population"],

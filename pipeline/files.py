@@ -17,7 +17,6 @@ from pipeline.errors import InputError
 from pipeline.store import Folder
 
 BLOCK = 1 << 24
-BOM = codecs.BOM_UTF8
 MISTAKEN = {
     b"\x1f\x8b": ("a gzip file", "unpack it"),
     b"PK\x03\x04": ("a zip file", "unpack it"),

@@ -7,7 +7,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.settings import Cycle, Promise
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
@@ -19,6 +19,14 @@ Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
 
 
 Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+def _is_date(value: str) -> str:
+    dt.date.fromisoformat(value)
+    return value
+
+
+Date = Annotated[str, AfterValidator(_is_date)]  # YYYY-MM-DD
 
 
 class Section(BaseModel):
@@ -40,7 +48,7 @@ class Simulate(Section):
     seed: Annotated[int, Field(ge=0)]
     customers: Count
     days: Annotated[int, Field(ge=30)]
-    end_date: str  # YYYY-MM-DD, exclusive
+    end_date: Date  # exclusive
     cycle_days: Positive
     cycle_log_sd: Positive
     gamma_shape: tuple[Positive, Positive]
@@ -99,28 +107,15 @@ class Simulate(Section):
     do_not_contact: Share
     profiling_objection: Share
 
-    @field_validator("end_date")
-    @classmethod
-    def _is_date(cls, value: str) -> str:
-        dt.date.fromisoformat(value)
-        return value
-
 
 class Ingest(Section):
     """What is accepted from a shop's raw files."""
 
     timezone: str
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    data_end: str | None  # YYYY-MM-DD, local; later events are out of the window
+    data_end: Date | None  # local; later events are out of the window
     max_amount: Positive
     quarantine_limit: dict[str, Share]
-
-    @field_validator("data_end")
-    @classmethod
-    def _is_date(cls, value: str | None) -> str | None:
-        if value is not None:
-            dt.date.fromisoformat(value)
-        return value
 
     @field_validator("timezone")
     @classmethod

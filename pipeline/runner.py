@@ -27,7 +27,6 @@ class Stage:
     name: str
     inputs: dict[str, str]
     outputs: dict[str, str]
-    params: list[str]
 
 
 def _paths(entries: list[Any]) -> list[str]:
@@ -51,7 +50,6 @@ def stages(root: Path, shop: str) -> dict[str, Stage]:
             name=name,
             inputs={argument(p, shop): p for p in data},
             outputs={argument(p, shop): p for p in outs},
-            params=[p for p in spec.get("params", []) if isinstance(p, str)],
         )
     return found
 

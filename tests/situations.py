@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.catalogue import COLUMNS, describe_all
 from features.columns import empty
 from features.history import NEVER, UNIT, Shop, Tables, scratch
-from models.lifecycle import ACTIVITIES, STAGES, STATUSES, follow, states
+from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits
 from pipeline.params import Params
 from pipeline.yaml_file import read_yaml
@@ -121,7 +121,7 @@ def states_at(tables: Tables, *snapshots: int, of: Shop | None = None, limits: L
     """Life-cycle states by customer and snapshot."""
     days = np.array(snapshots, np.int32)
     size = int((tables.known[:, None] < days).sum())
-    found, customers, at = states(size), np.empty(size, np.int32), np.empty(size, np.int32)
+    found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
     follow(tables, days, of or shop(), limits or params().assign, scratch(tables), found, customers, at)
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), found, strict=True))
 

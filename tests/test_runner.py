@@ -96,7 +96,7 @@ def test_stages_are_those_of_dvc_yaml_for_the_shop_chosen() -> None:
 
 def test_a_function_gets_its_own_section_others_by_name_the_shop_and_its_files(tmp_path: Path) -> None:
     store.write(tmp_path / "data" / "calibration.json", {"gaps": 3})
-    stage = Stage("calibrate", {"calibration": "data/calibration.json"}, {}, [])
+    stage = Stage("calibrate", {"calibration": "data/calibration.json"}, {})
 
     def calibrate(calibration: object, params: Calibrate, cycle: object, shop: str, root: Path) -> None: ...
 
