@@ -1,12 +1,20 @@
 """All feature families, and the one function that describes a past by all of them."""
 
-from features import complaints, frequency, monetary, recency
-from features.columns import Column, Row
-from features.history import Ints, Past, Scratch, Shop, Tables, before, begin
-from features.kernel import kernel
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-FAMILIES = (recency, frequency, monetary, complaints)
-COLUMNS: tuple[Column, ...] = tuple(column for family in FAMILIES for column in family.COLUMNS)
+import numpy as np
+import numpy.typing as npt
+
+from features import complaints, frequency, monetary, pattern, recency, relationship, returns, service, variety
+from features.columns import Column, Row, blank
+from features.history import before, begin
+from features.kernel import entry, kernel
+from features.records import Ints, Past, Scratch, Shop, Singles, Tables, scratch
+from features.settings import Windows
+
+FAMILIES = (recency, frequency, monetary, pattern, variety, returns, complaints, service, relationship)
+DECLARED: tuple[Column, ...] = tuple(column for family in FAMILIES for column in family.COLUMNS)
 
 
 @kernel
@@ -15,26 +23,61 @@ def describe(past: Past, shop: Shop, row: Row) -> None:
     recency.recency(past, shop, row)
     frequency.frequency(past, shop, row)
     monetary.monetary(past, shop, row)
+    pattern.pattern(past, shop, row)
+    variety.variety(past, shop, row)
+    returns.returns(past, shop, row)
     complaints.complaints(past, shop, row)
+    service.service(past, shop, row)
+    relationship.relationship(past, shop, row)
 
 
-@kernel
-def describe_all(tables: Tables, snapshots: Ints, shop: Shop, room: Scratch, rows: Row, customers: Ints, at: Ints) -> int:
-    """One row per customer and snapshot at which he is known; the numbers of both are written beside."""
+@entry
+def describe_all(
+    tables: Tables,
+    snapshots: Ints,
+    shop: Shop,
+    room: Scratch,
+    row: Row,
+    cells: Singles,
+    absent: Singles,
+    customers: Ints,
+    at: Ints,
+    out: Any,
+) -> None:
+    """One column of `out` per customer and snapshot at which he is known; the numbers of both are written beside.
+
+    `cells` is the one record in `row` seen as float32: it is filled over and over and copied out field by field, so that a feature of
+    all customers lies in one piece, as files want it.
+    """
     count = 0
     for customer in range(len(tables.known)):
         begin(tables, customer, room)
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
-            past = before(tables, customer, snapshots[k], room)
-            describe(past, shop, rows[count])
-            customers[count] = customer
-            at[count] = snapshots[k]
+            cells[:] = absent
+            describe(before(tables, customer, snapshots[k], room), shop, row[0])
+            for i in range(len(cells)):
+                out[i, count] = cells[i]
+            customers[count], at[count] = customer, snapshots[k]
             count += 1
-    return count
 
 
-def available(tables: list[str]) -> tuple[Column, ...]:
-    """The columns whose tables the shop has: what a shop does not record is absent, not zero."""
-    return tuple(column for column in COLUMNS if column.needs in tables)
+def feature_matrix(tables: Tables, snapshots: Ints, shop: Shop) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
+    """Per customer and snapshot (ascending) at which he is known: his number, the snapshot's day, and a column of the matrix.
+
+    The matrix has a row for each of `spread(DECLARED, windows)`, in their order.
+    """
+    size = int((tables.known[:, None] < snapshots).sum())
+    absent = blank(DECLARED, Windows(tuple(shop.counts), tuple(shop.trends)))
+    row = absent.copy()
+    cells = row.view(np.float32)
+    customers, at, out = np.empty(size, np.int32), np.empty(size, np.int32), np.empty((len(cells), size), np.float32)
+    describe_all(tables, snapshots, shop, scratch(tables), row, cells, absent.view(np.float32), customers, at, out)
+    return customers, at, out
+
+
+def recorded(column: Column, tables: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a shop with these tables and columns records what the column needs: what it does not record is absent, not zero."""
+    there = {*tables, *(f"{table}.{name}" for table, names in tables.items() for name in names)}
+    return there.issuperset(column.needs)

@@ -5,12 +5,13 @@ Few own gaps prove little, so they are shrunk towards the shop's rhythm (a norma
 
 import math
 
-from features.history import Floats, Ints, Longs, Past, Scratch, Shop, Tables, before, begin
-from features.kernel import kernel
+from features.history import before, begin
+from features.kernel import entry, kernel
+from features.records import Floats, Ints, Longs, Past, Records, Scratch, Shop, Tables
 
 
 @kernel
-def rhythm(day: Ints, n: int, shop: Shop) -> tuple[float, float]:
+def rhythm(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
     """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for customers without a gap."""
     gaps = min(n - 1, shop.cycle.last_gaps)
     if gaps <= 0:
@@ -18,11 +19,11 @@ def rhythm(day: Ints, n: int, shop: Shop) -> tuple[float, float]:
     prior = shop.cycle.prior_weight
     total = 0.0
     for i in range(n - gaps, n):
-        total += math.log(day[i] - day[i - 1])
+        total += purchases[i].log_gap
     mean = (prior * math.log(shop.usual_gap) + total) / (prior + gaps)
     squares = prior * shop.log_sd**2
     for i in range(n - gaps, n):
-        squares += (math.log(day[i] - day[i - 1]) - mean) ** 2
+        squares += (purchases[i].log_gap - mean) ** 2
     return math.exp(mean), math.sqrt(squares / (prior + gaps))
 
 
@@ -67,13 +68,13 @@ def lapsed_after(usual_gap: float, log_sd: float, ascending_gaps: Ints, shop: Sh
 @kernel
 def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
     """The days on which the customer, silent from the last purchase on, becomes late and has lapsed."""
-    n = len(past.day)
-    usual_gap, log_sd = rhythm(past.day, n, shop)
-    last = past.day[n - 1]
+    n = len(past.purchases)
+    usual_gap, log_sd = rhythm(past.purchases, n, shop)
+    last = past.purchases[n - 1].day
     return last + late_after(usual_gap, log_sd, shop), last + lapsed_after(usual_gap, log_sd, past.sorted_gaps, shop)
 
 
-@kernel
+@entry
 def gap_statistics(tables: Tables, snapshot: int, room: Scratch, median: Floats, gaps: Longs, squares: Floats) -> None:
     """Per customer: median gap, number of gaps, and squared deviations of the log gap from its mean."""
     for customer in range(len(tables.known)):

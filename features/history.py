@@ -1,120 +1,35 @@
-"""One customer's past as a feature may see it: events before midnight of the snapshot, later dates masked.
+"""One customer's past as a feature may see it: events before midnight of the snapshot, later dates masked."""
 
-Days are whole calendar days of the business time zone, counted from 1970-01-01; an event is visible if its day is before the
-snapshot's. Money is a float in the shop's currency, added up exactly before (ten-thousandths, as integers).
-"""
-
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+import math
+from typing import Any
 
 from features.kernel import kernel
-from features.settings import Cycle, Promise
-
-NEVER = 2**31 - 1
-UNIT = 10_000.0
-
-Ints = npt.NDArray[np.int32]
-Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bytes = npt.NDArray[np.int8]
-Flags = npt.NDArray[np.bool_]
+from features.records import NEVER, UNIT, Ints, Longs, Past, Scratch, Tables
+from features.settings import Promise
 
 
-class Shop(NamedTuple):
-    """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days) and its spread (sd of ln gap)."""
-
-    cycle: Cycle
-    promise: Promise
-    usual_gap: float
-    log_sd: float
-
-
-class Tables(NamedTuple):
-    """All events of a partition, sorted by customer and day; `<table>_start[c]` is where customer c's rows begin."""
-
-    known: Ints
-    line_start: Longs
-    line_day: Ints
-    line_amount: Longs
-    line_quantity: Floats
-    line_cancelled: Ints
-    return_start: Longs
-    return_day: Ints
-    return_amount: Longs
-    return_defect: Flags
-    complaint_start: Longs
-    complaint_opened: Ints
-    complaint_severity: Bytes
-    complaint_resolved: Ints
-    touch_start: Longs
-    touch_day: Ints
-
-
-class Past(NamedTuple):
-    """What one customer did and met with before one snapshot.
-
-    `day`, `spend`, `lines`: one entry per purchase, that is per day with at least one paid line not cancelled by then.
-    `sorted_gaps`: days between purchases, ascending. `resolved` is NEVER where the repair came later than the snapshot.
-    """
-
-    snapshot: int
-    known: int
-    day: Ints
-    spend: Floats
-    lines: Ints
-    sorted_gaps: Ints
-    returned: Ints
-    returned_amount: Longs
-    returned_defect: Flags
-    opened: Ints
-    severity: Bytes
-    resolved: Ints
-    touched: Ints
-
-
-class Scratch(NamedTuple):
-    """Room for the longest past of a partition, filled anew for each customer, and the cursors into the tables."""
-
-    day: Ints
-    amount: Longs
-    spend: Floats
-    lines: Ints
-    sorted_gaps: Ints
-    resolved: Ints
-    cursor: Longs  # next line, purchases so far, next return, next complaint, next touch, 1 if a line is ever cancelled
-
-
-def scratch(tables: Tables) -> Scratch:
-    """Room for any customer of the partition."""
-    longest = int(np.diff(tables.line_start).max(initial=0)) + 1
-    complaints = int(np.diff(tables.complaint_start).max(initial=0)) + 1
-    return Scratch(
-        day=np.empty(longest, np.int32),
-        amount=np.empty(longest, np.int64),
-        spend=np.empty(longest, np.float64),
-        lines=np.empty(longest, np.int32),
-        sorted_gaps=np.empty(longest, np.int32),
-        resolved=np.empty(complaints, np.int32),
-        cursor=np.zeros(6, np.int64),
-    )
+@kernel
+def rewind(tables: Tables, customer: int, cursor: Any) -> None:
+    """Before the customer's first order."""
+    cursor.line = tables.line_start[customer]
+    cursor.owner += 1
+    cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = 0, 0, 0, 0, 0
 
 
 @kernel
 def begin(tables: Tables, customer: int, room: Scratch) -> None:
     """Set the cursors to the customer's first events."""
-    cursor = room.cursor
-    cursor[0] = tables.line_start[customer]
-    cursor[1] = 0
-    cursor[2] = tables.return_start[customer]
-    cursor[3] = tables.complaint_start[customer]
-    cursor[4] = tables.touch_start[customer]
-    cursor[5] = 0
-    for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
-        if tables.line_cancelled[line] != NEVER:
-            cursor[5] = 1
-            break
+    cursor = room.cursor[0]
+    rewind(tables, customer, cursor)
+    cursor.returned = tables.return_start[customer]
+    cursor.complaint = tables.complaint_start[customer]
+    cursor.touch = tables.touch_start[customer]
+    cursor.dated, cursor.cancels = False, False
+    for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
+        if tables.lines[i].cancelled != NEVER:
+            cursor.dated, cursor.cancels = True, True
+        elif tables.lines[i].promised != NEVER:
+            cursor.dated = True
 
 
 @kernel
@@ -128,61 +43,123 @@ def insert(ascending: Ints, count: int, value: int) -> None:
 
 
 @kernel
-def add_purchase(tables: Tables, line: int, n: int, room: Scratch) -> int:
-    """Add one paid line to the purchases; the new number of them."""
-    day = tables.line_day[line]
-    if n == 0 or room.day[n - 1] != day:
+def numbered(number_of: Longs, key: int, owner: int, known: int) -> int:
+    """The number a customer's product or category has, `known` being the next one; -1 for none."""
+    if key < 0:
+        return -1
+    if number_of[key] >> 32 != owner:
+        number_of[key] = owner << 32 | known
+    return int(number_of[key] & 0xFFFFFFFF)
+
+
+@kernel
+def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
+    """Add one paid line to the purchases and to what was bought."""
+    n = cursor.purchases
+    if n == 0 or room.purchases[n - 1].day != line.day:
+        purchase = room.purchases[n]
+        purchase.day, purchase.amount, purchase.lines = line.day, 0, 0
+        purchase.month = room.months[line.day]
+        purchase.log_gap = 0
         if n > 0:
-            insert(room.sorted_gaps, n - 1, day - room.day[n - 1])
-        room.day[n] = day
-        room.amount[n] = 0
-        room.lines[n] = 0
+            gap = line.day - room.purchases[n - 1].day
+            insert(room.sorted_gaps, n - 1, gap)
+            purchase.log_gap = math.log(gap)
         n += 1
-    room.amount[n - 1] += tables.line_amount[line]
-    room.spend[n - 1] = room.amount[n - 1] / UNIT
-    room.lines[n - 1] += 1
-    return n
+        cursor.purchases = n
+    purchase = room.purchases[n - 1]
+    purchase.amount += line.amount
+    purchase.spend = purchase.amount / UNIT
+    purchase.lines += 1
+    bought = room.bought[cursor.bought]
+    bought.day = line.day
+    bought.product = numbered(room.product_number, line.sku, cursor.owner, cursor.products)
+    bought.category = numbered(room.category_number, line.category, cursor.owner, cursor.categories)
+    bought.first = bought.product == cursor.products
+    cursor.bought += 1
+    cursor.categories += bought.category == cursor.categories
+    if bought.product >= 0:
+        run = room.runs[bought.product]
+        if bought.first or run.last < n - 2:
+            run.purchases = 0
+            cursor.products += bought.first
+        if bought.first or run.last != n - 1:
+            run.purchases += 1
+        run.last = n - 1
+
+
+@kernel
+def add_order(line: Any, room: Scratch, cursor: Any) -> None:
+    """Add one paid line to its order: promised, delivered or cancelled as a whole with the last of its lines."""
+    if cursor.orders == 0 or cursor.basket != line.basket or room.placed[cursor.orders - 1].day != line.day:
+        new = room.placed[cursor.orders]
+        new.day, new.promised, new.delivered, new.cancelled = line.day, -1, -1, -1
+        cursor.basket = line.basket
+        cursor.orders += 1
+    order = room.placed[cursor.orders - 1]
+    if line.promised != NEVER:
+        order.promised = max(order.promised, line.promised)
+    order.delivered = max(order.delivered, line.delivered)
+    order.cancelled = max(order.cancelled, line.cancelled)
+
+
+@kernel
+def advance(tables: Tables, customer: int, snapshot: int, room: Scratch, cursor: Any) -> None:
+    """Take in the order lines up to the snapshot."""
+    end = tables.line_start[customer + 1]
+    while cursor.line < end and tables.lines[cursor.line].day < snapshot:
+        line = tables.lines[cursor.line]
+        if line.quantity > 0 and line.amount > 0:
+            if line.cancelled >= snapshot:
+                add_purchase(line, room, cursor)
+            if cursor.dated:
+                add_order(line, room, cursor)
+        cursor.line += 1
+
+
+@kernel
+def masked(day: int, snapshot: int) -> int:
+    """A date as known at the snapshot."""
+    return day if day < snapshot else NEVER
 
 
 @kernel
 def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
     """The customer's past at a snapshot. Snapshots of one customer are asked for in ascending order after `begin`."""
-    cursor = room.cursor
-    line, n = cursor[0], cursor[1]
-    if cursor[5]:
+    cursor = room.cursor[0]
+    if cursor.cancels:
         # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not count now.
-        line, n = tables.line_start[customer], 0
-    end = tables.line_start[customer + 1]
-    while line < end and tables.line_day[line] < snapshot:
-        if tables.line_quantity[line] > 0 and tables.line_amount[line] > 0 and tables.line_cancelled[line] >= snapshot:
-            n = add_purchase(tables, line, n, room)
-        line += 1
-    cursor[0], cursor[1] = line, n
+        rewind(tables, customer, cursor)
+    advance(tables, customer, snapshot, room, cursor)
+    for i in range(cursor.orders):
+        placed, order = room.placed[i], room.orders[i]
+        order.day, order.promised = placed.day, placed.promised if placed.promised >= 0 else NEVER
+        order.delivered, order.cancelled = masked(placed.delivered, snapshot), masked(placed.cancelled, snapshot)
 
-    while cursor[2] < tables.return_start[customer + 1] and tables.return_day[cursor[2]] < snapshot:
-        cursor[2] += 1
-    while cursor[3] < tables.complaint_start[customer + 1] and tables.complaint_opened[cursor[3]] < snapshot:
-        cursor[3] += 1
-    while cursor[4] < tables.touch_start[customer + 1] and tables.touch_day[cursor[4]] < snapshot:
-        cursor[4] += 1
-    returns, complaints, touches = tables.return_start[customer], tables.complaint_start[customer], tables.touch_start[customer]
-    for i in range(complaints, cursor[3]):
-        resolved = tables.complaint_resolved[i]
-        room.resolved[i - complaints] = resolved if resolved < snapshot else NEVER
+    while cursor.returned < tables.return_start[customer + 1] and tables.returns[cursor.returned].day < snapshot:
+        cursor.returned += 1
+    while cursor.complaint < tables.complaint_start[customer + 1] and tables.complaints[cursor.complaint].opened < snapshot:
+        cursor.complaint += 1
+    while cursor.touch < tables.touch_start[customer + 1] and tables.touches[cursor.touch].day < snapshot:
+        cursor.touch += 1
+    first = tables.complaint_start[customer]
+    for i in range(first, cursor.complaint):
+        case, seen = tables.complaints[i], room.complaints[i - first]
+        seen.opened, seen.severity = case.opened, case.severity
+        seen.resolved, seen.reopened = masked(case.resolved, snapshot), masked(case.reopened, snapshot)
+    n = cursor.purchases
     return Past(
         snapshot,
         tables.known[customer],
-        room.day[:n],
-        room.spend[:n],
-        room.lines[:n],
+        room.purchases[:n],
         room.sorted_gaps[: max(n - 1, 0)],
-        tables.return_day[returns : cursor[2]],
-        tables.return_amount[returns : cursor[2]],
-        tables.return_defect[returns : cursor[2]],
-        tables.complaint_opened[complaints : cursor[3]],
-        tables.complaint_severity[complaints : cursor[3]],
-        room.resolved[: cursor[3] - complaints],
-        tables.touch_day[touches : cursor[4]],
+        room.bought[: cursor.bought],
+        room.runs[: cursor.products],
+        room.orders[: cursor.orders],
+        tables.returns[tables.return_start[customer] : cursor.returned],
+        room.complaints[: cursor.complaint - first],
+        tables.touches[tables.touch_start[customer] : cursor.touch],
+        room.tally,
     )
 
 
@@ -191,15 +168,27 @@ def net_spend(past: Past, days: int) -> float:
     """Spend less returns over the last so many days, in currency."""
     since = past.snapshot - days
     total = 0.0
-    i = len(past.day) - 1
-    while i >= 0 and past.day[i] >= since:
-        total += past.spend[i]
+    i = len(past.purchases) - 1
+    while i >= 0 and past.purchases[i].day >= since:
+        total += past.purchases[i].spend
         i -= 1
+    return total - returned_amount(past, days)
+
+
+@kernel
+def returned_amount(past: Past, days: int) -> float:
+    """What was sent back over the last so many days, in currency."""
     back = 0
-    for j in range(len(past.returned)):
-        if past.returned[j] >= since:
-            back += past.returned_amount[j]
-    return total - back / UNIT
+    for j in range(len(past.returns)):
+        if past.returns[j].day >= past.snapshot - days:
+            back += past.returns[j].amount
+    return back / UNIT
+
+
+@kernel
+def is_open(complaint: Any, day: int) -> bool:
+    """Whether a complaint waits for its repair at the end of a day; one that came back after the repair waits again, from the first on."""
+    return bool(complaint.opened <= day and (complaint.resolved > day or complaint.resolved <= complaint.reopened <= day))
 
 
 @kernel

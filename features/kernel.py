@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,6 +28,19 @@ if not numba.config.CACHE_DIR:
     numba.config.CACHE_DIR = str(_ROOT / ".cache" / "numba" / _sources_hash())
 
 
+class _Inner(CPUDispatcher):  # type: ignore[misc]
+    def __call__(self, *_: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is for kernels to call; from Python call its py_func, or an entry")
+
+
 def kernel(function: F) -> F:
-    """Compile at first call; the result answers to the same arguments as the function."""
-    return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+    """Compile at first call, for calls from other kernels: what Python would need to call it takes as long to compile as the rest."""
+    compiled: Any = numba.njit(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    if isinstance(compiled, CPUDispatcher):
+        compiled.__class__ = _Inner  # a call from Python would otherwise end the process
+    return compiled  # type: ignore[no-any-return]
+
+
+def entry(function: F) -> F:
+    """Compile at first call, for calls from Python; the result answers to the same arguments as the function."""
+    return numba.njit(nogil=True, cache=True, no_cfunc_wrapper=True)(function)  # type: ignore[no-any-return]

@@ -1,53 +1,59 @@
 """Monetary value: purchasing power, and whether it grows or shrinks against the own past."""
 
 from features.columns import Column, Row
-from features.history import Past, Shop, net_spend
+from features.history import net_spend
 from features.kernel import kernel
+from features.records import Past, Shop
 
 COLUMNS = (
     Column("spend", "currency", "paid so far", absent=0),
-    Column("spend_30d", "currency", "paid in the last 30 days", absent=0),
-    Column("spend_90d", "currency", "paid in the last 90 days", absent=0),
-    Column("spend_180d", "currency", "paid in the last 180 days", absent=0),
+    Column("spend_in", "currency", "paid in the last {days} days", absent=0, windows="counts"),
     Column("net_spend_365d", "currency", "paid less returned in the last 365 days", absent=0),
     Column("basket_mean", "currency", "spend per purchase"),
     Column("basket_last_over_mean", "ratio", "the last purchase over the mean one"),
-    Column("spend_trend_90d", "ratio", "spend of the last 90 days over that of the 90 before, a mean basket added to both"),
+    Column(
+        "spend_trend",
+        "ratio",
+        "spend of the last {days} days over that of the {days} before, a mean basket added to both",
+        windows="trends",
+    ),
     Column("spend_share_90d", "share", "of all spend that fell in the last 90 days"),
-    Column("returns_365d", "count", "returns in the last 365 days", absent=0, needs="returns"),
-    Column("return_share", "ratio", "returns over purchases; may exceed 1", needs="returns"),
 )
+
+
+@kernel
+def spend_within(past: Past, days: int) -> float:
+    """Spend of the last so many days."""
+    total = 0.0
+    i = len(past.purchases) - 1
+    while i >= 0 and past.snapshot - past.purchases[i].day <= days:
+        total += past.purchases[i].spend
+        i -= 1
+    return total
 
 
 @kernel
 def monetary(past: Past, shop: Shop, row: Row) -> None:
     """Purchasing power, and whether it grows or shrinks against the own past."""
-    n = len(past.day)
-    recent_returns = 0
-    for j in range(len(past.returned)):
-        recent_returns += past.snapshot - past.returned[j] <= 365
-    row.returns_365d = recent_returns
     row.net_spend_365d = net_spend(past, 365)
+    n = len(past.purchases)
     if n == 0:
         return
-    spent = d30 = d90 = d180 = 0.0
+    spent, within = 0.0, 0.0
+    i = n - 1
+    for k in range(len(shop.counts)):
+        while i >= 0 and past.snapshot - past.purchases[i].day <= shop.counts[k]:
+            within += past.purchases[i].spend
+            i -= 1
+        row.spend_in[k] = within
     for i in range(n):
-        age = past.snapshot - past.day[i]
-        value = past.spend[i]
-        spent += value
-        if age <= 180:
-            d180 += value
-        if age <= 90:
-            d90 += value
-        if age <= 30:
-            d30 += value
+        spent += past.purchases[i].spend
     basket = spent / n
     row.spend = spent
-    row.spend_30d = d30
-    row.spend_90d = d90
-    row.spend_180d = d180
     row.basket_mean = basket
-    row.basket_last_over_mean = past.spend[n - 1] / basket
-    row.spend_trend_90d = (d90 + basket) / (d180 - d90 + basket)
-    row.spend_share_90d = d90 / spent
-    row.return_share = len(past.returned) / n
+    row.basket_last_over_mean = past.purchases[n - 1].spend / basket
+    row.spend_share_90d = spend_within(past, 90) / spent
+    for k in range(len(shop.trends)):
+        days = shop.trends[k]
+        recent = spend_within(past, days)
+        row.spend_trend[k] = (recent + basket) / (spend_within(past, 2 * days) - recent + basket)

@@ -4,13 +4,11 @@ import math
 
 from features.columns import Column, Row
 from features.cycle import quantile, rhythm
-from features.history import Past, Shop
 from features.kernel import kernel
+from features.records import Past, Shop
 
 COLUMNS = (
     Column("recency_days", "days", "since the last purchase"),
-    Column("tenure_days", "days", "since the first purchase"),
-    Column("known_days", "days", "since the customer became known"),
     Column("gap_mean", "days", "mean gap between purchases"),
     Column("gap_sd", "days", "standard deviation of the gaps; needs two"),
     Column("gap_cv", "ratio", "standard deviation over mean of the gaps; needs two"),
@@ -18,41 +16,42 @@ COLUMNS = (
     Column("gap_q90", "days", "90 % quantile of the gaps"),
     Column("gap_max", "days", "longest gap"),
     Column("gap_last_over_mean", "ratio", "last gap over the mean gap"),
+    Column("gap_share_longer", "share", "of own gaps that were at least as long as the silence now", direction=-1),
     Column("cycle_days", "days", "usual gap, shrunk towards the shop's"),
     Column("cycle_log_sd", "ln days", "spread of the log gap, shrunk towards the shop's"),
-    Column("recency_over_cycle", "ratio", "time since the last purchase over the usual gap"),
-    Column("recency_over_gap_max", "ratio", "time since the last purchase over the longest gap"),
-    Column("recency_surprise", "sd", "log of recency over the usual gap, in the customer's own standard deviations"),
-    Column("gap_share_longer", "share", "of own gaps that were at least as long as the silence now"),
+    Column("expected_next_days", "days", "until the next purchase if it comes after the usual gap; below zero when it is overdue"),
+    Column("recency_over_cycle", "ratio", "time since the last purchase over the usual gap", direction=1),
+    Column("recency_over_gap_max", "ratio", "time since the last purchase over the longest gap", direction=1),
+    Column("recency_surprise", "sd", "log of recency over the usual gap, in the customer's own standard deviations", direction=1),
 )
 
 
 @kernel
 def recency(past: Past, shop: Shop, row: Row) -> None:
     """How long the silence is, against the customer's own rhythm."""
-    row.known_days = past.snapshot - past.known
-    n = len(past.day)
+    n = len(past.purchases)
     if n == 0:
         return
-    silence = past.snapshot - past.day[n - 1]
-    cycle, log_sd = rhythm(past.day, n, shop)
+    last = past.purchases[n - 1].day
+    silence = past.snapshot - last
+    cycle, log_sd = rhythm(past.purchases, n, shop)
     row.recency_days = silence
-    row.tenure_days = past.snapshot - past.day[0]
     row.cycle_days = cycle
     row.cycle_log_sd = log_sd
+    row.expected_next_days = cycle - silence
     row.recency_over_cycle = silence / cycle
     if log_sd > 0:  # zero only in a shop whose customers all buy like clocks
         row.recency_surprise = math.log(silence / cycle) / log_sd
     gaps = n - 1
     if gaps == 0:
         return
-    mean = (past.day[n - 1] - past.day[0]) / gaps
+    mean = (last - past.purchases[0].day) / gaps
     longest = past.sorted_gaps[gaps - 1]
     row.gap_mean = mean
     row.gap_median = quantile(past.sorted_gaps, 0.5)
     row.gap_q90 = quantile(past.sorted_gaps, 0.9)
     row.gap_max = longest
-    row.gap_last_over_mean = (past.day[n - 1] - past.day[n - 2]) / mean
+    row.gap_last_over_mean = (last - past.purchases[n - 2].day) / mean
     row.recency_over_gap_max = silence / longest
     squares, longer = 0.0, 0
     for i in range(gaps):

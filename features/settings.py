@@ -2,9 +2,18 @@
 
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
+    if list(days) != sorted(set(days)):
+        raise ValueError("each must be longer than the one before")
+    return days
+
+
+Trailing = Annotated[tuple[Annotated[int, Field(ge=1, le=3650)], ...], Field(min_length=1, max_length=24), AfterValidator(_ascending)]
 
 
 class Cycle(NamedTuple):
@@ -34,3 +43,10 @@ class Promise(NamedTuple):
     critical: Positive
     delivery_grace: Annotated[float, Field(ge=0)]
     major_late: Positive
+
+
+class Windows(NamedTuple):
+    """Days that end at the snapshot: those purchases and spend are counted in, and those compared with as many days before them."""
+
+    counts: Trailing
+    trends: Trailing

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from features.cycle import deadlines, lapsed_after, rhythm
-from features.history import NEVER, Ints, Past, Scratch, Shop, Tables, before, begin, insert, net_spend, promised_days
-from features.kernel import kernel
+from features.history import before, begin, insert, is_open, net_spend, promised_days
+from features.kernel import entry, kernel
+from features.records import NEVER, Ints, Past, Scratch, Shop, Tables
 from features.settings import Promise
 from models.settings import Limits
 
@@ -74,8 +75,9 @@ MEMORY = np.dtype(
 def past_promise(past: Past, day: int, promise: Promise) -> int:
     """Complaints not mended on a day, by when they have been open for longer than promised."""
     count = 0
-    for i in range(len(past.opened)):
-        if past.opened[i] <= day and past.resolved[i] > day and day - past.opened[i] > promised_days(past.severity[i], promise):
+    for i in range(len(past.complaints)):
+        case = past.complaints[i]
+        if is_open(case, day) and day - case.opened > promised_days(case.severity, promise):
             count += 1
     return count
 
@@ -83,16 +85,17 @@ def past_promise(past: Past, day: int, promise: Promise) -> int:
 @kernel
 def is_satisfied(past: Past, n: int, shop: Shop, limits: Limits) -> bool:
     """C4, at the end of the day of the n-th purchase: nothing grave open, nothing open past its promise, few failures per purchase."""
-    day = past.day[n - 1]
+    day = past.purchases[n - 1].day
     complaints = 0
-    for i in range(len(past.opened)):
-        if past.opened[i] <= day:
+    for i in range(len(past.complaints)):
+        case = past.complaints[i]
+        if case.opened <= day:
             complaints += 1
-            if past.severity[i] > 0 and past.resolved[i] > day:
+            if case.severity > 0 and is_open(case, day):
                 return False
     defects = 0
-    for i in range(len(past.returned)):
-        if past.returned[i] <= day and past.returned_defect[i]:
+    for i in range(len(past.returns)):
+        if past.returns[i].day <= day and past.returns[i].defect:
             defects += 1
     return (
         past_promise(past, day, shop.promise) == 0
@@ -106,10 +109,10 @@ def enters_core(past: Past, n: int, probation: int, shop: Shop, limits: Limits) 
     """C1 to C5 at the instant of the n-th purchase."""
     if n < limits.core_min_purchases:  # C1
         return False
-    span = past.day[n - 1] - past.day[0]
+    span = past.purchases[n - 1].day - past.purchases[0].day
     if span < max(limits.core_min_days, limits.core_min_cycles * shop.usual_gap):  # C2
         return False
-    usual_gap, log_sd = rhythm(past.day, n, shop)
+    usual_gap, log_sd = rhythm(past.purchases, n, shop)
     regular = usual_gap <= limits.core_max_cycle_ratio * shop.usual_gap and log_sd <= limits.core_max_log_sd  # C3
     return regular and is_satisfied(past, n, shop, limits) and probation == 0  # C4, C5
 
@@ -117,14 +120,14 @@ def enters_core(past: Past, n: int, probation: int, shop: Shop, limits: Limits) 
 @kernel
 def lapse_before(past: Past, n: int, shop: Shop) -> int:
     """The day on which the customer lapsed between purchases n - 1 and n; NEVER if he came back in time."""
-    previous, day = past.day[n - 2], past.day[n - 1]
-    usual_gap, log_sd = rhythm(past.day, n - 1, shop)
+    previous, day = past.purchases[n - 2].day, past.purchases[n - 1].day
+    usual_gap, log_sd = rhythm(past.purchases, n - 1, shop)
     # Survived silences only lengthen the deadline, so they are sorted only where it would have passed without them.
     if day < previous + lapsed_after(usual_gap, log_sd, past.sorted_gaps[:0], shop):
         return NEVER
     survived = np.empty(n - 2, np.int32)
     for i in range(n - 2):
-        insert(survived, i, past.day[i + 1] - past.day[i])
+        insert(survived, i, past.purchases[i + 1].day - past.purchases[i].day)
     lapsed_on = previous + lapsed_after(usual_gap, log_sd, survived, shop)
     return lapsed_on if day >= lapsed_on else NEVER
 
@@ -132,9 +135,9 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
 @kernel
 def take_in(past: Past, memory: Any, shop: Shop, limits: Limits) -> None:
     """Carry the memory on over the purchases it has not seen."""
-    while memory.seen < len(past.day):
+    while memory.seen < len(past.purchases):
         n = memory.seen + 1
-        day = past.day[n - 1]
+        day = past.purchases[n - 1].day
         lapsed_on = lapse_before(past, n, shop) if n > 1 else NEVER
         was_core = memory.core_since != NEVER
         if lapsed_on != NEVER and was_core:
@@ -176,7 +179,7 @@ def decide(n: int, core_ever: bool, activity: int, winning_back: bool, defecting
 @kernel
 def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None:
     """Fill one STATE row for the past, given the memory of its purchases."""
-    n = len(past.day)
+    n = len(past.purchases)
     row.purchases = n
     row.status = NO_STATUS
     row.reactivated = memory.probation > 0
@@ -184,15 +187,15 @@ def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None
     row.open_past_promise = past_promise(past, past.snapshot, shop.promise)
     row.first_on, row.last_purchase_on, row.core_since, row.late_on = NEVER, NEVER, NEVER, NEVER
     if n == 0:
-        touched = past.touched[-1] if len(past.touched) > 0 else past.known
+        touched = past.touches[len(past.touches) - 1].day if len(past.touches) > 0 else past.known
         row.lapses_on = touched + int(np.ceil(limits.prospect_stale_cycles * shop.usual_gap))
         row.activity = OPEN if past.snapshot < row.lapses_on else STALE
         row.stage, row.since, row.scored = PROSPECT, past.known, False
         row.cycle_days, row.cycle_log_sd = shop.usual_gap, shop.log_sd
         return
     late_on, lapses_on = deadlines(past, shop)
-    row.cycle_days, row.cycle_log_sd = rhythm(past.day, n, shop)
-    row.first_on, row.last_purchase_on, row.core_since = past.day[0], past.day[n - 1], memory.core_since
+    row.cycle_days, row.cycle_log_sd = rhythm(past.purchases, n, shop)
+    row.first_on, row.last_purchase_on, row.core_since = past.purchases[0].day, past.purchases[n - 1].day, memory.core_since
     row.late_on, row.lapses_on = late_on, lapses_on
     activity = ACTIVE if past.snapshot < late_on else (LATE if past.snapshot < lapses_on else LAPSED)
     winning_back = memory.lapsed_since != NEVER
@@ -200,9 +203,9 @@ def judge(past: Past, memory: Any, shop: Shop, limits: Limits, row: Any) -> None
     row.activity, row.stage = activity, stage
     row.scored = n > 1 and activity != LAPSED
     if stage == FIRST_TIME:
-        row.since = past.day[0]
+        row.since = past.purchases[0].day
     elif stage == EARLY_REPEAT:
-        row.since = past.day[1]
+        row.since = past.purchases[1].day
     elif stage == CORE:
         row.since = memory.back_since
     else:
@@ -217,7 +220,7 @@ def forget(memory: Any) -> None:
     memory.core_since, memory.back_since, memory.lapsed_since = NEVER, NEVER, NEVER
 
 
-@kernel
+@entry
 def follow(tables: Tables, snapshots: Ints, shop: Shop, limits: Limits, room: Scratch, states: Any, customers: Ints, at: Ints) -> None:
     """One STATE row per customer and snapshot at which he is known; the numbers of both are written beside."""
     count = 0
@@ -229,7 +232,7 @@ def follow(tables: Tables, snapshots: Ints, shop: Shop, limits: Limits, room: Sc
             if tables.known[customer] >= snapshots[k]:
                 continue
             past = before(tables, customer, snapshots[k], room)
-            if room.cursor[5]:  # a cancellation may have taken back a purchase it remembers
+            if room.cursor[0].cancels:  # a cancellation may have taken back a purchase it remembers
                 forget(memory[0])
             take_in(past, memory[0], shop, limits)
             judge(past, memory[0], shop, limits, states[count])

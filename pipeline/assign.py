@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.history import scratch
+from features.records import scratch
 from features.settings import Cycle, Promise
 from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cycle import gap_statistics
-from features.history import scratch
+from features.records import scratch
 from features.settings import Cycle
 from pipeline.engine import day_number, iso_date, load_tables, over
 from pipeline.errors import ConfigError

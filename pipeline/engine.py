@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.history import Shop, Tables
-from features.settings import Cycle, Promise
+from features.records import KINDS, TIMES, Shop, Tables
+from features.settings import Cycle, Promise, Windows
 from pipeline.errors import InputError
 from pipeline.params import Engine
 from pipeline.progress import progress
@@ -21,6 +21,7 @@ from pipeline.store import Folder
 T = TypeVar("T")
 
 EPOCH = dt.date(1970, 1, 1)
+NO_WINDOWS = Windows((), ())
 
 
 def day_number(date: str) -> int:
@@ -42,23 +43,18 @@ def load_tables(events: Folder, partition: str) -> Tables:
     """All tables of one partition as arrays, their order checked: a kernel trusts it."""
     customers = pq.read_table(events.path / "customers" / partition, columns=["known"])
 
-    def rows(table: str, time: str, *columns: str) -> list[npt.NDArray[Any]]:
-        path = events.path / table / partition
-        read = pq.read_table(path, columns=["customer", time, *columns])
-        owner, day = read["customer"].to_numpy(), read[time].to_numpy()
+    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy()]
+    for kind, record in KINDS.items():
+        read = pq.read_table(events.path / kind / partition, columns=["customer", *(record.names or ())])
+        records = np.empty(len(read), record)
+        for name in record.names or ():
+            records[name] = read[name].to_numpy()
+        owner, time = read["customer"].to_numpy(), records[TIMES[kind]]
         step = np.diff(owner)
-        if (step < 0).any() or (np.diff(day)[step == 0] < 0).any():
-            raise InputError("E_ORDER", f"data/events/{table}/{partition}", "not sorted by customer and day", "run the stage `ingest`")
-        start = np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64)
-        return [start, day, *(read[c].to_numpy() for c in columns)]
-
-    return Tables(
-        customers["known"].to_numpy(),
-        *rows("orders", "day", "amount", "quantity", "cancelled"),
-        *rows("returns", "day", "amount", "defect"),
-        *rows("complaints", "opened", "severity", "resolved"),
-        *rows("touches", "day"),
-    )
+        if (step < 0).any() or (np.diff(time)[step == 0] < 0).any():
+            raise InputError("E_ORDER", f"data/events/{kind}/{partition}", "not sorted by customer and time", "run the stage `ingest`")
+        arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
+    return Tables(*arrays)
 
 
 def customer_ids(events: Folder, partition: str) -> pa.Array:
@@ -72,9 +68,10 @@ def profiled(events: Folder, partition: str) -> npt.NDArray[np.bool_]:
     return np.asarray(~objection.to_numpy())
 
 
-def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise) -> Shop:
-    """What the kernels need to know of the shop: its rules and its frozen rhythm."""
-    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]))
+def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, windows: Windows = NO_WINDOWS) -> Shop:
+    """What the kernels need to know of the shop: its rules, its frozen rhythm and, for features, the windows."""
+    counts, trends = (np.array(days, np.int32) for days in windows)
+    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]), counts, trends)
 
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.history import NEVER, Bytes, Flags, Ints, Tables
-from features.kernel import kernel
+from features.kernel import entry, kernel
+from features.records import NEVER, Bytes, Flags, Ints, Tables
 from pipeline.engine import customer_ids, dates, day_number, load_tables, over
 from pipeline.params import Engine
 from pipeline.store import Folder
@@ -16,16 +16,16 @@ from pipeline.store import Folder
 @kernel
 def next_purchase(tables: Tables, customer: int, snapshot: int, until: int) -> int:
     """The day of the first purchase in [snapshot, until) that is not cancelled before `until`; NEVER without one."""
-    for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
-        day = tables.line_day[line]
-        if day >= until:
+    for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
+        line = tables.lines[i]
+        if line.day >= until:
             break
-        if day >= snapshot and tables.line_quantity[line] > 0 and tables.line_amount[line] > 0 and tables.line_cancelled[line] >= until:
-            return int(day)
+        if line.day >= snapshot and line.quantity > 0 and line.amount > 0 and line.cancelled >= until:
+            return int(line.day)
     return NEVER
 
 
-@kernel
+@entry
 def outcomes(tables: Tables, snapshots: Ints, horizon: int, end: int, customers: Ints, at: Ints, defected: Flags, returned: Bytes) -> None:
     """Per customer and mature snapshot: no purchase within the horizon, and whether one came in the two horizons after (-1 unknown)."""
     count = 0

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from features.settings import Cycle, Promise
+from features.settings import Cycle, Promise, Windows
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
 from models.why import QUEUES
 from pipeline.errors import ConfigError
@@ -209,6 +209,7 @@ class Params(Section):
     engine: Engine
     cycle: Cycle
     promise: Promise
+    windows: Windows
     calibrate: Calibrate
     assign: Limits
     train: Boosting

@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from features.catalogue import COLUMNS
+from features.catalogue import DECLARED
+from features.columns import Column, spread
+from features.settings import Windows
 from models.lifecycle import STAGES
 from models.settings import Costs
 from models.why import QUEUES
@@ -28,7 +30,6 @@ from pipeline.spreadsheet import safe
 from pipeline.store import Folder, sha256
 
 HERE = Path(__file__).parent
-ABOUT = {column.name: column for column in COLUMNS}
 SCORER_WORDS = {
     "model": "the model",
     "recency": "recency alone",
@@ -59,9 +60,8 @@ def number(value: float | None, decimals: int = 0) -> str:
     return MISSING if value is None else f"{value:,.{decimals}f}"
 
 
-def measure(name: str, value: float | None, currency: str) -> str:
-    """A driver's value with its unit; a driver that is not in the catalogue is a bare number."""
-    unit = ABOUT[name].unit if name in ABOUT else ""
+def measure(value: float | None, unit: str, currency: str) -> str:
+    """A driver's value with its unit."""
     if value is None or math.isnan(value):
         return "unknown"
     if unit == "share":
@@ -79,7 +79,7 @@ def fact(name: str, value: Any) -> tuple[str, str]:
     return words(name), str(value)
 
 
-def behind(explanations: pa.Table, ids: list[str], currency: str) -> dict[str, dict[str, Any]]:
+def behind(explanations: pa.Table, ids: list[str], about: dict[str, Column], currency: str) -> dict[str, dict[str, Any]]:
     """For each of the customers: `facts` (what, how much), and `drivers` (meaning, value, raises, strength 0..1), strongest first."""
     found: dict[str, dict[str, Any]] = {customer: {"facts": [], "drivers": []} for customer in ids}
     chosen = explanations.filter(pc.is_in(explanations["customer_id"], pa.array(ids, explanations["customer_id"].type)))
@@ -91,7 +91,8 @@ def behind(explanations: pa.Table, ids: list[str], currency: str) -> dict[str, d
             continue
         size = abs(row["contribution"])
         strongest = size if row["position"] == 1 else strongest
-        driver = {"meaning": ABOUT[name].meaning if name in ABOUT else words(name), "value": measure(name, row["value"], currency)}
+        column = about.get(name, Column(name, "", words(name)))  # a model may know what this catalogue does not
+        driver = {"meaning": column.meaning, "value": measure(row["value"], column.unit, currency)}
         told["drivers"].append({**driver, "raises": row["contribution"] > 0, "strength": size / max(strongest, size, 1e-12)})
     return found
 
@@ -109,11 +110,11 @@ def tab(name: str, title: str, customers: pa.Table, manifest: dict[str, Any], ro
     }
 
 
-def tabs(scored: pa.Table, explanations: pa.Table, manifest: dict[str, Any], rows: int) -> list[dict[str, Any]]:
+def tabs(scored: pa.Table, explanations: pa.Table, about: dict[str, Column], manifest: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     """The calls of today over all queues, each with what is behind it, then one tab per queue."""
     listed = scored.filter(pc.not_equal(scored["contact"], "hold_out")).sort_by("rank")
     calls = tab("call", "Call today", listed.filter(pc.equal(listed["contact"], "call")), manifest, rows)
-    told = behind(explanations, [row["customer_id"] for row in calls["rows"]], manifest["currency"])
+    told = behind(explanations, [row["customer_id"] for row in calls["rows"]], about, manifest["currency"])
     calls["rows"] = [{**row, **told[row["customer_id"]]} for row in calls["rows"]]
     return [calls, *(tab(queue, words(queue), listed.filter(pc.equal(listed["queue"], queue)), manifest, rows) for queue in QUEUES)]
 
@@ -200,6 +201,7 @@ def report(
     ingest: dict[str, Any],
     shop: str,
     costs: Costs,
+    windows: Windows,
     params: Report,
 ) -> dict[str, str]:
     """`retention_desk`: the page. Of `lists` only files are read that the manifest names, with the content it names.
@@ -225,7 +227,7 @@ def report(
         flow_chart=flow_chart(flows) if flows else None,
         flows=flows[::-1][:12],
         leak=bool(flows) and bool(flows[-1]["leak"]),
-        tabs=tabs(scored, explanations, manifest, params.rows),
+        tabs=tabs(scored, explanations, {c.name: c for c in spread(DECLARED, windows)}, manifest, params.rows),
         quality=quality(ingest),
     )
     return {"retention_desk": html}

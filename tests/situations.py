@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.catalogue import COLUMNS, describe_all
-from features.columns import empty
-from features.history import NEVER, UNIT, Shop, Tables, scratch
+from features.catalogue import DECLARED, feature_matrix
+from features.columns import Column, spread
+from features.records import KINDS, NEVER, UNIT, Shop, Tables, scratch
 from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits
+from pipeline.engine import shop_of
 from pipeline.params import Params
 from pipeline.yaml_file import read_yaml
 
@@ -20,10 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Order(NamedTuple):
+    """One line; lines of one day with the same basket are one order."""
+
     day: int
     amount: float = 10
     quantity: float = 1
     cancelled: int = NEVER
+    sku: int = -1
+    category: int = -1
+    promised: int = NEVER
+    delivered: int = NEVER
+    basket: int = 0
 
 
 class Return(NamedTuple):
@@ -36,6 +44,14 @@ class Complaint(NamedTuple):
     opened: int
     severity: int = MINOR
     resolved: int = NEVER
+    reopened: int = NEVER
+
+
+class Touch(NamedTuple):
+    day: int
+
+
+ROWS = {"orders": Order, "returns": Return, "complaints": Complaint, "touches": Touch}
 
 
 class Customer(NamedTuple):
@@ -44,57 +60,38 @@ class Customer(NamedTuple):
     orders: list[Order]
     returns: list[Return]
     complaints: list[Complaint]
-    touches: list[int]
+    touches: list[Touch]
     known: int
 
 
-def customer(orders: Any = (), returns: Any = (), complaints: Any = (), touches: Any = (), known: int | None = None) -> Customer:
-    """A customer of tuples; an order may be a bare day. Known from the first order, complaint or touch on unless told."""
-    bought = [Order(*o) if isinstance(o, tuple) else Order(o) for o in orders]
-    complained = [Complaint(*c) for c in complaints]
-    days = [o.day for o in bought] + [c.opened for c in complained] + list(touches)
-    return Customer(bought, [Return(*r) for r in returns], complained, list(touches), min(days) if known is None else known)
+def row_of(kind: Any, told: Any) -> Any:
+    """A row told as a tuple, as some of its fields, or as its bare day."""
+    return kind(*told) if isinstance(told, tuple) else kind(**told) if isinstance(told, dict) else kind(told)
+
+
+def customer(known: int | None = None, **rows: Any) -> Customer:
+    """A customer of such rows. Known from the first order, complaint or touch on unless told."""
+    made = {kind: [row_of(row, r) for r in rows.get(kind, ())] for kind, row in ROWS.items()}
+    days = [row[0] for kind in ("orders", "complaints", "touches") for row in made[kind]]
+    return Customer(**made, known=min(days) if known is None else known)
 
 
 def tables_of(*customers: Customer) -> Tables:
     """The tables of these customers, in this order; within a day rows keep the order they are given in."""
-
-    def rows(name: str) -> tuple[npt.NDArray[np.int64], list[Any]]:
-        each = [sorted(getattr(c, name), key=lambda row: row[0] if isinstance(row, tuple) else row) for c in customers]
-        return np.cumsum([0, *map(len, each)]), [row for found in each for row in found]
-
-    def column(values: list[Any], dtype: Any) -> npt.NDArray[Any]:
-        array = np.array(values, dtype)
-        array.setflags(write=False)  # as read from a file, so that kernels are compiled for one kind of array only
-        return array
-
-    line_start, lines = rows("orders")
-    return_start, returns = rows("returns")
-    complaint_start, complaints = rows("complaints")
-    touch_start, touches = rows("touches")
-    return Tables(
-        column([c.known for c in customers], np.int32),
-        line_start,
-        column([o.day for o in lines], np.int32),
-        column([round(o.amount * UNIT) for o in lines], np.int64),
-        column([o.quantity for o in lines], np.float64),
-        column([o.cancelled for o in lines], np.int32),
-        return_start,
-        column([r.day for r in returns], np.int32),
-        column([round(r.amount * UNIT) for r in returns], np.int64),
-        np.array([r.defect for r in returns], np.bool_),
-        complaint_start,
-        column([c.opened for c in complaints], np.int32),
-        column([c.severity for c in complaints], np.int8),
-        column([c.resolved for c in complaints], np.int32),
-        touch_start,
-        column(touches, np.int32),
-    )
+    arrays: list[npt.NDArray[Any]] = [np.array([c.known for c in customers], np.int32)]
+    for kind, record in KINDS.items():
+        each = [sorted(getattr(c, kind), key=lambda row: (row[0], getattr(row, "basket", 0))) for c in customers]
+        records = np.zeros(sum(map(len, each)), record)
+        for field in record.names or ():
+            values = [getattr(row, field) for rows in each for row in rows]
+            records[field] = [round(v * UNIT) for v in values] if field == "amount" else values
+        arrays += [np.cumsum([0, *map(len, each)]), records]
+    return Tables(*arrays)
 
 
-def past_of(orders: Any = (), returns: Any = (), complaints: Any = (), touches: Any = (), known: int | None = None) -> Tables:
+def past_of(known: int | None = None, **rows: Any) -> Tables:
     """The tables of one customer."""
-    return tables_of(customer(orders, returns, complaints, touches, known))
+    return tables_of(customer(known, **rows))
 
 
 @functools.cache
@@ -105,16 +102,19 @@ def params() -> Params:
 
 def shop(usual_gap: float = 30, log_sd: float = 0.5) -> Shop:
     """A shop of monthly needs with the rules of params.yaml."""
-    return Shop(params().cycle, params().promise, float(usual_gap), float(log_sd))
+    return shop_of({"usual_gap": usual_gap, "log_sd": log_sd}, params().cycle, params().promise, params().windows)
+
+
+def columns() -> tuple[Column, ...]:
+    """Every feature column, for the windows of params.yaml."""
+    return spread(DECLARED, params().windows)
 
 
 def features_at(tables: Tables, *snapshots: int, of: Shop | None = None) -> dict[tuple[int, int], Any]:
     """Feature rows by customer and snapshot."""
-    days = np.array(snapshots, np.int32)
-    size = int((tables.known[:, None] < days).sum())
-    rows, customers, at = empty(COLUMNS, size), np.empty(size, np.int32), np.empty(size, np.int32)
-    describe_all(tables, days, of or shop(), scratch(tables), rows, customers, at)
-    return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), rows, strict=True))
+    customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of or shop())
+    named = np.ascontiguousarray(found.T).view([(column.name, np.float32) for column in columns()])[:, 0]
+    return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), named, strict=True))
 
 
 def states_at(tables: Tables, *snapshots: int, of: Shop | None = None, limits: Limits | None = None) -> dict[tuple[int, int], Any]:
@@ -132,23 +132,31 @@ def words(row: Any) -> tuple[str, str, str]:
 
 
 def random_customer(random: np.random.Generator, days: int, cancelling: float = 0.1) -> Customer:
-    """A customer with a rhythm of his own, long silences, same-day and unpaid lines, returns and complaints of all kinds."""
+    """A customer with a rhythm of his own, long silences, same-day and unpaid lines, broken promises, returns, complaints of all kinds."""
     known = int(random.integers(0, days // 2))
     orders, returns, complaints = [], [], []
     usual, day = random.uniform(3, 80), known + int(random.integers(0, 30))
+    promising = random.random() < 0.5
     for _ in range(int(random.choice([0, 1, 2, 3, 5, 12, 30]))):
+        basket = 0
         for _ in range(int(random.choice([1, 1, 2, 4]))):
             amount, quantity = float(random.choice([0, 0.01, 7.35, 20, 99.9])), float(random.choice([0, 1, 1, 2.5]))
             cancelled = day + int(random.integers(0, 40)) if random.random() < cancelling else NEVER
-            orders.append(Order(day, amount, quantity, cancelled))
+            sku = int(random.choice([-1, 0, 1, 2, 3, 30]))
+            category = int(random.choice([-1, 0, 1, 2]))
+            promised = day + int(random.integers(0, 9)) if promising and random.random() < 0.8 else NEVER
+            delivered = day + int(random.integers(0, 15)) if promising and random.random() < 0.9 else NEVER
+            basket += int(random.random() < 0.3)
+            orders.append(Order(day, amount, quantity, cancelled, sku, category, promised, delivered, basket))
         if random.random() < 0.2:
             returns.append(Return(day + int(random.integers(0, 30)), round(random.uniform(0.01, 30), 2), bool(random.random() < 0.5)))
         if random.random() < 0.15:
             opened = day + int(random.integers(0, 9))
             resolved = opened + int(random.integers(0, 12)) if random.random() < 0.9 else NEVER
-            complaints.append(Complaint(opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), resolved))
+            reopened = opened + int(random.integers(0, 20)) if random.random() < 0.2 else NEVER
+            complaints.append(Complaint(opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), resolved, reopened))
         day += max(1, round(usual * random.lognormal(0, 0.4) * (8 if random.random() < 0.05 else 1)))
-    touches = [known + int(d) for d in random.integers(0, 200, int(random.integers(0, 3)))]
+    touches = [Touch(known + int(d)) for d in random.integers(0, 200, int(random.integers(0, 3)))]
     return Customer(orders, returns, complaints, touches, known)
 
 

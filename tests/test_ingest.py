@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from raw_shop import GOOD, HEAD, Ingested, csv, ingested
 
-from features import history
+from features import records
 from pipeline.contract import NEVER, TABLES
 from pipeline.errors import ConfigError, StorageError
 from pipeline.fetch import PACKAGES, fetch
@@ -59,14 +59,15 @@ def test_the_folder_has_every_table_of_every_partition_and_says_what_was_deliver
 SCHEMAS = {
     "customers": "customer: int32, customer_id: string, known: int32, do_not_contact: bool, profiling_objection: bool",
     "orders": "customer: int32, day: int32, basket: int32, sku: int32, category: int32, quantity: double, amount: int64, promised: int32, "
-    "delivered: int32, cancelled: int32, order_id: string, line_id: string",
-    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, settled: int32, defect: bool, return_id: string",
+    "delivered: int32, cancelled: int32, order_id: string, line_id: string, row: int32",
+    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, settled: int32, defect: bool, return_id: string, "
+    "row: int32",
     "complaints": "customer: int32, opened: int32, severity: int8, resolved: int32, reopened: int32, kind: string, order_id: string, "
-    "complaint_id: string",
-    "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, due: int32, met: int32",
+    "complaint_id: string, row: int32",
+    "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, due: int32, met: int32, row: int32",
     "treatments": "customer: int32, as_of: int32, queue: string, action: string, contact: string, decision: string, done_on: int32, "
-    "note: string, stated_reason: string",
-    "suppressions": "customer: int32, scope: string, since: int32",
+    "note: string, stated_reason: string, row: int32",
+    "suppressions": "customer: int32, scope: string, since: int32, row: int32",
 }
 
 
@@ -82,13 +83,13 @@ def test_an_order_line_in_numbers(tmp_path: Path) -> None:
     assert result.rows("orders") == [
         {
             "customer": 0, "day": DAY, "basket": 0, "sku": 0, "category": 0, "quantity": 2.0, "amount": 99900,
-            "promised": DAY + 2, "delivered": DAY, "cancelled": NEVER, "order_id": "O1", "line_id": "0001",
+            "promised": DAY + 2, "delivered": DAY, "cancelled": NEVER, "order_id": "O1", "line_id": "0001", "row": 0,
         }
     ]  # fmt: skip
 
 
 def test_never_is_one_day_for_all() -> None:
-    assert NEVER == history.NEVER
+    assert NEVER == records.NEVER
 
 
 def test_amounts_are_added_up_exactly(tmp_path: Path) -> None:
@@ -163,7 +164,9 @@ def test_partitions_hold_whole_customers_and_together_what_one_holds(tmp_path: P
         for name in result.events.names("customers/*"):
             ids = result.events.read(name)["customer_id"].to_pylist()
             assert ids == sorted(ids)
-            for row in result.events.read(name.replace("customers", "orders")).to_pylist():
+            rows = result.events.read(name.replace("customers", "orders")).to_pylist()
+            assert [row.pop("row") for row in rows] == list(range(len(rows)))
+            for row in rows:
                 found.setdefault(ids[row.pop("customer")], []).append(row)
         return found
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from situations import past_of, random_customers, tables_of
 
-from features.history import NEVER, Tables
+from features.records import NEVER, Tables
 from pipeline.label import next_purchase, outcomes
 
 
@@ -46,7 +46,7 @@ def test_a_line_without_goods_or_price_keeps_nobody(line: tuple[int, ...]) -> No
 
 def test_the_next_purchase_is_the_first_of_them() -> None:
     tables = past_of(orders=[90, 120, 110])
-    assert [next_purchase(tables, 0, snapshot, 130) for snapshot in (100, 111, 121)] == [110, 120, NEVER]
+    assert [next_purchase.py_func(tables, 0, snapshot, 130) for snapshot in (100, 111, 121)] == [110, 120, NEVER]
 
 
 @pytest.mark.parametrize(("day", "returned"), [(129, -1), (130, 1), (189, 1), (190, 0)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
 
-from features.history import NEVER, Shop
+from features.records import NEVER, Shop
 from models.lifecycle import ACTIVITIES, STAGES, decide
 from models.settings import Limits
 
@@ -193,4 +193,4 @@ def test_exactly_one_stage_is_documented_for_every_case_and_it_is_the_one_decide
         "core": n >= 2 and core_ever and not away,
         "core_defector": n >= 2 and core_ever and away,
     }
-    assert [name for name, holds in documented.items() if holds] == [STAGES[decide(n, core_ever, activity, winning_back, defecting)]]
+    assert [name for name, holds in documented.items() if holds] == [STAGES[decide.py_func(n, core_ever, activity, winning_back, defecting)]]

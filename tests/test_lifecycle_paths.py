@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from situations import MINOR, Customer, features_at, params, random_customers, shop, states_at, tables_of, words
 from test_features import bought, naive_rhythm
 
-from features.history import NEVER, Shop
+from features.records import NEVER, Shop
 from models.lifecycle import ACTIVITIES, STAGES
 
 LIMITS = params().assign
@@ -94,7 +94,7 @@ def naively_content(seen: Customer, day: int, n: int, of: Shop) -> bool:
     """C4 on the day of the n-th purchase."""
     promised = (of.promise.minor, of.promise.major, of.promise.critical)
     cases = [c for c in seen.complaints if c.opened <= day]
-    unresolved = [c for c in cases if c.resolved > day]
+    unresolved = [c for c in cases if c.resolved > day or c.resolved <= c.reopened <= day]
     defects = [r for r in seen.returns if r.day <= day and r.defect]
     grave = any(c.severity != MINOR or day - c.opened > promised[c.severity] for c in unresolved)
     return not grave and len(cases) <= LIMITS.core_max_complaints_per_purchase * n and len(defects) <= LIMITS.core_max_defect_returns * n
@@ -104,7 +104,7 @@ def naive_life(seen: Customer, snapshot: int, of: Shop) -> tuple[str, str, int |
     """Stage, activity, day of core entry and probation, told purchase by purchase."""
     days = sorted(bought(seen, snapshot))
     if not days:
-        last = max([t for t in seen.touches if t < snapshot], default=seen.known)
+        last = max([t.day for t in seen.touches if t.day < snapshot], default=seen.known)
         return "prospect", "open" if snapshot < last + 2 * of.usual_gap else "stale", None, False
     core_since, away, returned = None, False, 0  # purchases since the latest lapse
     for n, day in enumerate(days, start=1):

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.catalogue import COLUMNS as FEATURES
+from features.catalogue import DECLARED
+from features.settings import Windows
 from models.settings import Costs
 from models.why import QUEUES
 from pipeline.desk_charts import apart, stage_chart, ticks
@@ -21,6 +22,7 @@ from pipeline.report import measure, report, stages_now
 from pipeline.score import typed
 from pipeline.store import Folder, Published, publish, to_json
 
+WINDOWS = Windows((30, 180), (30,))
 COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.25, incentive=0.1, contact=0.01)
 DAY = dt.date(2026, 1, 1)
 SCORED = {"risk": 0.5, "risk_band": "medium", "value_at_risk": 10.25, "expected_profit": 2.5, "model_id": "abc"}
@@ -117,7 +119,9 @@ def page_of(
     metrics = metrics or measured()
     lists = published(path, rows, drivers or [], metrics["verdict"])
     counts = counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 4))
-    return report(lists, metrics, counts, flowed(leak), {"tables": {"orders": ingest}}, "demo", COSTS, Report(rows=limit))["retention_desk"]
+    return report(lists, metrics, counts, flowed(leak), {"tables": {"orders": ingest}}, "demo", COSTS, WINDOWS, Report(rows=limit))[
+        "retention_desk"
+    ]
 
 
 HOSTILE = [
@@ -208,7 +212,7 @@ def test_a_customer_who_wants_no_contact_is_marked_so(tmp_path: Path) -> None:
 
 
 def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:
-    drivers = [("recency_days", 63.0, 0.8), ("spend_180d", 1646.14, -0.4), ("gap_sd", None, 0.2), ("unheard_of", 1.5, 0.1)]
+    drivers = [("recency_days", 63.0, 0.8), ("spend_in_180d", 1646.14, -0.4), ("gap_sd", None, 0.2), ("unheard_of", 1.5, 0.1)]
     texts = Seen(page_of(tmp_path, [customer("C1", 1)], drivers=drivers)).texts
     said = [text for text in texts[texts.index("What moves the risk most") :] if text]
     assert said[1:13] == [
@@ -220,10 +224,10 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
     assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
 
 
-@pytest.mark.parametrize("name", [column.name for column in FEATURES])
-def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(name: str) -> None:
-    assert re.search(r"\d", measure(name, 0.25, "EUR"))
-    assert measure(name, float("nan"), "EUR") == "unknown"
+@pytest.mark.parametrize("unit", sorted({column.unit for column in DECLARED}))
+def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -> None:
+    assert re.search(r"\d", measure(0.25, unit, "EUR"))
+    assert measure(float("nan"), unit, "EUR") == "unknown"
 
 
 def test_the_verdict_is_in_plain_words_and_peers_without_a_result_are_named_as_such(tmp_path: Path) -> None:
@@ -278,19 +282,21 @@ def test_a_list_that_the_manifest_does_not_vouch_for_is_refused(tmp_path: Path, 
         del manifest["files"]["scored.parquet"]
         (tmp_path / "manifest.json").write_text(to_json(manifest))
     with pytest.raises(InputError, match=r"E_LIST data/lists/scored\.parquet"):
-        report(lists, measured(), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, "demo", COSTS, Report(rows=1))
+        report(lists, measured(), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, "demo", COSTS, WINDOWS, Report(rows=1))
 
 
 @pytest.mark.parametrize(("shop", "verdict"), [("other", "model"), ("demo", "recency")])
 def test_lists_of_another_shop_or_verdict_than_the_metrics_are_refused(tmp_path: Path, shop: str, verdict: str) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
     with pytest.raises(InputError, match="different runs"):
-        report(lists, measured(verdict), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, shop, COSTS, Report(rows=1))
+        report(lists, measured(verdict), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, shop, COSTS, WINDOWS, Report(rows=1))
 
 
 def test_a_shop_with_one_snapshot_has_counts_and_no_chart(tmp_path: Path) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
-    page = report(lists, measured(), counted(("2026-01-01", 8, 4)), flowed(False)[:0], {"tables": {}}, "demo", COSTS, Report(rows=9))
+    page = report(
+        lists, measured(), counted(("2026-01-01", 8, 4)), flowed(False)[:0], {"tables": {}}, "demo", COSTS, WINDOWS, Report(rows=9)
+    )
     assert "8 late" in page["retention_desk"]
     assert "Customers in each stage" not in page["retention_desk"] and "Came and went" not in page["retention_desk"]
 

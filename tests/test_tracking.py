@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from features.history import NEVER
+from features.records import NEVER
 from models.lifecycle import ACTIVITIES, POSSIBLE, STAGES
 from models.tracking import moves, net_flow, stage_counts, stage_profile, transitions
 
