@@ -1,12 +1,15 @@
 """From accepted rows to `data/events`: dense numbers for customers, products and categories, days, and one partition at a time.
 
-A partition holds whole customers, so a kernel sees one past in one piece; within it rows are sorted by customer and day.
+A partition holds whole customers, so a kernel sees one past in one piece; within it rows are sorted by customer and day. Their number
+in that order stands beside them, for where a table is kept without its order.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from pipeline.contract import DEFECT_WORDS, NEVER, SEVERITIES, TABLES
 
@@ -117,8 +120,12 @@ CUSTOMERS = """
     select customer, customer_id, known, do_not_contact, profiling_objection from customers_known where part = $part order by customer"""
 
 
-def _table(db: duckdb.DuckDBPyConnection, sql: str, **values: int) -> Any:
+def _table(db: duckdb.DuckDBPyConnection, sql: str, **values: int) -> pa.Table:
     return db.sql(sql, params=values).to_arrow_table()
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
+    return rows.append_column("row", pa.array(np.arange(len(rows), dtype=np.int32)))
 
 
 def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -129,8 +136,8 @@ def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> It
     for part in range(parts):
         file = f"part-{part:03d}.parquet"
         yield f"customers/{file}", _table(db, CUSTOMERS, part=part)
-        yield f"orders/{file}", _table(db, ORDERS, part=part)
+        yield f"orders/{file}", _numbered(_table(db, ORDERS, part=part))
         for table, (_, order) in EVENTS.items():
             if table != "orders":
                 sql = f"select * exclude (part) from placed_{table} where part = $part order by {order}"
-                yield f"{table}/{file}", _table(db, sql, part=part)
+                yield f"{table}/{file}", _numbered(_table(db, sql, part=part))
