@@ -1,19 +1,21 @@
 """Stage `assign`: the life-cycle stage of every known customer at every snapshot, and the life cycle over time."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.records import scratch
+from features.records import NEVER, Ints, Shop, scratch
 from features.settings import Cycle, Promise
 from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits
-from models.tracking import moves, net_flow, stage_counts, stage_profile, transitions
-from pipeline.engine import customer_ids, dates, day_number, iso_date, load_tables, over, shop_of
+from models.tracking import Tracking
+from pipeline.engine import Part, dates, day_number, over, shop_of
 from pipeline.params import Engine
 from pipeline.store import Folder
 
@@ -51,42 +53,48 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
     )
 
 
+def rows(part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool) -> pa.Table:
+    """The life cycle of a partition."""
+    size = int((part.tables.known[:, None] < snapshots).sum())
+    found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
+    follow(part.tables, snapshots, shop, limits, scratch(part.tables), found, customers, at)
+    return lifecycle_table(found, part.customer_id.take(pa.array(customers)), at, complaints_known)
+
+
+def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
+    """What is tracked of a partition: its rows at the snapshots given, as ISO dates and day numbers."""
+    columns = ["customer_id", "snapshot", "stage", "activity", "first_on", "purchases", "cycle_days", "cycle_log_sd", "net_spend_365d"]
+    days_of = lifecycle["snapshot"].cast(pa.int32())
+    kept = lifecycle.select(columns).filter(pc.is_in(days_of, pa.array(days.values(), pa.int32())))
+    codes = np.searchsorted(list(days.values()), kept["snapshot"].cast(pa.int32()).to_numpy())
+    frame: pd.DataFrame = kept.drop_columns(["customer_id", "snapshot", "first_on"]).to_pandas()
+    frame["as_of"] = pd.Categorical.from_codes(codes, pd.Index(days))
+    frame["customer"] = kept["customer_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    frame["first_on"] = kept["first_on"].cast(pa.int32()).fill_null(NEVER).to_numpy()
+    return frame
+
+
 def assign(
     events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, engine: Engine
 ) -> Iterator[tuple[str, Any]]:
     """`lifecycle`: one row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`, `stage_profile`, `net_flow`."""
-    shop = shop_of(calibration, cycle, promise)
-    snapshots = np.array(sorted({day_number(s) for s in calibration["snapshots"] + calibration["tracking"]}), np.int32)
-    regular = np.array([day_number(s) for s in calibration["tracking"]], np.int32)
-    complaints_known = "complaints" in events.read("meta.json")["tables"]
-    tracked: list[pd.DataFrame] = []
-
-    def work(partition: str) -> tuple[pa.Table, pd.DataFrame]:
-        tables = load_tables(events, partition)
-        size = int((tables.known[:, None] < snapshots).sum())
-        found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
-        follow(tables, snapshots, shop, params, scratch(tables), found, customers, at)
-        ids = customer_ids(events, partition)
-        kept = np.isin(at, regular)
-        fields = ("purchases", "first_on", "cycle_days", "cycle_log_sd", "net_spend_365d")
-        frame = pd.DataFrame({"customer": customers[kept], "as_of_day": at[kept], **{f: found[f][kept] for f in fields}})
-        frame["stage"] = pd.Categorical.from_codes(found["stage"][kept].astype(int), pd.Index(STAGES))
-        frame["activity"] = pd.Categorical.from_codes(found["activity"][kept].astype(int), pd.Index(ACTIVITIES))
-        return lifecycle_table(found, ids.take(pa.array(customers)), at, complaints_known), frame
+    days = {iso: day_number(iso) for iso in calibration["tracking"]}
+    work = partial(
+        rows,
+        snapshots=np.array(sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32),
+        shop=shop_of(calibration, cycle, promise),
+        limits=params,
+        complaints_known="complaints" in events.read("meta.json")["tables"],
+    )
+    tracking = Tracking(days)
 
     def parts() -> Iterator[tuple[str, pa.Table]]:
-        customers = 0
-        for name, (table, frame) in over(events, engine, work, "life cycle"):
-            frame["customer"] += customers  # numbers are per partition
-            customers = int(frame["customer"].max()) + 1 if len(frame) else customers
-            tracked.append(frame)
+        for name, table in over(events, engine, work, "life cycle"):
+            tracking.add(states(table, days))
             yield name, table
 
     yield "lifecycle", parts()
-    regular_states = pd.concat(tracked, ignore_index=True)
-    regular_states.insert(0, "as_of", regular_states["as_of_day"].map({int(day): iso_date(day) for day in regular}))
-    moved = moves(regular_states)
-    yield "stage_counts", stage_counts(regular_states.sort_values("as_of", kind="stable"))
-    yield "transitions", transitions(moved)
-    yield "stage_profile", stage_profile(regular_states.sort_values("as_of", kind="stable"))
-    yield "net_flow", net_flow(regular_states, moved, params.leak_periods)
+    yield "stage_counts", tracking.stage_counts()
+    yield "transitions", tracking.transitions()
+    yield "stage_profile", tracking.stage_profile()
+    yield "net_flow", tracking.net_flow(params.leak_periods)

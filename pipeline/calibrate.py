@@ -1,32 +1,33 @@
 """Stage `calibrate`: the shop's rhythm and the calendar of the model, frozen in one file."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from features.cycle import gap_statistics
 from features.records import scratch
 from features.settings import Cycle
-from pipeline.engine import day_number, iso_date, load_tables, over
+from pipeline.engine import Part, day_number, iso_date, over
 from pipeline.errors import ConfigError
 from pipeline.params import Calibrate, Engine
 from pipeline.store import Folder
 
 
+def gaps_seen(part: Part, until: int) -> pa.Table:
+    """One row per customer: his median gap, how many gaps there are, and the sum of squares of their logarithms about the mean."""
+    size = len(part.tables.known)
+    median, gaps, squares = np.zeros(size), np.zeros(size, np.int64), np.zeros(size)
+    gap_statistics(part.tables, until, scratch(part.tables), median, gaps, squares)
+    return pa.table({"median": median, "gaps": gaps, "squares": squares})
+
+
 def shop_rhythm(events: Folder, until: int, engine: Engine, params: Calibrate) -> tuple[float, float, int]:
     """Usual gap (median over customers with two gaps of their median gap), pooled within-customer sd of the log gap, and gaps seen."""
-
-    def work(partition: str) -> tuple[npt.NDArray[Any], ...]:
-        tables = load_tables(events, partition)
-        size = len(tables.known)
-        median, gaps, squares = np.zeros(size), np.zeros(size, np.int64), np.zeros(size)
-        gap_statistics(tables, until, scratch(tables), median, gaps, squares)
-        return median, gaps, squares
-
-    parts = [found for _, found in over(events, engine, work, "rhythm")]
-    median, gaps, squares = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    found = pa.concat_tables(table for _, table in over(events, engine, partial(gaps_seen, until=until), "rhythm"))
+    median, gaps, squares = (found[column].to_numpy() for column in ("median", "gaps", "squares"))
     repeated = gaps >= 2
     seen, freedom = int(gaps.sum()), int((gaps[repeated] - 1).sum())
     if seen < params.min_gaps or freedom == 0:

@@ -1,27 +1,38 @@
-"""Maps kernels over customer partitions: threads here, because the kernels release the interpreter's lock."""
+"""Maps kernels over customer partitions: threads here, because the kernels release the interpreter's lock, or Spark."""
 
 import datetime as dt
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.records import KINDS, TIMES, Shop, Tables
+from features.records import KINDS, TIMES, Flags, Shop, Tables
 from features.settings import Cycle, Promise, Windows
 from pipeline.errors import InputError
 from pipeline.params import Engine
 from pipeline.progress import progress
 from pipeline.store import Folder
 
-T = TypeVar("T")
-
 EPOCH = dt.date(1970, 1, 1)
 NO_WINDOWS = Windows((), ())
+# What is needed of the table of customers.
+CUSTOMERS = pa.schema({"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()})
+
+
+class Part(NamedTuple):
+    """Whole customers: all their events, their ids, and whether a profile may be made of each: he has not objected."""
+
+    tables: Tables
+    customer_id: pa.Array
+    profiled: Flags
+
+
+Work = Callable[[Part], pa.Table]
 
 
 def day_number(date: str) -> int:
@@ -39,33 +50,21 @@ def partitions(events: Folder) -> list[str]:
     return [name.removeprefix("customers/") for name in events.names("customers/*.parquet")]
 
 
-def load_tables(events: Folder, partition: str) -> Tables:
-    """All tables of one partition as arrays, their order checked: a kernel trusts it."""
-    customers = pq.read_table(events.path / "customers" / partition, columns=["known"])
-
+def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
+    """A partition from the columns of its tables, their order checked: a kernel trusts it. `read` takes a table and its columns."""
+    customers = read("customers", CUSTOMERS.names)
     arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy()]
     for kind, record in KINDS.items():
-        read = pq.read_table(events.path / kind / partition, columns=["customer", *(record.names or ())])
-        records = np.empty(len(read), record)
-        for name in record.names or ():
-            records[name] = read[name].to_numpy()
-        owner, time = read["customer"].to_numpy(), records[TIMES[kind]]
+        found = read(kind, ["customer", *(record.names or ())])
+        records = np.empty(len(found), record)
+        for field in record.names or ():
+            records[field] = found[field].to_numpy()
+        owner, time = found["customer"].to_numpy(), records[TIMES[kind]]
         step = np.diff(owner)
         if (step < 0).any() or (np.diff(time)[step == 0] < 0).any():
-            raise InputError("E_ORDER", f"data/events/{kind}/{partition}", "not sorted by customer and time", "run the stage `ingest`")
+            raise InputError("E_ORDER", f"{kind}/{name}", "not sorted by customer and time", "run the stage `ingest`")
         arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
-    return Tables(*arrays)
-
-
-def customer_ids(events: Folder, partition: str) -> pa.Array:
-    """The ids of a partition's customers, by their number in it."""
-    return pq.read_table(events.path / "customers" / partition, columns=["customer_id"])["customer_id"].combine_chunks()
-
-
-def profiled(events: Folder, partition: str) -> npt.NDArray[np.bool_]:
-    """Whether a profile may be made of each customer of a partition: he has not objected."""
-    objection = pq.read_table(events.path / "customers" / partition, columns=["profiling_objection"])["profiling_objection"]
-    return np.asarray(~objection.to_numpy())
+    return Part(Tables(*arrays), customers["customer_id"].combine_chunks(), ~customers["profiling_objection"].to_numpy())
 
 
 def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, windows: Windows = NO_WINDOWS) -> Shop:
@@ -79,20 +78,32 @@ def dates(days: npt.NDArray[np.int32]) -> pa.Array:
     return pa.array(days, pa.int32(), mask=days == 2**31 - 1).cast(pa.date32())
 
 
-def over(events: Folder, engine: Engine, work: Callable[[str], T], label: str) -> Iterator[tuple[str, T]]:
-    """The work's result for each partition, in order; no more partitions in memory than threads plus one."""
+def _on_threads(events: Folder, threads: int, names: list[str], work: Work) -> Iterator[tuple[str, pa.Table]]:
+    """No more partitions are in memory than threads plus one."""
+
+    def done(name: str) -> pa.Table:
+        return work(part_of(name, lambda table, columns: pq.read_table(events.path / table / name, columns=columns)))
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[str, Future[pa.Table]]] = deque()
+        for name in names:
+            waiting.append((name, pool.submit(done, name)))
+            if len(waiting) > threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+
+def over(events: Folder, engine: Engine, work: Work, label: str) -> Iterator[tuple[str, pa.Table]]:
+    """The work's table for each partition, in order, by the name of its file.
+
+    `work` is a function of a module, its constants bound by `functools.partial`, so that it can be sent to another machine.
+    """
     names = partitions(events)
+    if engine.kind == "spark":
+        from pipeline.spark import on_spark
 
-    def results() -> Iterator[tuple[str, T]]:
-        with ThreadPoolExecutor(engine.threads) as pool:
-            waiting: deque[tuple[str, Future[T]]] = deque()
-            for name in names:
-                waiting.append((name, pool.submit(work, name)))
-                if len(waiting) > engine.threads:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-
-    return progress(results(), len(names), label)
+        return progress(on_spark(events, engine.spark, names, work), len(names), label)
+    return progress(_on_threads(events, engine.threads, names, work), len(names), label)

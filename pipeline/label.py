@@ -1,6 +1,7 @@
 """Stage `label`: what became of each customer after each snapshot. The only reader of the future."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from features.kernel import entry, kernel
 from features.records import NEVER, Bytes, Flags, Ints, Tables
-from pipeline.engine import customer_ids, dates, day_number, load_tables, over
+from pipeline.engine import Part, dates, day_number, over
 from pipeline.params import Engine
 from pipeline.store import Folder
 
@@ -42,6 +43,22 @@ def outcomes(tables: Tables, snapshots: Ints, horizon: int, end: int, customers:
             count += 1
 
 
+def rows(part: Part, snapshots: Ints, horizon: int, end: int) -> pa.Table:
+    """The labels of a partition."""
+    size = int((part.tables.known[:, None] < snapshots).sum())
+    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
+    defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
+    outcomes(part.tables, snapshots, horizon, end, customers, at, defected, returned)
+    return pa.table(
+        {
+            "customer_id": part.customer_id.take(pa.array(customers)),
+            "snapshot": dates(at),
+            "defected": defected,
+            "returned": pa.array(returned == 1, mask=returned < 0),
+        }
+    )
+
+
 def label(events: Folder, calibration: dict[str, Any], engine: Engine) -> dict[str, Iterator[tuple[str, pa.Table]]]:
     """`labels`: one row per customer and snapshot whose horizon lies within the data: customer_id, snapshot, defected, returned.
 
@@ -50,21 +67,5 @@ def label(events: Folder, calibration: dict[str, Any], engine: Engine) -> dict[s
     """
     horizon, end = calibration["horizon_days"], day_number(calibration["data_end"])
     days = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
-    snapshots = days[days + horizon <= end]
-
-    def work(partition: str) -> pa.Table:
-        tables = load_tables(events, partition)
-        size = int((tables.known[:, None] < snapshots).sum())
-        customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
-        defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
-        outcomes(tables, snapshots, horizon, end, customers, at, defected, returned)
-        return pa.table(
-            {
-                "customer_id": customer_ids(events, partition).take(pa.array(customers)),
-                "snapshot": dates(at),
-                "defected": defected,
-                "returned": pa.array(returned == 1, mask=returned < 0),
-            }
-        )
-
+    work = partial(rows, snapshots=days[days + horizon <= end], horizon=horizon, end=end)
     return {"labels": over(events, engine, work, "labels")}

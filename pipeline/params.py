@@ -35,11 +35,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Spark(Section):
+    """A Spark to run on, and where it reads events."""
+
+    master: Annotated[str, Field(min_length=1)]
+    conf: dict[str, str]
+    events: Annotated[str, Field(min_length=1)] | None  # a namespace of tables; null: data/events
+
+
 class Engine(Section):
     """How the kernels are mapped over the customers."""
 
+    kind: Literal["local", "spark"]
     threads: Threads
     lines_per_partition: Annotated[int, Field(ge=100)]  # fewer would make a file for every few customers
+    spark: Spark
 
 
 class Simulate(Section):

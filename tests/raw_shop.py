@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from situations import params
 
 from pipeline.ingest import ingest
-from pipeline.params import Engine, Ingest
+from pipeline.params import Ingest
 from pipeline.store import Folder, write
 
 HEAD = "customer_id,order_id,ordered_at,sku,category,quantity,net_amount"
@@ -56,7 +57,7 @@ def ingested(folder: Path, files: Mapping[str, Any], sql: str | None = None, lin
         else:
             (raw / name).write_bytes(content.encode() if isinstance(content, str) else content)
     views = sql or " ".join(f"create view {name.split('.')[0]} as from raw.{name.split('.')[0]};" for name in files)
-    engine = Engine(threads=2, lines_per_partition=lines_per_partition)
+    engine = params().engine.model_copy(update={"lines_per_partition": lines_per_partition})
     result = ingest(Folder(raw), views, Ingest.model_validate({**SETTINGS, **settings}), engine, "literal")
     for output in ("events", "quarantine"):
         write(folder / output, result[output])

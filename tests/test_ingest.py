@@ -18,7 +18,7 @@ from pipeline.contract import NEVER, TABLES
 from pipeline.errors import ConfigError, StorageError
 from pipeline.fetch import PACKAGES, fetch
 from pipeline.ingest import ingest
-from pipeline.params import Engine, Ingest, load
+from pipeline.params import Ingest, load
 from pipeline.runner import ROOT
 from pipeline.simulate import simulate
 from pipeline.spreadsheet import safe_frame
@@ -266,7 +266,7 @@ def _run(shop: str, raw: Path) -> Ingested:
     base = load(ROOT).ingest.model_dump()
     settings = {**base, **over, "quarantine_limit": {**base["quarantine_limit"], **over.get("quarantine_limit", {})}}
     sql = (ROOT / "sources" / f"{shop}.sql").read_text()
-    result = ingest(Folder(raw), sql, Ingest.model_validate(settings), Engine(threads=2, lines_per_partition=250_000), shop)
+    result = ingest(Folder(raw), sql, Ingest.model_validate(settings), load(ROOT).engine, shop)
     write(raw.parent / "events", result["events"])
     return Ingested(Folder(raw.parent / "events"), Folder(raw.parent / "quarantine"), result["ingest"])
 

@@ -17,7 +17,7 @@ from pipeline.runner import DATA, argument, function
 
 PACKAGES = ("features", "models", "pipeline")
 # What every stage is run with; a change to one of them changes no result that is right.
-EVERYWHERE = {f"pipeline/{name}.py" for name in ("runner", "store", "errors", "params", "progress")}
+EVERYWHERE = {f"pipeline/{name}.py" for name in ("runner", "store", "errors", "params", "progress", "spark", "java")}
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 every_stage = pytest.mark.parametrize("stage", STAGES)
 
