@@ -84,7 +84,7 @@ told as (
 select customer_id, $snapshot as snapshot, {RESULT} from told"""
 
 
-def extract(data: Path, out: Path, snapshots: list[dt.date]) -> None:
+def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     """One file of rows per snapshot."""
     db = duckdb.connect()
     db.execute("set threads = 2")

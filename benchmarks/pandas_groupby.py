@@ -29,7 +29,7 @@ def _purchases(lines: pd.DataFrame) -> pd.DataFrame:
     purchases.columns = pd.Index(["customer_id", "day", "amount", "lines"])
     gap = purchases["day"].diff().where(purchases["customer_id"].diff() == 0)
     date = pd.to_datetime(purchases["day"], unit="D")
-    return purchases.assign(gap=gap, weekday=date.dt.weekday, month=date.dt.month)
+    return purchases.assign(gap=gap, weekday=date.dt.day_of_week, month=date.dt.month)
 
 
 def _cadence(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _ratios(r: pd.DataFrame) -> dict[str, pd.Series]:
     return ratios
 
 
-def extract(data: Path, out: Path, snapshots: list[dt.date]) -> None:
+def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     """One file of rows per snapshot."""
     lines = _read_lines(data)
     purchases = _purchases(lines)

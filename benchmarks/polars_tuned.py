@@ -267,7 +267,7 @@ def describe(prepared: Prepared, snapshot: int) -> pl.LazyFrame:
     return rows.select("customer_id", at, pl.col(COLUMNS).cast(pl.Float32))
 
 
-def extract(data: Path, out: Path, snapshots: list[dt.date]) -> None:
+def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     """One file of rows per snapshot."""
     prepared = prepare(data)
     for snapshot in snapshots:

@@ -1,0 +1,56 @@
+"""The columns by this project's kernels: its whole catalogue is computed, the shared columns are written."""
+
+import datetime as dt
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.columns import COLUMNS, PROMISED, TRENDS, TWELVE, WINDOWS
+from benchmarks.data import lines_of
+from benchmarks.partition import partitions
+from features.catalogue import DECLARED, feature_matrix
+from features.columns import spread
+from features.records import Shop
+from features.settings import Promise, Windows
+from pipeline.engine import EPOCH, dates, shop_of
+from pipeline.params import load
+
+LINES_PER_PARTITION = 125_000
+THREADS = 2
+RHYTHM = {"usual_gap": 30.0, "log_sd": 0.8}  # no shared column depends on it
+
+
+def _shop() -> Shop:
+    """The rules of the project's own parameters, with the promises and windows that all systems share."""
+    cycle = load(Path(__file__).parents[1]).cycle
+    return shop_of(RHYTHM, cycle, Promise(*PROMISED, delivery_grace=2, major_late=7), Windows(WINDOWS, TRENDS))
+
+
+def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
+    """One file of rows per partition, in order of customer and snapshot."""
+    shop = _shop()
+    days = np.array([(snapshot - EPOCH).days for snapshot in snapshots], np.int32)
+    names = [column.name for column in spread(DECLARED, Windows(WINDOWS, TRENDS))]
+    bits = max(1, math.ceil(math.log2(lines_of(data) / LINES_PER_PARTITION)))
+
+    with partitions(data, bits, out) as parts, ThreadPoolExecutor(THREADS) as pool:
+
+        def work(part: int) -> None:
+            ids, tables = parts.load(part)
+            customers, at, found = feature_matrix(tables, days, shop)
+            shared = {name: found[names.index(name)] for name in COLUMNS}
+            table = pa.table({"customer_id": ids.take(pa.array(customers)), "snapshot": dates(at), **shared})
+            pq.write_table(table, out / f"part-{part:03d}.parquet", compression="zstd", compression_level=1, use_dictionary=False)
+
+        list(pool.map(work, range(2**bits)))
+
+
+def warm(data: Path) -> None:
+    """Compile the kernels, or load them from disk."""
+    with TemporaryDirectory() as out:
+        run(data, Path(out), TWELVE[-1:])

@@ -1,0 +1,60 @@
+"""What one run of a system costs, in a process of its own: `python -m benchmarks.measure SYSTEM WORLD OUT SNAPSHOTS`."""
+
+import importlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.columns import TWELVE
+from benchmarks.data import world
+
+ROOT = Path(__file__).resolve().parents[1]
+WARM_UP = 200  # customers
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run: seconds of both cores, on the clock, and the most memory held; `start_s` are the CPU seconds until it began."""
+
+    cpu_s: float
+    wall_s: float
+    rss_gb: float
+    start_s: float
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
+    """Run a system in this process on the last so many snapshots; libraries imported and kernels loaded before count as start."""
+    module = importlib.import_module(f"benchmarks.{system}")
+    if hasattr(module, "warm"):
+        module.warm(world(data.parent, WARM_UP))
+    start, began = _cpu(), time.perf_counter()
+    module.run(data, out, TWELVE[-snapshots:])
+    ended, wall = _cpu(), time.perf_counter() - began
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return Cost(ended - start, wall, peak / 2**20, start)
+
+
+def cost(system: str, data: Path, out: Path, snapshots: int, kernels: Path | None = None) -> Cost:
+    """Run a system in a process of its own, `out` emptied before; with `kernels`, compiled ones are kept there and not where they were."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    command = [sys.executable, "-m", "benchmarks.measure", system, str(data.resolve()), str(out.resolve()), str(snapshots)]
+    environment = {**os.environ, **({"NUMBA_CACHE_DIR": str(kernels)} if kernels else {})}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return Cost(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    found = measured(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    print(json.dumps(found.__dict__))
