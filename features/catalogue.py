@@ -9,26 +9,12 @@ import numpy.typing as npt
 from features import complaints, frequency, monetary, pattern, recency, relationship, returns, service, variety
 from features.columns import Column, Row, blank
 from features.history import before, begin
-from features.kernel import entry, kernel
-from features.records import Ints, Past, Scratch, Shop, Singles, Tables, scratch
+from features.kernel import entry
+from features.records import Ints, Scratch, Shop, Singles, Tables, scratch
 from features.settings import Windows
 
 FAMILIES = (recency, frequency, monetary, pattern, variety, returns, complaints, service, relationship)
 DECLARED: tuple[Column, ...] = tuple(column for family in FAMILIES for column in family.COLUMNS)
-
-
-@kernel
-def describe(past: Past, shop: Shop, row: Row) -> None:
-    """Fill one row with every column."""
-    recency.recency(past, shop, row)
-    frequency.frequency(past, shop, row)
-    monetary.monetary(past, shop, row)
-    pattern.pattern(past, shop, row)
-    variety.variety(past, shop, row)
-    returns.returns(past, shop, row)
-    complaints.complaints(past, shop, row)
-    service.service(past, shop, row)
-    relationship.relationship(past, shop, row)
 
 
 @entry
@@ -56,7 +42,16 @@ def describe_all(
             if tables.known[customer] >= snapshots[k]:
                 continue
             cells[:] = absent
-            describe(before(tables, customer, snapshots[k], room), shop, row[0])
+            past = before(tables, customer, snapshots[k], room)
+            recency.recency(past, shop, row[0])
+            frequency.frequency(past, shop, row[0])
+            monetary.monetary(past, shop, row[0])
+            pattern.pattern(past, shop, row[0])
+            variety.variety(past, shop, row[0])
+            returns.returns(past, shop, row[0])
+            complaints.complaints(past, shop, row[0])
+            service.service(past, shop, row[0])
+            relationship.relationship(past, shop, row[0])
             for i in range(len(cells)):
                 out[i, count] = cells[i]
             customers[count], at[count] = customer, snapshots[k]
