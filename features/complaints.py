@@ -8,6 +8,7 @@ from features.records import Past, Shop
 
 COMPLAINTS = ("complaints",)
 REPEATED_WITHIN_CYCLES = 4  # a second failure so soon is judged more harshly than two apart (Maxham and Netemeyer 2002)
+LAST_BITS = 1e-6  # days; of a logarithm, left out: four cycles of 14 days are 56
 
 COLUMNS = (
     Column("complaints", "count", "complaints so far", absent=0, needs=COMPLAINTS),
@@ -66,7 +67,7 @@ def complaints(past: Past, shop: Shop, row: Row) -> None:
         return
     quarter = year = minor = major = still_open = late = oldest = repeated = 0
     waiting = longest = 0.0
-    soon = REPEATED_WITHIN_CYCLES * rhythm(past.purchases, n, shop)[0]
+    soon = REPEATED_WITHIN_CYCLES * rhythm(past.purchases, n, shop)[0] + LAST_BITS
     for i in range(count):
         case = past.complaints[i]
         age = past.snapshot - case.opened
