@@ -10,6 +10,7 @@ import numpy.typing as npt
 from features.catalogue import DECLARED, feature_matrix
 from features.columns import Column, spread
 from features.records import KINDS, NEVER, UNIT, Shop, Tables, scratch
+from features.settings import Windows
 from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
 from models.settings import Limits
 from pipeline.engine import shop_of
@@ -100,9 +101,9 @@ def params() -> Params:
     return Params.model_validate(read_yaml(ROOT / "params.yaml", ROOT))
 
 
-def shop(usual_gap: float = 30, log_sd: float = 0.5) -> Shop:
+def shop(usual_gap: float = 30, log_sd: float = 0.5, windows: Windows | None = None) -> Shop:
     """A shop of monthly needs with the rules of params.yaml."""
-    return shop_of({"usual_gap": usual_gap, "log_sd": log_sd}, params().cycle, params().promise, params().windows)
+    return shop_of({"usual_gap": usual_gap, "log_sd": log_sd}, params().cycle, params().promise, windows or params().windows)
 
 
 def columns() -> tuple[Column, ...]:
@@ -112,8 +113,10 @@ def columns() -> tuple[Column, ...]:
 
 def features_at(tables: Tables, *snapshots: int, of: Shop | None = None) -> dict[tuple[int, int], Any]:
     """Feature rows by customer and snapshot."""
-    customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of or shop())
-    named = np.ascontiguousarray(found.T).view([(column.name, np.float32) for column in columns()])[:, 0]
+    of = of or shop()
+    customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of)
+    of_windows = spread(DECLARED, Windows(tuple(of.counts), tuple(of.trends)))
+    named = np.ascontiguousarray(found.T).view([(column.name, np.float32) for column in of_windows])[:, 0]
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), named, strict=True))
 
 
