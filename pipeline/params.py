@@ -38,7 +38,7 @@ class Section(BaseModel):
 class Spark(Section):
     """A Spark to run on, and where it reads events."""
 
-    master: Annotated[str, Field(min_length=1)]
+    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)(,\d+)?\])?|spark://.+:\d+|k8s://.+|yarn)$")]
     conf: dict[str, str]
     events: Annotated[str, Field(min_length=1)] | None  # a namespace of tables; null: data/events
 

