@@ -46,6 +46,19 @@ def fetch(name: str) -> None:
     say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
 
 
+@app.command()
+def docs() -> None:
+    """Make the documents anew that are made from the code."""
+    from pipeline import store
+    from pipeline.docs import documents
+    from pipeline.progress import say
+    from pipeline.runner import ROOT
+
+    for path, text in documents(ROOT).items():
+        store.write(ROOT / path, text)
+        say(path)
+
+
 def _stop(number: int, _: FrameType | None) -> None:
     """End as a program does that was told to, after the temporary files are gone."""
     sys.exit(128 + number)

@@ -1,0 +1,53 @@
+"""The documents that are made from the code, so that they cannot say anything else."""
+
+from pathlib import Path
+from types import ModuleType
+
+from features.catalogue import DECLARED, FAMILIES
+from features.columns import Column, spread
+from features.settings import Windows
+from pipeline.yaml_file import read_yaml
+
+HIGHER = {1: "leaves", -1: "stays", 0: ""}
+
+ABOUT_FEATURES = """# Features
+
+Made from [features/](../features) by `corekeep docs`: change it there.
+
+`data/features/` has one row per customer and snapshot: `customer_id`, `snapshot` and the {count} columns below, as float32. They
+are made of nothing but what happened before midnight of the snapshot. Who has objected to profiling has no row.
+
+A purchase is a day with at least one paid line that was not cancelled by the snapshot. The last 30 days are the 30 whole days before
+the snapshot; which windows there are stands in `params.yaml`. The usual gap is shrunk towards the shop's, because few gaps prove
+little ([features/cycle.py](../features/cycle.py)).
+
+* **absent**: the value where the past has nothing to tell, as of gaps before the second purchase, or of the share of nothing.
+* **needs**: tables of the input contract, or columns of them ([pipeline/contract.py](../pipeline/contract.py)). Where a shop does
+  not record them the column is not there at all.
+* **higher**: `leaves` where a higher value can only speak for leaving, `stays` where only against it, by what the column means.
+
+What the families are worth, and how one more feature comes in: [adding-a-feature.md](adding-a-feature.md).
+"""
+
+
+def _cells(column: Column) -> str:
+    needs = ", ".join(f"`{need}`" for need in column.needs)
+    return f"| `{column.name}` | {column.unit} | {column.meaning} | {column.absent:g} | {needs} | {HIGHER[column.direction]} |"
+
+
+def _section(family: ModuleType, windows: Windows) -> str:
+    title = family.__name__.removeprefix("features.")
+    head = "| column | unit | meaning | absent | needs | higher |\n|---|---|---|---|---|---|"
+    return "\n".join([f"\n## {title}\n\n{family.__doc__}\n\n{head}", *map(_cells, spread(family.COLUMNS, windows))])
+
+
+def feature_dictionary(windows: Windows) -> str:
+    """Every feature column, a table for each family."""
+    about = ABOUT_FEATURES.format(count=len(spread(DECLARED, windows)))
+    return "\n".join([about.rstrip(), *(_section(family, windows) for family in FAMILIES)]) + "\n"
+
+
+def documents(root: Path) -> dict[str, str]:
+    """The text of each document by its path. Windows are those of params.yaml, whatever a shop's own file says."""
+    windows = Windows(**read_yaml(root / "params.yaml", root)["windows"])
+    return {"docs/features.md": feature_dictionary(windows)}

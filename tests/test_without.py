@@ -1,0 +1,65 @@
+"""What a feature is worth is told by leaving it out."""
+
+from pathlib import Path
+
+import pytest
+import small_shop
+
+from benchmarks.without import AGAIN, WITHOUT, Worth, meant, worth
+from features.settings import Windows
+from pipeline import store
+from pipeline.errors import ConfigError
+from pipeline.params import load
+from pipeline.runner import ROOT
+
+WINDOWS = Windows((30, 90), (30,))
+THERE = "spend spend_in_30d spend_in_90d complaints complaints_90d days_since_complaint gap_cv".split()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("gap_cv", "gap_cv"),
+        ("spend_in_90d", "spend_in_90d"),
+        ("spend_in", "spend_in_30d spend_in_90d"),
+        ("monetary", "spend spend_in_30d spend_in_90d"),
+        ("complaints", "complaints complaints_90d days_since_complaint"),
+    ],
+    ids=["column", "one window", "all windows", "family", "a family of the name of a column"],
+)
+def test_a_name_is_a_column_its_windows_or_a_family(name: str, columns: str) -> None:
+    assert meant([name], WINDOWS, THERE) == columns.split()
+
+
+def test_several_names_are_left_out_together_in_the_order_of_the_file() -> None:
+    assert meant(["gap_cv", "spend", "gap_cv"], WINDOWS, THERE) == ["spend", "gap_cv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"), [("gap_vc", "did you mean gap_cv"), ("varity", "did you mean variety"), ("touches", "run `make repro`")]
+)
+def test_a_name_of_nothing_in_the_file_is_refused_with_what_to_do(name: str, fix: str) -> None:
+    with pytest.raises(ConfigError, match=f"E_COLUMN {name} .*{fix}"):
+        meant([name], WINDOWS, THERE)
+
+
+def shop_without(folder: Path, column: str) -> Worth:
+    """The small shop, whose customers leave by mood and weather together, judged without a column."""
+    small_shop.write(folder, small_shop.rows(300, signal=2.0))
+    store.write(folder / "calibration.json", small_shop.calibration())
+    return worth([column], folder, load(ROOT))
+
+
+def test_what_leavers_are_told_by_is_worth_more_than_chance(tmp_path: Path) -> None:
+    found = shop_without(tmp_path, "mood")
+    assert found.rows == 300 * len(small_shop.ORIGINS)
+    assert found.deltas[WITHOUT]["auc"][1] > 0.1
+    assert found.deltas[WITHOUT]["brier"][2] < 0
+    assert abs(found.deltas[AGAIN]["auc"][0]) < 0.02
+
+
+def test_what_tells_nothing_is_worth_nothing_beyond_chance(tmp_path: Path) -> None:
+    point, low, high = shop_without(tmp_path, "spend").deltas[WITHOUT]["auc"]
+    assert low < 0.01
+    assert abs(point) < 0.02
+    assert low <= point <= high
