@@ -167,3 +167,17 @@ def random_customers(seed: int, count: int, days: int = 900, cancelling: float =
     """So many random customers; the same for the same seed."""
     random = np.random.default_rng(seed)
     return [random_customer(random, days, cancelling) for _ in range(count)]
+
+
+def later(seen: Customer, days: int) -> Customer:
+    """The same life, so many days later."""
+
+    def moved(day: int) -> int:
+        return day if day == NEVER else day + days
+
+    dates = {"day", "cancelled", "promised", "delivered", "opened", "resolved", "reopened"}
+
+    def moved_all(rows: Any) -> Any:
+        return [row._replace(**{f: moved(getattr(row, f)) for f in dates & set(row._fields)}) for row in rows]
+
+    return Customer(*(moved_all(rows) for rows in seen[:-1]), known=seen.known + days)

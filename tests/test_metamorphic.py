@@ -8,30 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from situations import CRITICAL, MINOR, Complaint, Customer, columns, features_at, random_customers, tables_of
+from situations import CRITICAL, MINOR, Complaint, Customer, columns, features_at, later, random_customers, tables_of
 
 from features import complaints
 from features.columns import Column
-from features.records import NEVER
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
 CUSTOMERS = random_customers(seed=2, count=200)
 COLUMNS = columns()
 every_column = pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-
-
-def later(seen: Customer, days: int) -> Customer:
-    """The same life, so many days later."""
-
-    def moved(day: int) -> int:
-        return day if day == NEVER else day + days
-
-    dates = {"day", "cancelled", "promised", "delivered", "opened", "resolved", "reopened"}
-
-    def moved_all(rows: Any) -> Any:
-        return [row._replace(**{f: moved(getattr(row, f)) for f in dates & set(row._fields)}) for row in rows]
-
-    return Customer(*(moved_all(rows) for rows in seen[:-1]), known=seen.known + days)
 
 
 def dearer(seen: Customer) -> Customer:
