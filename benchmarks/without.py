@@ -30,7 +30,7 @@ from pipeline.model_file import about_of
 from pipeline.params import Params, load
 from pipeline.rows import feature_names, joined
 from pipeline.store import Folder
-from pipeline.train import purged, rounds_for
+from pipeline.train import directed, purged, rounds_for
 
 ROOT = Path(__file__).resolve().parents[1]
 WITH, WITHOUT, AGAIN = "with", "without", "with, other seed"
@@ -63,14 +63,21 @@ def meant(names: list[str], windows: Windows, there: list[str]) -> list[str]:
     return [column for column in there if column in found]
 
 
-def asked(rows: pd.DataFrame, origins: dict[str, list[str]], horizon: int, models: dict[str, tuple[list[str], Boosting]]) -> pd.DataFrame:
+def asked(
+    rows: pd.DataFrame,
+    origins: dict[str, list[str]],
+    horizon: int,
+    models: dict[str, tuple[list[str], Boosting]],
+    directions: dict[str, int],
+) -> pd.DataFrame:
     """The benchmark rows at the origins, with a probability from each model: its columns and its parameters."""
     parts = []
     for origin, teachers in origins.items():
         taught = purged(rows, teachers, origin, horizon)
         at = rows[rows["benchmark"] & (rows["snapshot"] == origin)].assign(origin=origin)
         for name, (columns, params) in models.items():
-            booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, rounds_for(taught, columns, horizon, params))
+            rounds = rounds_for(taught, columns, horizon, params, directions)
+            booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, rounds, directions)
             at[name] = probabilities(booster, matrix(at, columns))
         parts.append(at)
     return pd.concat(parts, ignore_index=True)
@@ -85,7 +92,8 @@ def worth(left_out: list[str], data: Path, params: Params) -> Worth:
     other = params.train.model_copy(update={"seed": params.train.seed + 1})
     models = {WITH: (columns, params.train), WITHOUT: (fewer, params.train), AGAIN: (columns, other)}
     rows = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
-    found = asked(rows, calibration["origins"], calibration["horizon_days"], models)
+    directions = directed(columns, params.windows) if params.train.monotone else {}
+    found = asked(rows, calibration["origins"], calibration["horizon_days"], models, directions)
     found["customer"] = pd.factorize(found["customer_id"])[0]
     found["value"] = value_of(found["net_spend_365d"].to_numpy(np.float64), params.costs)
     how = params.evaluate

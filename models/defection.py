@@ -39,22 +39,28 @@ def shap(booster: "lgb.Booster", features: Floats) -> Floats:
     return np.asarray(booster.predict(features, pred_contrib=True, num_threads=THREADS))[:, :-1]
 
 
-def fit(rows: pd.DataFrame, columns: list[str], defected: Flags, params: Boosting, rounds: int) -> "lgb.Booster":
-    """A booster on rows of (customer, snapshot); the same rows, parameters and kind of CPU give the same text."""
+def fit(
+    rows: pd.DataFrame, columns: list[str], defected: Flags, params: Boosting, rounds: int, directions: dict[str, int]
+) -> "lgb.Booster":
+    """A booster on rows of (customer, snapshot); the same rows, parameters and kind of CPU give the same text.
+
+    `directions`: features that may move the probability one way only, up (+1) or down (-1).
+    """
     import lightgbm as lgb
 
-    shape = params.model_dump(exclude={"max_rounds", "round_step"})
+    shape = params.model_dump(exclude={"max_rounds", "round_step", "monotone"})
     fixed = {"objective": "binary", "bagging_freq": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
     data = lgb.Dataset(matrix(rows, columns), label=defected.astype(np.float64), feature_name=columns, free_raw_data=True)
-    return lgb.train({**fixed, **shape}, data, num_boost_round=rounds)
+    ways = [directions.get(column, 0) for column in columns]
+    return lgb.train({**fixed, **shape, "monotone_constraints": ways if any(ways) else None}, data, num_boost_round=rounds)
 
 
-def choose_rounds(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], params: Boosting) -> int:
+def choose_rounds(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], params: Boosting, directions: dict[str, int]) -> int:
     """The number of trees with the least log loss on a later snapshot. Both frames carry `defected`."""
     from sklearn.metrics import log_loss
 
     grid = range(params.round_step, params.max_rounds + 1, params.round_step)
-    booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, params.max_rounds)
+    booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, params.max_rounds, directions)
     features, defected = matrix(examined, columns), examined["defected"].to_numpy(bool)
     losses = {n: log_loss(defected, probabilities(booster, features, n), labels=[False, True]) for n in grid}
     return min(losses, key=lambda n: losses[n])

@@ -4,6 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.catalogue import DECLARED
+from features.columns import spread
+from features.settings import Windows
 from models.defection import canary_rows, canary_scores, choose_rounds, fit, schema_hash, text
 from models.peers import PEERS, teach
 from models.settings import Boosting
@@ -26,21 +29,29 @@ def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -
     return rows[rows["benchmark"] & rows["snapshot"].isin(teachers)]
 
 
-def rounds_for(taught: pd.DataFrame, columns: list[str], horizon: int, params: Boosting) -> int:
+def directed(columns: list[str], windows: Windows) -> dict[str, int]:
+    """The way each of the columns may move the probability, by its meaning."""
+    return {column.name: column.direction for column in spread(DECLARED, windows) if column.direction and column.name in columns}
+
+
+def rounds_for(taught: pd.DataFrame, columns: list[str], horizon: int, params: Boosting, directions: dict[str, int]) -> int:
     """The number of trees, chosen on the newest snapshot after teaching by those a horizon older; half the most where there are none."""
     newest = pd.Timestamp(taught["snapshot"].max())
     older = taught[pd.to_datetime(taught["snapshot"]) + pd.Timedelta(days=horizon) <= newest]
     if older["defected"].nunique() < 2:
         return params.max_rounds // 2
-    return choose_rounds(older, taught[taught["snapshot"] == taught["snapshot"].max()], columns, params)
+    return choose_rounds(older, taught[taught["snapshot"] == taught["snapshot"].max()], columns, params, directions)
 
 
-def train(features: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], params: Boosting) -> dict[str, dict[str, Any]]:
+def train(
+    features: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], windows: Windows, params: Boosting
+) -> dict[str, dict[str, Any]]:
     """`model`: the final booster as text, one per origin, the peers' coefficients, and model.json that vouches for them.
 
     A shop with too little to learn from gets a model.json with the reason and no booster.
     """
     columns, horizon = feature_names(features), calibration["horizon_days"]
+    directions = directed(columns, windows) if params.monotone else {}
     asked = {**calibration["origins"], calibration["data_end"]: calibration["final_training"]}
     rows = joined(features, lifecycle, calibration, labels, sorted({t for teachers in asked.values() for t in teachers}))
     files: dict[str, Any] = {}
@@ -52,9 +63,9 @@ def train(features: Folder, lifecycle: Folder, labels: Folder, calibration: dict
         if taught["defected"].nunique() < 2 or taught["customer_id"].nunique() < 2 * params.min_child_samples:
             reason = f"origin {origin}: {taught['customer_id'].nunique()} customers on {len(teachers)} snapshots, one outcome or too few"
             return {"model": {"model.json": {**about, "reason": reason}}}
-        rounds = rounds_for(taught, columns, horizon, params)
+        rounds = rounds_for(taught, columns, horizon, params, directions)
         defected = taught["defected"].to_numpy(bool)
-        booster = fit(taught, columns, defected, params, rounds)
+        booster = fit(taught, columns, defected, params, rounds, directions)
         name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
         files[name] = text(booster)
         about["sha256"][name] = text_sha256(files[name])

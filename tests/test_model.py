@@ -3,23 +3,25 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import small_shop
 
+from models.defection import fit, probabilities
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluate import evaluate
 from pipeline.model_file import booster_of, scorer
 from pipeline.params import load
 from pipeline.runner import ROOT
 from pipeline.store import Folder
-from pipeline.train import purged, train
+from pipeline.train import directed, purged, train
 
 PARAMS = load(ROOT)
 
 
 def trained(folder: Path, customers: int = 400, signal: float = 2.0) -> tuple[dict[str, Folder], dict[str, Any]]:
     folders = small_shop.write(folder, small_shop.rows(customers, signal))
-    files = train(**folders, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
+    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=PARAMS.train)["model"]
     return folders, files
 
 
@@ -50,6 +52,20 @@ def test_teaching_by_an_outcome_that_was_not_known_yet_is_refused() -> None:
     with pytest.raises(ConfigError, match="E_LEAK snapshot 2025-06-02") as refused:
         purged(small_shop.rows(10, 1.0), ["2025-05-01", "2025-06-02"], "2025-07-01", 30)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("direction", "ways"), [(0, {-1.0, 1.0}), (1, {1.0}), (-1, {-1.0})], ids=["free", "up", "down"])
+def test_a_feature_with_a_direction_moves_the_probability_that_way_only(direction: int, ways: set[float]) -> None:
+    taught = small_shop.rows(200, 2.0)
+    wavy = np.sin(3 * taught["mood"]) > 0
+    booster = fit(taught, ["mood", "weather"], wavy.to_numpy(bool), PARAMS.train, 50, {"mood": direction})
+    told = probabilities(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
+    assert {float(way) for way in np.sign(np.diff(told))} - {0.0} <= ways
+    assert direction or len(set(np.sign(np.diff(told))) - {0.0}) == 2
+
+
+def test_directions_are_those_of_the_catalogue_for_the_features_there_are() -> None:
+    assert directed(["recency_days", "complaints_open", "unheard_of"], PARAMS.windows) == {"complaints_open": 1}
 
 
 def test_what_no_simple_rule_can_see_makes_the_model_win(tmp_path: Path) -> None:
