@@ -45,9 +45,9 @@ def naive(seen: Customer, snapshot: int, of: Shop) -> dict[str, float]:
         told[f"purchases_in_{window}d"] = sum(snapshot - day <= window for day in days)
         told[f"spend_in_{window}d"] = math.fsum(value for day, value in spend.items() if snapshot - day <= window)
     told["spend"] = math.fsum(spend.values())
-    told["net_spend_365d"] = math.fsum(v for d, v in spend.items() if snapshot - d <= 365) - math.fsum(
-        r.amount for r in returns if snapshot - r.day <= 365
-    )
+    paid_in_year = math.fsum(value for day, value in spend.items() if snapshot - day <= 365)
+    back_in_year = math.fsum(r.amount for r in returns if snapshot - r.day <= 365)
+    told["net_spend_365d"] = paid_in_year - back_in_year
     told |= naive_complaints(seen, snapshot, of) | naive_returns(seen, snapshot) | naive_service(seen, snapshot, of)
     touched = [t.day for t in seen.touches if t.day < snapshot]
     told |= {"touches": len(touched), "touches_90d": sum(snapshot - day <= 90 for day in touched)}
@@ -62,14 +62,14 @@ def naive(seen: Customer, snapshot: int, of: Shop) -> dict[str, float]:
             told[f"spend_trend_{window}d"] = (paid[0] + basket) / (paid[1] + basket)
             recent, older = (sum(low < age <= low + window for age in ages) for low in (0, window))
             told[f"purchase_trend_{window}d"] = (recent + 1) / (older + 1)
-        if told["spend_in_365d"] > 0:
-            told["returned_share_365d"] = math.fsum(r.amount for r in returns if snapshot - r.day <= 365) / told["spend_in_365d"]
+        if paid_in_year > 0:
+            told["returned_share_365d"] = back_in_year / paid_in_year
         told |= {
             "purchase_rate": len(days) / (snapshot - min(days)),
             "lines_per_purchase": statistics.fmean(len(amounts) for amounts in days.values()),
             "basket_mean": basket,
             "basket_last_over_mean": spend[max(days)] / basket,
-            "spend_share_90d": told["spend_in_90d"] / told["spend"],
+            "spend_share_90d": math.fsum(value for day, value in spend.items() if snapshot - day <= 90) / told["spend"],
             "returns_per_purchase": len(returns) / len(days),
             "complaints_per_purchase": told["complaints"] / len(days),
         }
