@@ -100,8 +100,10 @@ def _told() -> Iterator[None]:
             raise ConfigError("E_SPARK", "engine.spark", "executors do not have corekeep", "install its wheel there") from None
         raise
     except (PySparkException, Py4JError, ConnectionError) as error:
+        # The kind of error alone: what Spark says of it may quote values.
+        kind = isinstance(error, PySparkException) and error.getCondition() or type(error).__name__
         fix = "look at its log: spark.log.level WARN in engine.spark.conf"
-        raise ConfigError("E_SPARK", "engine.spark", f"Spark fails: {_reason(error)}", fix) from None
+        raise ConfigError("E_SPARK", "engine.spark", f"Spark fails: {kind}", fix) from None
 
 
 def _table(spark: "SparkSession", events: Folder, namespace: str | None, table: str) -> "DataFrame":
@@ -139,9 +141,10 @@ def _stream(spark: "SparkSession", events: Folder, namespace: str | None, names:
             "customer": functions.col("customer"),
             "row": functions.col("customer" if table == "customers" else "row"),
         }
-        columns = [functions.col(field.name).cast(SQL_TYPES[str(field.type)]) for field in schema]
+        # What is of no such type becomes null, and is refused as a value that is missing.
+        columns = [functions.col(field.name).try_cast(SQL_TYPES[str(field.type)]) for field in schema]
         rows = _table(spark, events, namespace, table)
-        tagged.append(rows.select(*(column.cast("int").alias(tag) for tag, column in tags.items()), *columns))
+        tagged.append(rows.select(*(column.try_cast("int").alias(tag) for tag, column in tags.items()), *columns))
     together = reduce(lambda some, more: some.unionByName(more, allowMissingColumns=True), tagged)
     return together.repartitionById(len(names), "part").sortWithinPartitions("kind", "row")
 
