@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from situations import ROOT, Complaint, Customer, Order, Return, Touch, columns, features_at, random_customers, states_at, tables_of
+from histories import compare, customers, snapshots
+from hypothesis import given
+from situations import ROOT, ROWS, Complaint, Customer, Order, Return, Touch, columns, features_at, random_customers, states_at, tables_of
 
 from features.records import NEVER, Tables
 from models.lifecycle import STATE
@@ -23,6 +25,7 @@ Describe = Callable[..., dict[tuple[int, int], Any]]
 
 
 LATER = {"cancelled", "delivered", "resolved", "reopened"}  # dates in a row that may lie after it
+EXTREMES = {"amount": 1e9, "quantity": 1e9, "severity": 2, "sku": 29, "category": 3, "promised": 1, "basket": 99, "defect": True}
 
 
 def with_dates(rows: list[Any], change: Callable[[int], int]) -> list[Any]:
@@ -58,8 +61,7 @@ def poison(customer: Customer, snapshot: int, random: np.random.Generator) -> Cu
         return day if day < snapshot else int(random.choice([snapshot, snapshot + 1, snapshot + 99, NEVER]))
 
     def poisoned(row: Any) -> Any:
-        extremes = {"amount": 1e9, "severity": 2, "sku": 29, "category": 3, "promised": 1, "defect": True}
-        return row if row[0] < snapshot else row._replace(**{f: value for f, value in extremes.items() if f in row._fields})
+        return row if row[0] < snapshot else row._replace(**{f: value for f, value in EXTREMES.items() if f in row._fields})
 
     return Customer(*(with_dates([poisoned(r) for r in rows], other) for rows in customer[:-1]), known=customer.known)
 
@@ -96,10 +98,24 @@ def test_a_feature_is_the_same_whatever_happens_later(column: str, attack: str) 
     assert column not in changed(features_at, attack)
 
 
+@compare
+@given(customers(), snapshots())
+def test_no_history_however_odd_tells_more_than_the_part_of_it_before_the_snapshot(seen: Customer, snapshot: int) -> None:
+    known = delete(seen, snapshot, np.random.default_rng(0))
+    for describe in (features_at, states_at):
+        whole, part = (describe(tables_of(told), snapshot - 100, snapshot) for told in (seen, known))
+        assert {key: row.tobytes() for key, row in whole.items()} == {key: row.tobytes() for key, row in part.items()}
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("field", STATE.names or ())
 def test_a_stage_and_all_said_of_it_are_the_same_whatever_happens_later(field: str, attack: str) -> None:
     assert field not in changed(states_at, attack)
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_all_that_a_row_of_the_future_tells_is_tampered_with(kind: str) -> None:
+    assert set(ROWS[kind]._fields[1:]) <= LATER | set(EXTREMES)
 
 
 def lines(tables: Tables, customer: int) -> Any:
