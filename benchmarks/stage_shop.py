@@ -1,0 +1,88 @@
+"""Folders like this project's with a demo shop of another size, for the stages to be measured in."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.measure import ROOT
+from pipeline import store
+from pipeline.runner import stages
+
+UP_TO = "evaluate"
+# The stages are started as `python`, which must be this one.
+ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+
+
+def run(root: Path, *command: str) -> None:
+    """Run a command in a folder, its output hidden unless it fails."""
+    ended = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}")
+
+
+def python(root: Path, *words: str) -> None:
+    """Run a module of a folder."""
+    run(root, sys.executable, "-m", *words)
+
+
+def project(target: Path, customers: int | None = None, days: int | None = None) -> Path:
+    """A clone of this project as it stands, changes included, without data; its demo shop of another size where one is given."""
+    run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(target))
+    listed = subprocess.run(
+        ["git", "ls-files", "--modified", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, target / name)
+        else:
+            (target / name).unlink()
+    text = (target / "params.yaml").read_text(encoding="utf-8")
+    for key, value in (("customers", customers), ("days", days)):
+        if value is not None:
+            text = re.sub(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", text, count=1)
+    (target / "params.yaml").write_text(text, encoding="utf-8")
+    return target
+
+
+def shop(target: Path, customers: int, days: int | None = None) -> Path:
+    """A demo shop of so many customers, all stages up to the metrics run."""
+    project(target, customers, days)
+    for name in stages(target, "demo"):
+        python(target, "pipeline", "stage", name)
+        if name == UP_TO:
+            break
+    return target
+
+
+def _renamed(table: pa.Table, copy: int) -> pa.Table:
+    ids = pc.binary_join_element_wise(table["customer_id"].cast(pa.string()), f"-{copy:03d}", "")
+    return table.set_column(table.schema.get_field_index("customer_id"), "customer_id", ids)
+
+
+def crowd(source: Path, target: Path, customers: int) -> Path:
+    """A shop of at least so many customers at the newest snapshot alone: those of another over and over, under new ids.
+
+    It has what the stage `score` reads. Each time they are a partition of their own.
+    """
+    for name in ("shops", "reports", "data"):
+        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("features", "lifecycle", "customers"))
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(source / name, target / name)
+    end = json.loads((source / "data" / "calibration.json").read_text(encoding="utf-8"))["data_end"]
+    tables = {}
+    for name in ("features", "lifecycle", "events/customers"):
+        table = pq.read_table(source / "data" / name)
+        tables[name] = table if "snapshot" not in table.column_names else table.filter(pc.equal(table["snapshot"].cast(pa.string()), end))
+    for copy in range(-(-customers // len(tables["lifecycle"]))):
+        for name, table in tables.items():
+            store.write(target / "data" / name / f"part-{copy:03d}.parquet", _renamed(table, copy))
+    return target

@@ -1,0 +1,191 @@
+"""What one piece of a stage's work costs, in a process of its own: `python -m benchmarks.stage_work PIECE WARM_UP SHOP OUT`.
+
+WARM_UP and SHOP are folders like this project's, with the data of their shop up to the metrics.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.measure import Cost
+from models.defection import fit, matrix, text
+from models.settings import Boosting
+from pipeline import store
+from pipeline.model_file import about_of, champion, scorer
+from pipeline.params import Params, load
+from pipeline.rows import feature_names, joined
+from pipeline.runner import bind, function, stages
+from pipeline.score import explanations, newest
+from pipeline.store import Folder
+from pipeline.train import directed, purged, rounds_for
+
+EXPLAINED = 100_000  # customers
+
+
+class Shop(NamedTuple):
+    """A shop's folder, its parameters, and the files every piece of work needs."""
+
+    root: Path
+    params: Params
+    calibration: dict[str, Any]
+
+    def folder(self, name: str) -> Folder:
+        """A folder of its data."""
+        return Folder(self.root / "data" / name)
+
+
+Run = Callable[[], object]
+Piece = Callable[[Shop, Path], Run]  # prepares, unmeasured; what it returns is measured
+
+
+def stage(name: str, **instead: Any) -> Piece:
+    """A stage as the runner runs it, its inputs read and its outputs written; `instead` of what it reads come calibration or parameters."""
+
+    def prepared(shop: Shop, out: Path) -> Run:
+        def run() -> None:
+            spec, work = stages(shop.root, shop.params.shop)[name], function(name)
+            arguments = bind(spec, work, shop.params, shop.root)
+            returned = work(**{**arguments, **{key: change(arguments[key]) for key, change in instead.items()}})
+            for output, value in returned.items() if isinstance(returned, Mapping) else returned:
+                store.write(out / spec.outputs[output], value)
+
+        return run
+
+    return prepared
+
+
+def newest_alone(calibration: dict[str, Any]) -> dict[str, Any]:
+    """The calendar of a day on which only the newest snapshot is wanted."""
+    return {**calibration, "snapshots": calibration["snapshots"][-1:]}
+
+
+def life_cycle(shop: Shop, out: Path) -> Run:
+    """Stage, deadlines and reasons at the snapshots of the features; what is told of the shop as a whole is left out."""
+    spec, work = stages(shop.root, shop.params.shop)["assign"], function("assign")
+    arguments = bind(spec, work, shop.params, shop.root)
+    arguments["calibration"] = {**shop.calibration, "tracking": shop.calibration["snapshots"][-1:]}
+
+    def run() -> None:
+        output, parts = next(iter(work(**arguments)))
+        store.write(out / spec.outputs[output], parts)
+
+    return run
+
+
+class Lesson(NamedTuple):
+    """What the final model is taught: rows of customers and snapshots; and the number of trees it came to."""
+
+    rows: pd.DataFrame
+    columns: list[str]
+    directions: dict[str, int]
+    rounds: int
+
+
+def _lesson(shop: Shop) -> Lesson:
+    teachers, end = shop.calibration["final_training"], shop.calibration["data_end"]
+    features = shop.folder("features")
+    rows = joined(features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), teachers)
+    columns = feature_names(features)
+    directions = directed(columns, shop.params.windows) if shop.params.train.monotone else {}
+    taught = purged(rows, teachers, end, shop.calibration["horizon_days"])
+    return Lesson(taught, columns, directions, about_of(shop.folder("model"))["rounds"]["model.txt"])
+
+
+def _fitted(lesson: Lesson, params: Boosting, rounds: int) -> lgb.Booster:
+    return fit(lesson.rows, lesson.columns, lesson.rows["defected"].to_numpy(bool), params, rounds, lesson.directions)
+
+
+def training(shop: Shop, out: Path) -> Run:
+    """The final model from its rows."""
+    lesson = _lesson(shop)
+    return lambda: store.write(out / "model.txt", text(_fitted(lesson, shop.params.train, lesson.rounds)))
+
+
+def training_bare(shop: Shop, out: Path) -> Run:
+    """The same trees by LightGBM alone, with the same parameters on ready arrays."""
+    lesson = _lesson(shop)
+    features, label = matrix(lesson.rows, lesson.columns), lesson.rows["defected"].to_numpy(np.float64)
+    given = _fitted(lesson, shop.params.train, 1).params
+    given.pop("num_iterations", None)
+    return lambda: store.write(out / "model.txt", text(lgb.train(given, lgb.Dataset(features, label), lesson.rounds)))
+
+
+def rounds(shop: Shop, out: Path) -> Run:
+    """The choice of the number of trees for the final model."""
+    lesson = _lesson(shop)
+    horizon = shop.calibration["horizon_days"]
+    return lambda: rounds_for(lesson.rows, lesson.columns, horizon, shop.params.train, lesson.directions)
+
+
+def scoring_bare(shop: Shop, out: Path) -> Run:
+    """Features read, the booster asked for everybody, ids and risks written."""
+    model, columns = shop.folder("model"), feature_names(shop.folder("features"))
+    booster = champion(model, about_of(model))
+
+    def run() -> None:
+        table = pq.read_table(shop.root / "data" / "features")
+        features = np.column_stack([table[column].to_numpy() for column in columns])
+        risk = booster.predict(features, num_threads=1)
+        store.write(out / "risk.parquet", pa.table({"customer_id": table["customer_id"], "risk": risk}))
+
+    return run
+
+
+def explaining(shop: Shop, out: Path) -> Run:
+    """The drivers of a hundred thousand customers, as the list explains them."""
+    features = shop.folder("features")
+    chosen = scorer(shop.folder("model"), "model", feature_names(features), shop.calibration["data_end"])
+    numbers = newest(features, shop.calibration["data_end"]).head(EXPLAINED).set_index("customer_id")
+    rows = pd.DataFrame({"customer_id": numbers.index, "risk": 0.5, "facts": "{}"})
+    params = shop.params.score.model_copy(update={"explain": EXPLAINED})
+    return lambda: store.write(out / "explanations.parquet", explanations(rows, numbers, chosen, params))
+
+
+PIECES: dict[str, Piece] = {
+    "features": stage("extract"),
+    "features_newest": stage("extract", calibration=newest_alone),
+    "life_cycle": life_cycle,
+    "life_cycle_told": stage("assign"),
+    "training": training,
+    "training_bare": training_bare,
+    "rounds": rounds,
+    "scoring": stage("score", params=lambda params: params.model_copy(update={"explain": 0})),
+    "scoring_bare": scoring_bare,
+    "explanations": explaining,
+}
+
+
+def shop_in(root: Path) -> Shop:
+    """The shop chosen in a folder's parameters."""
+    return Shop(root, load(root), store.read(root / "data" / "calibration.json"))
+
+
+def spent() -> float:
+    """CPU seconds, user and system, of this process and of those it started that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def measured(piece: str, warm_up: Path, root: Path, out: Path) -> Cost:
+    """Do the work for the small shop, so that all is loaded and compiled, then for the other: what that costs."""
+    PIECES[piece](shop_in(warm_up), out / "warm-up")()
+    run = PIECES[piece](shop_in(root), out)
+    start, began = spent(), time.perf_counter()
+    run()
+    ended, wall = spent(), time.perf_counter() - began
+    return Cost(ended - start, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, start)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measured(sys.argv[1], *map(Path, sys.argv[2:5])))))

@@ -1,0 +1,154 @@
+"""`python -m benchmarks.stages`: what each stage costs beside the least that its work can cost, and what the whole pipeline costs.
+
+Everything runs in temporary clones of this project as it stands. What is found is printed and written to benchmarks/results/stages.json.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import whole_run
+from benchmarks.measure import ROOT, Cost
+from benchmarks.stage_shop import ENVIRONMENT, crowd, project, shop
+from benchmarks.stage_work import EXPLAINED, PIECES
+from pipeline import store
+from pipeline.progress import progress
+
+RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
+CUSTOMERS, LISTED = 20_000, 1_000_000
+SMALLEST = {"customers": 1500, "days": 900}  # enough for a model and a verdict
+OF_THE_CROWD = ("scoring", "scoring_bare", "explanations")
+
+
+class Target(NamedTuple):
+    """A limit for a measure of one run, or for its ratio to that of another."""
+
+    of: str
+    over: str | None
+    measure: str
+    must: float
+    stretch: float | None
+
+
+TARGETS = {
+    "life_cycle_over_features": Target("life_cycle", "features", "cpu_s", 1, 0.5),
+    "training_over_bare": Target("training", "training_bare", "cpu_s", 1.15, None),
+    "scoring_over_bare": Target("scoring", "scoring_bare", "cpu_s", 1.5, None),
+    f"explanations_of_{EXPLAINED}": Target("explanations", None, "cpu_s", 15, None),
+    "one_snapshot_over_all": Target("features_newest", "features", "cpu_s", 1, 0.3),
+    "unchanged_over_bare_dvc": Target("unchanged", "unchanged_bare", "cpu_s", 1.2, None),
+    "demo_first_time": Target("demo_first_time", None, "wall_s", 90, 60),
+    "smallest_first_time": Target("smallest_first_time", None, "cpu_s", 45, None),
+    "smallest_later": Target("smallest_later", None, "cpu_s", 45, 25),
+}
+
+
+def piece(name: str, clones: Path) -> Cost:
+    """One piece of a stage's work, in a process of its own."""
+    root = clones / ("crowd" if name in OF_THE_CROWD else "shop")
+    with TemporaryDirectory(dir=clones) as out:
+        command = [sys.executable, "-m", "benchmarks.stage_work", name, str(clones / "smallest"), str(root), out]
+        ended = subprocess.run(command, cwd=clones / "shop", env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
+    return Cost(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+def prepare(clones: Path, customers: int, listed: int) -> None:
+    """The folders that everything is measured in."""
+    shop(clones / "smallest", **SMALLEST)
+    shop(clones / "shop", customers)
+    crowd(clones / "shop", clones / "crowd", listed)
+    project(clones / "demo")
+    whole_run.trivial(clones / "trivial", clones / "demo")
+
+
+def plan(clones: Path) -> dict[str, Callable[[], Cost]]:
+    """All runs by name. Those of the whole pipeline follow one another: what is up to date, or compiled, was made by the one before."""
+    runs: dict[str, Callable[[], Cost]] = {name: lambda name=name: piece(name, clones) for name in PIECES}  # type: ignore[misc]
+    for name in ("smallest", "demo"):
+        runs[f"{name}_first_time"] = lambda root=clones / name: whole_run.from_nothing(root, first_time=True)  # type: ignore[misc]
+        runs[f"{name}_later"] = lambda root=clones / name: whole_run.from_nothing(root, first_time=False)  # type: ignore[misc]
+    return runs | {
+        "unchanged": lambda: whole_run.unchanged(clones / "demo"),
+        "unchanged_bare": lambda: whole_run.timed(clones / "trivial", "dvc", "repro"),
+    }
+
+
+def medians(costs: list[Cost]) -> dict[str, float]:
+    """Of the repetitions of one run; memory only where it was measured."""
+    found = {name: statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu_s", "wall_s", "rss_gb")}
+    return {name: round(value, 3) for name, value in found.items() if value}
+
+
+def against(runs: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """Each target with what was found: a ratio, or seconds."""
+    told = {}
+    for name, target in TARGETS.items():
+        found = runs[target.of][target.measure] / (runs[target.over][target.measure] if target.over else 1)
+        told[name] = {"found": round(found, 2), "must": target.must, "stretch": target.stretch, "met": found <= target.must}
+    return told
+
+
+def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[str, Any]:
+    """Measure everything; what is written to stages.json."""
+    prepare(clones, customers, listed)
+    costs: dict[str, list[Cost]] = {}
+    load = os.getloadavg()[0]
+    for repetition in range(repeat):
+        runs = plan(clones)
+        for name in progress(runs, len(runs), f"repetition {repetition + 1} of {repeat}"):
+            costs.setdefault(name, []).append(runs[name]())
+    found = {name: medians(each) for name, each in costs.items()}
+    stages = whole_run.by_stage(clones / "smallest")
+    dvc = {
+        f"{when}_cpu_s": round(found[f"smallest_{run}"]["cpu_s"] - sum(stage[f"{when}_cpu_s"] for stage in stages.values()), 2)
+        for when, run in (("first", "first_time"), ("later", "later"))
+    }
+    return {
+        "customers": customers,
+        "listed": listed,
+        "smallest": SMALLEST,
+        "repeat": repeat,
+        "load_before": round(load, 2),
+        "cores": os.cpu_count(),
+        "targets": against(found),
+        "runs": found,
+        "smallest_by_stage": {**stages, "dvc and the summary": dvc},
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the results as tables."""
+    console = Console()
+    for title, rows in (("against", results["targets"]), ("run", results["runs"]), ("stage", results["smallest_by_stage"])):
+        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+        table = Table(title, *(f"[right]{column}" for column in columns))
+        for name, row in rows.items():
+            table.add_row(name, *("" if row.get(column) is None else str(row[column]) for column in columns))
+        console.print(table)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repeat", type=int, default=3, help="how often each run is repeated; medians are told")
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="of the shop that features, life cycle and training see")
+    parser.add_argument("--listed", type=int, default=LISTED, help="customers to score")
+    asked = parser.parse_args()
+    with TemporaryDirectory() as clones:
+        results = benchmark(Path(clones), asked.customers, asked.listed, asked.repeat)
+    show(results)
+    store.write(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()

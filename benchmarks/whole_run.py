@@ -1,0 +1,76 @@
+"""What the whole pipeline costs: from nothing, with nothing changed, and where the fixed part of it goes."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.measure import Cost
+from benchmarks.stage_shop import ENVIRONMENT, python, run
+from benchmarks.stage_work import spent
+from pipeline.runner import stages
+
+MADE = ("data", "reports", ".dvc/cache", ".dvc/tmp")
+KEPT = (".cache", "mlflow.db", "mlartifacts", "mlruns")  # from one run to the next: compiled kernels and tracked runs
+
+
+def timed(root: Path, *words: str) -> Cost:
+    """A module of a folder, run in a process of its own; memory is not told."""
+    start, began = spent(), time.perf_counter()
+    python(root, *words)
+    return Cost(spent() - start, time.perf_counter() - began, 0.0, 0.0)
+
+
+def forget(root: Path, first_time: bool) -> None:
+    """Remove what the pipeline has made; with `first_time` also what it keeps for the next run."""
+    for name in (*MADE, *(KEPT if first_time else ())):
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def from_nothing(root: Path, first_time: bool) -> Cost:
+    """The whole pipeline, as `make repro` runs it after set-up."""
+    forget(root, first_time)
+    return timed(root, "pipeline", "repro")
+
+
+def unchanged(root: Path) -> Cost:
+    """`dvc repro` where everything is up to date."""
+    return timed(root, "dvc", "repro", "track")
+
+
+def trivial(target: Path, source: Path) -> Path:
+    """A folder under DVC with as many stages as the source has, each of which copies a line from the one before."""
+    target.mkdir()
+    run(target, "git", "init", "--quiet")
+    python(target, "dvc", "init", "--quiet")
+    shutil.copy(source / ".dvc" / "config", target / ".dvc" / "config")
+    (target / "0").write_text("a line\n", encoding="utf-8")
+    names = list(stages(source, "demo"))
+    text = [f"  {name}:\n    cmd: cp {i} {i + 1}\n    deps: ['{i}']\n    outs: ['{i + 1}']\n" for i, name in enumerate(names)]
+    (target / "dvc.yaml").write_text("stages:\n" + "".join(text), encoding="utf-8")
+    python(target, "dvc", "repro")
+    return target
+
+
+def import_seconds(said: str) -> float:
+    """How long imports took. A line that `-X importtime` prints: microseconds of the module alone, with all it imports, its name."""
+    return sum(int(own) for own in re.findall(r"(?m)^import time: +(\d+) \|", said)) / 1e6
+
+
+def by_stage(root: Path) -> dict[str, dict[str, float]]:
+    """CPU seconds of each stage for the first time and again, and how many of the latter are imports."""
+    forget(root, first_time=True)
+    found: dict[str, dict[str, float]] = {}
+    for column in ("first_cpu_s", "later_cpu_s"):
+        for name in stages(root, "demo"):
+            start = spent()
+            python(root, "pipeline", "stage", name)
+            found.setdefault(name, {})[column] = round(spent() - start, 2)
+    for name, told in found.items():
+        command = [sys.executable, "-X", "importtime", "-m", "pipeline", "stage", name]
+        ended = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        told["import_s"] = round(import_seconds(ended.stderr), 2)
+    return found

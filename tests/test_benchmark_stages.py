@@ -1,0 +1,85 @@
+"""The benchmark of the stages compares like with like, and says what is missed."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.measure import ROOT
+from benchmarks.stage_shop import crowd
+from benchmarks.stage_work import PIECES, Shop, measured, shop_in
+from benchmarks.stages import TARGETS, against, plan
+from benchmarks.whole_run import import_seconds
+from pipeline import store
+from pipeline.params import load
+from pipeline.train import train
+from tests import small_shop
+
+CUSTOMERS = 150
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A folder like the project's with a small shop of made-up rows and the model they teach."""
+    root = tmp_path_factory.mktemp("shop")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root / name)
+    shutil.copytree(ROOT / "shops", root / "shops")
+    (root / "reports").mkdir()
+    frame = small_shop.rows(CUSTOMERS, signal=2)
+    folders = small_shop.write(root / "data", frame)
+    store.write(root / "data" / "calibration.json", small_shop.calibration())
+    params = load(root)
+    few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
+    taught = train(**folders, calibration=small_shop.calibration(), windows=params.windows, params=few)
+    small_shop.model_folder(root / "data", taught["model"])
+    ids = sorted(frame["customer_id"].unique())
+    known: dict[str, Any] = {"customer": range(len(ids)), "customer_id": ids}
+    store.write(root / "data" / "events" / "customers" / "part-000.parquet", pa.table(known))
+    return shop_in(root)
+
+
+def test_the_bare_training_grows_the_same_trees(shop: Shop, tmp_path: Path) -> None:
+    grown = []
+    for piece in ("training", "training_bare"):
+        PIECES[piece](shop, tmp_path)()
+        text = (tmp_path / "model.txt").read_text()
+        grown.append(text[text.index("Tree=0") : text.index("end of trees")])
+    assert grown[0] == grown[1]
+
+
+def test_a_run_costs_time_and_memory_and_its_warm_up_is_not_counted(shop: Shop, tmp_path: Path) -> None:
+    cost = measured("scoring_bare", shop.root, shop.root, tmp_path)
+    assert 0 < cost.cpu_s < cost.start_s
+    assert cost.rss_gb > 0.05
+    snapshots = len(shop.calibration["snapshots"])
+    assert pq.read_metadata(tmp_path / "risk.parquet").num_rows == CUSTOMERS * snapshots
+
+
+def test_a_crowd_is_as_large_as_asked_for_and_each_in_it_has_an_id_of_his_own(shop: Shop, tmp_path: Path) -> None:
+    target = crowd(shop.root, tmp_path / "crowd", 4 * CUSTOMERS + 1)
+    for name in ("features", "lifecycle", "events/customers"):
+        ids = pq.read_table(target / "data" / name, columns=["customer_id"])["customer_id"].to_pylist()
+        assert len(set(ids)) == len(ids) == 5 * CUSTOMERS
+
+
+def test_what_is_above_its_must_is_missed() -> None:
+    runs = {name: {"cpu_s": 10.0, "wall_s": 10.0} for target in TARGETS.values() for name in (target.of, target.over) if name}
+    runs["scoring"]["cpu_s"] = 15.1
+    told = against(runs)
+    assert {name for name, found in told.items() if not found["met"]} == {"scoring_over_bare"}
+    assert told["scoring_over_bare"] == {"found": 1.51, "must": 1.5, "stretch": None, "met": False}
+
+
+def test_all_that_a_target_compares_is_measured(tmp_path: Path) -> None:
+    runs = plan(tmp_path)
+    assert {name for target in TARGETS.values() for name in (target.of, target.over) if name} <= set(runs)
+
+
+def test_imports_are_added_up_by_the_modules_own_time() -> None:
+    said = "import time: self [us] | cumulative | imported package\n"
+    said += "import time:       200 |        200 |   a\nimport time:   1000000 |    1000200 | b\n"
+    assert import_seconds(said) == 1.0002
