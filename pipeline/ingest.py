@@ -186,7 +186,7 @@ def ingest(shops: Folder, sources: str, params: Settings, engine: Engine, shop: 
     account = _account(db, found)
     first_event, lines = rows(db, "select min(ordered_at)::date, count(*) from accepted_orders")[0]
     meta = {
-        "tables": {table: list(columns) for table, columns in found.items()},
+        "tables": {table: [name for name in TABLES[table].names if name in columns] for table, columns in found.items()},
         "currency": params.currency,
         "timezone": params.timezone,
         "data_end": end.isoformat(),
