@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.records import NEVER, Ints, Shop, scratch
+from features.records import NEVER, Ints, Shop
 from features.settings import Cycle, Promise
-from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
+from models.lifecycle import ACTIVITIES, STAGES, STATUSES, life_cycle
 from models.settings import Limits
 from models.tracking import Tracking
 from pipeline.engine import Part, dates, day_number, over, shop_of
@@ -40,10 +40,12 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
             "since": dates(found["since"]),
             "scored": found["scored"],
             "reactivated": found["reactivated"],
+            "partial_defection": found["partial_defection"],
+            "satisfaction": pa.array(found["satisfaction"], mask=np.full(len(found), not complaints_known)),
             "confidence": pa.array(["normal" if complaints_known else "low"] * len(found)).dictionary_encode(),
             **{f"evidence_{reason}": never for reason in REASONS},
             "late_on": dates(found["late_on"]),
-            "defects_on": pa.nulls(len(found), pa.date32()),
+            "defects_on": dates(found["defects_on"]),
             "lapses_on": dates(found["lapses_on"]),
             "first_on": dates(found["first_on"]),
             "last_purchase_on": dates(found["last_purchase_on"]),
@@ -55,9 +57,7 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
 
 def rows(part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool) -> pa.Table:
     """The life cycle of a partition."""
-    size = int((part.tables.known[:, None] < snapshots).sum())
-    found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
-    follow(part.tables, snapshots, shop, limits, scratch(part.tables), found, customers, at)
+    customers, at, found = life_cycle(part.tables, snapshots, shop, limits)
     return lifecycle_table(found, part.customer_id.take(pa.array(customers)), at, complaints_known)
 
 
@@ -75,16 +75,20 @@ def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
 
 
 def assign(
-    events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, engine: Engine
+    events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, closed: list[str], engine: Engine
 ) -> Iterator[tuple[str, Any]]:
     """`lifecycle`: one row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`, `stage_profile`, `net_flow`."""
+    complaints_known = "complaints" in events.read("meta.json")["tables"]
+    limits = params
+    if params.core_needs_complaints and not complaints_known:
+        limits = params._replace(core_max_complaints_per_purchase=-1.0)  # which nobody reaches
     days = {iso: day_number(iso) for iso in calibration["tracking"]}
     work = partial(
         rows,
         snapshots=np.array(sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32),
-        shop=shop_of(calibration, cycle, promise),
-        limits=params,
-        complaints_known="complaints" in events.read("meta.json")["tables"],
+        shop=shop_of(calibration, cycle, promise, closed),
+        limits=limits,
+        complaints_known=complaints_known,
     )
     tracking = Tracking(days)
 

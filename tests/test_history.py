@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from situations import MINOR, features_at, past_of, random_customers, states_at, tables_of
+from situations import MINOR, features_at, past_of, random_customers, shop, states_at, tables_of
 
 from features.history import before, begin, net_spend
 from features.kernel import entry
@@ -19,11 +19,11 @@ def told(tables: Tables, snapshot: int, customer: int, room: Scratch) -> tuple[P
 
 
 def seen(tables: Tables, snapshot: int, customer: int = 0) -> Past:
-    return told(tables, snapshot, customer, scratch(tables))[0]
+    return told(tables, snapshot, customer, scratch(tables, shop().opened))[0]
 
 
 def spent(tables: Tables, snapshot: int) -> float:
-    return told(tables, snapshot, 0, scratch(tables))[1]
+    return told(tables, snapshot, 0, scratch(tables, shop().opened))[1]
 
 
 def as_lists(past: Past) -> list[Any]:
@@ -81,7 +81,7 @@ def test_an_order_is_promised_delivered_and_cancelled_with_the_last_of_its_lines
         {"day": 10, "basket": 1, "promised": 17},
         {"day": 10, "basket": 2, "promised": 17, "amount": 0},
     ]
-    assert seen(past_of(orders=lines), 90).orders.tolist() == [(10, 14, 15, NEVER), (10, 17, NEVER, NEVER)]
+    assert seen(past_of(orders=lines), 90).orders.tolist() == [(10, 0, 14, 15, NEVER), (10, 1, 17, NEVER, NEVER)]
 
 
 def test_a_run_is_of_purchases_that_all_hold_the_product() -> None:
