@@ -12,7 +12,7 @@ from features.cycle import day_after, deadlines, lapsed_after, late_after, rhyth
 from features.history import before, begin, insert, net_spend, open_days
 from features.kernel import entry, kernel
 from features.records import NEVER, Ints, Longs, Past, Records, Scratch, Shop, Tables, scratch
-from models.satisfaction import is_satisfied, past_promise, satisfaction
+from models.satisfaction import is_let_down, is_satisfied, past_promise, satisfaction
 from models.settings import Limits
 
 STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")
@@ -66,7 +66,7 @@ MEMORY = np.dtype(
     (
         np.record,
         [
-            ("seen", np.int32),  # purchases taken in
+            ("seen_on", np.int32),  # day of the latest purchase taken in, -1 before
             ("core_since", np.int32),  # day of core entry, NEVER before
             ("back_since", np.int32),  # day of the latest win-back completed, or of core entry
             ("away_since", np.int32),  # day on which he defected or lapsed and which no win-back has made good yet, NEVER without one
@@ -120,8 +120,10 @@ def defects_on(past: Past, strong: Records, n: int, shop: Shop) -> int:
 @kernel
 def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits) -> None:
     """Carry the memory on over the purchases it has not seen."""
-    while memory.seen < len(past.purchases):
-        n = memory.seen + 1
+    first = len(past.purchases)
+    while first > 0 and past.purchases[first - 1].day > memory.seen_on:
+        first -= 1
+    for n in range(first + 1, len(past.purchases) + 1):
         day = past.purchases[n - 1].day
         lapsed_on = lapse_before(past, n, shop) if n > 1 else NEVER
         was_core = memory.core_since != NEVER
@@ -140,21 +142,21 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
             memory.back_since = day
         if memory.probation >= limits.reactivated_purchases:
             memory.probation = 0
-        if memory.away_since != NEVER and memory.won_back >= limits.winback_purchases and is_satisfied(past, n, shop, limits):
+        if memory.away_since != NEVER and memory.won_back >= limits.winback_purchases and not is_let_down(past, day, shop.promise):
             memory.back_since = day
             memory.away_since = NEVER
             memory.won_back = 0
         if not was_core and enters_core(past, n, memory.probation, shop, limits):
             memory.core_since = day
             memory.back_since = day
-        memory.seen = n
+        memory.seen_on = day
 
 
 @kernel
 def is_partly_gone(past: Past, usual_gap: float, limits: Limits) -> bool:
     """Less than half the visits or the spend per own cycle of before, by the limits: slower, but not silent for long enough to be late."""
-    recent_days = limits.partial_cycles * usual_gap
-    all_days = recent_days + limits.partial_baseline_cycles * usual_gap
+    recent_days = whole_days(limits.partial_cycles * usual_gap)
+    all_days = whole_days((limits.partial_cycles + limits.partial_baseline_cycles) * usual_gap)
     visits, baseline = 0, 0
     spend, baseline_spend = 0.0, 0.0
     i = len(past.purchases) - 1
@@ -233,7 +235,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
 @kernel
 def forget(memory: Any) -> None:
     """Before the first purchase."""
-    memory.seen, memory.won_back, memory.probation = 0, 0, 0
+    memory.seen_on, memory.won_back, memory.probation = -1, 0, 0
     memory.core_since, memory.back_since, memory.away_since = NEVER, NEVER, NEVER
 
 
@@ -263,9 +265,13 @@ def follow(
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
+            if room.cursor[0].cancels:
+                # What a purchase made of him stays when it is cancelled later, so each is taken in as it was known on its day.
+                for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
+                    day = tables.lines[line].day
+                    if memory[0].seen_on < day < snapshots[k]:
+                        take_in(before(tables, customer, day + 1, room), evidence, memory[0], shop, limits)
             past = before(tables, customer, snapshots[k], room)
-            if room.cursor[0].cancels:  # a cancellation may have taken back a purchase it remembers
-                forget(memory[0])
             take_in(past, evidence, memory[0], shop, limits)
             judge(past, evidence, memory[0], shop, limits, states[count])
             customers[count], at[count] = customer, snapshots[k]

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from features.cycle import whole_days
 from features.history import is_open, promise_broken_on, promised_days
 from features.kernel import kernel
 from features.records import Past, Shop
@@ -22,22 +23,25 @@ def past_promise(past: Past, day: int, promise: Promise) -> int:
 
 
 @kernel
-def is_satisfied(past: Past, n: int, shop: Shop, limits: Limits) -> bool:
-    """C4, at the end of the day of the n-th purchase: nothing grave open, nothing open past its promise, few failures per purchase."""
-    day = past.purchases[n - 1].day
-    complaints = 0
+def is_let_down(past: Past, day: int, promise: Promise) -> bool:
+    """Whether anything grave is open at the end of a day, or anything at all past its promise."""
     for i in range(len(past.complaints)):
-        case = past.complaints[i]
-        if case.opened <= day:
-            complaints += 1
-            if case.severity > 0 and is_open(case, day):
-                return False
-    defects = 0
+        if past.complaints[i].severity > 0 and is_open(past.complaints[i], day):
+            return True
+    return past_promise(past, day, promise) > 0
+
+
+@kernel
+def is_satisfied(past: Past, n: int, shop: Shop, limits: Limits) -> bool:
+    """C4, at the end of the day of the n-th purchase: not let down, and few failures per purchase."""
+    day = past.purchases[n - 1].day
+    complaints, defects = 0, 0
+    for i in range(len(past.complaints)):
+        complaints += past.complaints[i].opened <= day
     for i in range(len(past.returns)):
-        if past.returns[i].day <= day and past.returns[i].defect:
-            defects += 1
+        defects += past.returns[i].day <= day and past.returns[i].defect
     return (
-        past_promise(past, day, shop.promise) == 0
+        not is_let_down(past, day, shop.promise)
         and complaints / n <= limits.core_max_complaints_per_purchase
         and defects / n <= limits.core_max_defect_returns
     )
@@ -72,7 +76,7 @@ def satisfaction(past: Past, usual_gap: float, shop: Shop, limits: Limits) -> fl
 
     Of the failures of one order only the worst counts.
     """
-    since = past.snapshot - limits.satisfaction_cycles * usual_gap
+    since = past.snapshot - whole_days(limits.satisfaction_cycles * usual_gap)
     half_life = limits.satisfaction_half_life_cycles * usual_gap
     purchases = 0
     while purchases < len(past.purchases) and past.purchases[len(past.purchases) - 1 - purchases].day >= since:
