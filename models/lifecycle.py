@@ -12,7 +12,9 @@ from features.cycle import day_after, deadlines, lapsed_after, late_after, rhyth
 from features.history import before, begin, insert, net_spend, open_days
 from features.kernel import entry, kernel
 from features.records import NEVER, Ints, Longs, Past, Records, Scratch, Shop, Tables, scratch
-from models.satisfaction import is_let_down, is_satisfied, past_promise, satisfaction
+from models.core_entry import failures, lacking
+from models.habits import habits, is_partly_gone
+from models.satisfaction import is_let_down, past_promise, satisfaction
 from models.settings import Limits
 
 STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")
@@ -49,8 +51,18 @@ STATE = np.dtype(
             ("lapses_on", np.int32),
             ("cycle_days", np.float32),
             ("cycle_log_sd", np.float32),
+            ("lacks", np.int16),  # of an early repeat customer, at his last purchase: bits of NEEDS
+            ("entry_purchases", np.int32),  # what led a core customer there: 0 before
+            ("entry_days", np.int32),
+            ("entry_cycle_days", np.float32),
+            ("entry_log_sd", np.float32),
+            ("purchases_back", np.int32),  # since a lapse not yet made good
+            *((name, np.int32) for name in ("complaints", "defects", "grave_open", "past_promise")),  # by the last purchase
             ("open_past_promise", np.int32),
             ("satisfaction", np.float32),
+            ("purchases_365d", np.int16),
+            ("weekday", np.int8),  # on which most of these fell, 0 Monday; -1 without any
+            ("month", np.int8),  # likewise, 0 January
             ("net_spend_365d", np.float64),
         ],
     )
@@ -71,24 +83,15 @@ MEMORY = np.dtype(
             ("back_since", np.int32),  # day of the latest win-back completed, or of core entry
             ("away_since", np.int32),  # day on which he defected or lapsed and which no win-back has made good yet, NEVER without one
             ("won_back", np.int32),  # purchases of that win-back
+            ("entry_purchases", np.int32),  # with core entry: purchases, days since the first, and their rhythm
+            ("entry_days", np.int32),
+            ("entry_gap", np.float64),
+            ("entry_log_sd", np.float64),
             ("probation", np.int32),  # purchases since a lapse before core, 0 when over
         ],
     )
 )
 """What the purchases so far have made of a customer, carried on from snapshot to snapshot."""
-
-
-@kernel
-def enters_core(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> bool:
-    """C1 to C5 at the instant of the n-th purchase."""
-    if n < limits.core_min_purchases:  # C1
-        return False
-    span = past.purchases[n - 1].day - past.purchases[0].day
-    if span < max(limits.core_min_days, limits.core_min_cycles * shop.usual_gap):  # C2
-        return False
-    usual_gap, log_sd = rhythm(past.purchases, n, shop)
-    regular = usual_gap <= limits.core_max_cycle_ratio * shop.usual_gap and log_sd <= limits.core_max_log_sd  # C3
-    return regular and is_satisfied(past, n, shop, limits) and probation == 0  # C4, C5
 
 
 @kernel
@@ -146,32 +149,11 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
             memory.back_since = day
             memory.away_since = NEVER
             memory.won_back = 0
-        if not was_core and enters_core(past, n, memory.probation, shop, limits):
-            memory.core_since = day
-            memory.back_since = day
+        if not was_core and lacking(past, n, memory.probation, shop, limits) == 0:
+            memory.core_since, memory.back_since = day, day
+            memory.entry_purchases, memory.entry_days = n, day - past.purchases[0].day
+            memory.entry_gap, memory.entry_log_sd = rhythm(past.purchases, n, shop)
         memory.seen_on = day
-
-
-@kernel
-def is_partly_gone(past: Past, usual_gap: float, limits: Limits) -> bool:
-    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but not silent for long enough to be late."""
-    recent_days = whole_days(limits.partial_cycles * usual_gap)
-    all_days = whole_days((limits.partial_cycles + limits.partial_baseline_cycles) * usual_gap)
-    visits, baseline = 0, 0
-    spend, baseline_spend = 0.0, 0.0
-    i = len(past.purchases) - 1
-    while i >= 0 and past.snapshot - past.purchases[i].day <= all_days:
-        if past.snapshot - past.purchases[i].day <= recent_days:
-            visits += 1
-            spend += past.purchases[i].spend
-        else:
-            baseline += 1
-            baseline_spend += past.purchases[i].spend
-        i -= 1
-    if baseline < limits.partial_min_purchases:
-        return False
-    floor = limits.partial_ratio * limits.partial_cycles / limits.partial_baseline_cycles
-    return visits < floor * baseline or spend < floor * baseline_spend
 
 
 @kernel
@@ -197,8 +179,12 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     row.reactivated = memory.probation > 0
     row.partial_defection = False
     row.net_spend_365d = net_spend(past, 365)
+    row.purchases_365d, row.weekday, row.month = habits(past, 365)
     row.open_past_promise = past_promise(past, past.snapshot, shop.promise)
     row.first_on, row.last_purchase_on, row.core_since, row.late_on, row.defects_on = NEVER, NEVER, NEVER, NEVER, NEVER
+    row.lacks, row.complaints, row.defects, row.grave_open, row.past_promise = 0, 0, 0, 0, 0
+    row.entry_purchases, row.entry_days, row.entry_cycle_days = memory.entry_purchases, memory.entry_days, memory.entry_gap
+    row.entry_log_sd, row.purchases_back = memory.entry_log_sd, max(memory.won_back, memory.probation)
     usual_gap, log_sd = rhythm(past.purchases, n, shop)
     row.cycle_days, row.cycle_log_sd = usual_gap, log_sd
     row.satisfaction = satisfaction(past, usual_gap, shop, limits)
@@ -215,6 +201,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
         defected_on = NEVER
     row.first_on, row.last_purchase_on, row.core_since = past.purchases[0].day, past.purchases[n - 1].day, memory.core_since
     row.late_on, row.defects_on, row.lapses_on = late_on, defected_on, lapses_on
+    row.complaints, row.defects, row.grave_open, row.past_promise = failures(past, row.last_purchase_on, shop.promise)
     activity = ACTIVE if past.snapshot < late_on else (LATE if past.snapshot < lapses_on else LAPSED)
     defecting = activity == LATE and past.snapshot >= defected_on
     stage = decide(n, core_ever, activity, winning_back, defecting)
@@ -224,6 +211,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
         row.since = past.purchases[0].day
     elif stage == EARLY_REPEAT:
         row.since = past.purchases[1].day
+        row.lacks = lacking(past, n, memory.probation, shop, limits)
     elif stage == CORE:
         row.since = memory.back_since
         row.partial_defection = is_partly_gone(past, usual_gap, limits)
@@ -237,6 +225,7 @@ def forget(memory: Any) -> None:
     """Before the first purchase."""
     memory.seen_on, memory.won_back, memory.probation = -1, 0, 0
     memory.core_since, memory.back_since, memory.away_since = NEVER, NEVER, NEVER
+    memory.entry_purchases, memory.entry_days, memory.entry_gap, memory.entry_log_sd = 0, 0, 0, 0
 
 
 @entry

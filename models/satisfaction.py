@@ -32,22 +32,6 @@ def is_let_down(past: Past, day: int, promise: Promise) -> bool:
 
 
 @kernel
-def is_satisfied(past: Past, n: int, shop: Shop, limits: Limits) -> bool:
-    """C4, at the end of the day of the n-th purchase: not let down, and few failures per purchase."""
-    day = past.purchases[n - 1].day
-    complaints, defects = 0, 0
-    for i in range(len(past.complaints)):
-        complaints += past.complaints[i].opened <= day
-    for i in range(len(past.returns)):
-        defects += past.returns[i].day <= day and past.returns[i].defect
-    return (
-        not is_let_down(past, day, shop.promise)
-        and complaints / n <= limits.core_max_complaints_per_purchase
-        and defects / n <= limits.core_max_defect_returns
-    )
-
-
-@kernel
 def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> int:
     """What a complaint takes from satisfaction, in halves; nothing when it was small and mended within the promise."""
     if complaint.severity > 0:
