@@ -41,7 +41,8 @@ def describe_all(
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
-            cells[:] = absent
+            for i in range(len(cells)):
+                cells[i] = absent[i]
             past = before(tables, customer, snapshots[k], room)
             recency.recency(past, shop, row[0])
             frequency.frequency(past, shop, row[0])
@@ -68,7 +69,7 @@ def feature_matrix(tables: Tables, snapshots: Ints, shop: Shop) -> tuple[Ints, I
     row = absent.copy()
     cells = row.view(np.float32)
     customers, at, out = np.empty(size, np.int32), np.empty(size, np.int32), np.empty((len(cells), size), np.float32)
-    describe_all(tables, snapshots, shop, scratch(tables), row, cells, absent.view(np.float32), customers, at, out)
+    describe_all(tables, snapshots, shop, scratch(tables, shop.opened), row, cells, absent.view(np.float32), customers, at, out)
     return customers, at, out
 
 

@@ -66,12 +66,24 @@ def lapsed_after(usual_gap: float, log_sd: float, ascending_gaps: Ints, shop: Sh
 
 
 @kernel
+def day_after(day: int, days: int, shop: Shop) -> int:
+    """The first day with so many open days since the one given; a shop that never closes has one every day."""
+    later = day + days
+    if len(shop.opened) > 0:
+        last = len(shop.opened) - 1
+        while later < last and shop.opened[later] - shop.opened[day] < days:
+            later += days - (shop.opened[later] - shop.opened[day])
+    return later
+
+
+@kernel
 def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
     """The days on which the customer, silent from the last purchase on, becomes late and has lapsed."""
     n = len(past.purchases)
     usual_gap, log_sd = rhythm(past.purchases, n, shop)
     last = past.purchases[n - 1].day
-    return last + late_after(usual_gap, log_sd, shop), last + lapsed_after(usual_gap, log_sd, past.sorted_gaps, shop)
+    late_days, lapsed_days = late_after(usual_gap, log_sd, shop), lapsed_after(usual_gap, log_sd, past.sorted_gaps, shop)
+    return day_after(last, late_days, shop), day_after(last, lapsed_days, shop)
 
 
 @entry

@@ -33,6 +33,12 @@ def begin(tables: Tables, customer: int, room: Scratch) -> None:
 
 
 @kernel
+def open_days(day: int, later: int, opened: Ints) -> int:
+    """Days from one purchase to a later day on which the shop was open: silence while it is closed says nothing. At least one."""
+    return int(later - day) if len(opened) == 0 else max(1, int(opened[later] - opened[day]))
+
+
+@kernel
 def insert(ascending: Ints, count: int, value: int) -> None:
     """Put a value in its place among the first `count`, which ascend."""
     place = count
@@ -62,7 +68,7 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
         purchase.month = room.months[line.day]
         purchase.log_gap = 0
         if n > 0:
-            gap = line.day - room.purchases[n - 1].day
+            gap = open_days(room.purchases[n - 1].day, line.day, room.opened)
             insert(room.sorted_gaps, n - 1, gap)
             purchase.log_gap = math.log(gap)
         n += 1
@@ -91,10 +97,9 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
 @kernel
 def add_order(line: Any, room: Scratch, cursor: Any) -> None:
     """Add one paid line to its order: promised, delivered or cancelled as a whole with the last of its lines."""
-    if cursor.orders == 0 or cursor.basket != line.basket or room.placed[cursor.orders - 1].day != line.day:
+    if cursor.orders == 0 or room.placed[cursor.orders - 1].basket != line.basket or room.placed[cursor.orders - 1].day != line.day:
         new = room.placed[cursor.orders]
-        new.day, new.promised, new.delivered, new.cancelled = line.day, -1, -1, -1
-        cursor.basket = line.basket
+        new.day, new.basket, new.promised, new.delivered, new.cancelled = line.day, line.basket, -1, -1, -1
         cursor.orders += 1
     order = room.placed[cursor.orders - 1]
     if line.promised != NEVER:
@@ -133,7 +138,7 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
     advance(tables, customer, snapshot, room, cursor)
     for i in range(cursor.orders):
         placed, order = room.placed[i], room.orders[i]
-        order.day, order.promised = placed.day, placed.promised if placed.promised >= 0 else NEVER
+        order.day, order.basket, order.promised = placed.day, placed.basket, placed.promised if placed.promised >= 0 else NEVER
         order.delivered, order.cancelled = masked(placed.delivered, snapshot), masked(placed.cancelled, snapshot)
 
     while cursor.returned < tables.return_start[customer + 1] and tables.returns[cursor.returned].day < snapshot:
@@ -145,7 +150,7 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
     first = tables.complaint_start[customer]
     for i in range(first, cursor.complaint):
         case, seen = tables.complaints[i], room.complaints[i - first]
-        seen.opened, seen.severity = case.opened, case.severity
+        seen.opened, seen.basket, seen.severity = case.opened, case.basket, case.severity
         seen.resolved, seen.reopened = masked(case.resolved, snapshot), masked(case.reopened, snapshot)
     n = cursor.purchases
     return Past(
@@ -189,6 +194,18 @@ def returned_amount(past: Past, days: int) -> float:
 def is_open(complaint: Any, day: int) -> bool:
     """Whether a complaint waits for its repair at the end of a day; one that came back after the repair waits again, from the first on."""
     return bool(complaint.opened <= day and (complaint.resolved > day or complaint.resolved <= complaint.reopened <= day))
+
+
+@kernel
+def promise_broken_on(order: Any, snapshot: int, promise: Promise) -> int:
+    """The last day, grace included, for an order that came later or has not come; NEVER where the promise was or may yet be kept.
+
+    An order cancelled by then was not owed.
+    """
+    if order.promised == NEVER:
+        return NEVER
+    due = order.promised + promise.delivery_grace
+    return int(due) if due < snapshot and order.cancelled > due and order.delivered > due else NEVER
 
 
 @kernel

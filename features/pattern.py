@@ -23,14 +23,16 @@ def pattern(past: Past, shop: Shop, row: Row) -> None:
         weekday = past.purchases[i].day % 7
         past.tally[weekday] += 1
         top = max(top, past.tally[weekday])
-    past.tally[:7] = 0
+    for i in range(7):
+        past.tally[i] = 0
     row.weekday_top_share = top / n
     top = 0
     for i in range(n):
         month = past.purchases[i].month
         past.tally[month] += 1
         top = max(top, past.tally[month])
-    past.tally[:12] = 0
+    for i in range(12):
+        past.tally[i] = 0
     row.month_top_share = top / n
     if n == 1:
         return

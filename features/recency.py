@@ -4,6 +4,7 @@ import math
 
 from features.columns import Column, Row
 from features.cycle import quantile, rhythm
+from features.history import open_days
 from features.kernel import kernel
 from features.records import Past, Shop
 
@@ -33,9 +34,9 @@ def recency(past: Past, shop: Shop, row: Row) -> None:
     if n == 0:
         return
     last = past.purchases[n - 1].day
-    silence = past.snapshot - last
+    silence = open_days(last, past.snapshot, shop.opened)
     cycle, log_sd = rhythm(past.purchases, n, shop)
-    row.recency_days = silence
+    row.recency_days = past.snapshot - last
     row.cycle_days = cycle
     row.cycle_log_sd = log_sd
     row.expected_next_days = cycle - silence
@@ -45,13 +46,16 @@ def recency(past: Past, shop: Shop, row: Row) -> None:
     gaps = n - 1
     if gaps == 0:
         return
-    mean = (last - past.purchases[0].day) / gaps
+    total = 0
+    for i in range(gaps):
+        total += past.sorted_gaps[i]
+    mean = total / gaps
     longest = past.sorted_gaps[gaps - 1]
     row.gap_mean = mean
     row.gap_median = quantile(past.sorted_gaps, 0.5)
     row.gap_q90 = quantile(past.sorted_gaps, 0.9)
     row.gap_max = longest
-    row.gap_last_over_mean = (last - past.purchases[n - 2].day) / mean
+    row.gap_last_over_mean = open_days(past.purchases[n - 2].day, last, shop.opened) / mean
     row.recency_over_gap_max = silence / longest
     squares, longer = 0.0, 0
     for i in range(gaps):

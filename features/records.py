@@ -33,15 +33,15 @@ LINE = _record(
     ("amount", np.int64),
     ("quantity", np.float64),
     ("day", np.int32),
-    ("basket", np.int32),  # number of the order among the customer's
+    ("basket", np.int32),  # number of the order among the customer's; -1 where a row names none
     ("sku", np.int32),  # number of the product, -1 where the line names none
     ("category", np.int32),
     ("promised", np.int32),
     ("delivered", np.int32),
     ("cancelled", np.int32),
 )
-RETURN = _record(("amount", np.int64), ("day", np.int32), ("defect", np.bool_))
-COMPLAINT = _record(("opened", np.int32), ("resolved", np.int32), ("reopened", np.int32), ("severity", np.int8))
+RETURN = _record(("amount", np.int64), ("day", np.int32), ("basket", np.int32), ("defect", np.bool_))
+COMPLAINT = _record(("opened", np.int32), ("resolved", np.int32), ("reopened", np.int32), ("basket", np.int32), ("severity", np.int8))
 TOUCH = _record(("day", np.int32))
 KINDS = {"orders": LINE, "returns": RETURN, "complaints": COMPLAINT, "touches": TOUCH}
 TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "day"}
@@ -50,7 +50,7 @@ TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "
 PURCHASE = _record(
     ("amount", np.int64),
     ("spend", np.float64),
-    ("log_gap", np.float64),  # ln of the days since the purchase before, 0 for the first
+    ("log_gap", np.float64),  # ln of the open days since the purchase before, 0 for the first
     ("day", np.int32),
     ("lines", np.int32),  # how many of the bought lines
     ("month", np.int8),  # 0 January
@@ -62,19 +62,21 @@ BOUGHT = _record(
     ("first", np.bool_),  # the first line ever with this product
 )
 RUN = _record(("purchases", np.int32), ("last", np.int32))
-ORDER = _record(("day", np.int32), ("promised", np.int32), ("delivered", np.int32), ("cancelled", np.int32))
+ORDER = _record(("day", np.int32), ("basket", np.int32), ("promised", np.int32), ("delivered", np.int32), ("cancelled", np.int32))
 
 
 class Shop(NamedTuple):
     """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days) and its spread (sd of ln gap).
 
-    `counts`, `trends`: the windows, for those who need them.
+    `opened[d]`: on how many days before day d the shop was open; empty for a shop that never closes. `counts`, `trends`: the windows,
+    for those who need them.
     """
 
     cycle: Cycle
     promise: Promise
     usual_gap: float
     log_sd: float
+    opened: Ints
     counts: Ints
     trends: Ints
 
@@ -96,7 +98,7 @@ class Tables(NamedTuple):
 class Past(NamedTuple):
     """What one customer did and met with before one snapshot.
 
-    `purchases` (PURCHASE): one per day with at least one paid line not cancelled by then; `sorted_gaps`: days between them, ascending.
+    `purchases` (PURCHASE): one per day with at least one paid line not cancelled by then; `sorted_gaps`: open days between them, ascending.
     `bought` (BOUGHT): the lines they consist of. `runs[p]` (RUN), for product p: how many purchases in a row held it, and the last of them.
     `orders` (ORDER): paid orders, also those cancelled since, with the dates of their last lines; none where nothing was ever promised
     or cancelled.
@@ -130,6 +132,7 @@ class Scratch(NamedTuple):
     product_number: Longs  # by sku: whose number it is (`owner`), and the number
     category_number: Longs
     months: Bytes  # by day
+    opened: Ints
     cursor: Records
 
 
@@ -144,14 +147,13 @@ CURSOR = _record(
     ("products", np.int32),
     ("categories", np.int32),
     ("orders", np.int32),
-    ("basket", np.int32),  # of the latest of them
     ("dated", np.bool_),  # a line of the customer is ever promised or cancelled
     ("cancels", np.bool_),
 )
 
 
-def scratch(tables: Tables) -> Scratch:
-    """Room for any customer of the partition."""
+def scratch(tables: Tables, opened: Ints) -> Scratch:
+    """Room for any customer of the partition; `opened` as in Shop."""
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
     last_day = int(tables.lines["day"].max(initial=0))
     months = np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
@@ -167,5 +169,6 @@ def scratch(tables: Tables) -> Scratch:
         product_number=np.full(int(tables.lines["sku"].max(initial=0)) + 1, -1, np.int64),
         category_number=np.full(int(tables.lines["category"].max(initial=0)) + 1, -1, np.int64),
         months=months.astype(np.int8),
+        opened=opened,
         cursor=np.zeros(1, CURSOR),
     )

@@ -1,6 +1,7 @@
 """Service: what we did not deliver as promised."""
 
 from features.columns import Column, Row
+from features.history import promise_broken_on
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 
@@ -33,7 +34,7 @@ COLUMNS = (
 def service(past: Past, shop: Shop, row: Row) -> None:
     """What we did not deliver as promised; an order that was cancelled in time was not owed."""
     due_orders = late = waiting = longest = cancelled = 0
-    latest = -1.0
+    latest = -1
     for i in range(len(past.orders)):
         order = past.orders[i]
         cancelled += order.cancelled != NEVER and past.snapshot - order.cancelled <= 365
@@ -42,7 +43,7 @@ def service(past: Past, shop: Shop, row: Row) -> None:
         due = order.promised + shop.promise.delivery_grace
         if due >= past.snapshot or order.cancelled <= due:
             continue
-        broken = order.delivered > due
+        broken = promise_broken_on(order, past.snapshot, shop.promise) != NEVER
         waiting += order.delivered == NEVER and order.cancelled == NEVER
         if broken:
             latest = max(latest, due)

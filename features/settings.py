@@ -41,7 +41,7 @@ class Promise(NamedTuple):
     minor: Positive
     major: Positive
     critical: Positive
-    delivery_grace: Annotated[float, Field(ge=0)]
+    delivery_grace: Annotated[int, Field(ge=0)]
     major_late: Positive
 
 

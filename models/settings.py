@@ -25,6 +25,18 @@ class Limits(NamedTuple):
     winback_purchases: Count
     reactivated_purchases: Count
     prospect_stale_cycles: Positive
+    core_needs_complaints: bool  # nobody is core in a shop that does not record complaints
+    partial_cycles: Positive
+    partial_baseline_cycles: Positive
+    partial_min_purchases: Count
+    partial_ratio: Share
+    satisfaction_cycles: Positive
+    satisfaction_half_life_cycles: Positive
+    satisfaction_minor: Annotated[int, Field(ge=0)]
+    satisfaction_major: Annotated[int, Field(ge=0)]
+    satisfaction_critical: Annotated[int, Field(ge=0)]
+    satisfaction_defect: Annotated[int, Field(ge=0)]
+    satisfaction_late: Annotated[int, Field(ge=0)]
     leak_periods: Count
 
 

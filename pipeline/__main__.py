@@ -59,6 +59,21 @@ def docs() -> None:
         say(path)
 
 
+@app.command()
+def why(
+    customer: str,
+    as_of: Annotated[str | None, typer.Option(help="The day, as in 2026-01-31; the end of the data unless told.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole time line, not only a screenful.")] = False,
+) -> None:
+    """Tell where one customer stands, why, and how it came to that."""
+    from rich.console import Console
+
+    from pipeline.runner import ROOT
+    from pipeline.why import why as run
+
+    run(customer, as_of, everything, ROOT, Console())
+
+
 def _stop(number: int, _: FrameType | None) -> None:
     """End as a program does that was told to, after the temporary files are gone."""
     sys.exit(128 + number)

@@ -1,6 +1,6 @@
 """Stage `assign`: the life-cycle stage of every known customer at every snapshot, and the life cycle over time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,19 +10,26 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.records import NEVER, Ints, Shop, scratch
+from features.records import NEVER, Ints, Shop
 from features.settings import Cycle, Promise
-from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
+from models.core_entry import NEEDS
+from models.lifecycle import ACTIVITIES, STAGES, STATUSES, life_cycle
 from models.settings import Limits
 from models.tracking import Tracking
 from pipeline.engine import Part, dates, day_number, over, shop_of
 from pipeline.params import Engine
 from pipeline.store import Folder
 
+# What may be lacking for core, by the bits of `lacks`.
+LACKS = tuple(",".join(need for i, need in enumerate(NEEDS) if code >> i & 1) for code in range(1 << len(NEEDS)))
+FIGURES = (
+    *("purchases", "cycle_days", "cycle_log_sd", "entry_purchases", "entry_days", "entry_cycle_days", "entry_log_sd", "purchases_back"),
+    *("complaints", "defects", "grave_open", "past_promise", "open_past_promise", "net_spend_365d", "purchases_365d", "weekday", "month"),
+)
 REASONS = ("unrepaired", "service_failure", "competitor", "boredom")
 
 
-def words(codes: npt.NDArray[np.int8], names: tuple[str, ...]) -> pa.Array:
+def words(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pa.Array:
     """Codes as their names; the empty name as null."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=np.isin(codes, [i for i, n in enumerate(names) if not n])), list(names))
 
@@ -40,25 +47,36 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
             "since": dates(found["since"]),
             "scored": found["scored"],
             "reactivated": found["reactivated"],
+            "partial_defection": found["partial_defection"],
+            "satisfaction": pa.array(found["satisfaction"], mask=np.full(len(found), not complaints_known)),
             "confidence": pa.array(["normal" if complaints_known else "low"] * len(found)).dictionary_encode(),
             **{f"evidence_{reason}": never for reason in REASONS},
             "late_on": dates(found["late_on"]),
-            "defects_on": pa.nulls(len(found), pa.date32()),
+            "defects_on": dates(found["defects_on"]),
             "lapses_on": dates(found["lapses_on"]),
             "first_on": dates(found["first_on"]),
             "last_purchase_on": dates(found["last_purchase_on"]),
             "core_since": dates(found["core_since"]),
-            **{c: found[c] for c in ("purchases", "cycle_days", "cycle_log_sd", "open_past_promise", "net_spend_365d")},
+            "lacks": words(found["lacks"], LACKS),
+            **{c: found[c] for c in FIGURES},
         }
     )
 
 
 def rows(part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool) -> pa.Table:
     """The life cycle of a partition."""
-    size = int((part.tables.known[:, None] < snapshots).sum())
-    found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
-    follow(part.tables, snapshots, shop, limits, scratch(part.tables), found, customers, at)
+    customers, at, found = life_cycle(part.tables, snapshots, shop, limits)
     return lifecycle_table(found, part.customer_id.take(pa.array(customers)), at, complaints_known)
+
+
+def judging(
+    events: Folder, calibration: dict[str, Any], limits: Limits, cycle: Cycle, promise: Promise, closed: list[str]
+) -> Callable[..., pa.Table]:
+    """`rows` by the rules of the shop, to be asked with a partition and snapshots."""
+    complaints_known = "complaints" in events.read("meta.json")["tables"]
+    if limits.core_needs_complaints and not complaints_known:
+        limits = limits._replace(core_max_complaints_per_purchase=-1.0)  # which nobody reaches
+    return partial(rows, shop=shop_of(calibration, cycle, promise, closed), limits=limits, complaints_known=complaints_known)
 
 
 def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
@@ -75,17 +93,12 @@ def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
 
 
 def assign(
-    events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, engine: Engine
+    events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, closed: list[str], engine: Engine
 ) -> Iterator[tuple[str, Any]]:
     """`lifecycle`: one row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`, `stage_profile`, `net_flow`."""
     days = {iso: day_number(iso) for iso in calibration["tracking"]}
-    work = partial(
-        rows,
-        snapshots=np.array(sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32),
-        shop=shop_of(calibration, cycle, promise),
-        limits=params,
-        complaints_known="complaints" in events.read("meta.json")["tables"],
-    )
+    snapshots = np.array(sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32)
+    work = partial(judging(events, calibration, params, cycle, promise, closed), snapshots=snapshots)
     tracking = Tracking(days)
 
     def parts() -> Iterator[tuple[str, pa.Table]]:

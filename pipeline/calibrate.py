@@ -8,25 +8,24 @@ import numpy as np
 import pyarrow as pa
 
 from features.cycle import gap_statistics
-from features.records import scratch
-from features.settings import Cycle
-from pipeline.engine import Part, day_number, iso_date, over
+from features.records import Ints, scratch
+from pipeline.engine import Part, day_number, iso_date, opened_by, over
 from pipeline.errors import ConfigError
 from pipeline.params import Calibrate, Engine
 from pipeline.store import Folder
 
 
-def gaps_seen(part: Part, until: int) -> pa.Table:
+def gaps_seen(part: Part, until: int, opened: Ints) -> pa.Table:
     """One row per customer: his median gap, how many gaps there are, and the sum of squares of their logarithms about the mean."""
     size = len(part.tables.known)
     median, gaps, squares = np.zeros(size), np.zeros(size, np.int64), np.zeros(size)
-    gap_statistics(part.tables, until, scratch(part.tables), median, gaps, squares)
+    gap_statistics(part.tables, until, scratch(part.tables, opened), median, gaps, squares)
     return pa.table({"median": median, "gaps": gaps, "squares": squares})
 
 
-def shop_rhythm(events: Folder, until: int, engine: Engine, params: Calibrate) -> tuple[float, float, int]:
+def shop_rhythm(events: Folder, until: int, opened: Ints, engine: Engine, params: Calibrate) -> tuple[float, float, int]:
     """Usual gap (median over customers with two gaps of their median gap), pooled within-customer sd of the log gap, and gaps seen."""
-    found = pa.concat_tables(table for _, table in over(events, engine, partial(gaps_seen, until=until), "rhythm"))
+    found = pa.concat_tables(table for _, table in over(events, engine, partial(gaps_seen, until=until, opened=opened), "rhythm"))
     median, gaps, squares = (found[column].to_numpy() for column in ("median", "gaps", "squares"))
     repeated = gaps >= 2
     seen, freedom = int(gaps.sum()), int((gaps[repeated] - 1).sum())
@@ -61,21 +60,22 @@ def calendar(first: int, end: int, horizon: int, params: Calibrate) -> dict[str,
     return {"step": step, "training": training, "final": teachers(end), "tracking": tracking}
 
 
-def calibrate(events: Folder, params: Calibrate, cycle: Cycle, engine: Engine) -> dict[str, dict[str, Any]]:
+def calibrate(events: Folder, params: Calibrate, closed: list[str], engine: Engine) -> dict[str, dict[str, Any]]:
     """`calibration`: rhythm, horizon and calendar, learnt from events before the first test origin and not changed until the next training.
 
     An automatic horizon needs the rhythm and the rhythm the first origin, hence the horizon: it is taken from the first half of
     the history alone.
     """
     meta = events.read("meta.json")
+    opened = opened_by(closed)
     first, end = day_number(meta["first_event"]), day_number(meta["data_end"])
     if params.horizon_days == "auto":
-        horizon = math.ceil(2 * shop_rhythm(events, (first + end) // 2, engine, params)[0])
+        horizon = math.ceil(2 * shop_rhythm(events, (first + end) // 2, opened, engine, params)[0])
     else:
         horizon = params.horizon_days
     days = calendar(first, end, horizon, params)
     until = min(days["training"], default=end)
-    usual_gap, log_sd, gaps = shop_rhythm(events, until, engine, params)
+    usual_gap, log_sd, gaps = shop_rhythm(events, until, opened, engine, params)
     snapshots = sorted({end, *days["final"], *days["training"], *(t for ts in days["training"].values() for t in ts)})
     return {
         "calibration": {

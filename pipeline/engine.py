@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -11,15 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.records import KINDS, TIMES, Flags, Shop, Tables
+from features.records import KINDS, TIMES, Flags, Ints, Shop, Tables
 from features.settings import Cycle, Promise, Windows
 from pipeline.errors import InputError
-from pipeline.params import Engine
+from pipeline.params import WEEKDAYS, Engine
 from pipeline.progress import progress
 from pipeline.store import Folder
 
 EPOCH = dt.date(1970, 1, 1)
 NO_WINDOWS = Windows((), ())
+LAST_DAY = "2200-01-01"  # no deadline is later
 # What is needed of the table of customers.
 CUSTOMERS = pa.schema({"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()})
 
@@ -67,10 +68,19 @@ def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
     return Part(Tables(*arrays), customers["customer_id"].combine_chunks(), ~customers["profiling_objection"].to_numpy())
 
 
-def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, windows: Windows = NO_WINDOWS) -> Shop:
-    """What the kernels need to know of the shop: its rules, its frozen rhythm and, for features, the windows."""
+def opened_by(closed: Iterable[str]) -> Ints:
+    """On how many days before each day, from 1970-01-01 on, a shop was open that closes on these weekdays and dates; empty if on none."""
+    days = np.arange(day_number(LAST_DAY))
+    shut = [WEEKDAYS.index(day) for day in closed if day in WEEKDAYS]
+    dates_shut = [day_number(day) for day in closed if day not in WEEKDAYS]
+    open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))  # 1970-01-01 was a Thursday
+    return np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32) if shut or dates_shut else np.empty(0, np.int32)
+
+
+def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, closed: Iterable[str], windows: Windows = NO_WINDOWS) -> Shop:
+    """What the kernels need to know of the shop: its rules, its frozen rhythm, its closed days and, for features, the windows."""
     counts, trends = (np.array(days, np.int32) for days in windows)
-    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]), counts, trends)
+    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]), opened_by(closed), counts, trends)
 
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:

@@ -25,7 +25,7 @@ def rows(part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]]
 
 
 def extract(
-    events: Folder, calibration: dict[str, Any], cycle: Cycle, promise: Promise, windows: Windows, engine: Engine
+    events: Folder, calibration: dict[str, Any], cycle: Cycle, promise: Promise, closed: list[str], windows: Windows, engine: Engine
 ) -> dict[str, Iterator[tuple[str, pa.Table]]]:
     """`features`: customer_id, snapshot and float32 columns, sorted by customer and snapshot within a partition.
 
@@ -34,5 +34,5 @@ def extract(
     snapshots = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
     tables_and_columns = events.read("meta.json")["tables"]
     columns = [(i, c.name) for i, c in enumerate(spread(DECLARED, windows)) if recorded(c, tables_and_columns)]
-    work = partial(rows, snapshots=snapshots, shop=shop_of(calibration, cycle, promise, windows), columns=columns)
+    work = partial(rows, snapshots=snapshots, shop=shop_of(calibration, cycle, promise, closed, windows), columns=columns)
     return {"features": over(events, engine, work, "features")}

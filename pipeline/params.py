@@ -18,6 +18,8 @@ from pipeline.yaml_file import place_of, read_yaml
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
 
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -27,6 +29,15 @@ def _is_date(value: str) -> str:
 
 
 Date = Annotated[str, AfterValidator(_is_date)]  # YYYY-MM-DD
+
+
+def _is_closed_day(value: str) -> str:
+    if value not in WEEKDAYS:
+        try:
+            dt.date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("neither a weekday as in sunday nor a date as in 2025-12-25") from None
+    return value
 
 
 class Section(BaseModel):
@@ -220,6 +231,7 @@ class Params(Section):
     cycle: Cycle
     promise: Promise
     windows: Windows
+    closed: list[Annotated[str, AfterValidator(_is_closed_day)]]
     calibrate: Calibrate
     assign: Limits
     train: Boosting

@@ -25,8 +25,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "returns": (
         f"""k.customer, day_of(t.returned_at) as day, coalesce(s.sku, -1)::integer as sku, t.quantity, t.net_amount as amount,
            day_of(t.settled_at) as settled, coalesce(regexp_matches(lower(t.reason), '{"|".join(DEFECT_WORDS)}'), false) as defect,
-           t.return_id""",
-        "customer, day, return_id, sku, quantity, amount, settled, defect",
+           t.order_id, t.return_id""",
+        "customer, day, return_id, order_id, sku, quantity, amount, settled, defect",
     ),
     "complaints": (
         f"""k.customer, day_of(t.opened_at) as opened, (list_position({list(SEVERITIES)}, t.severity) - 1)::tinyint as severity,
@@ -47,13 +47,16 @@ EVENTS: dict[str, tuple[str, str]] = {
     "suppressions": ("k.customer, t.scope, day_of(t.since) as since", "all"),
 }
 
-# Lines without an id are numbered by what they hold, so that the order of the file does not matter.
-ORDERS = """
+# The number of an order among its customer's: what a return or a complaint names is one of them, or none.
+BASKET = """
     with basket as (
         select customer, order_id, row_number() over (partition by customer order by min(day), order_id) - 1 as basket
-        from placed_orders where part = $part group by customer, order_id),
+        from placed_orders where part = $part group by customer, order_id)"""
+
+# Lines without an id are numbered by what they hold, so that the order of the file does not matter.
+ORDERS = f"""{BASKET},
     line as (
-        select *, coalesce(line_id, format('{:04d}', row_number() over (
+        select *, coalesce(line_id, format('{{:04d}}', row_number() over (
             partition by customer, order_id order by ordered_at, sku, category, quantity, amount, promised, delivered, cancelled))) as line
         from placed_orders where part = $part)
     select customer, day, basket::integer as basket, sku, category, quantity, amount, promised, delivered, cancelled, order_id,
@@ -140,4 +143,7 @@ def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> It
         for table, (_, order) in EVENTS.items():
             if table != "orders":
                 sql = f"select * exclude (part) from placed_{table} where part = $part order by {order}"
+                if table in ("returns", "complaints"):
+                    sql = f"""{BASKET} select p.* exclude (part), coalesce(basket, -1)::integer as basket
+                        from placed_{table} p left join basket using (customer, order_id) where part = $part order by {order}"""
                 yield f"{table}/{file}", _numbered(_table(db, sql, part=part))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from models.settings import Costs
+from models.settings import Costs, Limits
 from models.why import QUEUES, facts, queue_of, why
 from models.worklist import contacts, ranked, stakes, values
 from pipeline.engine import iso_date
@@ -119,6 +119,7 @@ def score(
     params: Score,
     costs: Costs,
     evaluate: Evaluate,
+    assign: Limits,
 ) -> dict[str, Published]:
     """`lists`: scored.parquet (one row per known customer), explanations.parquet, one CSV per queue, and the manifest.
 
@@ -129,7 +130,8 @@ def score(
     rows = newest(lifecycle, as_of).merge(wishes(events), on="customer_id", how="left")
     objected = int(rows["profiling_objection"].sum())
     rows = rows[~rows["profiling_objection"]].reset_index(drop=True)
-    told = [facts(row) for row in rows.astype(object).itertuples(index=False)]  # Python's objects are faster to walk than Arrow's
+    # Python's objects are faster to walk than Arrow's.
+    told = [facts(row, assign, calibration["usual_gap"]) for row in rows.astype(object).itertuples(index=False)]
     rows = rows.assign(
         as_of=rows["snapshot"],
         stage_since=rows["since"],

@@ -78,7 +78,8 @@ def _dump(content: Content, path: Path) -> None:
         import pyarrow.parquet as pq
 
         table = content if isinstance(content, pa.Table) else pa.Table.from_pandas(content, preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=1)
+        text = [field.name for field in table.schema if not pa.types.is_floating(field.type)]  # a dictionary of figures is only in the way
+        pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=1, use_dictionary=text)
     elif path.suffix == ".csv" and not isinstance(content, str):
         content.to_csv(path, index=False, lineterminator="\n")
     elif path.suffix == ".json":

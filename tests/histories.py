@@ -41,7 +41,8 @@ def orders(draw: st.DrawFn) -> Order:
 def complaints(draw: st.DrawFn) -> Complaint:
     """One complaint."""
     day = draw(days)
-    return Complaint(day, draw(st.integers(MINOR, CRITICAL)), after(day, draw(waits)), after(day, draw(waits)))
+    resolved, reopened = after(day, draw(waits)), after(day, draw(waits))
+    return Complaint(day, draw(st.integers(MINOR, CRITICAL)), resolved, reopened, draw(st.integers(-1, 2)))
 
 
 @st.composite
@@ -50,7 +51,7 @@ def customers(draw: st.DrawFn) -> Customer:
     lines = draw(st.lists(orders(), max_size=6))
     start, pace, count = draw(st.integers(0, 900)), draw(st.integers(1, 40)), draw(st.integers(0, 12))
     lines += [Order(start + k * pace, sku=1, category=0) for k in range(count)]
-    returned = st.builds(Return, days, st.sampled_from([amount for amount in AMOUNTS if amount >= 0]), st.booleans())
+    returned = st.builds(Return, days, st.sampled_from([amount for amount in AMOUNTS if amount >= 0]), st.booleans(), st.integers(-1, 2))
     return Customer(
         lines,
         draw(st.lists(returned, max_size=3)),

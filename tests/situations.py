@@ -1,6 +1,7 @@
 """Tiny pasts, written as literals or drawn at random, as the tables that kernels read. Days are numbers; amounts are currency."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +10,9 @@ import numpy.typing as npt
 
 from features.catalogue import DECLARED, feature_matrix
 from features.columns import Column, spread
-from features.records import KINDS, NEVER, UNIT, Shop, Tables, scratch
+from features.records import KINDS, NEVER, UNIT, Shop, Tables
 from features.settings import Windows
-from models.lifecycle import ACTIVITIES, STAGES, STATE, STATUSES, follow
+from models.lifecycle import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
 from models.settings import Limits
 from pipeline.engine import shop_of
 from pipeline.params import Params
@@ -39,6 +40,7 @@ class Return(NamedTuple):
     day: int
     amount: float = 10
     defect: bool = False
+    basket: int = -1
 
 
 class Complaint(NamedTuple):
@@ -46,6 +48,7 @@ class Complaint(NamedTuple):
     severity: int = MINOR
     resolved: int = NEVER
     reopened: int = NEVER
+    basket: int = -1
 
 
 class Touch(NamedTuple):
@@ -101,9 +104,10 @@ def params() -> Params:
     return Params.model_validate(read_yaml(ROOT / "params.yaml", ROOT))
 
 
-def shop(usual_gap: float = 30, log_sd: float = 0.5, windows: Windows | None = None) -> Shop:
+def shop(usual_gap: float = 30, log_sd: float = 0.5, windows: Windows | None = None, closed: Sequence[str] = ()) -> Shop:
     """A shop of monthly needs with the rules of params.yaml."""
-    return shop_of({"usual_gap": usual_gap, "log_sd": log_sd}, params().cycle, params().promise, windows or params().windows)
+    learnt = {"usual_gap": usual_gap, "log_sd": log_sd}
+    return shop_of(learnt, params().cycle, params().promise, closed, windows or params().windows)
 
 
 def columns() -> tuple[Column, ...]:
@@ -120,12 +124,12 @@ def features_at(tables: Tables, *snapshots: int, of: Shop | None = None) -> dict
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), named, strict=True))
 
 
-def states_at(tables: Tables, *snapshots: int, of: Shop | None = None, limits: Limits | None = None) -> dict[tuple[int, int], Any]:
-    """Life-cycle states by customer and snapshot."""
-    days = np.array(snapshots, np.int32)
-    size = int((tables.known[:, None] < days).sum())
-    found, customers, at = np.zeros(size, STATE), np.empty(size, np.int32), np.empty(size, np.int32)
-    follow(tables, days, of or shop(), limits or params().assign, scratch(tables), found, customers, at)
+def states_at(
+    tables: Tables, *snapshots: int, of: Shop | None = None, limits: Limits | None = None, strong: Any = ()
+) -> dict[tuple[int, int], Any]:
+    """Life-cycle states by customer and snapshot; `strong` is evidence of the first customer, (day of a purchase, strong from)."""
+    evidence = np.array([0, *[len(strong)] * len(tables.known)]), np.array(list(strong), STRONG)
+    customers, at, found = life_cycle(tables, np.array(snapshots, np.int32), of or shop(), limits or params().assign, evidence)
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), found, strict=True))
 
 

@@ -66,6 +66,10 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
         stage=np.where(frame["purchases"] > 8, "core", "early_repeat"), activity="active", status=None, scored=True, **dates
     )
     lifecycle = lifecycle.assign(purchases=frame["purchases"].astype(int), cycle_days=20.0, cycle_log_sd=0.8, open_past_promise=0)
+    entry = {"entry_purchases": 4, "entry_days": 90, "entry_cycle_days": 20.0, "entry_log_sd": 0.8, "purchases_back": 0}
+    failures = dict.fromkeys(("complaints", "defects", "grave_open", "past_promise"), 0)
+    lifecycle = lifecycle.assign(**entry, **failures, reactivated=False, partial_defection=False, satisfaction=1.0, confidence="normal")
+    lifecycle = lifecycle.assign(lacks=np.where(lifecycle["stage"] == "early_repeat", "days", None), defects_on=None)
     lifecycle = lifecycle.assign(net_spend_365d=frame["net_spend_365d"].astype(float)).astype({"status": "string"})
     mature = frame[frame["snapshot"].astype(str) != DATA_END]
     returned = pd.array([None] * len(mature), dtype="boolean")

@@ -4,26 +4,35 @@ from typing import Any
 
 import numpy as np
 import pytest
-from situations import MINOR, features_at, past_of, random_customers, states_at, tables_of
+from situations import MINOR, features_at, past_of, random_customers, shop, states_at, tables_of
 
 from features.history import before, begin, net_spend
 from features.kernel import entry
-from features.records import NEVER, Past, Scratch, Tables, scratch
+from features.records import NEVER, Longs, Past, Scratch, Tables, scratch
 
 
 @entry
-def told(tables: Tables, snapshot: int, customer: int, room: Scratch) -> tuple[Past, float]:
+def tell(tables: Tables, snapshot: int, customer: int, room: Scratch, lengths: Longs) -> float:
     begin(tables, customer, room)
     past = before(tables, customer, snapshot, room)
-    return past, net_spend(past, 365)
+    lengths[0], lengths[1], lengths[2] = len(past.purchases), len(past.sorted_gaps), len(past.bought)
+    lengths[3], lengths[4], lengths[5] = len(past.runs), len(past.orders), len(past.returns)
+    lengths[6], lengths[7] = len(past.complaints), len(past.touches)
+    return net_spend(past, 365)
 
 
 def seen(tables: Tables, snapshot: int, customer: int = 0) -> Past:
-    return told(tables, snapshot, customer, scratch(tables))[0]
+    """The past as it lies in the scratch and the tables: what a kernel sees cannot be handed out of it."""
+    room, lengths = scratch(tables, shop().opened), np.zeros(8, np.int64)
+    tell(tables, snapshot, customer, room, lengths)
+    returns, touches = tables.returns[tables.return_start[customer] :], tables.touches[tables.touch_start[customer] :]
+    places = (room.purchases, room.sorted_gaps, room.bought, room.runs, room.orders, returns, room.complaints, touches)
+    parts = [place[:length] for place, length in zip(places, lengths, strict=True)]
+    return Past(snapshot, int(tables.known[customer]), *parts, room.tally)
 
 
 def spent(tables: Tables, snapshot: int) -> float:
-    return told(tables, snapshot, 0, scratch(tables))[1]
+    return tell(tables, snapshot, 0, scratch(tables, shop().opened), np.zeros(8, np.int64))
 
 
 def as_lists(past: Past) -> list[Any]:
@@ -81,7 +90,7 @@ def test_an_order_is_promised_delivered_and_cancelled_with_the_last_of_its_lines
         {"day": 10, "basket": 1, "promised": 17},
         {"day": 10, "basket": 2, "promised": 17, "amount": 0},
     ]
-    assert seen(past_of(orders=lines), 90).orders.tolist() == [(10, 14, 15, NEVER), (10, 17, NEVER, NEVER)]
+    assert seen(past_of(orders=lines), 90).orders.tolist() == [(10, 0, 14, 15, NEVER), (10, 1, 17, NEVER, NEVER)]
 
 
 def test_a_run_is_of_purchases_that_all_hold_the_product() -> None:

@@ -23,7 +23,7 @@ from features.records import scratch
 from situations import random_customers, tables_of
 tables = tables_of(*random_customers(seed=1, count=20))
 median, gaps, squares = np.zeros(20), np.zeros(20, np.int64), np.zeros(20)
-gap_statistics(tables, 400, scratch(tables), median, gaps, squares)
+gap_statistics(tables, 400, scratch(tables, np.empty(0, np.int32)), median, gaps, squares)
 print(*(f"{value:.9g}" for value in (*median, *gaps, *squares)))
 print(sum(gap_statistics.stats.cache_misses.values()), sum(gap_statistics.stats.cache_hits.values()))
 """

@@ -15,9 +15,9 @@ LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150
 
 
-def state(day: int, of: Shop | None = None, limits: Limits | None = None, **events: Any) -> Any:
+def state(day: int, of: Shop | None = None, limits: Limits | None = None, strong: Any = (), **events: Any) -> Any:
     """The customer's state at the midnight that begins a day."""
-    return states_at(past_of(**events), day, of=of, limits=limits)[0, day]
+    return states_at(past_of(**events), day, of=of, limits=limits, strong=strong)[0, day]
 
 
 def stage(day: int, **told: Any) -> str:
@@ -178,6 +178,138 @@ def test_a_customer_as_regular_as_a_clock_lapses_after_exactly_two_gaps() -> Non
         assert row["lapses_on"] == last + max(14, 2 * gap), (gap, purchases)
 
 
+SILENT = {"orders": MONTHLY}  # core from day 90, late on 132, lapsed on 150
+
+
+@pytest.mark.parametrize(
+    ("strong_from", "defects_on"),
+    [(100, 132), (132, 132), (140, 140), (149, 149), (150, NEVER), (NEVER, NEVER)],
+    ids=["before he is late", "as he is late", "later", "on the last day", "when he has lapsed", "never"],
+)
+def test_a_core_customer_defects_from_the_first_day_on_which_he_is_late_and_evidence_is_strong(strong_from: int, defects_on: int) -> None:
+    evidence = [(90, strong_from)]
+    assert state(91, strong=evidence, **SILENT)["defects_on"] == defects_on
+    told = [words(state(day, strong=evidence, **SILENT)) for day in range(91, 160)]
+    defecting = [day for day, (_, _, status) in enumerate(told, 91) if status == "defecting"]
+    assert defecting == list(range(defects_on, 150))
+    assert {told[day - 91][:2] for day in defecting} <= {("core_defector", "late")}
+
+
+def test_a_defector_is_still_scored_and_has_been_one_since_that_day_even_when_he_has_lapsed() -> None:
+    defecting, lost = (state(day, strong=[(90, 140)], **SILENT) for day in (145, 151))
+    assert (defecting["since"], defecting["scored"], words(defecting)[2]) == (140, True, "defecting")
+    assert (lost["since"], lost["scored"], words(lost)[2]) == (140, False, "lost")
+
+
+def test_a_defector_who_buys_before_he_lapses_is_core_again_from_that_purchase_on() -> None:
+    bought_in_time = {"orders": [*MONTHLY, 148], "strong": [(90, 140)]}
+    rows = [state(day, **bought_in_time) for day in (148, 149)]
+    assert [(words(row)[0], row["since"]) for row in rows] == [("core_defector", 140), ("core", 148)]
+    unmoved = state(149, orders=[*MONTHLY, 148], strong=[(60, 61)])
+    assert (words(unmoved)[0], unmoved["since"]) == ("core", 90)
+
+
+def test_a_defector_who_lapses_has_to_be_won_back() -> None:
+    back = {"orders": [*MONTHLY, 160, 180], "strong": [(90, 140)]}
+    rows = [state(day, **back) for day in (161, 181)]
+    assert [(words(row)[0], words(row)[2], row["since"]) for row in rows] == [("core_defector", "won_back", 140), ("core", "", 180)]
+
+
+def test_evidence_does_not_move_customers_who_were_never_core() -> None:
+    for orders in ([0], [0, 30]):
+        row = state(orders[-1] + 45, orders=orders, strong=[(orders[-1], 0)])
+        assert (words(row)[2], row["defects_on"]) == ("", NEVER)
+
+
+@pytest.mark.parametrize(
+    ("recent", "amount", "partial"),
+    [([300, 330, 360], 10, False), ([300, 390], 10, False), ([300], 10, True), ([300, 330, 360], 6, True), ([300, 330, 360], 7, False)],
+    ids=["as ever", "half the visits", "less than half", "less than half the spend", "just above half"],
+)
+def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(recent: list[int], amount: float, partial: bool) -> None:
+    patient = shop()._replace(
+        cycle=shop().cycle._replace(late_clip_low=9, late_clip_high=9, lapse_clip_low=10, lapse_clip_high=10, last_gaps=1, prior_weight=1e9)
+    )
+    row = state(391, of=patient, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
+    assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
+
+
+def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from() -> None:
+    loose = LIMITS._replace(core_min_days=0, core_min_cycles=0.0, partial_min_purchases=9)
+    assert not state(151, of=shop(60), orders=[0, 5, 10, 15], limits=loose)["partial_defection"]
+
+
+def content(day: int = 91, **events: Any) -> float:
+    """Satisfaction after MONTHLY: the usual gap is 30, so a failure 120 days ago weighs half, and there are four purchases."""
+    return float(state(day, orders=MONTHLY, **events)["satisfaction"])
+
+
+@pytest.mark.parametrize(
+    ("events", "weight"),
+    [
+        ({}, 0),
+        ({"complaints": [(31, MINOR, 38)]}, 0),
+        ({"complaints": [(31, MINOR, 39)]}, 1),
+        ({"complaints": [(31, MINOR)]}, 1),
+        ({"complaints": [(31, MINOR, 32, 40)]}, 1),
+        ({"complaints": [(31, MAJOR, 32)]}, 3),
+        ({"complaints": [(31, CRITICAL, 32)]}, 5),
+        ({"complaints": [(31, MAJOR, 32), (31, CRITICAL, 32)]}, 8),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 2, "basket": 0}]}, 5),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 0}]}, 3),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 1}]}, 6),
+        ({"returns": [(31, 5, True)]}, 1),
+        ({"returns": [(31, 5, False)]}, 0),
+        ({"returns": [(31, 5, True, 2)], "complaints": [{"opened": 31, "severity": 1, "basket": 2}]}, 3),
+    ],
+)
+def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_worst_alone_counts(
+    events: dict[str, Any], weight: float
+) -> None:
+    assert content(**events) == pytest.approx(math.exp(-weight * 2 ** (-60 / 120) / 4), rel=1e-6)
+
+
+@pytest.mark.parametrize(("delivered", "weight"), [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)], ids=["in time", "in grace", "late", "never"])
+def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(delivered: int, weight: float) -> None:
+    late = {"day": 0, "promised": 4, "delivered": delivered}
+    row = state(91, orders=[late, *MONTHLY[1:]])
+    assert row["satisfaction"] == pytest.approx(math.exp(-weight * 2 ** (-85 / 120) / 4), rel=1e-6)
+
+
+def test_a_failure_fades_and_is_forgotten_after_eight_cycles() -> None:
+    orders, complaint = range(0, 600, 30), [(31, MAJOR, 32)]
+    told = [float(state(day, orders=orders, complaints=complaint)["satisfaction"]) for day in (32, 100, 200, 271, 272)]
+    assert told == sorted(told)
+    assert told[3] < told[4] == 1
+
+
+def test_a_shop_that_is_shut_on_sundays_does_not_count_them_as_silence() -> None:
+    weekly = {"orders": range(4, 40, 7)}  # Mondays: the first of January 1970 was a Thursday
+    every_day, but_sundays = shop(7, 0.1), shop(6, 0.1, closed=["sunday"])
+    assert state(40, of=every_day, **weekly)["cycle_days"] == 7
+    row = state(40, of=but_sundays, **weekly)
+    assert row["cycle_days"] == 6
+    assert row["lapses_on"] == 39 + 16  # fourteen open days, two Sundays
+
+
+def test_a_fortnight_shut_gives_everybody_a_fortnight_more() -> None:
+    shut = [f"1970-05-{day:02}" for day in range(5, 19)]  # days 124 to 137
+    row = state(91, of=shop(closed=shut), **SILENT)
+    assert (row["late_on"], row["lapses_on"]) == (132 + 14, 150 + 14)
+    assert [words(state(day, of=shop(closed=shut), **SILENT))[1] for day in (145, 146, 163, 164)] == ["active", "late", "late", "lapsed"]
+
+
+def test_a_purchase_on_a_day_on_which_the_shop_is_shut_is_a_purchase() -> None:
+    assert state(12, of=shop(closed=["sunday"]), orders=[3, 10, 11])["purchases"] == 3
+
+
+def test_core_once_entered_is_not_lost_by_cancelling_the_purchase_that_led_there() -> None:
+    cancelled = {"orders": [0, 30, 60, {"day": 90, "cancelled": 95}]}
+    assert [stage(day, **cancelled) for day in (91, 95, 96)] == ["core"] * 3
+    assert state(96, **cancelled)["purchases"] == 3
+    assert stage(91, orders=[0, 30, 60, {"day": 90, "cancelled": 90}]) == "early_repeat"
+
+
 GRID = list(itertools.product((0, 1, 2, 3, 9), (False, True), range(len(ACTIVITIES)), (False, True), (False, True)))
 
 
@@ -193,4 +325,6 @@ def test_exactly_one_stage_is_documented_for_every_case_and_it_is_the_one_decide
         "core": n >= 2 and core_ever and not away,
         "core_defector": n >= 2 and core_ever and away,
     }
-    assert [name for name, holds in documented.items() if holds] == [STAGES[decide.py_func(n, core_ever, activity, winning_back, defecting)]]
+    assert [name for name, holds in documented.items() if holds] == [
+        STAGES[decide.py_func(n, core_ever, activity, winning_back, defecting)]
+    ]

@@ -1,0 +1,49 @@
+"""What core needs, each condition by its name, so that who is refused can be told why."""
+
+from features.cycle import rhythm
+from features.history import is_open
+from features.kernel import kernel
+from features.records import Past, Shop
+from features.settings import Promise
+from models.satisfaction import past_promise
+from models.settings import Limits
+
+# C1, twice C2, twice C3, four times C4, C5
+NEEDS = ("purchases", "days", "pace", "regularity", "repair", "promise", "few_complaints", "few_defects", "staying")
+
+
+@kernel
+def failures(past: Past, day: int, promise: Promise) -> tuple[int, int, int, int]:
+    """By the end of a day: complaints made, defects returned; of the complaints open then, the grave ones and those past promise."""
+    complaints, defects, grave = 0, 0, 0
+    for i in range(len(past.complaints)):
+        case = past.complaints[i]
+        complaints += case.opened <= day
+        grave += case.severity > 0 and is_open(case, day)
+    for i in range(len(past.returns)):
+        defects += past.returns[i].day <= day and past.returns[i].defect
+    return complaints, defects, grave, past_promise(past, day, promise)
+
+
+@kernel
+def lacking(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> int:
+    """What the n-th purchase still lacks to lead into core, a bit for each of NEEDS in their order; 0: it does lead there.
+
+    A core customer has bought often enough (C1) and for long enough (C2); no more slowly than the limit allows for this shop, and at
+    least as regularly as chance (C3); he has nothing grave open and nothing open past its promise, and few complaints and defects per
+    purchase (C4); and he is not on probation after a lapse (C5). All of it is asked only at a purchase, as of the end of its day.
+    """
+    day = past.purchases[n - 1].day
+    usual_gap, log_sd = rhythm(past.purchases, n, shop)
+    complaints, defects, grave, overdue = failures(past, day, shop.promise)
+    lacks = 0
+    lacks |= (n < limits.core_min_purchases) << 0
+    lacks |= (day - past.purchases[0].day < max(limits.core_min_days, limits.core_min_cycles * shop.usual_gap)) << 1
+    lacks |= (usual_gap > limits.core_max_cycle_ratio * shop.usual_gap) << 2
+    lacks |= (log_sd > limits.core_max_log_sd) << 3
+    lacks |= (grave > 0) << 4
+    lacks |= (overdue > 0) << 5
+    lacks |= (complaints / n > limits.core_max_complaints_per_purchase) << 6
+    lacks |= (defects / n > limits.core_max_defect_returns) << 7
+    lacks |= (probation > 0) << 8
+    return int(lacks)

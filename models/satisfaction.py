@@ -1,0 +1,89 @@
+"""How content a customer can be, as far as records tell: complaints, defects and broken promises, and how they were mended."""
+
+import math
+from typing import Any
+
+from features.cycle import whole_days
+from features.history import is_open, promise_broken_on, promised_days
+from features.kernel import kernel
+from features.records import Past, Shop
+from features.settings import Promise
+from models.settings import Limits
+
+
+@kernel
+def past_promise(past: Past, day: int, promise: Promise) -> int:
+    """Complaints not mended on a day, by when they have been open for longer than promised."""
+    count = 0
+    for i in range(len(past.complaints)):
+        case = past.complaints[i]
+        if is_open(case, day) and day - case.opened > promised_days(case.severity, promise):
+            count += 1
+    return count
+
+
+@kernel
+def is_let_down(past: Past, day: int, promise: Promise) -> bool:
+    """Whether anything grave is open at the end of a day, or anything at all past its promise."""
+    for i in range(len(past.complaints)):
+        if past.complaints[i].severity > 0 and is_open(past.complaints[i], day):
+            return True
+    return past_promise(past, day, promise) > 0
+
+
+@kernel
+def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> int:
+    """What a complaint takes from satisfaction, in halves; nothing when it was small and mended within the promise."""
+    if complaint.severity > 0:
+        return limits.satisfaction_major if complaint.severity == 1 else limits.satisfaction_critical
+    in_time = not is_open(complaint, day) and complaint.resolved - complaint.opened <= shop.promise.minor
+    return 0 if in_time else limits.satisfaction_minor
+
+
+@kernel
+def weighed(past: Past, counting: int, basket: int, weight: int, day: int, half_life: float) -> float:
+    """First round: note an order's worst failure. Second round: the faded weight of it, once; of a failure without an order always."""
+    if counting == 0:
+        if basket >= 0:
+            past.tally[basket] = max(past.tally[basket], weight)
+        return 0.0
+    if basket >= 0:
+        if weight == 0 or past.tally[basket] != weight:
+            return 0.0
+        past.tally[basket] = -1
+    return float(weight * 2.0 ** (-(past.snapshot - day) / half_life))
+
+
+@kernel
+def satisfaction(past: Past, usual_gap: float, shop: Shop, limits: Limits) -> float:
+    """Satisfaction as far as records tell, 1 (nothing went wrong) to 0: what failed in the last own cycles, fading, per purchase in them.
+
+    Of the failures of one order only the worst counts.
+    """
+    since = past.snapshot - whole_days(limits.satisfaction_cycles * usual_gap)
+    half_life = limits.satisfaction_half_life_cycles * usual_gap
+    purchases = 0
+    while purchases < len(past.purchases) and past.purchases[len(past.purchases) - 1 - purchases].day >= since:
+        purchases += 1
+    # What an order's worst failure weighs; of several as bad the first is counted.
+    total = 0.0
+    for counting in range(2):
+        for i in range(len(past.complaints)):
+            case = past.complaints[i]
+            if case.opened >= since:
+                weight = complaint_weight(case, past.snapshot - 1, shop, limits)
+                total += weighed(past, counting, case.basket, weight, case.opened, half_life)
+        for i in range(len(past.returns)):
+            if past.returns[i].day >= since and past.returns[i].defect:
+                total += weighed(past, counting, past.returns[i].basket, limits.satisfaction_defect, past.returns[i].day, half_life)
+        for i in range(len(past.orders)):
+            broken_on = promise_broken_on(past.orders[i], past.snapshot, shop.promise)
+            if since <= broken_on < past.snapshot:
+                total += weighed(past, counting, past.orders[i].basket, limits.satisfaction_late, broken_on, half_life)
+    for i in range(len(past.complaints)):
+        past.tally[max(past.complaints[i].basket, 0)] = 0
+    for i in range(len(past.returns)):
+        past.tally[max(past.returns[i].basket, 0)] = 0
+    for i in range(len(past.orders)):
+        past.tally[past.orders[i].basket] = 0
+    return math.exp(-total / 2 / max(purchases, 1))
