@@ -38,7 +38,7 @@ def features_without(folder: Path, *needs: str) -> Folder:
             tables[table] = tables[table].drop_columns([column])
     events = ingested(folder, {f"{name}.parquet": rows for name, rows in tables.items()}, data_end=iso(50)).events
     frozen = {"usual_gap": 30, "log_sd": 0.5, "snapshots": [iso(45)]}
-    made = extract(events, frozen, params().cycle, params().promise, params().windows, params().engine)
+    made = extract(events, frozen, params().cycle, params().promise, [], params().windows, params().engine)
     store.write(folder / "features", made["features"])
     return Folder(folder / "features")
 

@@ -44,7 +44,7 @@ CUSTOMERS = [deliverable(c) for c in random_customers(seed=6, count=100)]
 def features_of(events: Folder) -> pd.DataFrame:
     """Features by customer and snapshot, with a rhythm of the shop frozen before."""
     frozen = {"usual_gap": 30, "log_sd": 0.5, "snapshots": [iso(day) for day in SNAPSHOTS]}
-    parts = extract(events, frozen, params().cycle, params().promise, params().windows, params().engine)["features"]
+    parts = extract(events, frozen, params().cycle, params().promise, [], params().windows, params().engine)["features"]
     return pd.concat([table.to_pandas() for _, table in parts]).set_index(["customer_id", "snapshot"]).sort_index()
 
 
@@ -173,7 +173,7 @@ def test_the_rhythm_is_learnt_from_nothing_that_comes_after_the_first_test_origi
         folder.mkdir()
         files = {f"{table}.parquet": rows for table, rows in tables_of_raw(raw_of(customers)).items()}
         events = ingested(folder, files, data_end=iso(END)).events
-        found = calibrate(events, asked, params().cycle, params().engine)["calibration"]
+        found = calibrate(events, asked, [], params().engine)["calibration"]
         assert found["learnt_before"] == iso(first_origin)
         return found["usual_gap"], found["log_sd"]
 

@@ -43,9 +43,9 @@ class Shop:
 
 
 STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
-    "calibrate": lambda shop, engine: calibrate(shop.events, P.calibrate, P.cycle, engine),
-    "extract": lambda shop, engine: extract(shop.events, shop.calibration, P.cycle, P.promise, P.windows, engine),
-    "assign": lambda shop, engine: assign(shop.events, shop.calibration, P.assign, P.cycle, P.promise, engine),
+    "calibrate": lambda shop, engine: calibrate(shop.events, P.calibrate, P.closed, engine),
+    "extract": lambda shop, engine: extract(shop.events, shop.calibration, P.cycle, P.promise, P.closed, P.windows, engine),
+    "assign": lambda shop, engine: assign(shop.events, shop.calibration, P.assign, P.cycle, P.promise, P.closed, engine),
     "label": lambda shop, engine: label(shop.events, shop.calibration, engine),
 }
 
@@ -66,7 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     raw = simulate(P.simulate.model_copy(update={"customers": 150}))["shops"]
     events = ingested(folder, raw, sql=(ROOT / "sources" / "demo.sql").read_text(), lines_per_partition=400, timezone="UTC").events
     assert len(partitions(events)) >= 3
-    calibration = calibrate(events, P.calibrate, P.cycle, LOCAL)["calibration"]
+    calibration = calibrate(events, P.calibrate, P.closed, LOCAL)["calibration"]
     return Shop(events, calibration)
 
 
