@@ -34,7 +34,11 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
 @kernel
 def is_partly_gone(past: Past, usual_gap: float, limits: Limits) -> bool:
-    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but not silent for long enough to be late."""
+    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but not silent for long enough to be late.
+
+    Partly gone is a core customer who in his last {partial_cycles} usual gaps came, or spent, less than {partial_ratio} times as much per
+    gap as in the {partial_baseline_cycles} before, if he bought {partial_min_purchases} times or more in those. He stays core.
+    """
     recent_days = whole_days(limits.partial_cycles * usual_gap)
     all_days = whole_days((limits.partial_cycles + limits.partial_baseline_cycles) * usual_gap)
     visits, baseline = 0, 0

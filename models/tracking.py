@@ -217,8 +217,9 @@ class Tracking:
     def net_flow(self, leak_periods: int) -> pd.DataFrame:
         """One row per snapshot: what came and went since the one before, in customers and in revenue of 365 days.
 
-        as_of, new, won_back, lapsed, net_customers, net_revenue, leak: more lapsed than came, in this and the periods just before
-        it, `leak_periods` in all.
+        as_of, new, won_back, lapsed, net_customers, net_revenue, leak.
+
+        The leak alarm rings where in {leak_periods} periods running more customers have lapsed than were new or won back.
         """
         flow = pd.concat(self._flows).groupby(level=0, observed=True).sum().reindex(self.days.index[1:], fill_value=0)
         flow.insert(3, "net_customers", flow["new"] + flow["won_back"] - flow["lapsed"])
