@@ -12,7 +12,11 @@ from features.records import Floats, Ints, Longs, Past, Records, Scratch, Shop, 
 
 @kernel
 def rhythm(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
-    """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for customers without a gap."""
+    """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for customers without a gap.
+
+    The usual gap is a customer's own usual time between two purchases, the irregularity how much it varies (sd of its logarithm), over
+    his last {last_gaps} gaps. The shop's rhythm counts for {prior_weight} gaps beside them. Days on which the shop is shut do not count.
+    """
     gaps = min(n - 1, shop.cycle.last_gaps)
     if gaps <= 0:
         return shop.usual_gap, shop.log_sd
@@ -47,7 +51,11 @@ def whole_days(days: float) -> int:
 
 @kernel
 def late_after(usual_gap: float, log_sd: float, shop: Shop) -> int:
-    """Days of silence from which on a customer is late."""
+    """Days of silence from which on a customer is late.
+
+    Late is who has been silent for longer than about five in six of his own gaps: {late_clip_low} usual gaps where he is regular, up to
+    {late_clip_high} where he is not, and never less than {late_floor_days} days.
+    """
     rule = shop.cycle
     factor = min(max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high)
     return max(rule.late_floor_days, whole_days(usual_gap * factor))
@@ -55,7 +63,13 @@ def late_after(usual_gap: float, log_sd: float, shop: Shop) -> int:
 
 @kernel
 def lapsed_after(usual_gap: float, log_sd: float, ascending_gaps: Ints, shop: Shop) -> int:
-    """Days of silence from which on a customer has lapsed; longer for one who has come back from long silences before."""
+    """Days of silence from which on a customer has lapsed; longer for one who has come back from long silences before.
+
+    Lapsed is who has been silent for longer than nearly all of his own gaps: {lapse_clip_low} usual gaps where he is regular, up to
+    {lapse_clip_high} where he is not, and never less than {lapse_floor_days} days. From {own_gaps} gaps on he is given {own_factor} times
+    the length that a share of {own_quantile} of his gaps did not exceed, where that is longer, but at most {own_limit_cycles} of the
+    shop's usual gaps.
+    """
     rule = shop.cycle
     factor = min(max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low), rule.lapse_clip_high)
     days = max(rule.lapse_floor_days, whole_days(usual_gap * factor), late_after(usual_gap, log_sd, shop) + 1)

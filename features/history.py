@@ -200,7 +200,7 @@ def is_open(complaint: Any, day: int) -> bool:
 def promise_broken_on(order: Any, snapshot: int, promise: Promise) -> int:
     """The last day, grace included, for an order that came later or has not come; NEVER where the promise was or may yet be kept.
 
-    An order cancelled by then was not owed.
+    An order is late when it has not come {delivery_grace} days after the day it was promised for; one cancelled by then was not owed.
     """
     if order.promised == NEVER:
         return NEVER
@@ -210,7 +210,11 @@ def promise_broken_on(order: Any, snapshot: int, promise: Promise) -> int:
 
 @kernel
 def promised_days(severity: int, promise: Promise) -> float:
-    """Days within which a complaint of this severity is to be mended."""
+    """Days within which a complaint of this severity is to be mended.
+
+    A complaint is to be mended within {minor} days if it is minor, {major} if it is major and {critical} if it is critical; the last two
+    are grave. One that comes back after the repair is open again, from its first day on.
+    """
     if severity == 0:
         return promise.minor
     if severity == 1:

@@ -29,9 +29,11 @@ def failures(past: Past, day: int, promise: Promise) -> tuple[int, int, int, int
 def lacking(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> int:
     """What the n-th purchase still lacks to lead into core, a bit for each of NEEDS in their order; 0: it does lead there.
 
-    A core customer has bought often enough (C1) and for long enough (C2); no more slowly than the limit allows for this shop, and at
-    least as regularly as chance (C3); he has nothing grave open and nothing open past its promise, and few complaints and defects per
-    purchase (C4); and he is not on probation after a lapse (C5). All of it is asked only at a purchase, as of the end of its day.
+    Core becomes who has bought {core_min_purchases} times or more (C1), over {core_min_days} days and {core_min_cycles} of the shop's
+    usual gaps or more (C2); whose usual gap is at most {core_max_cycle_ratio} times the shop's, and his irregularity at most
+    {core_max_log_sd} (C3); who has no grave complaint open and none past its promise, at most {core_max_complaints_per_purchase}
+    complaints and {core_max_defect_returns} defects returned per purchase (C4); and who is not on probation after a lapse (C5). All of
+    it is asked only at a purchase, as of the end of its day.
     """
     day = past.purchases[n - 1].day
     usual_gap, log_sd = rhythm(past.purchases, n, shop)

@@ -113,7 +113,11 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
 
 @kernel
 def defects_on(past: Past, strong: Records, n: int, shop: Shop) -> int:
-    """The day from which on the silence after the n-th purchase is a defection: late, and with strong evidence; NEVER without."""
+    """The day from which on the silence after the n-th purchase is a defection: late, and with strong evidence; NEVER without.
+
+    A core customer defects on the first day on which he is late and the evidence of a reason to leave is strong. He stays a defector,
+    even where the evidence fades, until he buys or has lapsed.
+    """
     after = past.purchases[n - 1].day
     for i in range(len(strong)):
         if strong[i].after == after:
@@ -124,7 +128,12 @@ def defects_on(past: Past, strong: Records, n: int, shop: Shop) -> int:
 
 @kernel
 def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits) -> None:
-    """Carry the memory on over the purchases it has not seen."""
+    """Carry the memory on over the purchases it has not seen.
+
+    Who lapses before he is core and comes back is on probation until he has bought {reactivated_purchases} times. A core customer who
+    defects and buys before he has lapsed is core again. One who has lapsed is won back by {winback_purchases} purchases without another
+    lapse between them, once no grave complaint is open and none past its promise. Who was core is never an early repeat customer again.
+    """
     first = len(past.purchases)
     while first > 0 and past.purchases[first - 1].day > memory.seen_on:
         first -= 1
@@ -160,7 +169,12 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
 
 @kernel
 def decide(n: int, core_ever: bool, activity: int, winning_back: bool, defecting: bool) -> int:
-    """The stage; the first line that matches wins, and one always does."""
+    """The stage; the first that holds counts, and one always does.
+
+    Prospect: no purchase yet; open until {prospect_stale_cycles} of the shop's usual gaps after the last contact, then stale. First time:
+    one purchase. Early repeat: two or more, and never yet core. Core defector: core once, and now lapsed, or defecting, or away and not
+    yet won back. Core: core once, and nothing of that. Each buyer is active, late or lapsed by how long he has been silent.
+    """
     if n == 0:
         return PROSPECT
     if n == 1:

@@ -58,7 +58,11 @@ def weighed(past: Past, counting: int, basket: int, weight: int, day: int, half_
 def satisfaction(past: Past, usual_gap: float, shop: Shop, limits: Limits) -> float:
     """Satisfaction as far as records tell, 1 (nothing went wrong) to 0: what failed in the last own cycles, fading, per purchase in them.
 
-    Of the failures of one order only the worst counts.
+    Satisfaction is 1 where nothing went wrong, and falls towards 0 with what did: a minor complaint weighs {satisfaction_minor}, unless it
+    was mended within its promise, a major one {satisfaction_major}, a critical one {satisfaction_critical}, a return for a defect
+    {satisfaction_defect}, a late order {satisfaction_late}; half as much after {satisfaction_half_life_cycles} usual gaps, and nothing
+    after {satisfaction_cycles}. Of the failures of one order only the worst counts, and all count per purchase. Where complaints are not
+    recorded it is unknown.
     """
     since = past.snapshot - whole_days(limits.satisfaction_cycles * usual_gap)
     half_life = limits.satisfaction_half_life_cycles * usual_gap

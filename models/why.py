@@ -148,8 +148,7 @@ def _first_time(f: Facts) -> str:
 def _early_repeat(f: Facts) -> str:
     lacking = [LACKING[need](f) for need in f["lacks"].split(",")] if "lacks" in f else []
     core = f"Not core: {', '.join(lacking)}" if lacking else "Core with the next purchase, if all stays as it is"
-    back = " Came back after a lapse." if f.get("reactivated") else ""
-    return f"Early repeat since {f['since']}: {_so_far(f)}. {core}.{back} {_silence(f)}{_mood(f)}"
+    return f"Early repeat since {f['since']}: {_so_far(f)}. {core}. {_silence(f)}{_mood(f)}"
 
 
 def _core(f: Facts) -> str:
@@ -170,9 +169,10 @@ def _core_defector(f: Facts) -> str:
         "won_back": "",
     }[f["status"]]
     if f["status"] == "won_back":
-        lacking = [f"{count(f['purchases_back'], 'purchase')} since (needs {f['needs_purchases_back']})"]
+        few = f["purchases_back"] < f["needs_purchases_back"]
+        lacking = [f"{count(f['purchases_back'], 'purchase')} since (needs {f['needs_purchases_back']})"] if few else []
         lacking += [LACKING[need](f) for need, failures in (("repair", "grave_open"), ("promise", "past_promise")) if f[failures]]
-        rule = f"back, but {', '.join(lacking)}"
+        rule = f"back, but {', '.join(lacking)}" if lacking else "back, and core with the next purchase, if all stays as it is"
     word = {"lost": "lost", "won_back": "away", "defecting": "defecting"}[f["status"]]
     return f"Core from {f['core_since']}, {word} since {f['since']}: {rule}. {_so_far(f)}. {_silence(f)}{_mood(f)}"
 

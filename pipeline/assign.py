@@ -82,6 +82,7 @@ def judging(
 def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
     """What is tracked of a partition: its rows at the snapshots given, as ISO dates and day numbers."""
     columns = ["customer_id", "snapshot", "stage", "activity", "first_on", "purchases", "cycle_days", "cycle_log_sd", "net_spend_365d"]
+    columns += ["purchases_365d", "weekday", "month"]
     days_of = lifecycle["snapshot"].cast(pa.int32())
     kept = lifecycle.select(columns).filter(pc.is_in(days_of, pa.array(days.values(), pa.int32())))
     codes = np.searchsorted(list(days.values()), kept["snapshot"].cast(pa.int32()).to_numpy())

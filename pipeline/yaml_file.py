@@ -68,3 +68,15 @@ def place_of(path: Path, keys: list[str]) -> tuple[int, int]:
             break
         depth, line, node = depth + 1, found[0].start_mark.line + 1, found[1]
     return depth, line
+
+
+def reasons(path: Path, sections: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The comment beside each key of these sections; a key without one is left out."""
+    text = path.read_text(encoding="utf-8")
+    lines, found = text.splitlines(), dict[str, dict[str, str]]()
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    for section, body in root.value:
+        if section.value in sections:
+            beside = {key.value: lines[value.end_mark.line][value.end_mark.column :] for key, value in body.value}
+            found[section.value] = {key: rest.partition("#")[2].strip() for key, rest in beside.items() if "#" in rest}
+    return found

@@ -135,7 +135,7 @@ def test_a_wrong_value_in_a_shops_file_is_looked_for_there(tmp_path: Path) -> No
 
 
 def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
-    found = refusal(tmp_path, ("  own_quantile: 0.9\n", ""))
+    found = refusal(tmp_path, ("  own_quantile:", "  # own_quantile:"))
     assert (found.place, found.fix) == (f"params.yaml:{line_of('cycle:')} cycle.own_quantile", "add the key")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from features.records import NEVER
 from models.lifecycle import ACTIVITIES, POSSIBLE, STAGES
-from models.tracking import Tracking, moves
+from models.tracking import Tracking, moves, out_of_order, value_at_risk
 
 DATES = ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01", "2025-05-01", "2025-06-01", "2025-07-01"]
 
@@ -18,12 +18,13 @@ def states(*lives: list[tuple[str, str] | None], revenue: float = 100.0, bought:
     A customer has bought once on day `bought` unless he is a prospect. Dates are days 0, 30, 60 and so on.
     """
     rows = [
-        (number, DATES[k], *state, int(state[0] != "prospect"), NEVER if state[0] == "prospect" else bought, 30.0, 0.5, revenue)
+        (number, DATES[k], *state, int(state[0] != "prospect"), NEVER if state[0] == "prospect" else bought, 30.0, 0.5, revenue, 2, 5, 11)
         for number, life in enumerate(lives)
         for k, state in enumerate(life)
         if state
     ]
     names = ["customer", "as_of", "stage", "activity", "purchases", "first_on", "cycle_days", "cycle_log_sd", "net_spend_365d"]
+    names += ["purchases_365d", "weekday", "month"]
     frame = pd.DataFrame(rows, columns=names)
     frame["stage"] = pd.Categorical(frame["stage"], list(STAGES))
     frame["activity"] = pd.Categorical(frame["activity"], list(ACTIVITIES))
@@ -90,6 +91,74 @@ def test_a_profile_tells_revenue_per_cycle_of_the_time_since_the_first_purchase(
     profile = tracked(states(*[[None, None, None, CORE]] * 10, revenue=100, bought=30)).stage_profile().set_index("stage")
     # Known for 60 days at the fourth date: two cycles of 30.
     assert profile.loc["core", ["revenue_365d", "revenue_per_cycle_median", "cycle_days_median"]].tolist() == [1000, 50, 30]
+    assert profile.loc["core", ["order_value_median", "orders_per_cycle_median"]].tolist() == [50, 1]
+
+
+def test_a_profile_tells_the_weekday_and_the_month_most_customers_mostly_buy_in_and_how_many_do() -> None:
+    found = states(*[[CORE]] * 12)
+    found.loc[found["customer"] < 3, "weekday"] = 0
+    found.loc[found["customer"] < 2, ["weekday", "month", "purchases_365d"]] = [-1, -1, 0]
+    told = tracked(found).stage_profile().set_index("stage").loc["core"]
+    assert told[["weekday", "weekday_share", "month", "month_share"]].tolist() == ["saturday", 0.9, "december", 1]
+    assert told["order_value_median"] == 50, "of those who bought"
+
+
+def test_a_profile_of_customers_who_bought_nothing_for_a_year_has_no_weekday() -> None:
+    told = tracked(states(*[[LOST]] * 10).assign(purchases_365d=0, weekday=-1, month=-1)).stage_profile().set_index("stage")
+    assert told.loc["core_defector", ["weekday", "weekday_share", "order_value_median"]].isna().all()
+    assert told.loc["core_defector", "orders_per_cycle_median"] == 0
+
+
+def kept_by(stage: tuple[str, str], asked: int, kept: int) -> pd.DataFrame:
+    """So many customers who stay in a stage from the first to the second date, of whom so many buy."""
+    found = states(*[[stage, stage]] * asked)
+    found.loc[(found["customer"] < kept) & (found["as_of"] == DATES[1]), "purchases"] += 1
+    return found
+
+
+def crowd(*parts: pd.DataFrame) -> pd.DataFrame:
+    """All these customers, each with a number of his own, in order."""
+    return pd.concat([part.assign(customer=part["customer"] + 1000 * k) for k, part in enumerate(parts)], ignore_index=True)
+
+
+EARLY = ("early_repeat", "late")
+
+
+def test_retention_is_the_share_of_those_not_lapsed_who_bought_by_the_next_snapshot() -> None:
+    found = crowd(kept_by(NEW, 10, 3), kept_by(GONE, 10, 10), kept_by(EARLY, 9, 5), kept_by(CORE, 20, 18), kept_by(OPEN, 10, 0))
+    told = tracked(found).retention()
+    assert told.drop(columns=["retention"]).to_numpy().tolist() == [
+        [DATES[0], DATES[1], "first_time", 10],
+        [DATES[0], DATES[1], "early_repeat", 9],
+        [DATES[0], DATES[1], "core", 20],
+    ]
+    assert told["retention"].fillna(-1).tolist() == [0.3, -1, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("first", "early", "core", "warned"), [(2, 5, 9, False), (5, 5, 9, True), (2, 9, 9, True), (5, 2, 9, True), (2, 9, 5, True)]
+)
+def test_retention_that_does_not_rise_from_stage_to_stage_is_warned_of(first: int, early: int, core: int, warned: bool) -> None:
+    told = tracked(crowd(kept_by(NEW, 10, first), kept_by(EARLY, 10, early), kept_by(CORE, 10, core))).retention()
+    warning = out_of_order(told)
+    assert (warning is not None) == warned
+    assert not warned or f"core 0.{core}00" in str(warning)
+
+
+def test_retention_is_compared_over_all_periods_and_only_between_stages_that_are_there() -> None:
+    told = tracked(crowd(kept_by(NEW, 10, 5), kept_by(CORE, 10, 4))).retention()
+    assert out_of_order(told)
+    earlier = told.assign(from_as_of="2024-01-01", customers=[100, 100], retention=[0.1, 0.9])
+    assert out_of_order(pd.concat([told, earlier])) is None
+
+
+def test_value_at_risk_by_stage_sums_to_that_of_the_list_to_the_cent() -> None:
+    listed = pd.DataFrame({"stage": (["core", "early_repeat"] * 500)[:999] + ["prospect"], "risk": [0.1] * 999 + [None]})
+    listed = listed.assign(value_365d=[k * 1.01 for k in range(1000)], value_at_risk=[round(k * 0.07, 2) for k in range(999)] + [None])
+    told = value_at_risk(listed).set_index("stage")
+    assert told.index.tolist() == ["early_repeat", "core", "all"]
+    assert told.loc["all"].tolist() == [999, round(sum(range(999)) * 1.01, 2), round(sum(range(999)) * 0.07, 2)]
+    assert [round(told[c].iloc[:2].sum(), 2) for c in told] == told.loc["all"].tolist()
 
 
 def test_net_flow_counts_who_is_new_who_came_back_and_who_lapsed() -> None:
@@ -135,5 +204,6 @@ def test_customers_may_be_taken_in_in_any_number_of_parts(parts: int) -> None:
     pd.testing.assert_frame_equal(many.stage_counts(), one.stage_counts(), check_exact=True)
     pd.testing.assert_frame_equal(many.transitions(), one.transitions(), check_exact=True)
     pd.testing.assert_frame_equal(many.stage_profile(), one.stage_profile(), check_exact=True)
+    pd.testing.assert_frame_equal(many.retention(), one.retention(), check_exact=True)
     pd.testing.assert_frame_equal(many.net_flow(2), one.net_flow(2), check_exact=True)
     assert one.stage_profile()["cycle_days_median"].notna().any()
