@@ -15,9 +15,10 @@ from features.settings import Cycle, Promise
 from models.core_entry import NEEDS
 from models.lifecycle import ACTIVITIES, STAGES, STATUSES, life_cycle
 from models.settings import Limits
-from models.tracking import Tracking
+from models.tracking import Tracking, out_of_order
 from pipeline.engine import Part, dates, day_number, over, shop_of
 from pipeline.params import Engine
+from pipeline.progress import say
 from pipeline.store import Folder
 
 # What may be lacking for core, by the bits of `lacks`.
@@ -112,3 +113,7 @@ def assign(
     yield "transitions", tracking.transitions()
     yield "stage_profile", tracking.stage_profile()
     yield "net_flow", tracking.net_flow(params.leak_periods)
+    retention = tracking.retention()
+    yield "retention", retention
+    if warning := out_of_order(retention):
+        say(warning)

@@ -5,8 +5,10 @@ from types import ModuleType
 
 from features.catalogue import DECLARED, FAMILIES
 from features.columns import Column, spread
-from features.settings import Windows
-from pipeline.yaml_file import read_yaml
+from features.settings import Cycle, Promise, Windows
+from models.handbook import lifecycle_markdown
+from models.settings import Limits
+from pipeline.yaml_file import read_yaml, reasons
 
 HIGHER = {1: "leaves", -1: "stays", 0: ""}
 
@@ -48,6 +50,9 @@ def feature_dictionary(windows: Windows) -> str:
 
 
 def documents(root: Path) -> dict[str, str]:
-    """The text of each document by its path. Windows are those of params.yaml, whatever a shop's own file says."""
-    windows = Windows(**read_yaml(root / "params.yaml", root)["windows"])
-    return {"docs/features.md": feature_dictionary(windows)}
+    """The text of each document by its path. Numbers are those of params.yaml, whatever a shop's own file says."""
+    path = root / "params.yaml"
+    base = read_yaml(path, root)
+    why = reasons(path, ("assign", "cycle", "promise"))
+    rules = lifecycle_markdown(Limits(**base["assign"]), Cycle(**base["cycle"]), Promise(**base["promise"]), why)
+    return {"docs/features.md": feature_dictionary(Windows(**base["windows"])), "docs/lifecycle.md": rules}

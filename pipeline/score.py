@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from models.settings import Costs, Limits
+from models.tracking import value_at_risk
 from models.why import QUEUES, facts, queue_of, why
 from models.worklist import contacts, ranked, stakes, values
 from pipeline.engine import iso_date
@@ -120,7 +121,7 @@ def score(
     costs: Costs,
     evaluate: Evaluate,
     assign: Limits,
-) -> dict[str, Published]:
+) -> dict[str, Any]:
     """`lists`: scored.parquet (one row per known customer), explanations.parquet, one CSV per queue, and the manifest.
 
     The scorer is the one the verdict names; without a signal nobody gets a risk and the rules still publish.
@@ -166,4 +167,5 @@ def score(
         "profiling_objections": objected,
     }
     files = {"scored.parquet": typed(rows), "explanations.parquet": explanations(rows, numbers, chosen, params)}
-    return {"lists": Published({**files, **{f"{queue}.csv": people_list(published, queue, listed, params) for queue in QUEUES}}, manifest)}
+    files |= {f"{queue}.csv": people_list(published, queue, listed, params) for queue in QUEUES}
+    return {"lists": Published(files, manifest), "value_at_risk": value_at_risk(rows)}
