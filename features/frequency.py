@@ -1,6 +1,7 @@
 """Frequency: how often the customer buys, in trailing windows and against the own past."""
 
 from features.columns import Column, Row
+from features.history import first_within
 from features.kernel import kernel
 from features.records import Past, Shop
 
@@ -16,29 +17,20 @@ COLUMNS = (
 
 
 @kernel
-def purchases_within(past: Past, days: int) -> int:
-    """Purchases of the last so many days."""
-    i = len(past.purchases)
-    while i > 0 and past.snapshot - past.purchases[i - 1].day <= days:
-        i -= 1
-    return len(past.purchases) - i
-
-
-@kernel
 def frequency(past: Past, shop: Shop, row: Row) -> None:
     """How often the customer buys, in trailing windows and against the own past."""
     n = len(past.purchases)
     row.purchases = n
     if n == 0:
         return
-    i = n - 1
+    first = n
     for k in range(len(shop.counts)):
-        while i >= 0 and past.snapshot - past.purchases[i].day <= shop.counts[k]:
-            i -= 1
-        row.purchases_in[k] = n - 1 - i
+        while first > 0 and past.snapshot - past.purchases[first - 1].day <= shop.counts[k]:
+            first -= 1
+        row.purchases_in[k] = n - first
     for k in range(len(shop.trends)):
         days = shop.trends[k]
-        recent = purchases_within(past, days)
-        row.purchase_trend[k] = (recent + 1) / (purchases_within(past, 2 * days) - recent + 1)
+        recent = n - first_within(past, days)
+        row.purchase_trend[k] = (recent + 1) / (n - first_within(past, 2 * days) - recent + 1)
     row.purchase_rate = n / (past.snapshot - past.purchases[0].day)
     row.lines_per_purchase = len(past.bought) / n

@@ -9,18 +9,20 @@ from features.settings import Promise
 
 
 @kernel
-def rewind(tables: Tables, customer: int, cursor: Any) -> None:
+def rewind(tables: Tables, customer: int, room: Scratch, cursor: Any) -> None:
     """Before the customer's first order."""
     cursor.line = tables.line_start[customer]
     cursor.owner += 1
     cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = 0, 0, 0, 0, 0
+    for i in range(len(room.calendar)):
+        room.calendar[i] = 0
 
 
 @kernel
 def begin(tables: Tables, customer: int, room: Scratch) -> None:
     """Set the cursors to the customer's first events."""
     cursor = room.cursor[0]
-    rewind(tables, customer, cursor)
+    rewind(tables, customer, room, cursor)
     cursor.returned = tables.return_start[customer]
     cursor.complaint = tables.complaint_start[customer]
     cursor.touch = tables.touch_start[customer]
@@ -64,17 +66,25 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
     n = cursor.purchases
     if n == 0 or room.purchases[n - 1].day != line.day:
         purchase = room.purchases[n]
-        purchase.day, purchase.amount, purchase.lines = line.day, 0, 0
+        purchase.day, purchase.amount, purchase.lines, purchase.log_gap = line.day, 0, 0, 0
         purchase.month = room.months[line.day]
-        purchase.log_gap = 0
+        weekday, month = line.day % 7, 7 + purchase.month
+        room.calendar[weekday] += 1
+        room.calendar[month] += 1
+        purchase.total, purchase.weekday_top, purchase.month_top = 0, room.calendar[weekday], room.calendar[month]
         if n > 0:
-            gap = open_days(room.purchases[n - 1].day, line.day, room.opened)
+            before_it = room.purchases[n - 1]
+            purchase.total = before_it.total
+            purchase.weekday_top = max(purchase.weekday_top, before_it.weekday_top)
+            purchase.month_top = max(purchase.month_top, before_it.month_top)
+            gap = open_days(before_it.day, line.day, room.opened)
             insert(room.sorted_gaps, n - 1, gap)
             purchase.log_gap = math.log(gap)
         n += 1
         cursor.purchases = n
     purchase = room.purchases[n - 1]
     purchase.amount += line.amount
+    purchase.total += line.amount
     purchase.spend = purchase.amount / UNIT
     purchase.lines += 1
     bought = room.bought[cursor.bought]
@@ -134,7 +144,7 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
     cursor = room.cursor[0]
     if cursor.cancels:
         # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not count now.
-        rewind(tables, customer, cursor)
+        rewind(tables, customer, room, cursor)
     advance(tables, customer, snapshot, room, cursor)
     for i in range(cursor.orders):
         placed, order = room.placed[i], room.orders[i]
@@ -169,15 +179,28 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
 
 
 @kernel
+def first_within(past: Past, days: int) -> int:
+    """The place of the first purchase of the last so many days; the number of purchases where there is none."""
+    i = len(past.purchases)
+    while i > 0 and past.snapshot - past.purchases[i - 1].day <= days:
+        i -= 1
+    return i
+
+
+@kernel
+def spend_from(past: Past, first: int) -> float:
+    """What was paid for the purchases from a place on, in currency."""
+    n = len(past.purchases)
+    if first >= n:
+        return 0.0
+    earlier = past.purchases[first - 1].total if first > 0 else 0
+    return float((past.purchases[n - 1].total - earlier) / UNIT)
+
+
+@kernel
 def net_spend(past: Past, days: int) -> float:
     """Spend less returns over the last so many days, in currency."""
-    since = past.snapshot - days
-    total = 0.0
-    i = len(past.purchases) - 1
-    while i >= 0 and past.purchases[i].day >= since:
-        total += past.purchases[i].spend
-        i -= 1
-    return total - returned_amount(past, days)
+    return spend_from(past, first_within(past, days)) - returned_amount(past, days)
 
 
 @kernel

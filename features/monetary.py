@@ -1,7 +1,7 @@
 """Monetary value: purchasing power, and whether it grows or shrinks against the own past."""
 
 from features.columns import Column, Row
-from features.history import net_spend
+from features.history import first_within, net_spend, spend_from
 from features.kernel import kernel
 from features.records import Past, Shop
 
@@ -22,38 +22,24 @@ COLUMNS = (
 
 
 @kernel
-def spend_within(past: Past, days: int) -> float:
-    """Spend of the last so many days."""
-    total = 0.0
-    i = len(past.purchases) - 1
-    while i >= 0 and past.snapshot - past.purchases[i].day <= days:
-        total += past.purchases[i].spend
-        i -= 1
-    return total
-
-
-@kernel
 def monetary(past: Past, shop: Shop, row: Row) -> None:
     """Purchasing power, and whether it grows or shrinks against the own past."""
     row.net_spend_365d = net_spend(past, 365)
     n = len(past.purchases)
     if n == 0:
         return
-    spent, within = 0.0, 0.0
-    i = n - 1
+    first = n
     for k in range(len(shop.counts)):
-        while i >= 0 and past.snapshot - past.purchases[i].day <= shop.counts[k]:
-            within += past.purchases[i].spend
-            i -= 1
-        row.spend_in[k] = within
-    for i in range(n):
-        spent += past.purchases[i].spend
+        while first > 0 and past.snapshot - past.purchases[first - 1].day <= shop.counts[k]:
+            first -= 1
+        row.spend_in[k] = spend_from(past, first)
+    spent = spend_from(past, 0)
     basket = spent / n
     row.spend = spent
     row.basket_mean = basket
     row.basket_last_over_mean = past.purchases[n - 1].spend / basket
-    row.spend_share_90d = spend_within(past, 90) / spent
+    row.spend_share_90d = spend_from(past, first_within(past, 90)) / spent
     for k in range(len(shop.trends)):
         days = shop.trends[k]
-        recent = spend_within(past, days)
-        row.spend_trend[k] = (recent + basket) / (spend_within(past, 2 * days) - recent + basket)
+        recent = spend_from(past, first_within(past, days))
+        row.spend_trend[k] = (recent + basket) / (spend_from(past, first_within(past, 2 * days)) - recent + basket)

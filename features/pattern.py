@@ -18,22 +18,8 @@ def pattern(past: Past, shop: Shop, row: Row) -> None:
     n = len(past.purchases)
     if n == 0:
         return
-    top = 0
-    for i in range(n):
-        weekday = past.purchases[i].day % 7
-        past.tally[weekday] += 1
-        top = max(top, past.tally[weekday])
-    for i in range(7):
-        past.tally[i] = 0
-    row.weekday_top_share = top / n
-    top = 0
-    for i in range(n):
-        month = past.purchases[i].month
-        past.tally[month] += 1
-        top = max(top, past.tally[month])
-    for i in range(12):
-        past.tally[i] = 0
-    row.month_top_share = top / n
+    row.weekday_top_share = past.purchases[n - 1].weekday_top / n
+    row.month_top_share = past.purchases[n - 1].month_top / n
     if n == 1:
         return
     median, regular = quantile(past.sorted_gaps, 0.5), 0

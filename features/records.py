@@ -49,10 +49,13 @@ TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "
 # What a past is made of beside them.
 PURCHASE = _record(
     ("amount", np.int64),
+    ("total", np.int64),  # amount of this purchase and all before
     ("spend", np.float64),
     ("log_gap", np.float64),  # ln of the open days since the purchase before, 0 for the first
     ("day", np.int32),
     ("lines", np.int32),  # how many of the bought lines
+    ("weekday_top", np.int32),  # how many purchases so far fell on the weekday on which most did
+    ("month_top", np.int32),  # likewise, of the months of the year
     ("month", np.int8),  # 0 January
 )
 BOUGHT = _record(
@@ -129,6 +132,7 @@ class Scratch(NamedTuple):
     orders: Records
     complaints: Records
     tally: Ints
+    calendar: Ints  # purchases so far by weekday, then by month
     product_number: Longs  # by sku: whose number it is (`owner`), and the number
     category_number: Longs
     months: Bytes  # by day
@@ -166,6 +170,7 @@ def scratch(tables: Tables, opened: Ints) -> Scratch:
         orders=np.empty(longest, ORDER),
         complaints=np.empty(int(np.diff(tables.complaint_start).max(initial=0)) + 1, COMPLAINT),
         tally=np.zeros(2 * longest + 12, np.int32),
+        calendar=np.zeros(19, np.int32),
         product_number=np.full(int(tables.lines["sku"].max(initial=0)) + 1, -1, np.int64),
         category_number=np.full(int(tables.lines["category"].max(initial=0)) + 1, -1, np.int64),
         months=months.astype(np.int8),

@@ -1,9 +1,8 @@
 """Returns: what was sent back, and whether it was our fault."""
 
 from features.columns import Column, Row
-from features.history import returned_amount
+from features.history import first_within, returned_amount, spend_from
 from features.kernel import kernel
-from features.monetary import spend_within
 from features.records import Past, Shop
 
 RETURNS = ("returns",)
@@ -32,7 +31,7 @@ def returns(past: Past, shop: Shop, row: Row) -> None:
     row.defect_returns_365d = defects
     if n > 0:
         row.returns_per_purchase = count / n
-        spent = spend_within(past, 365)
+        spent = spend_from(past, first_within(past, 365))
         if spent > 0:
             row.returned_share_365d = returned_amount(past, 365) / spent
     if count > 0:
