@@ -1,0 +1,143 @@
+"""`python -m benchmarks.lapse`: how often living customers are called lapsed, and how many of those who are gone, by the simulated truth.
+
+The shops of presets.yaml, each from several seeds, pass through the stages simulate, ingest, calibrate and assign in a temporary
+folder, with every other parameter as in params.yaml. They are looked at on the snapshots of `tracking` in the second half of the shop's
+history. A row is a customer with at least two purchases before such a snapshot, and `last` is his latest purchase before it:
+
+* living: `last` did not end the relation, so the next purchase is only a matter of time. `false_lapse` is the share of them lapsed.
+* gone: `last` ended the relation (`fired` in the truth) at least three of his own true cycles (`cycle_days` there) ago. Who will come
+  back by himself some day is gone until then. `recall` is the share of them lapsed.
+
+Who left less than three cycles ago is neither. Three rules are asked of the same rows: `corekeep`, the activity that `assign`
+gives; `fixed_182d`, 182 days of silence; `three_gaps`, three times the shop's usual gap (`usual_gap` in calibration.json).
+What is found is printed and written to benchmarks/results/lapse.json.
+"""
+
+import argparse
+import contextlib
+import io
+import shutil
+import statistics
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import ROOT
+from pipeline import store
+from pipeline.progress import progress
+from pipeline.runner import run_stage
+
+PRESETS = ROOT / "benchmarks" / "presets.yaml"
+RESULTS = ROOT / "benchmarks" / "results" / "lapse.json"
+SEEDS = 10
+STAGES = ("simulate", "ingest", "calibrate", "assign")
+MUST = {  # at most, at least
+    "weekly": {"false_lapse": 0.04, "recall": 0.95},
+    "monthly": {"false_lapse": 0.02, "recall": 0.85},
+    "yearly": {"false_lapse": 0.02, "recall": 0.30},
+}
+RULES = {"corekeep": "activity = 'lapsed'", "fixed_182d": "silence >= 182", "three_gaps": "silence >= 3 * $usual_gap::double"}
+ROWS = """
+    select activity, snapshot - day as silence, fired = 'none' as living,
+           fired <> 'none' and snapshot - day >= 3 * cycle_days as gone
+    from (select customer_id as customer, snapshot, activity from read_parquet($lifecycle) where list_contains($seen_on::date[], snapshot))
+    asof join (select customer_id, ordered_at::date as day, number, fired from read_parquet($orders)) last
+      on customer = last.customer_id and snapshot > day
+    join (select customer_id, cycle_days from read_parquet($customers)) really on customer = really.customer_id
+    where number >= 2
+"""
+
+Rates = dict[str, dict[str, float]]
+Spread = dict[str, dict[str, dict[str, float]]]
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """By preset, the parameters of `simulate` that are not those of params.yaml."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
+    return found
+
+
+def shop(root: Path, world: dict[str, Any]) -> Path:
+    """Make a folder like the project's, with these parameters of `simulate` for the demo; run the stages up to `assign` in it."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root / name)
+    shutil.copytree(ROOT / "sources", root / "sources")
+    store.write(root / "shops" / "demo.yaml", yaml.safe_dump({"simulate": world}))
+    with contextlib.redirect_stdout(io.StringIO()):
+        for name in STAGES:
+            run_stage(name, root)
+    return root
+
+
+def rates(root: Path) -> Rates:
+    """By rule, over all rows of a shop: the share of the living that it calls lapsed, and of those gone for three cycles."""
+    data, truth = root / "data", root / "data" / "truth" / "demo"
+    calibration = store.read(data / "calibration.json")
+    tracked = calibration["tracking"]
+    given = {
+        "lifecycle": str(data / "lifecycle" / "*.parquet"),
+        "orders": str(truth / "order.parquet"),
+        "customers": str(truth / "customer.parquet"),
+        "seen_on": tracked[len(tracked) // 2 :],
+        "usual_gap": calibration["usual_gap"],
+    }
+    shares = [f"avg(({rule})::int) filter (where {whom})" for rule in RULES.values() for whom in ("living", "gone")]
+    with duckdb.connect() as db:
+        [found] = db.execute(f"select {', '.join(shares)} from ({ROWS})", given).fetchall()
+    return {rule: {"false_lapse": found[2 * i], "recall": found[2 * i + 1]} for i, rule in enumerate(RULES)}
+
+
+def spread(runs: list[Rates]) -> Spread:
+    """By rule and rate: the mean over the runs, their standard deviation, the lowest and the highest."""
+    told: Spread = {}
+    for rule in RULES:
+        for rate in ("false_lapse", "recall"):
+            found = [run[rule][rate] for run in runs]
+            figures = {"mean": statistics.mean(found), "sd": statistics.stdev(found), "lowest": min(found), "highest": max(found)}
+            told.setdefault(rule, {})[rate] = {name: round(figure, 4) for name, figure in figures.items()}
+    return told
+
+
+def is_met(preset: str, found: Spread) -> bool | None:
+    """Whether our rule reaches, in the mean, what it must in a preset; None where nothing is asked of it."""
+    if preset not in MUST:
+        return None
+    ours, must = found["corekeep"], MUST[preset]
+    return ours["false_lapse"]["mean"] <= must["false_lapse"] and ours["recall"]["mean"] >= must["recall"]
+
+
+def show(found: dict[str, Spread]) -> None:
+    """Print the means with their standard deviation, and whether our rule does what it must."""
+    table = Table("preset", "rule", "[right]living, lapsed", "[right]gone, lapsed", "met")
+    for preset, rules in found.items():
+        for rule, told in rules.items():
+            met = {True: "yes", False: "NO", None: ""}[is_met(preset, rules)] if rule == "corekeep" else ""
+            table.add_row(preset, rule, *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in told.values()), met)
+    Console().print(table)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="shops of each preset")
+    seeds = parser.parse_args().seeds
+    if seeds < 2:
+        parser.error("--seeds: at least 2, or there is no spread")
+    worlds = [(preset, {**world, "seed": seed}) for preset, world in presets().items() for seed in range(1, seeds + 1)]
+    runs: dict[str, list[Rates]] = {}
+    for preset, world in progress(worlds, len(worlds), "shops"):
+        with TemporaryDirectory() as folder:
+            runs.setdefault(preset, []).append(rates(shop(Path(folder), world)))
+    found = {preset: spread(each) for preset, each in runs.items()}
+    show(found)
+    met = {preset: is_met(preset, found[preset]) for preset in MUST}
+    store.write(RESULTS, {"seeds": seeds, "must": MUST, "met": met, "found": found})
+
+
+if __name__ == "__main__":
+    main()
