@@ -141,7 +141,7 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
         day = past.purchases[n - 1].day
         lapsed_on = lapse_before(past, n, shop) if n > 1 else NEVER
         was_core = memory.core_since != NEVER
-        defected_on = defects_on(past, strong, n - 1, shop) if was_core else NEVER
+        defected_on = defects_on(past, strong, n - 1, shop) if was_core and n > 1 else NEVER
         if lapsed_on != NEVER and was_core:
             if memory.away_since == NEVER:
                 memory.away_since = min(defected_on, lapsed_on)
