@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 from situations import past_of, random_customers, states_at, tables_of
-from test_features import bought
+from twin import bought
 
 
 def naive_habit(kinds: list[int]) -> int:

@@ -60,10 +60,10 @@ SCHEMAS = {
     "customers": "customer: int32, customer_id: string, known: int32, do_not_contact: bool, profiling_objection: bool",
     "orders": "customer: int32, day: int32, basket: int32, sku: int32, category: int32, quantity: double, amount: int64, promised: int32, "
     "delivered: int32, cancelled: int32, order_id: string, line_id: string, row: int32",
-    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, settled: int32, defect: bool, return_id: string, "
-    "row: int32",
+    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, settled: int32, defect: bool, "
+    "order_id: string, return_id: string, basket: int32, row: int32",
     "complaints": "customer: int32, opened: int32, severity: int8, resolved: int32, reopened: int32, kind: string, order_id: string, "
-    "complaint_id: string, row: int32",
+    "complaint_id: string, basket: int32, row: int32",
     "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, due: int32, met: int32, row: int32",
     "treatments": "customer: int32, as_of: int32, queue: string, action: string, contact: string, decision: string, done_on: int32, "
     "note: string, stated_reason: string, row: int32",
@@ -75,6 +75,15 @@ SCHEMAS = {
 def test_a_table_has_the_same_columns_whether_or_not_it_was_delivered(tmp_path: Path, table: str, columns: str) -> None:
     schema = ingested(tmp_path, {"orders.csv": csv(GOOD)}).events.read(f"{table}/part-000.parquet").schema
     assert ", ".join(f"{field.name}: {field.type}" for field in schema) == columns
+
+
+def test_returns_and_complaints_carry_the_number_of_their_order_among_the_customers(tmp_path: Path) -> None:
+    orders = csv("C1,O1,2026-01-05,A,tea,1,9", "C1,O2,2026-01-05,A,tea,1,9", "C2,O3,2026-01-06,A,tea,1,9")
+    returned = "return_id,customer_id,order_id,quantity,net_amount,returned_at\nR1,C1,O2,1,9,2026-01-06\nR2,C2,,1,9,2026-01-06\n"
+    complained = "complaint_id,customer_id,opened_at,severity,order_id\nK1,C1,2026-01-06,minor,O1\nK2,C2,2026-01-06,minor,\n"
+    result = ingested(tmp_path, {"orders.csv": orders, "returns.csv": returned, "complaints.csv": complained})
+    assert [(row["return_id"], row["basket"]) for row in result.rows("returns")] == [("R1", 1), ("R2", -1)]
+    assert [(row["complaint_id"], row["basket"]) for row in result.rows("complaints")] == [("K1", 0), ("K2", -1)]
 
 
 def test_an_order_line_in_numbers(tmp_path: Path) -> None:
