@@ -108,6 +108,11 @@ def test_the_first_open_day_after_so_many_is_found_whatever_days_are_shut() -> N
     assert plain(day_after)(5, 7, shop()) == 12
 
 
+def test_a_deadline_within_a_closing_that_outlasts_the_calendar_is_its_last_day() -> None:
+    of = shop()._replace(opened=np.minimum(np.arange(11, dtype=np.int32), 5))
+    assert [plain(day_after)(3, days, of) for days in (1, 2, 3)] == [4, 5, 10]
+
+
 @pytest.mark.parametrize("q", [0, 0.3, 0.5, 0.9, 1])
 @pytest.mark.parametrize("values", [[], [4], [4, 9], [1, 4, 4, 9, 30]])
 def test_a_quantile_lies_between_its_neighbours(values: list[int], q: float) -> None:
@@ -127,15 +132,10 @@ def test_a_customer_lapses_one_day_after_he_is_late_at_the_earliest() -> None:
 
 
 def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
-    customers = [
-        customer(known=0),
-        customer(orders=[3]),
-        customer(orders=[0, 10]),
-        customer(orders=[0, 10, 40, 47]),
-        customer(orders=[0, 5, 45]),
-    ]
+    bought_on: list[list[int]] = [[], [3], [0, 10], [0, 10, 40, 47], [0, 5, 45], [0, 2, 12, 20], [0, 2, 12, 20, 45], [0, 1, 5, 14, 30, 45]]
+    customers = [customer(known=0, orders=days) for days in bought_on]
     tables = tables_of(*customers)
-    median, gaps, squares = np.full(5, -1.0), np.full(5, -1), np.full(5, -1.0)
+    median, gaps, squares = np.full(8, -1.0), np.full(8, -1), np.full(8, -1.0)
     gap_statistics(tables, 46, scratch(tables, np.empty(0, np.int32)), median, gaps, squares)
     due = [gaps_of([o.day for o in c.orders if o.day < 46]) for c in customers]
     assert gaps.tolist() == [len(g) for g in due]
@@ -308,3 +308,37 @@ def test_a_win_back_is_completed_only_by_a_purchase_with_nothing_grave_open_and_
 ) -> None:
     told = customer(orders=[*MONTHLY, 200, 220], complaints=[complaint])
     assert states_at(tables_of(told), 221)[0, 221]["stage"] == stage
+
+
+def test_the_first_silence_is_no_silence_survived_before() -> None:
+    trusting = shop()._replace(cycle=shop().cycle._replace(own_gaps=1))
+    assert states_at(tables_of(customer(orders=[0, 200])), 201, of=trusting)[0, 201]["reactivated"]
+
+
+def test_a_lapse_remains_one_when_a_longer_silence_has_followed_unseen() -> None:
+    told = customer(orders=[*MONTHLY, 160, 900])
+    assert states_at(tables_of(told), 901)[0, 901]["since"] == 150
+
+
+@pytest.mark.parametrize(("orders", "weekday"), [([0, 29, 300], 2), ([4, 29, 300], 0)], ids=["of three days the first", "Monday"])
+def test_the_day_on_which_a_customer_buys_is_not_that_of_silences_looked_at_before(orders: list[int], weekday: int) -> None:
+    row = states_at(tables_of(customer(orders=orders)), 301)[0, 301]
+    assert (row["weekday"], row["reactivated"]) == (weekday, True)
+
+
+def test_a_purchase_is_counted_once_towards_a_win_back_however_often_it_is_seen() -> None:
+    demanding = LIMITS._replace(winback_purchases=3)
+    told = states_at(tables_of(customer(orders=[*MONTHLY, 200, 220, 240])), *range(221, 242), limits=demanding)
+    assert [day for (_, day), row in told.items() if row["stage"] == CORE] == [241]
+
+
+def test_every_purchase_after_a_lapse_counts_once_towards_the_end_of_probation() -> None:
+    demanding = LIMITS._replace(reactivated_purchases=3)
+    told = states_at(tables_of(customer(orders=[0, 111, 130, 150])), 111, 112, 131, 151, limits=demanding)
+    assert [bool(row["reactivated"]) for row in told.values()] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("bought_on", "since"), [(131, 90), (132, 132)], ids=["the day before", "on the day itself"])
+def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(bought_on: int, since: int) -> None:
+    row = states_at(tables_of(customer(orders=[*MONTHLY, bought_on])), 133, strong=[(90, 100)])[0, 133]
+    assert (row["stage"], row["since"]) == (CORE, since)
