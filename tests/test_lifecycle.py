@@ -326,5 +326,5 @@ def test_exactly_one_stage_is_documented_for_every_case_and_it_is_the_one_decide
         "core_defector": n >= 2 and core_ever and away,
     }
     assert [name for name, holds in documented.items() if holds] == [
-        STAGES[decide.py_func(n, core_ever, activity, winning_back, defecting)]
+        STAGES[getattr(decide, "py_func", decide)(n, core_ever, activity, winning_back, defecting)]
     ]

@@ -1,0 +1,344 @@
+"""The rules at their edges, small enough to be run uncompiled: whole states, satisfaction, deadlines and rhythm by naive twins."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from situations import (
+    CRITICAL,
+    MAJOR,
+    MINOR,
+    Complaint,
+    Customer,
+    customer,
+    params,
+    random_customers,
+    shop,
+    states_at,
+    tables_of,
+    words,
+)
+from test_lifecycle_paths import naive_deadlines, naive_life
+from twin import bought, naive_rhythm
+
+from features.cycle import day_after, gap_statistics, quantile, whole_days
+from features.records import NEVER, Shop, scratch
+from models.lifecycle import CORE, CORE_DEFECTOR, STRONG, life_cycle
+
+LIMITS = params().assign
+MONTHLY = [0, 30, 60, 90]
+
+
+def plain(kernel: Any) -> Any:
+    """A kernel as the Python function it is."""
+    return getattr(kernel, "py_func", kernel)
+
+
+def gaps_of(days: list[int]) -> list[int]:
+    return [b - a for a, b in itertools.pairwise(days)]
+
+
+def naive_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
+    """Each failure's weight, the worst of an order alone, halved every four cycles, per purchase."""
+    days = sorted(bought(seen, snapshot))
+    usual, _ = naive_rhythm(gaps_of(days), of)
+    since = snapshot - math.ceil(round(LIMITS.satisfaction_cycles * usual, 6))
+    failed: list[tuple[int, int, int]] = []  # order, weight, day
+    for case in seen.complaints:
+        mended = (
+            case.resolved < snapshot and not case.resolved <= case.reopened < snapshot and case.resolved - case.opened <= of.promise.minor
+        )
+        minor = 0 if mended else LIMITS.satisfaction_minor
+        failed.append((case.basket, (minor, LIMITS.satisfaction_major, LIMITS.satisfaction_critical)[case.severity], case.opened))
+    failed += [(r.basket, LIMITS.satisfaction_defect, r.day) for r in seen.returns if r.defect]
+    for (day, basket), lines in itertools.groupby(sorted(seen.orders, key=lambda o: (o.day, o.basket)), lambda o: (o.day, o.basket)):
+        paid = [o for o in lines if o.amount > 0 and o.quantity > 0]
+        promised = max((o.promised for o in paid if o.promised != NEVER), default=None)
+        if day < snapshot and promised is not None:
+            due = promised + of.promise.delivery_grace
+            come, void = (max(getattr(o, name) for o in paid) for name in ("delivered", "cancelled"))
+            if due < snapshot and come > due and void > due:
+                failed.append((basket, LIMITS.satisfaction_late, due))
+    counted = [f for f in failed if since <= f[2] < snapshot]
+    worst = {order: max((f for f in counted if f[0] == order), key=lambda f: f[1]) for order, _, _ in counted if order >= 0}
+    half_life = LIMITS.satisfaction_half_life_cycles * usual
+    counting = [*(f for f in counted if f[0] < 0), *worst.values()]
+    total = sum(weight * 2 ** (-(snapshot - day) / half_life) for _, weight, day in counting)
+    return math.exp(-total / 2 / max(sum(day >= since for day in days), 1))
+
+
+def ordered(seen: Customer) -> Customer:
+    """The same life with every order's number its own, and failures tied to some of them; by time, as tables are."""
+    number = {place: n for n, place in enumerate(sorted({(o.day, o.basket) for o in seen.orders}))}
+    some = itertools.cycle([-1, 0, 1, 1, 2])
+    return seen._replace(
+        orders=[o._replace(basket=number[o.day, o.basket]) for o in seen.orders],
+        complaints=[c._replace(basket=min(next(some), len(number) - 1)) for c in sorted(seen.complaints, key=lambda c: c[0])],
+        returns=[r._replace(basket=min(next(some), len(number) - 1)) for r in sorted(seen.returns, key=lambda r: r.day)],
+    )
+
+
+def test_satisfaction_is_what_its_meaning_says_on_random_lives() -> None:
+    customers = [ordered(c) for c in random_customers(seed=21, count=40, cancelling=0)]
+    customers = [c for c in customers if len(c.complaints) + len(c.returns) > 1][:9]
+    told = {}
+    for (number, snapshot), row in states_at(tables_of(*customers), *range(90, 900, 110)).items():
+        told[number, snapshot] = float(row["satisfaction"])
+        assert told[number, snapshot] == pytest.approx(naive_satisfaction(customers[number], snapshot, shop()), rel=1e-5), (
+            number,
+            snapshot,
+        )
+    assert len(set(told.values())) > 30
+
+
+def test_the_first_open_day_after_so_many_is_found_whatever_days_are_shut() -> None:
+    random = np.random.default_rng(22)
+    for _ in range(30):
+        shut = random.random(80) < random.uniform(0, 0.7)
+        closed = [f"{np.datetime64(int(d), 'D')}" for d in np.flatnonzero(shut)]
+        of = shop(closed=closed)
+        day, days = int(random.integers(0, 40)), int(random.integers(0, 60))
+        passed, later = 0, day
+        while passed < days:
+            passed += later >= 80 or not shut[later]
+            later += 1
+        assert plain(day_after)(day, days, of) == later
+    assert plain(day_after)(5, 7, shop()) == 12
+
+
+def test_a_deadline_within_a_closing_that_outlasts_the_calendar_is_its_last_day() -> None:
+    of = shop()._replace(opened=np.minimum(np.arange(11, dtype=np.int32), 5))
+    assert [plain(day_after)(3, days, of) for days in (1, 2, 3)] == [4, 5, 10]
+
+
+@pytest.mark.parametrize("q", [0, 0.3, 0.5, 0.9, 1])
+@pytest.mark.parametrize("values", [[], [4], [4, 9], [1, 4, 4, 9, 30]])
+def test_a_quantile_lies_between_its_neighbours(values: list[int], q: float) -> None:
+    due = float(np.quantile(values, q)) if values else math.nan
+    assert plain(quantile)(np.array(values, np.int32), q) == pytest.approx(due, nan_ok=True)
+
+
+@pytest.mark.parametrize(("days", "whole"), [(60, 60), (60 + 1e-9, 60), (60 - 1e-9, 60), (60.01, 61), (59.01, 60), (0.0, 0)])
+def test_the_last_bits_of_a_logarithm_add_no_day(days: float, whole: int) -> None:
+    assert plain(whole_days)(days) == whole
+
+
+def test_a_customer_lapses_one_day_after_he_is_late_at_the_earliest() -> None:
+    hasty = shop()._replace(cycle=shop().cycle._replace(lapse_clip_low=1.0, lapse_clip_high=1.0))
+    row = states_at(tables_of(customer(orders=[10])), 11, of=hasty)[0, 11]
+    assert (row["late_on"], row["lapses_on"]) == (60, 61)
+
+
+def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
+    bought_on: list[list[int]] = [[], [3], [0, 10], [0, 10, 40, 47], [0, 5, 45], [0, 2, 12, 20], [0, 2, 12, 20, 45], [0, 1, 5, 14, 30, 45]]
+    customers = [customer(known=0, orders=days) for days in bought_on]
+    tables = tables_of(*customers)
+    median, gaps, squares = np.full(8, -1.0), np.full(8, -1), np.full(8, -1.0)
+    gap_statistics(tables, 46, scratch(tables, np.empty(0, np.int32)), median, gaps, squares)
+    due = [gaps_of([o.day for o in c.orders if o.day < 46]) for c in customers]
+    assert gaps.tolist() == [len(g) for g in due]
+    logs = [np.log(g) for g in due if g]
+    assert median.tolist() == [-1, -1, *(float(np.median(g)) for g in due if g)]
+    assert squares == pytest.approx([-1, -1, *(float(((x - x.mean()) ** 2).sum()) for x in logs)])
+
+
+SHOPS = {"of a month": shop(), "of a week": shop(7, 0.2), "of a year": shop(365, 0.3), "steady": shop(30, 0.05), "wild": shop(30, 1.6)}
+
+
+def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict[int, int]]:
+    """A customer who comes back around his deadlines, with complaints around their promises, and evidence after some purchases."""
+    days, complaints, strong = [int(random.integers(0, 3))], [], {}
+    for _ in range(int(random.integers(3, 14))):
+        usual, _ = naive_rhythm(gaps_of(days), of)
+        late, lapse = naive_deadlines(days, of)
+        day = days[-1]
+        if random.random() < 0.4:
+            strong[day] = int(random.choice([day + 1, late - 1, late, late + 1, lapse - 1, lapse]))
+        if random.random() < 0.15:
+            opened = int(random.integers(day, late))
+            wait = int(random.choice([0, 1, 3, 7, 8, 40]))
+            complaints.append(Complaint(opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), opened + wait))
+        regular = day + max(1, round(usual))
+        coming = [regular, regular, regular, regular, late - 1, late, lapse - 1, lapse, lapse + 1, lapse + 40]
+        days.append(max(day + 1, int(random.choice(coming))))
+    return customer(known=days[0], orders=days, complaints=complaints), strong
+
+
+def dated_life(seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]) -> tuple[int, int, int]:
+    """Days from which on he is late, defects and has lapsed after his last purchase, as known at the snapshot."""
+    days = sorted(bought(seen, snapshot))
+    late, lapse = naive_deadlines(days, of)
+    defects = max(strong.get(days[-1], NEVER), late)
+    return late, defects if defects < lapse else NEVER, lapse
+
+
+@pytest.mark.parametrize("of", SHOPS.values(), ids=SHOPS)
+def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_them(of: Shop) -> None:
+    random = np.random.default_rng(23)
+    lives = [edgy_customer(random, of) for _ in range(16)]
+    customers, evidence = [life for life, _ in lives], [strong for _, strong in lives]
+    start = np.cumsum([0, *map(len, evidence)])
+    tables = tables_of(*customers)
+    days = {o.day + 1 for c in customers for o in c.orders} | {d for s in evidence for d in s.values()}
+    snapshots = np.array(sorted(days)[1::9], np.int32)
+    rows = np.array([pair for strong in evidence for pair in strong.items()], STRONG)
+    for number, snapshot, row in zip(*life_cycle(tables, snapshots, of, LIMITS, (start, rows)), strict=True):
+        seen, strong = customers[number], evidence[number]
+        core_since = None if row["core_since"] == NEVER else int(row["core_since"])
+        due = naive_life(seen, int(snapshot), of, strong)
+        assert (*words(row), core_since, bool(row["reactivated"])) == due, (number, snapshot)
+        if row["purchases"]:
+            late, defects, lapse = dated_life(seen, int(snapshot), of, strong)
+            named = late, defects if core_since is not None else NEVER, lapse
+            assert (row["late_on"], row["defects_on"], row["lapses_on"]) == named, (number, snapshot)
+        assert row["stage"] in (CORE, CORE_DEFECTOR) or row["status"] == 0
+
+
+AGAIN = {"orders": [*MONTHLY, 200, 220], "complaints": [(205, CRITICAL, 206)], "strong": [(90, 140)]}
+BACK = {"orders": [*MONTHLY, 200], "complaints": [(95, MINOR)], "returns": [(200, 2, True)], "strong": [(90, 140)]}
+CROSS = {
+    "orders": [0, 45, 90, 124],
+    "complaints": [(5, MAJOR, 6), (30, MINOR), (60, CRITICAL), (124, MINOR)],
+    "returns": [(50, 1, True), (51, 1, False)],
+}
+ENTERED = {"core_since": 90, "entry_purchases": 4, "entry_days": 90, "entry_cycle_days": 30, "entry_log_sd": math.sqrt(0.5 / 5)}
+NOWHERE = dict.fromkeys(("first_on", "last_purchase_on", "core_since", "late_on", "defects_on"), NEVER)
+STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
+    "prospect": (
+        40,
+        {"known": 3, "touches": [10]},
+        {
+            **NOWHERE,
+            "activity": 3,
+            "since": 3,
+            "lapses_on": 70,
+            "cycle_days": 30,
+            "cycle_log_sd": 0.5,
+            "satisfaction": 1,
+            "weekday": -1,
+            "month": -1,
+        },
+    ),
+    "first_time": (
+        41,
+        {"orders": [10]},
+        {
+            "stage": 1,
+            "purchases": 1,
+            "since": 10,
+            "first_on": 10,
+            "last_purchase_on": 10,
+            "core_since": NEVER,
+            "late_on": 60,
+            "defects_on": NEVER,
+        }
+        | {
+            "lapses_on": 92,
+            "cycle_days": 30,
+            "cycle_log_sd": 0.5,
+            "satisfaction": 1,
+            "purchases_365d": 1,
+            "weekday": 6,
+            "net_spend_365d": 10,
+        },
+    ),
+    "early_repeat, lacking repair, promises kept and few complaints": (
+        125,
+        CROSS,
+        {"stage": 2, "scored": True, "purchases": 4, "since": 45, "last_purchase_on": 124, "core_since": NEVER, "late_on": 176}
+        | {"defects_on": NEVER, "lapses_on": 197, "cycle_days": 36.176727, "cycle_log_sd": 0.346154, "lacks": 1 << 4 | 1 << 5 | 1 << 6}
+        | {"complaints": 4, "defects": 1, "grave_open": 1, "past_promise": 2, "open_past_promise": 2, "satisfaction": 0.146659}
+        | {"purchases_365d": 4, "weekday": 1, "net_spend_365d": 38},
+    ),
+    "core again": (
+        221,
+        AGAIN,
+        {**ENTERED, "stage": 3, "scored": True, "purchases": 6, "since": 220, "last_purchase_on": 220, "late_on": 280, "defects_on": NEVER}
+        | {"lapses_on": 325, "cycle_days": 34.085964, "cycle_log_sd": 0.56135, "complaints": 1, "satisfaction": 0.463832}
+        | {"purchases_365d": 6, "net_spend_365d": 60},
+    ),
+    "core_defector, coming back": (
+        201,
+        BACK,
+        {**ENTERED, "stage": 4, "status": 1, "scored": True, "purchases": 5, "since": 140, "last_purchase_on": 200, "late_on": 265}
+        | {"defects_on": NEVER, "lapses_on": 312, "cycle_days": 37.253448, "cycle_log_sd": 0.549696, "purchases_back": 1, "complaints": 1}
+        | {"defects": 1, "past_promise": 1, "open_past_promise": 1, "satisfaction": 0.725262, "purchases_365d": 5, "net_spend_365d": 48},
+    ),
+    "early_repeat, on probation": (
+        112,
+        {"orders": [0, 111]},
+        {"stage": 2, "reactivated": True, "scored": True, "purchases": 2, "since": 111, "last_purchase_on": 111, "core_since": NEVER}
+        | {"late_on": 200, "defects_on": NEVER, "lapses_on": 281, "cycle_days": 46.40041, "cycle_log_sd": 0.648272, "lacks": 1 | 1 << 8}
+        | {"purchases_back": 1, "satisfaction": 1, "purchases_365d": 2, "weekday": 2, "net_spend_365d": 20},
+    ),
+}
+
+
+@pytest.mark.parametrize(("day", "told", "due"), STATES.values(), ids=STATES)
+def test_every_field_of_a_state_is_as_told_and_the_others_are_nothing(day: int, told: dict[str, Any], due: dict[str, float]) -> None:
+    events = {kind: rows for kind, rows in told.items() if kind != "strong"}
+    row = states_at(tables_of(customer(**events)), day, strong=told.get("strong", ()))[0, day]
+    assert {name: row[name].item() for name in row.dtype.names if row[name]} == pytest.approx(due, rel=1e-5)
+
+
+def test_a_customer_is_told_the_same_whoever_is_told_before_him() -> None:
+    random = np.random.default_rng(24)
+    customers = [*(edgy_customer(random, shop())[0] for _ in range(6)), *random_customers(seed=24, count=6)]
+    days = range(50, 500, 90)
+    together = states_at(tables_of(*customers), *days)
+    alone = {(n, day): row for n, c in enumerate(customers) for (_, day), row in states_at(tables_of(c), *days).items()}
+    assert {key: row.tobytes() for key, row in together.items()} == {key: row.tobytes() for key, row in alone.items()}
+
+
+@pytest.mark.parametrize(
+    ("complaint", "stage"),
+    [
+        ((220, MAJOR, 221), CORE_DEFECTOR),
+        ((220, MAJOR, 220), CORE),
+        ((220, CRITICAL), CORE_DEFECTOR),
+        ((212, MINOR), CORE_DEFECTOR),
+        ((213, MINOR), CORE),
+    ],
+    ids=["major and open", "major and mended", "critical and open", "small and past its promise", "small and in time"],
+)
+def test_a_win_back_is_completed_only_by_a_purchase_with_nothing_grave_open_and_nothing_past_its_promise(
+    complaint: tuple[int, ...], stage: int
+) -> None:
+    told = customer(orders=[*MONTHLY, 200, 220], complaints=[complaint])
+    assert states_at(tables_of(told), 221)[0, 221]["stage"] == stage
+
+
+def test_the_first_silence_is_no_silence_survived_before() -> None:
+    trusting = shop()._replace(cycle=shop().cycle._replace(own_gaps=1))
+    assert states_at(tables_of(customer(orders=[0, 200])), 201, of=trusting)[0, 201]["reactivated"]
+
+
+def test_a_lapse_remains_one_when_a_longer_silence_has_followed_unseen() -> None:
+    told = customer(orders=[*MONTHLY, 160, 900])
+    assert states_at(tables_of(told), 901)[0, 901]["since"] == 150
+
+
+@pytest.mark.parametrize(("orders", "weekday"), [([0, 29, 300], 2), ([4, 29, 300], 0)], ids=["of three days the first", "Monday"])
+def test_the_day_on_which_a_customer_buys_is_not_that_of_silences_looked_at_before(orders: list[int], weekday: int) -> None:
+    row = states_at(tables_of(customer(orders=orders)), 301)[0, 301]
+    assert (row["weekday"], row["reactivated"]) == (weekday, True)
+
+
+def test_a_purchase_is_counted_once_towards_a_win_back_however_often_it_is_seen() -> None:
+    demanding = LIMITS._replace(winback_purchases=3)
+    told = states_at(tables_of(customer(orders=[*MONTHLY, 200, 220, 240])), *range(221, 242), limits=demanding)
+    assert [day for (_, day), row in told.items() if row["stage"] == CORE] == [241]
+
+
+def test_every_purchase_after_a_lapse_counts_once_towards_the_end_of_probation() -> None:
+    demanding = LIMITS._replace(reactivated_purchases=3)
+    told = states_at(tables_of(customer(orders=[0, 111, 130, 150])), 111, 112, 131, 151, limits=demanding)
+    assert [bool(row["reactivated"]) for row in told.values()] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("bought_on", "since"), [(131, 90), (132, 132)], ids=["the day before", "on the day itself"])
+def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(bought_on: int, since: int) -> None:
+    row = states_at(tables_of(customer(orders=[*MONTHLY, bought_on])), 133, strong=[(90, 100)])[0, 133]
+    assert (row["stage"], row["since"]) == (CORE, since)
