@@ -28,12 +28,13 @@ class Cost:
     start_s: float
 
 
-def _cpu() -> float:
+def spent() -> float:
+    """CPU seconds, user and system, of this process and of those it started that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory this process has held, in GB. What getrusage tells begins with what the parent process held."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 2**20
@@ -44,10 +45,10 @@ def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
     module = importlib.import_module(f"benchmarks.{system}")
     if hasattr(module, "warm"):
         module.warm(world(data.parent, WARM_UP))
-    start, began = _cpu(), time.perf_counter()
+    start, began = spent(), time.perf_counter()
     module.run(data, out, TWELVE[-snapshots:])
-    ended, wall = _cpu(), time.perf_counter() - began
-    return Cost(ended - start, wall, _peak(), start)
+    ended, wall = spent(), time.perf_counter() - began
+    return Cost(ended - start, wall, peak(), start)
 
 
 def cost(system: str, data: Path, out: Path, snapshots: int, kernels: Path | None = None) -> Cost:

@@ -1,6 +1,6 @@
 """Which slips in the rules would be noticed: each is made, one at a time, and the tests of the rules must fail.
 
-    python -m benchmarks.mutations                      # some ten minutes; results in benchmarks/results/mutations.json
+    python -m benchmarks.mutations                      # a quarter of an hour or more; results in benchmarks/results/mutations.json
     python -m benchmarks.mutations models/lifecycle.py  # one file's results anew, the others' as they are
 
 Everything happens in temporary copies, on two processes, with kernels run as plain Python: compiling would take most of the time. A
@@ -23,7 +23,7 @@ import yaml
 from benchmarks.slips import Slip, slips
 
 ROOT = Path(__file__).resolve().parents[1]
-RULES = ("models/lifecycle.py", "models/satisfaction.py", "features/cycle.py")
+RULES = ("models/lifecycle.py", "models/core_entry.py", "models/satisfaction.py", "models/habits.py", "features/cycle.py")
 TESTS = ("tests/test_rules.py", "tests/test_lifecycle.py")  # the rest of the suite also has them under test, but takes minutes uncompiled
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
 LIBRARIES = ("hypothesis", "numba", "numpy", "pandas", "pydantic", "pyarrow.parquet", "pytest", "yaml")

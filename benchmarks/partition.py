@@ -103,11 +103,13 @@ class Partitions:
         place(spilled, number, start[:-1].copy(), start, lines)
         returned, complained = self.returns[part], self.complaints[part]
         back = {"amount": _units(returned["amount"]), "day": _days(returned["returned_at"]), "defect": returned["defect"].to_numpy()}
+        back["basket"] = np.full(len(returned), -1, np.int32)
         cases = {
             "opened": _days(complained["opened_at"]),
             "resolved": _days(complained["resolved_at"]),
             "reopened": np.full(len(complained), NEVER, np.int32),
             "severity": complained["severity"].to_numpy(),
+            "basket": np.full(len(complained), -1, np.int32),
         }
         return ids, Tables(
             lines["day"][start[:-1]],

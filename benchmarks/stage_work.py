@@ -4,7 +4,6 @@ WARM_UP and SHOP are folders like this project's, with the data of their shop up
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, peak, spent
 from models.defection import fit, matrix, text
 from models.settings import Boosting
 from pipeline import store
@@ -171,12 +170,6 @@ def shop_in(root: Path) -> Shop:
     return Shop(root, load(root), store.read(root / "data" / "calibration.json"))
 
 
-def spent() -> float:
-    """CPU seconds, user and system, of this process and of those it started that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in used)
-
-
 def measured(piece: str, warm_up: Path, root: Path, out: Path) -> Cost:
     """Do the work for the small shop, so that all is loaded and compiled, then for the other: what that costs."""
     PIECES[piece](shop_in(warm_up), out / "warm-up")()
@@ -184,7 +177,7 @@ def measured(piece: str, warm_up: Path, root: Path, out: Path) -> Cost:
     start, began = spent(), time.perf_counter()
     run()
     ended, wall = spent(), time.perf_counter() - began
-    return Cost(ended - start, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, start)
+    return Cost(ended - start, wall, peak(), start)
 
 
 if __name__ == "__main__":

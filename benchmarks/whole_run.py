@@ -7,9 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, spent
 from benchmarks.stage_shop import ENVIRONMENT, python, run
-from benchmarks.stage_work import spent
 from pipeline.runner import stages
 
 MADE = ("data", "reports", ".dvc/cache", ".dvc/tmp")

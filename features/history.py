@@ -66,7 +66,7 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
     n = cursor.purchases
     if n == 0 or room.purchases[n - 1].day != line.day:
         purchase = room.purchases[n]
-        purchase.day, purchase.amount, purchase.lines, purchase.log_gap = line.day, 0, 0, 0
+        purchase.day, purchase.amount, purchase.log_gap = line.day, 0, 0
         purchase.month = room.months[line.day]
         weekday, month = line.day % 7, 7 + purchase.month
         room.calendar[weekday] += 1
@@ -86,7 +86,6 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
     purchase.amount += line.amount
     purchase.total += line.amount
     purchase.spend = purchase.amount / UNIT
-    purchase.lines += 1
     bought = room.bought[cursor.bought]
     bought.day = line.day
     bought.product = numbered(room.product_number, line.sku, cursor.owner, cursor.products)

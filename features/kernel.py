@@ -1,7 +1,7 @@
 """How a kernel is compiled: without the interpreter's lock, kept on disk between runs.
 
 A kernel is a plain Python function over one customer's past; NUMBA_DISABLE_JIT=1 runs it as one, under a debugger. Kernels make no
-arrays: all room is handed to them, so numba need not count who holds which, which would cost as much time as the rest (`_nrt`). A
+arrays: all room is handed to them, so numba need not count who holds which (`_nrt`; docs/decisions/0008). A
 kernel that makes one is refused when it is compiled, and an entry returns numbers only.
 """
 
@@ -36,7 +36,7 @@ class _Inner(CPUDispatcher):  # type: ignore[misc]
 
 
 def kernel(function: F) -> F:
-    """Compile at first call, for calls from other kernels: what Python would need to call it takes as long to compile as the rest."""
+    """Compile at first call, for calls from other kernels: what Python would need to call it would have to be compiled, too."""
     compiled: Any = numba.njit(nogil=True, cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     if isinstance(compiled, CPUDispatcher):
         compiled.__class__ = _Inner  # a call from Python would otherwise end the process

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
-Records = npt.NDArray[Any]  # rows[i].field; one array of records compiles several times faster than an array for each field
+Records = npt.NDArray[Any]  # rows[i].field: one array to hand on from kernel to kernel, not one for each field
 
 
 def _record(*fields: tuple[str, Any]) -> np.dtype[Any]:
@@ -53,7 +53,6 @@ PURCHASE = _record(
     ("spend", np.float64),
     ("log_gap", np.float64),  # ln of the open days since the purchase before, 0 for the first
     ("day", np.int32),
-    ("lines", np.int32),  # how many of the bought lines
     ("weekday_top", np.int32),  # how many purchases so far fell on the weekday on which most did
     ("month_top", np.int32),  # likewise, of the months of the year
     ("month", np.int8),  # 0 January
@@ -159,6 +158,7 @@ CURSOR = _record(
 def scratch(tables: Tables, opened: Ints) -> Scratch:
     """Room for any customer of the partition; `opened` as in Shop."""
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
+    orders = max(int(rows["basket"].max(initial=0)) for rows in (tables.lines, tables.returns, tables.complaints)) + 1
     last_day = int(tables.lines["day"].max(initial=0))
     months = np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     return Scratch(
@@ -169,7 +169,7 @@ def scratch(tables: Tables, opened: Ints) -> Scratch:
         placed=np.empty(longest, ORDER),
         orders=np.empty(longest, ORDER),
         complaints=np.empty(int(np.diff(tables.complaint_start).max(initial=0)) + 1, COMPLAINT),
-        tally=np.zeros(2 * longest + 12, np.int32),
+        tally=np.zeros(2 * longest + orders + 12, np.int32),
         calendar=np.zeros(19, np.int32),
         product_number=np.full(int(tables.lines["sku"].max(initial=0)) + 1, -1, np.int64),
         category_number=np.full(int(tables.lines["category"].max(initial=0)) + 1, -1, np.int64),

@@ -1,28 +1,13 @@
 """What core needs, each condition by its name, so that who is refused can be told why."""
 
 from features.cycle import rhythm
-from features.history import is_open
 from features.kernel import kernel
 from features.records import Past, Shop
-from features.settings import Promise
-from models.satisfaction import past_promise
+from models.satisfaction import failures
 from models.settings import Limits
 
 # C1, twice C2, twice C3, four times C4, C5
 NEEDS = ("purchases", "days", "pace", "regularity", "repair", "promise", "few_complaints", "few_defects", "staying")
-
-
-@kernel
-def failures(past: Past, day: int, promise: Promise) -> tuple[int, int, int, int]:
-    """By the end of a day: complaints made, defects returned; of the complaints open then, the grave ones and those past promise."""
-    complaints, defects, grave = 0, 0, 0
-    for i in range(len(past.complaints)):
-        case = past.complaints[i]
-        complaints += case.opened <= day
-        grave += case.severity > 0 and is_open(case, day)
-    for i in range(len(past.returns)):
-        defects += past.returns[i].day <= day and past.returns[i].defect
-    return complaints, defects, grave, past_promise(past, day, promise)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """When and how much a customer is used to buying."""
 
 from features.cycle import whole_days
+from features.history import first_within, spend_from
 from features.kernel import kernel
 from features.records import Past
 from models.settings import Limits
@@ -12,10 +13,7 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
     Of several weekdays or months the one bought on last; -1 without a purchase.
     """
-    end = len(past.purchases)
-    first = end
-    while first > 0 and past.purchases[first - 1].day >= past.snapshot - days:
-        first -= 1
+    first, end = first_within(past, days), len(past.purchases)
     weekday, month = -1, -1
     for i in range(first, end):
         past.tally[(past.purchases[i].day + 3) % 7] += 1  # 1970-01-01 was a Thursday
@@ -39,20 +37,11 @@ def is_partly_gone(past: Past, usual_gap: float, limits: Limits) -> bool:
     Partly gone is a core customer who in his last {partial_cycles} usual gaps came, or spent, less than {partial_ratio} times as much per
     gap as in the {partial_baseline_cycles} before, if he bought {partial_min_purchases} times or more in those. He stays core.
     """
-    recent_days = whole_days(limits.partial_cycles * usual_gap)
-    all_days = whole_days((limits.partial_cycles + limits.partial_baseline_cycles) * usual_gap)
-    visits, baseline = 0, 0
-    spend, baseline_spend = 0.0, 0.0
-    i = len(past.purchases) - 1
-    while i >= 0 and past.snapshot - past.purchases[i].day <= all_days:
-        if past.snapshot - past.purchases[i].day <= recent_days:
-            visits += 1
-            spend += past.purchases[i].spend
-        else:
-            baseline += 1
-            baseline_spend += past.purchases[i].spend
-        i -= 1
-    if baseline < limits.partial_min_purchases:
+    cycles, cycles_before = limits.partial_cycles, limits.partial_baseline_cycles
+    recent = first_within(past, whole_days(cycles * usual_gap))
+    first = first_within(past, whole_days((cycles + cycles_before) * usual_gap))
+    if recent - first < limits.partial_min_purchases:
         return False
-    floor = limits.partial_ratio * limits.partial_cycles / limits.partial_baseline_cycles
-    return visits < floor * baseline or spend < floor * baseline_spend
+    visits, spend = len(past.purchases) - recent, spend_from(past, recent)
+    floor = limits.partial_ratio * cycles / cycles_before
+    return bool(visits < floor * (recent - first) or spend < floor * (spend_from(past, first) - spend))

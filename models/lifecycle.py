@@ -12,9 +12,9 @@ from features.cycle import day_after, deadlines, lapsed_after, late_after, rhyth
 from features.history import before, begin, insert, net_spend, open_days
 from features.kernel import entry, kernel
 from features.records import NEVER, Ints, Longs, Past, Records, Scratch, Shop, Tables, scratch
-from models.core_entry import failures, lacking
+from models.core_entry import lacking
 from models.habits import habits, is_partly_gone
-from models.satisfaction import is_let_down, past_promise, satisfaction
+from models.satisfaction import failures, is_let_down, past_promise, satisfaction
 from models.settings import Limits
 
 STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from features.cycle import whole_days
-from features.history import is_open, promise_broken_on, promised_days
+from features.history import first_within, is_open, promise_broken_on, promised_days
 from features.kernel import kernel
 from features.records import Past, Shop
 from features.settings import Promise
@@ -23,12 +23,23 @@ def past_promise(past: Past, day: int, promise: Promise) -> int:
 
 
 @kernel
+def failures(past: Past, day: int, promise: Promise) -> tuple[int, int, int, int]:
+    """By the end of a day: complaints made, defects returned; of the complaints open then, the grave ones and those past promise."""
+    complaints, defects, grave = 0, 0, 0
+    for i in range(len(past.complaints)):
+        case = past.complaints[i]
+        complaints += case.opened <= day
+        grave += case.severity > 0 and is_open(case, day)
+    for i in range(len(past.returns)):
+        defects += past.returns[i].day <= day and past.returns[i].defect
+    return complaints, defects, grave, past_promise(past, day, promise)
+
+
+@kernel
 def is_let_down(past: Past, day: int, promise: Promise) -> bool:
     """Whether anything grave is open at the end of a day, or anything at all past its promise."""
-    for i in range(len(past.complaints)):
-        if past.complaints[i].severity > 0 and is_open(past.complaints[i], day):
-            return True
-    return past_promise(past, day, promise) > 0
+    _, _, grave, overdue = failures(past, day, promise)
+    return bool(grave + overdue > 0)
 
 
 @kernel
@@ -64,11 +75,9 @@ def satisfaction(past: Past, usual_gap: float, shop: Shop, limits: Limits) -> fl
     after {satisfaction_cycles}. Of the failures of one order only the worst counts, and all count per purchase. Where complaints are not
     recorded it is unknown.
     """
-    since = past.snapshot - whole_days(limits.satisfaction_cycles * usual_gap)
+    days = whole_days(limits.satisfaction_cycles * usual_gap)
+    since, purchases = past.snapshot - days, len(past.purchases) - first_within(past, days)
     half_life = limits.satisfaction_half_life_cycles * usual_gap
-    purchases = 0
-    while purchases < len(past.purchases) and past.purchases[len(past.purchases) - 1 - purchases].day >= since:
-        purchases += 1
     # What an order's worst failure weighs; of several as bad the first is counted.
     total = 0.0
     for counting in range(2):
