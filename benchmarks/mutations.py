@@ -24,7 +24,9 @@ from benchmarks.slips import Slip, slips
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ("models/lifecycle.py", "models/core_entry.py", "models/satisfaction.py", "models/habits.py", "features/cycle.py")
-TESTS = ("tests/test_rules.py", "tests/test_lifecycle.py")  # the rest of the suite also has them under test, but takes minutes uncompiled
+TESTS = tuple(
+    f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules")
+)  # the rest of the suite also has them under test, but takes minutes uncompiled
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
 LIBRARIES = ("hypothesis", "numba", "numpy", "pandas", "pydantic", "pyarrow.parquet", "pytest", "yaml")
 PATIENCE = 2

@@ -21,6 +21,8 @@ RECKONED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Div: ast.Mult,
     ast.FloorDiv: ast.Mult,
     ast.Pow: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.LShift: ast.RShift,
 }
 SWAPPED = {"min": "max", "max": "min"}
 

@@ -141,7 +141,7 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
         day = past.purchases[n - 1].day
         lapsed_on = lapse_before(past, n, shop) if n > 1 else NEVER
         was_core = memory.core_since != NEVER
-        defected_on = defects_on(past, strong, n - 1, shop) if was_core and n > 1 else NEVER
+        defected_on = defects_on(past, strong, n - 1, shop) if was_core else NEVER
         if lapsed_on != NEVER and was_core:
             if memory.away_since == NEVER:
                 memory.away_since = min(defected_on, lapsed_on)
@@ -188,17 +188,14 @@ def decide(n: int, core_ever: bool, activity: int, winning_back: bool, defecting
 
 @kernel
 def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, row: Any) -> None:
-    """Fill one STATE row for the past, given the memory of its purchases."""
+    """Fill one STATE row, zeros so far, for the past, given the memory of its purchases."""
     n = len(past.purchases)
     row.purchases = n
-    row.status = NO_STATUS
     row.reactivated = memory.probation > 0
-    row.partial_defection = False
     row.net_spend_365d = net_spend(past, 365)
     row.purchases_365d, row.weekday, row.month = habits(past, 365)
     row.open_past_promise = past_promise(past, past.snapshot, shop.promise)
     row.first_on, row.last_purchase_on, row.core_since, row.late_on, row.defects_on = NEVER, NEVER, NEVER, NEVER, NEVER
-    row.lacks, row.complaints, row.defects, row.grave_open, row.past_promise = 0, 0, 0, 0, 0
     row.entry_purchases, row.entry_days, row.entry_cycle_days = memory.entry_purchases, memory.entry_days, memory.entry_gap
     row.entry_log_sd, row.purchases_back = memory.entry_log_sd, max(memory.won_back, memory.probation)
     usual_gap, log_sd = rhythm(past.purchases, n, shop)

@@ -5,8 +5,10 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from test_lifecycle_paths import EVENT_CLOCK, closure
 
 from pipeline.repro import choose
 from pipeline.runner import ROOT, run_stage
@@ -38,6 +40,20 @@ def test_every_known_customer_stands_in_one_stage_and_in_one_queue(shop: Path) -
     scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()
     assert len(scored) == scored["customer_id"].nunique() == known
     assert scored[["stage", "activity", "queue", "why", "action", "contact"]].notna().all().all()
+
+
+def test_at_every_snapshot_the_stages_add_up_to_the_customers_known_by_then(shop: Path) -> None:
+    counts = pd.read_csv(shop / "reports" / "stage_counts.csv").groupby("as_of")["customers"].sum()
+    known = pq.read_table(shop / "data" / "events" / "customers", columns=["known"])["known"].to_numpy()
+    days = pd.to_datetime(counts.index).to_numpy().astype("datetime64[D]").astype(int)
+    assert len(counts) > 5
+    assert counts.tolist() == [(known < day).sum() for day in days]
+
+
+def test_customers_move_only_where_the_rules_can_lead_them(shop: Path) -> None:
+    moved = pd.read_csv(shop / "reports" / "transitions.csv").query("customers > 0 and from_stage != to_stage")
+    assert ("core", "core_defector") in (pairs := set(zip(moved["from_stage"], moved["to_stage"], strict=True)))
+    assert pairs <= closure(EVENT_CLOCK)
 
 
 def test_the_verdict_names_who_scores_and_the_list_obeys(shop: Path) -> None:

@@ -1,0 +1,74 @@
+"""Satisfaction, failure by failure, and customers a part of whom has left."""
+
+import math
+from typing import Any
+
+import pytest
+from situations import CRITICAL, MAJOR, MINOR, params, shop, words
+from test_lifecycle import MONTHLY, state
+
+from features.records import NEVER
+
+LIMITS = params().assign
+
+
+@pytest.mark.parametrize(
+    ("recent", "amount", "partial"),
+    [([300, 330, 360], 10, False), ([300, 390], 10, False), ([300], 10, True), ([300, 330, 360], 6, True), ([300, 330, 360], 7, False)],
+    ids=["as ever", "half the visits", "less than half", "less than half the spend", "just above half"],
+)
+def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(recent: list[int], amount: float, partial: bool) -> None:
+    patient = shop()._replace(
+        cycle=shop().cycle._replace(late_clip_low=9, late_clip_high=9, lapse_clip_low=10, lapse_clip_high=10, last_gaps=1, prior_weight=1e9)
+    )
+    row = state(391, of=patient, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
+    assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
+
+
+def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from() -> None:
+    loose = LIMITS._replace(core_min_days=0, core_min_cycles=0.0, partial_min_purchases=9)
+    assert not state(151, of=shop(60), orders=[0, 5, 10, 15], limits=loose)["partial_defection"]
+
+
+def content(day: int = 91, **events: Any) -> float:
+    """Satisfaction after MONTHLY: the usual gap is 30, so a failure 120 days ago weighs half, and there are four purchases."""
+    return float(state(day, orders=MONTHLY, **events)["satisfaction"])
+
+
+@pytest.mark.parametrize(
+    ("events", "weight"),
+    [
+        ({}, 0),
+        ({"complaints": [(31, MINOR, 38)]}, 0),
+        ({"complaints": [(31, MINOR, 39)]}, 1),
+        ({"complaints": [(31, MINOR)]}, 1),
+        ({"complaints": [(31, MINOR, 32, 40)]}, 1),
+        ({"complaints": [(31, MAJOR, 32)]}, 3),
+        ({"complaints": [(31, CRITICAL, 32)]}, 5),
+        ({"complaints": [(31, MAJOR, 32), (31, CRITICAL, 32)]}, 8),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 2, "basket": 0}]}, 5),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 0}]}, 3),
+        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 1}]}, 6),
+        ({"returns": [(31, 5, True)]}, 1),
+        ({"returns": [(31, 5, False)]}, 0),
+        ({"returns": [(31, 5, True, 2)], "complaints": [{"opened": 31, "severity": 1, "basket": 2}]}, 3),
+    ],
+)
+def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_worst_alone_counts(
+    events: dict[str, Any], weight: float
+) -> None:
+    assert content(**events) == pytest.approx(math.exp(-weight * 2 ** (-60 / 120) / 4), rel=1e-6)
+
+
+@pytest.mark.parametrize(("delivered", "weight"), [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)], ids=["in time", "in grace", "late", "never"])
+def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(delivered: int, weight: float) -> None:
+    late = {"day": 0, "promised": 4, "delivered": delivered}
+    row = state(91, orders=[late, *MONTHLY[1:]])
+    assert row["satisfaction"] == pytest.approx(math.exp(-weight * 2 ** (-85 / 120) / 4), rel=1e-6)
+
+
+def test_a_failure_fades_and_is_forgotten_after_eight_cycles() -> None:
+    orders, complaint = range(0, 600, 30), [(31, MAJOR, 32)]
+    told = [float(state(day, orders=orders, complaints=complaint)["satisfaction"]) for day in (32, 100, 200, 271, 272)]
+    assert told == sorted(told)
+    assert told[3] < told[4] == 1
