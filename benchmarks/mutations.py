@@ -26,8 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = ("models/lifecycle.py", "models/core_entry.py", "models/satisfaction.py", "models/habits.py", "features/cycle.py")
 # The rest of the suite has the rules under test as well, but takes minutes uncompiled.
 TESTS = tuple(f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules"))
-    f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules")
-)  # the rest of the suite also has them under test, but takes minutes uncompiled
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
 LIBRARIES = ("hypothesis", "numba", "numpy", "pandas", "pydantic", "pyarrow.parquet", "pytest", "yaml")
 PATIENCE = 2

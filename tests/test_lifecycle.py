@@ -8,6 +8,7 @@ import pytest
 from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
 
 from features.records import NEVER, Shop
+from models.core_entry import NEEDS
 from models.lifecycle import ACTIVITIES, STAGES, decide
 from models.settings import Limits
 
@@ -49,27 +50,33 @@ def test_four_regular_purchases_over_ninety_days_make_a_core_customer() -> None:
 
 
 REFUSED = {
-    # condition: the situation, its last purchase, what else would let him in
-    "C1 too few purchases": ({"orders": [0, 45, 90]}, {"core_min_purchases": 3}),
-    "C2 too short a time in days": ({"orders": [0, 29, 58, 89]}, {"core_min_days": 89, "core_min_cycles": 2.0}),
-    "C2 too short a time in the shop's cycles": ({"of": shop(60), "orders": [0, 45, 90, 179]}, {"core_min_cycles": 2.9}),
-    "C3 too slow for this shop": ({"orders": [0, 120, 240, 360]}, {"core_max_cycle_ratio": 2.5}),
-    "C3 less regular than chance": ({"orders": [0, 1, 61, 62, 122, 123]}, {"core_max_log_sd": 1.9}),
+    # condition: what is said to lack, the situation, its last purchase, what else would let him in
+    "C1 too few purchases": ("purchases", {"orders": [0, 45, 90]}, {"core_min_purchases": 3}),
+    "C2 too short a time in days": ("days", {"orders": [0, 29, 58, 89]}, {"core_min_days": 89, "core_min_cycles": 2.0}),
+    "C2 too short a time in the shop's cycles": ("days", {"of": shop(60), "orders": [0, 45, 90, 179]}, {"core_min_cycles": 2.9}),
+    "C3 too slow for this shop": ("pace", {"orders": [0, 120, 240, 360]}, {"core_max_cycle_ratio": 2.5}),
+    "C3 less regular than chance": ("regularity", {"orders": [0, 1, 61, 62, 122, 123]}, {"core_max_log_sd": 1.9}),
     "C4 too many complaints per purchase": (
+        "few_complaints",
         {"orders": MONTHLY, "complaints": [(5, MINOR, 6), (35, MINOR, 36)]},
         {"core_max_complaints_per_purchase": 0.5},
     ),
-    "C4 too many defects": ({"orders": MONTHLY, "returns": [(5, 1, True), (35, 1, True)]}, {"core_max_defect_returns": 0.5}),
-    "C5 on probation after a lapse": ({"orders": [0, 30, 60, 121]}, {"reactivated_purchases": 1}),
+    "C4 too many defects": (
+        "few_defects",
+        {"orders": MONTHLY, "returns": [(5, 1, True), (35, 1, True)]},
+        {"core_max_defect_returns": 0.5},
+    ),
+    "C5 on probation after a lapse": ("staying", {"orders": [0, 30, 60, 121]}, {"reactivated_purchases": 1}),
 }
 
 
-@pytest.mark.parametrize(("situation", "relaxed"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("lacking", "situation", "relaxed"), REFUSED.values(), ids=REFUSED)
 def test_core_is_refused_when_one_condition_fails_and_granted_when_that_alone_is_relaxed(
-    situation: dict[str, Any], relaxed: dict[str, float]
+    lacking: str, situation: dict[str, Any], relaxed: dict[str, float]
 ) -> None:
     after = situation["orders"][-1] + 1
     assert stage(after, **situation) == "early_repeat"
+    assert state(after, **situation)["lacks"] == 1 << NEEDS.index(lacking)
     assert stage(after, limits=LIMITS._replace(**relaxed), **situation) == "core"
 
 
