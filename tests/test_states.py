@@ -176,3 +176,8 @@ def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(bought_
 def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchases: int) -> None:
     row = states_at(tables_of(customer(orders=[0, 300])), day)[0, day]
     assert (row["purchases_365d"], row["net_spend_365d"]) == (purchases, 10 * purchases)
+
+
+def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays() -> None:
+    row = states_at(tables_of(customer(orders=[335, 342, 366])), 367)[0, 367]  # twice in December, then once in January
+    assert (row["month"], row["weekday"]) == (11, 2)
