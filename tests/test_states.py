@@ -178,6 +178,11 @@ def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchase
     assert (row["purchases_365d"], row["net_spend_365d"]) == (purchases, 10 * purchases)
 
 
-def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays() -> None:
-    row = states_at(tables_of(customer(orders=[335, 342, 366])), 367)[0, 367]  # twice in December, then once in January
-    assert (row["month"], row["weekday"]) == (11, 2)
+@pytest.mark.parametrize(
+    ("orders", "month", "weekday"),
+    [([335, 342, 366], 11, 2), ([335, 366, 372], 0, 4)],
+    ids=["two in December, one in January", "one in December, two in January"],
+)
+def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays(orders: list[int], month: int, weekday: int) -> None:
+    row = states_at(tables_of(customer(orders=orders)), 373)[0, 373]
+    assert (row["month"], row["weekday"]) == (month, weekday)
