@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 
 from models.defection import matrix, probabilities
-from models.evaluation import compare, grade, risk_bands, verdict
+from models.evaluation import at_origins, compare, grade, large_enough, risk_bands, verdict
+from models.leaks import clocks, oracles
 from models.model_card import model_card
 from models.peers import PEERS, predict
 from models.plots import plots
-from models.profit import value_of
+from models.profit import sensitivity, value_of
 from models.settings import Costs
+from pipeline.errors import QualityError
 from pipeline.model_file import about_of, booster_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
 
-LATER = ("bg_nbd", "expert_windows", "random_forest_rfm")  # peers that have a place in the report and no figures yet
 SCORERS = ["model", *PEERS]
 
 
@@ -50,14 +51,25 @@ def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[st
         "base_rate": rate(population),
         "model": measured["model"],
         "peers": without_model(measured),
-        "delta": {**deltas, **dict.fromkeys(LATER)},
+        "delta": {peer: deltas.get(peer) for peer in PEERS},
         "by_origin": origins,
     }
 
 
 def without_model(measured: dict[str, Any]) -> dict[str, Any]:
-    """The peers' results, null for those not computed yet."""
-    return {**{peer: measured[peer] for peer in PEERS}, **dict.fromkeys(LATER)}
+    """The peers' results."""
+    return {peer: measured[peer] for peer in PEERS}
+
+
+def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
+    """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError."""
+    if found := oracles(population, [*columns, "model"], population["defected"].to_numpy(bool)):
+        name = max(found, key=lambda column: found[column])
+        rule = f"it alone tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from it"
+        raise QualityError("E_LEAK", f"data/features {name}", rule, "correct the feature or the label; `corekeep stage extract` then")
+    if named := clocks(population, columns):
+        rule = "it is the same for all customers of a snapshot: it tells the date, which never comes again"
+        raise QualityError("E_LEAK", f"data/features {named[0]}", rule, "remove the feature")
 
 
 def rate(rows: pd.DataFrame) -> float | None:
@@ -85,8 +97,10 @@ def evaluate(
     past = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     rows = past[past["snapshot"].isin(origins)]
     scored, examined = rows[rows["scored"]], int(rows["benchmark"].sum())
-    if not about["trained"] or examined < params.min_rows:
-        reason = about["reason"] or f"{examined} benchmark rows at the test origins are fewer than {params.min_rows}"
+    few = examined < params.min_rows
+    if not about["trained"] or few or rows.loc[rows["benchmark"], "defected"].nunique() < 2:
+        seen = f"fewer than {params.min_rows}" if few else "all of one outcome"
+        reason = about["reason"] or f"{examined} benchmark rows at the test origins, {seen}"
         metrics: dict[str, Any] = {
             **head,
             "population": len(scored),
@@ -94,7 +108,9 @@ def evaluate(
             "verdict": "no_signal",
             "grade": f"no signal: {reason}",
         }
-        nothing = dict.fromkeys(("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "benchmark"))
+        nothing = dict.fromkeys(
+            ("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "risk_bands", "sensitivity", "benchmark")
+        )
         return {
             "metrics": {**metrics, **nothing},
             "plots": {"note.txt": reason + "\n"},
@@ -102,6 +118,7 @@ def evaluate(
         }
     found = predictions(rows, model, about, costs)
     scored, benchmark = found[found["scored"]], found[found["benchmark"]]
+    require_honest(benchmark, about["features"])
     top, bench = results(scored, params, costs), results(benchmark, params, costs)
     measured = {"model": bench["model"], **{peer: bench["peers"][peer] for peer in PEERS}}
     deltas = {peer: bench["delta"][peer] for peer in PEERS if bench["delta"].get(peer)}
@@ -111,6 +128,8 @@ def evaluate(
         part = scored[scored["stage"] == stage]
         inner = compare(part, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
         stages[stage] = {"population": len(part), "base_rate": rate(part), "model": inner["model"], "peers": without_model(inner)}
+    scorer = chosen if chosen in SCORERS else "model"
+    bands = risk_bands(scored, scorer, params.bands)
     returned = past[past["benchmark"] & past["returned"].notna()]
     metrics = {
         **head,
@@ -122,11 +141,12 @@ def evaluate(
         "by_stage": stages,
         "by_origin": top["by_origin"],
         "returned_later": round(float(returned["returned"].astype(float).mean()), 5) if len(returned) else None,
+        "risk_bands": large_enough(bands),
+        "sensitivity": sensitivity(at_origins(scored, scorer), costs, params.capacity),
         "benchmark": bench,
     }
-    scorer = chosen if chosen in SCORERS else "model"
     return {
         "metrics": metrics,
         "plots": plots(benchmark, SCORERS),
-        "model_card": model_card(metrics, risk_bands(scored, scorer, params.bands), calibration),
+        "model_card": model_card(metrics, bands, calibration),
     }
