@@ -37,36 +37,31 @@ def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs:
     return found
 
 
-def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
-    """Everything measured on one population: sizes, scorers, differences, by origin."""
-    measured, deltas = compare(population, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
-    origins = []
-    for origin, rows in population.groupby("origin", sort=True):
-        found = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
-        origins.append(
-            {"origin": origin, "population": len(rows), "base_rate": rate(rows), "model": found["model"], "peers": without_model(found)}
-        )
+def measured_on(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
+    """Sizes, scorers and differences on some of the rows."""
+    measured, deltas = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
     return {
-        "population": len(population),
-        "base_rate": rate(population),
+        "population": len(rows),
+        "base_rate": rate(rows),
         "model": measured["model"],
-        "peers": without_model(measured),
+        "peers": {peer: measured[peer] for peer in PEERS},
         "delta": {peer: deltas.get(peer) for peer in PEERS},
-        "by_origin": origins,
     }
 
 
-def without_model(measured: dict[str, Any]) -> dict[str, Any]:
-    """The peers' results."""
-    return {peer: measured[peer] for peer in PEERS}
+def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
+    """Everything measured on one population, and the same by origin."""
+    origins = [{"origin": origin, **measured_on(rows, params, costs)} for origin, rows in population.groupby("origin", sort=True)]
+    return {**measured_on(population, params, costs), "by_origin": origins}
 
 
 def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
     """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError."""
     if found := oracles(population, [*columns, "model"], population["defected"].to_numpy(bool)):
         name = max(found, key=lambda column: found[column])
-        rule = f"it alone tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from it"
-        raise QualityError("E_LEAK", f"data/features {name}", rule, "correct the feature or the label; `corekeep stage extract` then")
+        rule = f"tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from the past"
+        place = "data/model" if name == "model" else f"data/features {name}"
+        raise QualityError("E_LEAK", place, rule, "correct the feature or the label; if the label is meant, it needs no model")
     if named := clocks(population, columns):
         rule = "it is the same for all customers of a snapshot: it tells the date, which never comes again"
         raise QualityError("E_LEAK", f"data/features {named[0]}", rule, "remove the feature")
@@ -123,11 +118,7 @@ def evaluate(
     measured = {"model": bench["model"], **{peer: bench["peers"][peer] for peer in PEERS}}
     deltas = {peer: bench["delta"][peer] for peer in PEERS if bench["delta"].get(peer)}
     chosen = verdict(measured, deltas)
-    stages = {}
-    for stage in ("early_repeat", "core"):
-        part = scored[scored["stage"] == stage]
-        inner = compare(part, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
-        stages[stage] = {"population": len(part), "base_rate": rate(part), "model": inner["model"], "peers": without_model(inner)}
+    stages = {stage: measured_on(scored[scored["stage"] == stage], params, costs) for stage in ("early_repeat", "core")}
     scorer = chosen if chosen in SCORERS else "model"
     bands = risk_bands(scored, scorer, params.bands)
     returned = past[past["benchmark"] & past["returned"].notna()]

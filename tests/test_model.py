@@ -82,14 +82,6 @@ def test_what_no_simple_rule_can_see_makes_the_model_win(metrics: dict[str, Any]
     assert "the model wins" in metrics["grade"]
 
 
-def test_a_shop_of_coin_flips_has_no_signal(tmp_path: Path) -> None:
-    found = judged(tmp_path, signal=0.0)
-    low, high = found["metrics"]["benchmark"]["model"]["auc_ci"]
-    assert low < 0.5 < high
-    assert found["metrics"]["verdict"] == "no_signal"
-    assert "no signal" in found["model_card"]
-
-
 def test_a_shop_too_small_to_learn_from_is_a_result_with_its_reason(tmp_path: Path) -> None:
     found = judged(tmp_path, customers=20)
     assert found["metrics"]["verdict"] == "no_signal"
