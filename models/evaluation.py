@@ -5,6 +5,7 @@ probabilities per scorer.
 """
 
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -150,13 +151,22 @@ def compare(
     return measured, deltas
 
 
+def _shows_signal(m: dict[str, Any], tries: int) -> bool:
+    """Whether an AUC lies above one half by more than the best of so many scorers would by chance (Bonferroni)."""
+    if m["auc"] is None or m["auc_ci"][0] is None:
+        return False
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / tries) / normal.inv_cdf(0.975)
+    return bool(m["auc"] - wider * (m["auc"] - m["auc_ci"][0]) > 0.5)
+
+
 def verdict(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]) -> str:
-    """Who scores: `model`, a peer, or `no_signal` where no interval lies above one half.
+    """Who scores: `model`, a peer, or `no_signal` where none shows any.
 
     The model has to beat each simple rule by more than chance, and no peer may beat it so. Else the peer that beats it scores or, where
     none does, the best simple rule: what is not better is not worth being less plain.
     """
-    signal = {s: m["auc"] for s, m in measured.items() if m["auc"] is not None and (m["auc_ci"][0] or 0) > 0.5}
+    signal = {scorer: m["auc"] for scorer, m in measured.items() if _shows_signal(m, len(measured))}
     better = {peer: signal[peer] for peer, delta in deltas.items() if peer in signal and delta["auc"][2] < 0}
     if "model" in signal and not better and all(deltas[peer]["auc"][1] > 0 for peer in SIMPLE if peer in deltas):
         return "model"

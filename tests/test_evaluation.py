@@ -106,6 +106,12 @@ def test_the_model_has_to_beat_the_simple_rules_and_not_to_be_beaten_by_any_peer
     assert verdict({"model": scorer(*model), rival: scorer(auc, low)}, {rival: {"auc": difference}}) == expected
 
 
+@pytest.mark.parametrize(("scorers", "expected"), [(2, "recency"), (6, "no_signal")])
+def test_of_many_scorers_the_best_has_to_be_further_from_chance(scorers: int, expected: str) -> None:
+    others = {f"other_{i}": scorer(0.5, 0.45) for i in range(scorers - 1)}
+    assert verdict({"recency": scorer(0.56, 0.51), **others}, {}) == expected
+
+
 def test_a_machine_that_does_not_beat_the_model_is_no_fall_back_for_it() -> None:
     measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.68, 0.63), "expert_windows": scorer(0.72, 0.67)}
     deltas = {"recency": {"auc": [0.02, -0.01, 0.05]}, "expert_windows": {"auc": [-0.02, -0.05, 0.01]}}
