@@ -56,7 +56,10 @@ def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[st
 
 
 def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
-    """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError."""
+    """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError.
+
+    An error, not a verdict: with one, the list would still be published, and the figures believed.
+    """
     if found := oracles(population, [*columns, "model"], population["defected"].to_numpy(bool)):
         name = max(found, key=lambda column: found[column])
         rule = f"tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from the past"
