@@ -4,14 +4,17 @@ A population is a frame with one row per customer and origin: customer (int), or
 probabilities per scorer.
 """
 
+from collections.abc import Iterator
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.profit import expected_profit, realised_profit
-from models.settings import Costs
+from models.peers import SIMPLE
+from models.profit import called, empc, expected_profit, realised_profit
+from models.settings import SMALLEST_CELL, Costs
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -36,32 +39,44 @@ BINS = 10
 
 def weighted_auc(scores: Floats, defected: Flags, weights: Floats) -> float:
     """The chance that a random defector scores above a random stayer, drawn by weight; ties count half. nan with one outcome only."""
-    _, code = np.unique(scores, return_inverse=True)
-    positive = np.bincount(code, weights * defected)
-    negative = np.bincount(code, weights * ~defected)
+    return _auc_of_ranks(np.unique(scores, return_inverse=True)[1], defected, weights)
+
+
+def _auc_of_ranks(rank: npt.NDArray[np.intp], defected: Flags, weights: Floats) -> float:
+    positive = np.bincount(rank, weights * defected)
+    negative = np.bincount(rank, weights) - positive
     below = np.cumsum(negative) - negative
     pairs = positive.sum() * negative.sum()
     return float((positive * (below + negative / 2)).sum() / pairs) if pairs > 0 else float("nan")
 
 
+def _tenths(scores: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows in the order of their scores, and where each of ten bins of equal count begins."""
+    begins = np.unique(np.cumsum([0, *(len(b) for b in np.array_split(scores, BINS))])[:-1])
+    return np.argsort(scores, kind="stable"), begins[begins < len(scores)]
+
+
 def calibration_error(scores: Floats, defected: Flags) -> float:
     """Mean distance of predicted and observed rate over ten bins of equal count."""
-    order = np.argsort(scores, kind="stable")
-    bins = [b for b in np.array_split(order, BINS) if len(b)]
-    return float(sum(len(b) * abs(scores[b].mean() - defected[b].mean()) for b in bins) / len(scores))
+    order, begins = _tenths(scores)
+    return float(np.abs(np.add.reduceat(scores[order] - defected[order], begins)).sum() / len(scores))
 
 
 def calibration_floor(scores: Floats, seed: int, draws: int = 100) -> float:
     """The calibration error that perfect probabilities would show by chance on as many rows."""
     random = np.random.default_rng(seed)
-    return float(np.mean([calibration_error(scores, random.random(len(scores)) < scores) for _ in range(draws)]))
+    order, begins = _tenths(scores)
+    ascending = scores[order]
+    sums = [np.abs(np.add.reduceat(ascending - (random.random(len(scores)) < ascending), begins)).sum() for _ in range(draws)]
+    return float(np.mean(sums) / len(scores))
 
 
-def resamples(customers: npt.NDArray[np.int64], count: int, seed: int) -> list[Floats]:
+def resamples(customers: npt.NDArray[np.int64], count: int, seed: int) -> Iterator[Floats]:
     """Bootstrap weights of rows: customers are drawn with all their rows, because a customer's origins are alike."""
     random = np.random.default_rng(seed)
-    size = int(customers.max()) + 1
-    return [np.bincount(random.integers(0, size, size), minlength=size)[customers].astype(np.float64) for _ in range(count)]
+    own = np.unique(customers, return_inverse=True)[1]
+    size = int(own.max()) + 1
+    return (np.bincount(random.integers(0, size, size), minlength=size)[own].astype(np.float64) for _ in range(count))
 
 
 def interval(values: list[float]) -> list[float | None]:
@@ -70,34 +85,37 @@ def interval(values: list[float]) -> list[float | None]:
     return [round(float(q), 4) for q in np.quantile(finite, [0.025, 0.975])] if len(finite) else [None, None]
 
 
-def _by_origin(population: pd.DataFrame) -> list[pd.DataFrame]:
-    return [rows for _, rows in population.groupby("origin", sort=True)]
+def at_origins(population: pd.DataFrame, scorer: str) -> list[tuple[Floats, Floats, Flags]]:
+    """Risk, value and outcome of the rows at each origin."""
+    return [
+        (rows[scorer].to_numpy(np.float64), rows["value"].to_numpy(np.float64), rows["defected"].to_numpy(bool))
+        for _, rows in population.groupby("origin", sort=True)
+    ]
 
 
 def measure(population: pd.DataFrame, scorer: str, costs: Costs, capacity: float, seed: int) -> dict[str, Any]:
     """All point metrics of one scorer, pooled over origins; calibration and profit are means over origins. Unknown ones are null."""
-    from sklearn.metrics import average_precision_score, log_loss
+    from sklearn.metrics import average_precision_score
 
     found: dict[str, Any] = dict.fromkeys(METRICS)
     scores, defected = population[scorer].to_numpy(np.float64), population["defected"].to_numpy(bool)
     if len(population) < BINS or len(np.unique(defected)) < 2:
         return found
     top = np.argsort(-scores, kind="stable")[: int(np.ceil(len(scores) / 10))]
-    origins = [
-        (rows[scorer].to_numpy(np.float64), rows["defected"].to_numpy(bool), rows["value"].to_numpy()) for rows in _by_origin(population)
-    ]
+    origins = at_origins(population, scorer)
     found |= {
         "auc": weighted_auc(scores, defected, np.ones(len(scores))),
         "pr_auc": average_precision_score(defected, scores),
         "brier": np.mean((scores - defected) ** 2),
-        "log_loss": log_loss(defected, np.clip(scores, 1e-9, 1 - 1e-9)),
-        "ece": np.mean([calibration_error(p, y) for p, y, _ in origins]),
+        "log_loss": -np.log(np.clip(np.where(defected, scores, 1 - scores), 1e-9, 1)).mean(),
+        "ece": np.mean([calibration_error(p, y) for p, _, y in origins]),
         "ece_floor": np.mean([calibration_floor(p, seed) for p, _, _ in origins]),
         "precision_at_10": defected[top].mean(),
         "lift_at_10": defected[top].mean() / defected.mean(),
         "value_weighted_auc": weighted_auc(scores, defected, population["value"].to_numpy(np.float64)),
-        "profit_at_10": np.mean([realised_profit(expected_profit(p, v, costs), v, y, costs, capacity) for p, y, v in origins]),
-        "profit_at_10_by_risk": np.mean([realised_profit(p, v, y, costs, capacity) for p, y, v in origins]),
+        "empc": empc(scores, defected),
+        "profit_at_10": np.mean([realised_profit(called(expected_profit(p, v, costs), capacity), v, y, costs) for p, v, y in origins]),
+        "profit_at_10_by_risk": np.mean([realised_profit(called(p, capacity), v, y, costs) for p, v, y in origins]),
     }
     return {name: None if value is None or not np.isfinite(value) else round(float(value), 5) for name, value in found.items()}
 
@@ -111,15 +129,14 @@ def compare(
         return measured, {}
     defected = population["defected"].to_numpy(bool)
     columns = {scorer: population[scorer].to_numpy(np.float64) for scorer in scorers}
+    ranks = {scorer: np.unique(scores, return_inverse=True)[1] for scorer, scores in columns.items()}
     errors = {scorer: (scores - defected) ** 2 for scorer, scores in columns.items()}
     aucs: dict[str, list[float]] = {scorer: [] for scorer in scorers}
     briers: dict[str, list[float]] = {scorer: [] for scorer in scorers}
     for weights in resamples(population["customer"].to_numpy(np.int64), count, seed):
-        if not weights.any():
-            continue  # the customers drawn have no row among these few
         for scorer in scorers:
-            aucs[scorer].append(weighted_auc(columns[scorer], defected, weights))
-            briers[scorer].append(float(np.average(errors[scorer], weights=weights)))
+            aucs[scorer].append(_auc_of_ranks(ranks[scorer], defected, weights))
+            briers[scorer].append(float(errors[scorer] @ weights / weights.sum()))
     first, deltas = scorers[0], {}
     for scorer in scorers:
         measured[scorer]["auc_ci"] = interval(aucs[scorer])
@@ -134,25 +151,38 @@ def compare(
     return measured, deltas
 
 
+def _shows_signal(m: dict[str, Any], tries: int) -> bool:
+    """Whether an AUC lies above one half by more than the best of so many scorers would by chance (Bonferroni)."""
+    if m["auc"] is None or m["auc_ci"][0] is None:
+        return False
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / tries) / normal.inv_cdf(0.975)
+    return bool(m["auc"] - wider * (m["auc"] - m["auc_ci"][0]) > 0.5)
+
+
 def verdict(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]) -> str:
-    """`model` if it beats every peer by more than chance, else the peer of highest AUC; `no_signal` if no interval lies above one half."""
-    signal = {s: m["auc"] for s, m in measured.items() if m["auc"] is not None and (m["auc_ci"][0] or 0) > 0.5}
-    if not signal:
-        return "no_signal"
-    if "model" in signal and all(delta["auc"][1] > 0 for delta in deltas.values()):
+    """Who scores: `model`, a peer, or `no_signal` where none shows any.
+
+    The model has to beat each simple rule by more than chance, and no peer may beat it so. Else the peer that beats it scores or, where
+    none does, the best simple rule: what is not better is not worth being less plain.
+    """
+    signal = {scorer: m["auc"] for scorer, m in measured.items() if _shows_signal(m, len(measured))}
+    better = {peer: signal[peer] for peer, delta in deltas.items() if peer in signal and delta["auc"][2] < 0}
+    if "model" in signal and not better and all(deltas[peer]["auc"][1] > 0 for peer in SIMPLE if peer in deltas):
         return "model"
-    peers = {scorer: auc for scorer, auc in signal.items() if scorer != "model"}
-    return max(peers, key=lambda scorer: peers[scorer]) if peers else "no_signal"
+    usable = better or {peer: auc for peer, auc in signal.items() if peer in SIMPLE}
+    return max(usable, key=lambda peer: usable[peer]) if usable else "no_signal"
 
 
 def grade(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]], chosen: str) -> str:
-    """The verdict in one sentence, against the best simple rule."""
+    """The verdict in one sentence, against the best simple rule; another peer is told of where it is the one chosen."""
     if chosen == "no_signal":
         return "no signal: nothing tells leavers from stayers better than a coin"
-    peers = {scorer: m["auc"] for scorer, m in measured.items() if scorer != "model" and m["auc"] is not None}
-    best = max(peers, key=lambda scorer: peers[scorer])
-    point, low, high = deltas[best]["auc"]
-    said = f"AUC {measured['model']['auc']:.3f} against {peers[best]:.3f} of {best}, the best simple rule: "
+    simple = {scorer: m["auc"] for scorer, m in measured.items() if scorer in SIMPLE and m["auc"] is not None}
+    rival = max(simple, key=lambda scorer: simple[scorer]) if chosen in {"model", *SIMPLE} else chosen
+    point, low, high = deltas[rival]["auc"]
+    rank = "the best simple rule" if rival in SIMPLE else "which beats it"
+    said = f"AUC {measured['model']['auc']:.3f} against {measured[rival]['auc']:.3f} of {rival}, {rank}: "
     said += f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"the model wins: {said}" if chosen == "model" else f"the model does not win, {chosen} is used: {said}"
 
@@ -173,9 +203,17 @@ def band(risk: Floats, cuts: tuple[float, float]) -> npt.NDArray[np.str_]:
 
 
 def risk_bands(population: pd.DataFrame, scorer: str, cuts: tuple[float, float]) -> list[dict[str, Any]]:
-    """One entry per stage and risk band that occur: stage, band, customers, defected."""
+    """One entry per stage and risk band that occur: stage, band, customers, defected, rate, low and high (its 95 % interval)."""
     named = population.assign(band=band(population[scorer].to_numpy(np.float64), cuts))
-    return [
-        {"stage": stage, "band": name, "customers": len(rows), "defected": int(rows["defected"].sum())}
-        for (stage, name), rows in named.groupby(["stage", "band"], observed=True)
-    ]
+    found = []
+    for (stage, name), rows in named.groupby(["stage", "band"], observed=True):
+        defected = int(rows["defected"].sum())
+        low, high = wilson(defected, len(rows))
+        counts = {"stage": stage, "band": name, "customers": len(rows), "defected": defected}
+        found.append({**counts, "rate": round(defected / len(rows), 5), "low": round(low, 5), "high": round(high, 5)})
+    return found
+
+
+def large_enough(bands: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Risk bands as they may be published: of a few customers nothing is told but that they are few."""
+    return [b if b["customers"] >= SMALLEST_CELL else {**dict.fromkeys(b), "stage": b["stage"], "band": b["band"]} for b in bands]

@@ -1,4 +1,4 @@
-"""Pictures of a result, as SVG: are the probabilities true, and how many leavers does a share of the customers hold?"""
+"""Pictures of a result, as SVG. Are the probabilities true, and how many leavers does a share of the customers hold, and against chance?"""
 
 from typing import Any
 
@@ -30,25 +30,34 @@ def gains(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["scorer", "customers", "defectors"]).round(5)
 
 
-def _lines(data: pd.DataFrame, x: str, y: str, title: str, names: tuple[str, str]) -> str:
+def lifts(gained: pd.DataFrame) -> pd.DataFrame:
+    """Gains as lift: the rate of defection in the riskiest share of the customers over that of all."""
+    some = gained[gained["customers"] > 0]
+    return some.assign(lift=(some["defectors"] / some["customers"]).round(5))[["scorer", "customers", "lift"]]
+
+
+def _lines(data: pd.DataFrame, x: str, y: str, title: str, names: tuple[str, str], chance: tuple[float, float] = (0, 1)) -> str:
+    """One line per scorer, and a dashed one from and to the heights of `chance`."""
     import altair as alt
     import vl_convert
 
     limits = alt.Scale(domain=[0, 1])
+    heights = limits if y != "lift" else alt.Undefined
     line = (
         alt.Chart(data)
         .mark_line(point=True)
-        .encode(x=alt.X(x, title=names[0], scale=limits), y=alt.Y(y, title=names[1], scale=limits), color=alt.Color("scorer", title=None))
+        .encode(x=alt.X(x, title=names[0], scale=limits), y=alt.Y(y, title=names[1], scale=heights), color=alt.Color("scorer", title=None))
     )
-    diagonal = alt.Chart(pd.DataFrame({x: [0, 1], y: [0, 1]})).mark_line(color="#999", strokeDash=[4, 4]).encode(x=x, y=y)
+    diagonal = alt.Chart(pd.DataFrame({x: [0, 1], y: chance})).mark_line(color="#999", strokeDash=[4, 4]).encode(x=x, y=y)
     chart = (diagonal + line).properties(title=title, width=WIDTH, height=HEIGHT)
     svg: str = vl_convert.vegalite_to_svg(chart.to_json())
     return svg
 
 
 def plots(population: pd.DataFrame, scorers: list[str]) -> dict[str, Any]:
-    """reliability.svg and gains.svg with the tables they are drawn from."""
+    """reliability.svg, gains.svg and lift.svg with the tables they are drawn from."""
     true, held = reliability(population, scorers), gains(population, scorers)
+    lifted, axes = lifts(held), ("share of customers", "lift")
     return {
         "reliability.csv": true,
         "reliability.svg": _lines(true, "predicted", "observed", "Are the probabilities true?", ("predicted rate", "observed rate")),
@@ -56,4 +65,6 @@ def plots(population: pd.DataFrame, scorers: list[str]) -> dict[str, Any]:
         "gains.svg": _lines(
             held, "customers", "defectors", "How many leavers are in the riskiest share?", ("share of customers", "share of defectors")
         ),
+        "lift.csv": lifted,
+        "lift.svg": _lines(lifted, "customers", "lift", "How far above chance is the riskiest share?", axes, (1, 1)),
     }

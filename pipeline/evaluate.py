@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 
 from models.defection import matrix, probabilities
-from models.evaluation import compare, grade, risk_bands, verdict
+from models.evaluation import at_origins, compare, grade, large_enough, risk_bands, verdict
+from models.leaks import clocks, oracles
 from models.model_card import model_card
 from models.peers import PEERS, predict
 from models.plots import plots
-from models.profit import value_of
+from models.profit import sensitivity, value_of
 from models.settings import Costs
+from pipeline.errors import QualityError
 from pipeline.model_file import about_of, booster_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
 
-LATER = ("bg_nbd", "expert_windows", "random_forest_rfm")  # peers that have a place in the report and no figures yet
 SCORERS = ["model", *PEERS]
 
 
@@ -36,28 +37,37 @@ def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs:
     return found
 
 
-def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
-    """Everything measured on one population: sizes, scorers, differences, by origin."""
-    measured, deltas = compare(population, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
-    origins = []
-    for origin, rows in population.groupby("origin", sort=True):
-        found = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
-        origins.append(
-            {"origin": origin, "population": len(rows), "base_rate": rate(rows), "model": found["model"], "peers": without_model(found)}
-        )
+def measured_on(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
+    """Sizes, scorers and differences on some of the rows."""
+    measured, deltas = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
     return {
-        "population": len(population),
-        "base_rate": rate(population),
+        "population": len(rows),
+        "base_rate": rate(rows),
         "model": measured["model"],
-        "peers": without_model(measured),
-        "delta": {**deltas, **dict.fromkeys(LATER)},
-        "by_origin": origins,
+        "peers": {peer: measured[peer] for peer in PEERS},
+        "delta": {peer: deltas.get(peer) for peer in PEERS},
     }
 
 
-def without_model(measured: dict[str, Any]) -> dict[str, Any]:
-    """The peers' results, null for those not computed yet."""
-    return {**{peer: measured[peer] for peer in PEERS}, **dict.fromkeys(LATER)}
+def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
+    """Everything measured on one population, and the same by origin."""
+    origins = [{"origin": origin, **measured_on(rows, params, costs)} for origin, rows in population.groupby("origin", sort=True)]
+    return {**measured_on(population, params, costs), "by_origin": origins}
+
+
+def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
+    """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError.
+
+    An error, not a verdict: with one, the list would still be published, and the figures believed.
+    """
+    if found := oracles(population, [*columns, "model"], population["defected"].to_numpy(bool)):
+        name = max(found, key=lambda column: found[column])
+        rule = f"tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from the past"
+        place = "data/model" if name == "model" else f"data/features {name}"
+        raise QualityError("E_LEAK", place, rule, "correct the feature or the label; if the label is meant, it needs no model")
+    if named := clocks(population, columns):
+        rule = "it is the same for all customers of a snapshot: it tells the date, which never comes again"
+        raise QualityError("E_LEAK", f"data/features {named[0]}", rule, "remove the feature")
 
 
 def rate(rows: pd.DataFrame) -> float | None:
@@ -85,8 +95,10 @@ def evaluate(
     past = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     rows = past[past["snapshot"].isin(origins)]
     scored, examined = rows[rows["scored"]], int(rows["benchmark"].sum())
-    if not about["trained"] or examined < params.min_rows:
-        reason = about["reason"] or f"{examined} benchmark rows at the test origins are fewer than {params.min_rows}"
+    few = examined < params.min_rows
+    if not about["trained"] or few or rows.loc[rows["benchmark"], "defected"].nunique() < 2:
+        seen = f"fewer than {params.min_rows}" if few else "all of one outcome"
+        reason = about["reason"] or f"{examined} benchmark rows at the test origins, {seen}"
         metrics: dict[str, Any] = {
             **head,
             "population": len(scored),
@@ -94,7 +106,9 @@ def evaluate(
             "verdict": "no_signal",
             "grade": f"no signal: {reason}",
         }
-        nothing = dict.fromkeys(("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "benchmark"))
+        nothing = dict.fromkeys(
+            ("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "risk_bands", "sensitivity", "benchmark")
+        )
         return {
             "metrics": {**metrics, **nothing},
             "plots": {"note.txt": reason + "\n"},
@@ -102,15 +116,14 @@ def evaluate(
         }
     found = predictions(rows, model, about, costs)
     scored, benchmark = found[found["scored"]], found[found["benchmark"]]
+    require_honest(benchmark, about["features"])
     top, bench = results(scored, params, costs), results(benchmark, params, costs)
     measured = {"model": bench["model"], **{peer: bench["peers"][peer] for peer in PEERS}}
     deltas = {peer: bench["delta"][peer] for peer in PEERS if bench["delta"].get(peer)}
     chosen = verdict(measured, deltas)
-    stages = {}
-    for stage in ("early_repeat", "core"):
-        part = scored[scored["stage"] == stage]
-        inner = compare(part, SCORERS, costs, params.capacity, params.bootstrap, params.seed)[0]
-        stages[stage] = {"population": len(part), "base_rate": rate(part), "model": inner["model"], "peers": without_model(inner)}
+    stages = {stage: measured_on(scored[scored["stage"] == stage], params, costs) for stage in ("early_repeat", "core")}
+    scorer = chosen if chosen in SCORERS else "model"
+    bands = risk_bands(scored, scorer, params.bands)
     returned = past[past["benchmark"] & past["returned"].notna()]
     metrics = {
         **head,
@@ -122,11 +135,12 @@ def evaluate(
         "by_stage": stages,
         "by_origin": top["by_origin"],
         "returned_later": round(float(returned["returned"].astype(float).mean()), 5) if len(returned) else None,
+        "risk_bands": large_enough(bands),
+        "sensitivity": sensitivity(at_origins(scored, scorer), costs, params.capacity),
         "benchmark": bench,
     }
-    scorer = chosen if chosen in SCORERS else "model"
     return {
         "metrics": metrics,
         "plots": plots(benchmark, SCORERS),
-        "model_card": model_card(metrics, risk_bands(scored, scorer, params.bands), calibration),
+        "model_card": model_card(metrics, bands, calibration),
     }

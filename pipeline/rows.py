@@ -32,6 +32,17 @@ def feature_names(features: Folder) -> list[str]:
     return [name for name in schema.names if name not in KEYS]
 
 
+def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
+    """One row per customer who had bought by the snapshot, once or more: purchases, recency_days, tenure_days; sorted by customer_id."""
+    return query(
+        f"""
+        select purchases, recency_days, tenure_days from {rows_of(features)}
+        where snapshot = $snapshot::date and purchases >= 1 order by customer_id
+        """,
+        snapshot=snapshot,
+    )
+
+
 def joined(features: Folder, lifecycle: Folder, calibration: dict[str, Any], labels: Folder, snapshots: list[str]) -> pd.DataFrame:
     """One row per customer and snapshot, sorted by both, of those who bought at least twice and are scored or in the benchmark.
 

@@ -12,7 +12,7 @@ from models.peers import PEERS, teach
 from models.settings import Boosting
 from pipeline.errors import ConfigError
 from pipeline.progress import progress
-from pipeline.rows import feature_names, joined
+from pipeline.rows import buyers, feature_names, joined
 from pipeline.store import Folder, text_sha256, to_json
 
 
@@ -46,7 +46,7 @@ def rounds_for(taught: pd.DataFrame, columns: list[str], horizon: int, params: B
 def train(
     features: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], windows: Windows, params: Boosting
 ) -> dict[str, dict[str, Any]]:
-    """`model`: the final booster as text, one per origin, the peers' coefficients, and model.json that vouches for them.
+    """`model`: the final booster as text, one per origin, the peers as taught, and model.json that vouches for them.
 
     A shop with too little to learn from gets a model.json with the reason and no booster.
     """
@@ -70,7 +70,8 @@ def train(
         files[name] = text(booster)
         about["sha256"][name] = text_sha256(files[name])
         about["rounds"][name] = rounds
-        peers[name] = {peer: teach(peer, taught, defected) for peer in PEERS}
+        bought = buyers(features, max(teachers))
+        peers[name] = {peer: teach(peer, taught, defected, horizon, bought) for peer in PEERS}
     about["sha256"]["peers.json"] = text_sha256(to_json(peers))
     canary = canary_rows(taught, columns)
     about |= {"trained": True, "trained_through": max(teachers), "training_rows": len(taught)}

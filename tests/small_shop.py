@@ -53,6 +53,9 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
             "weather": random.normal(size=size).astype(np.float32),
         }
     )
+    frame["tenure_days"] = frame["recency_days"] + 20 * (frame["purchases"] - 1)
+    frame["purchases_in_90d"] = np.minimum(frame["purchases"], 4)
+    frame["spend_in_90d"] = frame["spend"] / 2
     logit = signal * np.sign(frame["mood"] * frame["weather"]) - 0.3
     frame["defected"] = random.random(size) < 1 / (1 + np.exp(-logit))
     return frame

@@ -3,10 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
-from models.evaluation import calibration_error, calibration_floor, compare, interval, risk_bands, verdict, weighted_auc, wilson
-from models.profit import expected_profit, realised_profit, value_of
+from models.evaluation import (
+    calibration_error,
+    calibration_floor,
+    compare,
+    grade,
+    interval,
+    large_enough,
+    risk_bands,
+    verdict,
+    weighted_auc,
+    wilson,
+)
+from models.profit import called, empc, expected_profit, realised_profit, sensitivity, value_of
 from models.settings import Costs
 
 COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.3, incentive=0.1, contact=0.01)
@@ -77,18 +89,42 @@ def scorer(auc: float, low: float) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("model", "peer", "difference", "expected"),
+    ("model", "rival", "auc", "low", "difference", "expected"),
     [
-        (scorer(0.8, 0.75), scorer(0.7, 0.65), [0.1, 0.05, 0.15], "model"),
-        (scorer(0.71, 0.65), scorer(0.7, 0.65), [0.01, -0.02, 0.04], "peer"),
-        (scorer(0.6, 0.55), scorer(0.7, 0.65), [-0.1, -0.15, -0.05], "peer"),
-        (scorer(0.51, 0.46), scorer(0.5, 0.45), [0.01, -0.05, 0.07], "no_signal"),
-        (scorer(0.6, 0.55), scorer(0.5, 0.45), [0.1, 0.02, 0.18], "model"),
-        (scorer(0.6, 0.55), scorer(0.56, 0.49), [0.04, -0.01, 0.09], "no_signal"),
+        ((0.8, 0.75), "recency", 0.7, 0.65, [0.1, 0.05, 0.15], "model"),
+        ((0.71, 0.65), "recency", 0.7, 0.65, [0.01, -0.02, 0.04], "recency"),
+        ((0.6, 0.55), "bg_nbd", 0.7, 0.65, [-0.1, -0.15, -0.05], "bg_nbd"),
+        ((0.51, 0.46), "bg_nbd", 0.5, 0.45, [0.01, -0.05, 0.07], "no_signal"),
+        ((0.6, 0.55), "logistic_rfm", 0.5, 0.45, [0.1, 0.02, 0.18], "model"),
+        ((0.6, 0.55), "logistic_rfm", 0.56, 0.49, [0.04, -0.01, 0.09], "no_signal"),
+        ((0.71, 0.65), "expert_windows", 0.7, 0.65, [0.01, -0.02, 0.04], "model"),
+        ((0.7, 0.65), "expert_windows", 0.71, 0.65, [-0.01, -0.04, 0.02], "model"),
+        ((0.7, 0.65), "random_forest_rfm", 0.75, 0.7, [-0.05, -0.08, -0.02], "random_forest_rfm"),
     ],
 )
-def test_the_verdict_names_the_model_only_where_it_beats_every_peer(model, peer, difference, expected) -> None:  # type: ignore[no-untyped-def]
-    assert verdict({"model": model, "peer": peer}, {"peer": {"auc": difference}}) == expected
+def test_the_model_has_to_beat_the_simple_rules_and_not_to_be_beaten_by_any_peer(model, rival, auc, low, difference, expected) -> None:  # type: ignore[no-untyped-def]
+    assert verdict({"model": scorer(*model), rival: scorer(auc, low)}, {rival: {"auc": difference}}) == expected
+
+
+@pytest.mark.parametrize(("scorers", "expected"), [(2, "recency"), (6, "no_signal")])
+def test_of_many_scorers_the_best_has_to_be_further_from_chance(scorers: int, expected: str) -> None:
+    others = {f"other_{i}": scorer(0.5, 0.45) for i in range(scorers - 1)}
+    assert verdict({"recency": scorer(0.56, 0.51), **others}, {}) == expected
+
+
+def test_a_machine_that_does_not_beat_the_model_is_no_fall_back_for_it() -> None:
+    measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.68, 0.63), "expert_windows": scorer(0.72, 0.67)}
+    deltas = {"recency": {"auc": [0.02, -0.01, 0.05]}, "expert_windows": {"auc": [-0.02, -0.05, 0.01]}}
+    assert verdict(measured, deltas) == "recency"
+    assert "recency is used: AUC 0.700 against 0.680 of recency, the best simple rule" in grade(measured, deltas, "recency")
+
+
+def test_a_machine_that_beats_the_model_is_named_with_its_lead() -> None:
+    measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.6, 0.55), "expert_windows": scorer(0.75, 0.7)}
+    deltas = {"recency": {"auc": [0.1, 0.05, 0.15]}, "expert_windows": {"auc": [-0.05, -0.08, -0.02]}}
+    assert verdict(measured, deltas) == "expert_windows"
+    said = "expert_windows is used: AUC 0.700 against 0.750 of expert_windows, which beats it: -0.050 [-0.080, -0.020]"
+    assert said in grade(measured, deltas, "expert_windows")
 
 
 def test_unknown_values_have_an_unknown_interval() -> None:
@@ -115,7 +151,53 @@ def test_profit_of_a_contact_by_hand() -> None:
 
 def test_realised_profit_of_calling_the_one_who_leaves() -> None:
     value, defected = np.full(10, 100.0), np.arange(10) == 0
-    right = realised_profit(np.where(defected, 1.0, 0.0), value, defected, COSTS, 0.1)
-    wrong = realised_profit(np.where(defected, 0.0, 1.0), value, defected, COSTS, 0.1)
+    right = realised_profit(called(np.where(defected, 1.0, 0.0), 0.1), value, defected, COSTS)
+    wrong = realised_profit(called(np.where(defected, 0.1, 1.0), 0.1), value, defected, COSTS)
     assert right == pytest.approx(0.3 * 90 / 10 - 0.1)
     assert wrong == pytest.approx(-1.1)
+
+
+def test_nobody_is_called_where_a_loss_is_expected() -> None:
+    assert called(np.array([-1.0, 3.0, -2.0, 2.0]), 0.75).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("rounded", [9, 1])
+def test_empc_is_the_best_campaign_for_each_gamma_integrated_by_brute_force(rounded: int) -> None:
+    rows = population()
+    scores, defected = rows["model"].round(rounded).to_numpy() ** 3, rows["defected"].to_numpy()
+    cuts = [2.0, *np.unique(scores)]
+    leavers = np.array([(defected & (scores >= cut)).mean() for cut in cuts])
+    stayers = np.array([(~defected & (scores >= cut)).mean() for cut in cuts])
+    # Each caught leaver is saved with chance gamma, worth 200, and takes 10; each contact costs 1; a stayer takes 10, too.
+    gammas = (np.arange(20_000) + 0.5) / 20_000
+    best = np.array([(gamma * (200 - 10) * leavers - 1 * leavers - (10 + 1) * stayers).max() for gamma in gammas])
+    assert empc(scores, defected) == pytest.approx(np.average(best, weights=beta.pdf(gammas, 6, 14)), abs=1e-4)
+
+
+def test_empc_rewards_a_better_order_and_is_unknown_with_one_outcome() -> None:
+    rows = population()
+    assert empc(rows["model"].to_numpy(), rows["defected"].to_numpy()) > empc(rows["noise"].to_numpy(), rows["defected"].to_numpy())
+    assert np.isnan(empc(np.array([0.1, 0.2]), np.array([False, False])))
+
+
+def test_an_assumption_that_would_change_whom_to_call_shows_in_what_it_costs_to_be_wrong() -> None:
+    # The second customer is worth a call as things are assumed (.6*.3*50 - .4*10 - 1 = 4); not if it saves half as often, if the
+    # incentive is twice as dear, or if customers are worth half. He would have stayed: calling him costs 10 + 1.
+    risk, value, defected = np.array([0.9, 0.6, 0.0, 0.0]), np.array([300.0, 60.0, 100.0, 100.0]), np.array([True, False, False, False])
+    found = {(e["assumption"], e["factor"]): e for e in sensitivity([(risk, value, defected)], COSTS, 0.5)}
+    assert {key: entry["overlap"] for key, entry in found.items()} == {
+        **{("gamma", 0.5): 0.5, ("incentive", 0.5): 1.0, ("value", 0.5): 0.5},
+        **{("gamma", 2.0): 1.0, ("incentive", 2.0): 0.5, ("value", 2.0): 1.0},
+    }
+    adapted = found["gamma", 0.5]
+    assert adapted["profit"] == pytest.approx((0.15 * 290 - 1) / 4)
+    assert adapted["profit_as_assumed"] == pytest.approx((0.15 * 290 - 1 - 11) / 4)
+
+
+def test_of_a_few_customers_a_risk_band_tells_nothing_but_that_they_are_few() -> None:
+    rows = population(40)
+    bands = large_enough(risk_bands(rows.assign(model=[0.7] * 3 + [0.1] * 37), "model", (0.3, 0.6)))
+    low, high = sorted(bands, key=lambda b: b["band"] != "low")
+    assert (high["stage"], high["band"], high["customers"], high["defected"], high["rate"]) == ("core", "high", None, None, None)
+    assert low["rate"] == pytest.approx(low["defected"] / 37, abs=1e-5)
+    assert low["low"] < low["rate"] < low["high"]

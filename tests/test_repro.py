@@ -72,7 +72,7 @@ def test_one_command_ends_with_the_list_the_page_the_verdict_and_ten_customers(s
     folder, said = small
     assert (folder / "data" / "desk" / "retention_desk.html").stat().st_size > 10_000
     closing = said[said.index("list     ") :]
-    assert re.search(r"(?m)^verdict  (model|recency|logistic_rfm|no_signal): ", closing)
+    assert re.search(r"(?m)^verdict  (model|recency|logistic_rfm|bg_nbd|expert_windows|random_forest_rfm|no_signal): ", closing)
     assert "page     data/desk/retention_desk.html" in closing
     assert "logistic_rfm 0." in closing
     assert len(re.findall(r"(?m)^ +\d+ +C\d+ ", closing)) == 10
@@ -108,7 +108,7 @@ CONTRACT = {
     "reports/transitions.csv": "from_as_of to_as_of from_stage to_stage customers share",
     "reports/net_flow.csv": "as_of new won_back lapsed net_customers net_revenue leak",
     "reports/metrics.json": "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin "
-    "returned_later benchmark",
+    "returned_later risk_bands sensitivity benchmark",
     "reports/ingest.json": "tables",
     "reports/mlflow.json": "run_id experiment model_name model_version alias",
     "data/lists/explanations.parquet": "customer_id driver value contribution position facts",

@@ -77,3 +77,12 @@ def test_a_shop_without_complaints_has_no_columns_of_them(shop: Path) -> None:
 def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
     model = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]["model"]
     assert model["profit_at_10"] > model["profit_at_10_by_risk"]
+
+
+def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true_as_chance_allows(shop: Path) -> None:
+    measured = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]
+    model, peers = measured["model"], measured["peers"]
+    best = max(peers, key=lambda peer: peers[peer]["auc"])
+    assert measured["delta"][best]["auc"][2] >= 0
+    assert model["brier"] <= min(peer["brier"] for peer in peers.values()) + 0.003
+    assert model["ece"] <= model["ece_floor"] + 0.02

@@ -1,0 +1,229 @@
+"""The traps of modelling, each fallen into on purpose: what a leak pretends to be worth, and what stops it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import small_shop
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from models.bg_nbd import Parameters, fit, no_purchase
+from models.evaluation import calibration_error, calibration_floor, weighted_auc
+from models.leaks import clocks, oracles
+from pipeline.errors import ConfigError, QualityError
+from pipeline.evaluate import evaluate, require_honest
+from pipeline.params import load
+from pipeline.rows import joined
+from pipeline.runner import ROOT
+from pipeline.store import Folder
+from pipeline.train import purged, train
+
+PARAMS = load(ROOT)
+HORIZON, ORIGIN = 60, 600
+TEACHERS = [ORIGIN - HORIZON - 20 * j for j in range(7)]
+WORLD = Parameters(0.8, 25.0, 0.8, 4.0)
+COLUMNS = ["recency_days", "purchases", "spend", "tenure_days", "gap_mean"]
+
+
+@pytest.fixture(scope="module")
+def histories() -> list[npt.NDArray[np.float64]]:
+    """Days of purchase of 1,500 customers, each in the shop from some day of its first year on, as BG/NBD says."""
+    random = np.random.default_rng(4)
+    found = []
+    for _ in range(1500):
+        rate, chance = random.gamma(WORLD.r, 1 / WORLD.alpha), random.beta(WORLD.a, WORLD.b)
+        at = [random.uniform(0, 365)]
+        while at[-1] < ORIGIN + HORIZON and (len(at) == 1 or random.random() > chance):
+            at.append(at[-1] + random.exponential(1 / rate))
+        found.append(np.floor(at))
+    return found
+
+
+def seen(histories: list[npt.NDArray[np.float64]], snapshots: list[int], purchases: int = 2, recent: int = 2 * HORIZON) -> pd.DataFrame:
+    """One row per customer and snapshot with so many purchases, the last so recent: customer, snapshot, features, defected."""
+    rows = []
+    for customer, at in enumerate(histories):
+        for snapshot in snapshots:
+            past = np.unique(at[at < snapshot])
+            if len(past) < purchases or snapshot - past[-1] > recent:
+                continue
+            stays = ((at >= snapshot) & (at < snapshot + HORIZON)).any()
+            gap = (past[-1] - past[0]) / max(len(past) - 1, 1)
+            spend = (past * 7919 % 97 + 3).sum()  # a sum of odd baskets: nearly a customer's name
+            rows.append((customer, snapshot, snapshot - past[-1], len(past), spend, snapshot - past[0], gap, not stays))
+    return pd.DataFrame(rows, columns=["customer", "snapshot", *COLUMNS, "defected"])
+
+
+def auc(scores: npt.NDArray[np.float64], rows: pd.DataFrame) -> float:
+    return weighted_auc(scores, rows["defected"].to_numpy(bool), np.ones(len(rows)))
+
+
+def learnt(taught: pd.DataFrame, asked: pd.DataFrame) -> float:
+    """AUC of a learner with a good memory."""
+    forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=0).fit(taught[COLUMNS], taught["defected"])
+    return auc(forest.predict_proba(asked[COLUMNS])[:, 1], asked)
+
+
+@pytest.fixture(scope="module")
+def honest(histories: list[npt.NDArray[np.float64]]) -> float:
+    """AUC of the same learner, taught by what was known at the origin."""
+    return learnt(seen(histories, TEACHERS), seen(histories, [ORIGIN]))
+
+
+def test_labels_that_reach_over_the_origin_pretend_to_a_better_model_and_are_refused(histories, honest: float) -> None:  # type: ignore[no-untyped-def]
+    late = [ORIGIN - 10, *(ORIGIN - 20 - 20 * j for j in range(6))]
+    assert learnt(seen(histories, late), seen(histories, [ORIGIN])) > honest + 0.02
+    with pytest.raises(ConfigError, match="E_LEAK snapshot 2025-06-02"):
+        purged(small_shop.rows(10, 1.0), ["2025-05-01", "2025-06-02"], "2025-07-01", 30)
+
+
+def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_split_by_customer_does_not(histories, honest: float) -> None:  # type: ignore[no-untyped-def]
+    pooled = seen(histories, [*TEACHERS, ORIGIN])
+    random = np.random.default_rng(1)
+    by_row = random.random(len(pooled)) < 0.7
+    by_customer = random.random(len(histories))[pooled["customer"]] < 0.7
+    pretended = learnt(pooled[by_row], pooled[~by_row])
+    assert pretended > honest + 0.03
+    assert pretended > learnt(pooled[by_customer], pooled[~by_customer]) + 0.03
+
+
+def test_no_customers_snapshot_teaches_and_is_asked() -> None:
+    rows = small_shop.rows(20, 1.0)
+    rows = rows.assign(benchmark=True, snapshot=rows["snapshot"].astype(str))
+    for origin, teachers in small_shop.ORIGINS.items():
+        taught = purged(rows, teachers, origin, small_shop.HORIZON)
+        gap = pd.Timestamp(origin) - pd.to_datetime(taught["snapshot"])
+        assert len(taught) == 20 * len(teachers)
+        assert (gap >= pd.Timedelta(days=small_shop.HORIZON)).all()
+
+
+def test_one_time_buyers_pretend_to_a_better_score_and_are_not_among_the_rows(histories, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    everyone, repeaters = seen(histories, [ORIGIN], purchases=1, recent=ORIGIN), seen(histories, [ORIGIN])
+    of_all, of_repeaters = (auc((rows["recency_days"] / rows["purchases"]).to_numpy(), rows) for rows in (everyone, repeaters))
+    assert of_all > of_repeaters + 0.05
+    frame = small_shop.rows(20, 1.0)
+    frame.loc[frame["customer_id"] < "c0005", "purchases"] = 1
+    folders, calendar = small_shop.write(tmp_path, frame), small_shop.calibration()
+    found = joined(folders["features"], folders["lifecycle"], calendar, folders["labels"], calendar["snapshots"])
+    assert found["customer_id"].min() == "c0005"
+
+
+def test_the_chance_to_be_alive_is_a_worse_score_than_the_chance_to_buy(histories) -> None:  # type: ignore[no-untyped-def]
+    buyers, asked = seen(histories, [ORIGIN], purchases=1, recent=ORIGIN), seen(histories, [ORIGIN])
+    fitted = fit(*known(buyers))
+    alive = {len(rows): 1 - no_purchase(fitted, *known(rows), 1e30) for rows in (buyers, asked)}
+    assert auc(1 - alive[len(asked)], asked) < auc(no_purchase(fitted, *known(asked), HORIZON), asked) - 0.02
+    assert alive[len(buyers)][buyers["purchases"] == 1] == pytest.approx(1, abs=1e-6)
+
+
+def known(rows: pd.DataFrame) -> tuple[npt.NDArray[np.float64], ...]:
+    tenure = rows["tenure_days"].to_numpy(float)
+    return rows["purchases"].to_numpy(float) - 1, tenure - rows["recency_days"].to_numpy(float), tenure
+
+
+def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
+    random = np.random.default_rng(3)
+    recency = random.normal(size=(4000, 1))
+    defected = random.random(4000) < 1 / (1 + np.exp(2.2 - recency[:, 0]))  # one in eight leaves
+    plain, balanced = (
+        LogisticRegression(class_weight=weights).fit(recency, defected).predict_proba(recency)[:, 1] for weights in (None, "balanced")
+    )
+    assert (np.argsort(plain) == np.argsort(balanced)).all()
+    assert calibration_error(plain, defected) < 2 * calibration_floor(plain, 1)
+    assert calibration_error(balanced, defected) > 10 * calibration_floor(balanced, 1)
+
+
+def taught(folder: Path, frame: pd.DataFrame) -> Folder:
+    few = PARAMS.train.model_copy(update={"max_rounds": 20, "round_step": 10})
+    folders = small_shop.write(folder, frame)
+    return small_shop.model_folder(
+        folder, train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=few)["model"]
+    )
+
+
+def judged(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:
+    """What `evaluate` says of the model in a small shop with these rows."""
+    quick = PARAMS.evaluate.model_copy(update={"bootstrap": 50})
+    folders, calendar = small_shop.write(folder, frame), small_shop.calibration()
+    return evaluate(**folders, model=model, calibration=calendar, shop="small", params=quick, costs=PARAMS.costs)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return taught(tmp_path_factory.mktemp("taught"), small_shop.rows(150, 2.0))
+
+
+def test_a_label_that_recency_can_compute_stops_the_run_and_names_it(model: Folder, tmp_path: Path) -> None:
+    frame = small_shop.rows(150, 2.0)
+    with pytest.raises(QualityError, match=r"E_LEAK data/features recency_days .* AUC 1\.000") as refused:
+        judged(tmp_path, frame.assign(defected=frame["recency_days"] > 30), model)
+    assert refused.value.exit_code == 4
+
+
+def test_who_is_only_ever_known_to_stay_is_a_result_with_its_reason(model: Folder, tmp_path: Path) -> None:
+    frame = small_shop.rows(150, 2.0)
+    frame.loc[frame["snapshot"].astype(str).isin(small_shop.ORIGINS), "defected"] = False
+    found = judged(tmp_path, frame, model)["metrics"]
+    assert (found["verdict"], found["grade"]) == ("no_signal", "no signal: 300 benchmark rows at the test origins, all of one outcome")
+
+
+def test_a_feature_that_tells_the_date_stops_the_run_and_is_named() -> None:
+    rows = small_shop.rows(50, 2.0).assign(model=0.5)
+    columns = [*small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"])]
+    require_honest(rows, columns)
+    with pytest.raises(QualityError, match="E_LEAK data/features day .* tells the date"):
+        require_honest(rows.assign(day=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal)), [*columns, "day"])
+
+
+def test_a_model_that_knows_what_no_feature_alone_tells_stops_the_run() -> None:
+    rows = small_shop.rows(50, 2.0)
+    with pytest.raises(QualityError, match=r"E_LEAK data/model .* AUC 1\.000"):
+        require_honest(rows.assign(model=np.where(rows["defected"], 0.9, 0.1)), ["mood", "weather"])
+
+
+@pytest.mark.parametrize("permuted", [False, True], ids=["coin flips", "permuted labels"])
+def test_where_labels_are_chance_nobody_does_better_than_a_coin(permuted: bool, tmp_path: Path) -> None:
+    frame = small_shop.rows(400, 2.0 if permuted else 0.0)
+    if permuted:
+        shuffle = np.random.default_rng(6).permutation
+        frame["defected"] = frame.groupby("snapshot")["defected"].transform(lambda flags: shuffle(flags.to_numpy()))
+    found = judged(tmp_path, frame, taught(tmp_path, frame))
+    measured = found["metrics"]["benchmark"]
+    assert found["metrics"]["verdict"] == "no_signal"
+    assert "no signal" in found["model_card"]
+    for scorer in (measured["model"], *measured["peers"].values()):
+        assert scorer["auc"] == pytest.approx(0.5, abs=0.05)
+        assert scorer["auc_ci"][0] < 0.5 < scorer["auc_ci"][1]
+
+
+def outcomes(rows: int) -> npt.NDArray[np.bool_]:
+    return np.arange(rows) % 3 == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "named"),
+    [
+        (np.where(outcomes(90), 5.0, 1.0), True),
+        (np.where(outcomes(90), 1.0, 5.0), True),
+        (np.where(outcomes(90), np.nan, 5.0), True),
+        (np.where(np.arange(90) < 84, outcomes(90), ~outcomes(90)).astype(float), False),
+        (np.full(90, np.nan), False),
+    ],
+    ids=["higher for leavers", "lower for leavers", "unknown for leavers", "for most of them", "unknown"],
+)
+def test_a_column_that_knows_the_outcome_is_named_whichever_way_it_points(column: npt.NDArray[np.float64], named: bool) -> None:
+    assert ("told" in oracles(pd.DataFrame({"told": column}), ["told"], outcomes(90))) is named
+
+
+def test_of_a_handful_of_leavers_chance_may_tell_all() -> None:
+    leavers = np.arange(90) < 9
+    assert oracles(pd.DataFrame({"told": leavers.astype(float)}), ["told"], leavers) == {}
+
+
+def test_a_column_is_a_clock_only_if_it_changes_between_snapshots_and_not_within() -> None:
+    rows = pd.DataFrame({"snapshot": [1, 1, 2, 2], "clock": [7.0, 7, 8, 8], "constant": 0.0, "own": [1.0, 2, 1, 2], "unknown": np.nan})
+    assert clocks(rows, ["clock", "constant", "own", "unknown"]) == ["clock"]
