@@ -98,7 +98,7 @@ def evaluate(
         return {
             "metrics": {**metrics, **nothing},
             "plots": {"note.txt": reason + "\n"},
-            "model_card": model_card({**metrics, **nothing}, [], calibration),
+            "model_card": model_card({**metrics, **nothing}, [], calibration, about, costs),
         }
     found = predictions(rows, model, about, costs)
     scored, benchmark = found[found["scored"]], found[found["benchmark"]]
@@ -128,5 +128,5 @@ def evaluate(
     return {
         "metrics": metrics,
         "plots": plots(benchmark, SCORERS),
-        "model_card": model_card(metrics, risk_bands(scored, scorer, params.bands), calibration),
+        "model_card": model_card(metrics, risk_bands(scored, scorer, params.bands), calibration, about, costs),
     }
