@@ -33,7 +33,10 @@ from pipeline.store import Folder
 from pipeline.track import opened, track
 from pipeline.train import train
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow, of itself, when it is imported
+pytestmark = [  # MLflow's own
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"),
+]
 
 PARAMS = load(ROOT)
 CANARY = "canary-4711"  # the id of a customer
