@@ -52,13 +52,13 @@ def fetch(name: str) -> None:
 
 @app.command()
 def docs() -> None:
-    """Make the documents anew that are made from the code."""
+    """Make the documents anew that are made from the code, and the model card from the demo's last run."""
     from pipeline import store
-    from pipeline.docs import documents
+    from pipeline.docs import card, documents
     from pipeline.progress import say
     from pipeline.runner import ROOT
 
-    for path, text in documents(ROOT).items():
+    for path, text in {**documents(ROOT), **card(ROOT)}.items():
         store.write(ROOT / path, text)
         say(path)
 

@@ -57,18 +57,18 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("made")
-    frame = small_shop.rows(400, 2.0)
+    frame, few = small_shop.rows(300, 2.0), PARAMS.train.model_copy(update={"max_rounds": 100})
     frame.loc[frame["customer_id"] == "c0007", ["spend", "net_spend_365d"]] = SPENT
     frame["customer_id"] = frame["customer_id"].replace("c0007", CANARY)
     models, folders = {}, {}
     for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
         folders = small_shop.write(folder, rows)
-        files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=PARAMS.train)["model"]
+        files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=few)["model"]
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
     found = evaluate(**folders, model=models["strong"], calibration=small_shop.calibration(), shop="demo", params=quick, costs=PARAMS.costs)
     store.write(folder / "plots", found["plots"])
-    manifest = {"shop": "demo", "snapshot": small_shop.DATA_END, "model_id": "0123456789ab", "customers": 400}
+    manifest = {"shop": "demo", "snapshot": small_shop.DATA_END, "model_id": "0123456789ab", "customers": 300}
     store.write(folder / "lists" / "manifest.json", manifest)
     store.write(folder / "lists" / "core_care.csv", f"customer_id,net_spend_365d\n{CANARY},{SPENT}\n")
     return Made({**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")}, **models, found=found)
@@ -95,7 +95,7 @@ class Project:
             retention_desk=page,
             metrics=self.made.found["metrics"] | {"verdict": verdict},
             model_card=self.made.found["model_card"],
-            stage_counts=pd.DataFrame({"as_of": [small_shop.DATA_END], "stage": ["core"], "activity": ["active"], "customers": [400]}),
+            stage_counts=pd.DataFrame({"as_of": [small_shop.DATA_END], "stage": ["core"], "activity": ["active"], "customers": [300]}),
             calibration=small_shop.calibration(),
             shop="demo",
             params=params.track,
@@ -201,55 +201,64 @@ def test_the_registered_model_is_text_with_a_signature_and_scores_as_the_one_at_
     assert project.client.get_model_version_by_alias(project.name, "champion").run_id == run["run_id"]
 
 
-def test_champion_moves_only_to_a_newcomer_that_beats_it(project: Project) -> None:
-    first = project.track("one", "weak")
-    assert (first["alias"], first["reason"]) == ("champion", "first champion of the shop")
-    better = project.track("two", "strong")
+@dataclass(frozen=True)
+class Governed:
+    """A project after four results - weak, strong, the same again, one without a signal - and what was said of each."""
+
+    project: Project
+    said: list[dict[str, Any]]
+    aliases: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def governed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+) -> Governed:
+    project = project_at(tmp_path_factory.mktemp("governed"), made, addresses(request.param))
+    results = (("one", "weak", "model"), ("two", "strong", "model"), ("three", "strong", "model"), ("four", "strong", "no_signal"))
+    said = [project.track(*result) for result in results]
+    return Governed(project, said, opened(project.root, project.params().track).aliases(project.name))
+
+
+def test_champion_moves_only_to_a_newcomer_that_beats_it(governed: Governed) -> None:
+    first, better, same, mute = governed.said
+    assert (first["model_version"], first["alias"], first["reason"]) == ("1", "champion", "first champion of the shop")
     assert (better["model_version"], better["alias"]) == ("2", "champion")
     assert better["reason"].startswith("better: AUC 0.")
     assert better["reason"].endswith("(champion: version 1)")
-    same = project.track("three", "strong")
     assert (same["model_version"], same["alias"]) == ("3", "challenger")
     assert same["reason"].startswith("not better beyond chance: AUC")
-    mute = project.track("four", "strong", verdict="no_signal")
     assert (mute["model_version"], mute["alias"]) == ("4", "challenger")
     assert mute["reason"].startswith("nobody is scored by it")
-    assert opened(project.root, project.params().track).aliases(project.name) == {"champion": "2", "challenger": "4"}
+    assert governed.aliases == {"champion": "2", "challenger": "4"}
 
 
-@pytest.fixture
-def three(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Three versions, the second champion; the commands find its parameters."""
-    for page, which in (("one", "weak"), ("two", "strong"), ("three", "weak")):
-        project.track(page, which)
+def test_promote_and_rollback_move_the_alias_and_keep_the_reason(governed: Governed, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, root = governed.project, governed.project.root
     monkeypatch.setattr(commands, "load", lambda _: project.params())
-    return project
-
-
-def test_promote_and_rollback_move_the_alias_and_keep_the_reason(three: Project) -> None:
-    root = three.root
-    assert commands.promote("3", "  the pilot\nshops ask for it ", root) == f"{three.name}: champion is version 3, was 2"
-    tags = three.client.get_model_version(three.name, "3").tags
+    assert commands.promote("3", "  the pilot\nshops ask for it ", root) == f"{project.name}: champion is version 3, was 2"
+    tags = project.client.get_model_version(project.name, "3").tags
     assert {key: tags[f"champion.{key}"] for key in ("reason", "from", "to")} == {
         "reason": "the pilot shops ask for it",
         "from": "2",
         "to": "3",
     }
-    assert commands.rollback("they changed their mind", root) == f"{three.name}: champion is version 2 again, was 3"
-    assert three.client.get_model_version(three.name, "3").tags["champion.left"] == "to version 2: they changed their mind"
-    assert commands.rollback("and again", root) == f"{three.name}: champion is version 1 again, was 2"
+    assert commands.rollback("they changed their mind", root) == f"{project.name}: champion is version 2 again, was 3"
+    assert project.client.get_model_version(project.name, "3").tags["champion.left"] == "to version 2: they changed their mind"
+    assert commands.rollback("and again", root) == f"{project.name}: champion is version 1 again, was 2"
     with pytest.raises(ConfigError, match="E_VERSION .* no earlier champion is known"):
         commands.rollback("once more", root)
     told = commands.listing(root).splitlines()
-    assert [line for line in told if line.startswith(three.name)] == [
-        f"{three.name} version 1, champion",
-        f"{three.name} version 2",
-        f"{three.name} version 3",
+    assert [line for line in told if line.startswith(project.name)] == [
+        f"{project.name} version 1, champion",
+        f"{project.name} version 2",
+        f"{project.name} version 3",
+        f"{project.name} version 4, challenger",
     ]
-    assert sum("  shop demo, as of 2025-09-01, registered 20" in line for line in told) == 3
+    assert sum("  shop demo, as of 2025-09-01, registered 20" in line for line in told) == 4
     assert sum(" of model, 30 days, trained through 2025-08-02" in line for line in told) == 3
     assert any("before it version 2: and again" in line for line in told)
-    assert three.track("five", "strong")["reason"].endswith("(champion: version 1)")
+    assert project.track("five", "strong")["reason"].endswith("(champion: version 1)")
 
 
 @pytest.mark.parametrize(
