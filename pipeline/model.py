@@ -1,6 +1,8 @@
 """`corekeep model list | promote | rollback`: which versions of a shop's model there are, and which of them is champion."""
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ def model_in_use(root: Path) -> tuple[str, str | None] | None:
     return manifest["shop"], manifest["model_id"]
 
 
-def story(told: dict[str, str], alias: str) -> list[str]:
+def story(told: Mapping[str, str], alias: str) -> list[str]:
     """Why a version has its alias, or has it no longer: what the comparison said, and each move of `champion` since."""
-    found = [f"when it was made: {told['why']}"]
+    found = [f"when it was made: {told.get('why', 'unknown')}"]
     if told.get("champion.at") and (alias == "champion" or "champion.until" in told):
         found.append(f"champion since {told['champion.at']}, before it version {told['champion.from']}: {told['champion.reason']}")
     if alias != "champion" and "champion.until" in told:
@@ -34,14 +36,14 @@ def story(told: dict[str, str], alias: str) -> list[str]:
 
 def lines(version: Any, aliases: dict[str, str], in_use: tuple[str, str | None] | None) -> list[str]:
     """What is shown of a version: what it is, how good it was measured to be, why."""
-    told, number = version.tags, str(version.version)
+    told, number = defaultdict(lambda: "unknown", version.tags), str(version.version)  # a stranger's version tells nothing
     alias = ", ".join(sorted(name for name, holder in aliases.items() if holder == number))
     made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    listed = "; the list here is made with it" if in_use == (told["shop"], told.get("model_id")) else ""
+    listed = "; the list here is made with it" if in_use == (told["shop"], told["model_id"]) else ""
     return [
         f"{version.name} version {number}{f', {alias}' if alias else ''}{listed}",
         f"  shop {told['shop']}, as of {told['snapshot']}, registered {made}",
-        f"  AUC {told['auc']} of {told['verdict']}, {told['horizon_days']} days, trained through {told.get('trained_through', 'unknown')}",
+        f"  AUC {told['auc']} of {told['verdict']}, {told['horizon_days']} days, trained through {told['trained_through']}",
         *(f"  {words}" for words in story(told, alias)),
     ]
 

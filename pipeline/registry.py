@@ -62,12 +62,22 @@ class Registry:
             return LATE
         champion = self.client.get_model_version(name, number)
         with TemporaryDirectory() as folder:
-            files = Folder(Path(self.client.download_artifacts(champion.run_id, "scorers", folder)))
+            files = self._scorers(champion.run_id, folder)
             try:
-                found = compare(Version(files, about_of(files), champion.tags["verdict"]))
+                found = compare(Version(files, about_of(files), champion.tags.get("verdict", "model")))
             except ModelError as error:
                 found = Judgement("challenger", f"not compared: {error.place}: {error.rule}")
         return Judgement(found.alias, f"{found.reason} (champion: version {number})")
+
+    def _scorers(self, run_id: str, folder: str) -> Folder:
+        """What was kept of a version so that it can be asked again; an empty folder where it is gone."""
+        try:
+            if self.client.list_artifacts(run_id, "scorers"):
+                return Folder(Path(self.client.download_artifacts(run_id, "scorers", folder)))
+        except Exception as error:  # of MLflow, which is not imported here
+            if getattr(error, "error_code", None) != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        return Folder(Path(folder))
 
     def place(self, name: str, version: str, judged: Judgement) -> None:
         """Give a new version its alias, and say why."""

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed
@@ -25,6 +26,7 @@ from pipeline.rows import joined
 from pipeline.spool import Waiting
 from pipeline.store import Folder
 
+PATIENCE = 20  # timeouts after which no further run is begun: a server may answer each request just in time
 SERVER = re.compile(r"(sqlite:///|https?://)\S+")
 
 
@@ -154,6 +156,7 @@ def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[s
     """
     registry = opened(root, params)
     became: dict[str, Any] = {}
+    end = time.monotonic() + PATIENCE * params.timeout_seconds
     with reaching():
         experiment = experiment_of(registry.client, root, params)
         for waits in spool.waiting(root):
@@ -161,6 +164,10 @@ def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[s
             sent = send(registry, experiment, waits, compare if own else None)
             spool.remove(waits.path)
             became = sent if own else became
+            if not own and time.monotonic() > end:
+                raise TrackingError(
+                    "E_TRACKING", "track.uri", "the tracking server is too slow for all that waits", "let the next run go on"
+                )
     return became
 
 

@@ -6,6 +6,8 @@ On a sqlite file, and on a real MLflow server with a real PostgreSQL.
 import json
 import shutil
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +25,13 @@ import tracking_server
 from models.defection import matrix, probabilities
 from pipeline import model as commands
 from pipeline import spool, store
-from pipeline.errors import ConfigError, TrackingError
+from pipeline import track as track_module
+from pipeline.errors import BusyError, ConfigError, TrackingError
 from pipeline.evaluate import evaluate
 from pipeline.model_file import booster_of
 from pipeline.params import Params, load
 from pipeline.record import hashes
-from pipeline.runner import ROOT
+from pipeline.runner import ROOT, locked
 from pipeline.store import Folder
 from pipeline.track import opened, track
 from pipeline.train import train
@@ -320,6 +323,53 @@ def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(broken: str, 
     assert run["alias"] == "champion"
     assert opened(local.root, local.params().track).numbers(local.name) == [run["model_version"]]
     assert spool.waiting(local.root) == []
+
+
+def test_a_slow_server_gets_one_run_more_each_time(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track_module, "PATIENCE", 0)
+    for page in ("monday", "tuesday"):
+        local.track(page, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1)
+    assert local.track("wednesday")["run_id"] is None
+    assert len(spool.waiting(local.root)) == 2
+    assert local.track("wednesday")["run_id"] is None
+    assert local.track("wednesday")["model_version"] == "3"
+
+
+def test_a_champion_whose_files_are_gone_is_not_compared(local: Project) -> None:
+    local.track("one", "weak")
+    shutil.rmtree(next((local.root / "mlartifacts").iterdir()) / "artifacts" / "scorers")
+    found = local.track("two", "strong")
+    assert (found["alias"], found["reason"]) == (
+        "challenger",
+        "not compared: model.json: it is not there or cannot be read (champion: version 1)",
+    )
+
+
+def test_a_version_that_someone_else_registered_is_listed_and_not_compared(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    local.client.create_registered_model(local.name)
+    experiment = local.client.create_experiment(local.root.name, artifact_location=(local.root / "mlartifacts").as_uri())
+    run = local.client.create_run(experiment)
+    local.client.create_model_version(local.name, f"{run.info.artifact_uri}/model", run.info.run_id)
+    local.client.set_registered_model_alias(local.name, "champion", "1")
+    assert local.track()["reason"].startswith("not compared: model.json")
+    monkeypatch.setattr(commands, "load", lambda _: local.params())
+    assert f"{local.name} version 1, champion" in commands.listing(local.root)
+    assert commands.promote("2", "ours", local.root).endswith("version 2, was 1")
+    assert commands.rollback("theirs", local.root).endswith("version 1 again, was 2")
+
+
+def test_no_alias_moves_while_a_run_is_being_tracked(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "load", lambda _: two.params())
+    with locked(two.root, "track"), pytest.raises(BusyError) as refused:
+        commands.promote("2", "now", two.root)
+    assert refused.value.exit_code == 6
+
+
+@pytest.mark.parametrize("words", [["promote", "1", "--reason", " "], ["rollback", "--reason", ""]])
+def test_a_command_without_a_reason_is_one_line_with_exit_code_2(words: list[str]) -> None:
+    ended = subprocess.run([sys.executable, "-m", "pipeline", "model", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "E_REASON --reason — 0 characters — say why in 1 to 500 characters, naming nobody\n"
 
 
 class Failing(BaseHTTPRequestHandler):
