@@ -365,8 +365,8 @@ def test_no_alias_moves_while_a_run_is_being_tracked(two: Project, monkeypatch: 
     assert refused.value.exit_code == 6
 
 
-@pytest.mark.parametrize("words", [["promote", "1", "--reason", " "], ["rollback", "--reason", ""]])
-def test_a_command_without_a_reason_is_one_line_with_exit_code_2(words: list[str]) -> None:
+def test_a_command_without_a_reason_is_one_line_with_exit_code_2() -> None:
+    words = ["promote", "1", "--reason", " "]
     ended = subprocess.run([sys.executable, "-m", "pipeline", "model", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "E_REASON --reason — 0 characters — say why in 1 to 500 characters, naming nobody\n"
