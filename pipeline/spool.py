@@ -31,7 +31,7 @@ def waiting(root: Path) -> list[Waiting]:
     for path in sorted(p for p in (root / FOLDER).glob("*") if NAME.fullmatch(p.name)):
         try:
             run = store.read(path / "run.json")
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             say(f"{FOLDER}/{path.name} cannot be read and is removed: that run is not tracked")
             remove(path)
             continue
