@@ -3,46 +3,91 @@
 from typing import Any
 
 from models.evaluation import wilson
-from models.settings import SMALLEST_CELL
+from models.settings import SMALLEST_CELL, Costs
 
 CARD = """# Model card: defection at {shop}
 
 **Verdict: {verdict}.** {grade}
 
+Made with every run by the stage `evaluate`; its figures are those of `reports/metrics.json`.
+
 ## Purpose
 The probability that a customer who has bought at least twice makes no purchase within {horizon} days, to choose whom to care for or call.
-A person decides; nothing is sent. Not for credit, insurance or employment decisions, nor for contracts, whose end is known.
+A person decides; nothing is sent.
 
-## Population and data
+## Population
 * Scored: life-cycle stages early_repeat and core, and core defectors who are being won back; not lapsed: {population} rows,
   {rate} of them defected.
 * Benchmark, on which the verdict is reached: at least two purchases, the last at most {recency} days ago: {bench_population} rows,
   {bench_rate} defected. Neither population contains the other, and their figures are not comparable.
-* Test origins {origins}: they overlap, so intervals come from resampled customers. Each origin's model was taught only by snapshots
-  whose {horizon} days were over by then.
-* The shop's rhythm (usual gap {usual_gap} days) is learnt from events before {learnt}; training rows before that date know it
-  a little early.
+* Not scored: prospects, first-time buyers, those who have lapsed, and who objects to profiling: of him there is no feature either.
 * Of the customers counted as defected, {returned} bought again in the following {twice} days: silence is not always goodbye.
 
+## Data
+* {features} features of each customer's own past, from orders, returns, complaints and contacts as far as the shop records them; none of
+  the name, address, age, sex, origin, religion or health, which the input has no column for.{absent}
+* {taught}
+* Test origins: {origins}. They overlap, so intervals come from resampled customers. Each origin's model was taught only by snapshots
+  whose {horizon} days were over by then.
+* The shop's rhythm, M (usual gap, {usual_gap} days) and S (its spread, {log_sd}), is learnt once from events before {learnt}. Rows that
+  teach from before that day know the M and S of a slightly later shop: the one thing in them that they could not have known.
+
 ## Results on the benchmark
+AUC with 95 % interval; profit in percent of the median value per customer.
+
 | scorer | AUC | 95 % interval | Brier | calibration error (noise floor) | profit at capacity, by profit / by risk |
 |---|---|---|---|---|---|
 {scorers}
 
+By test origin, the model:
+
+{by_origin}
+
+## Results by stage
+The model on the scored customers of each stage.
+
 {stages}
+
 ## Risk bands
-Observed rate of defection at the test origins, with 95 % interval.
+Observed rate of defection at the test origins, with 95 % interval, of the scorer that the list uses.
 
 | stage | band | customers | defected | rate |
 |---|---|---|---|---|
 {bands}
 
-## Limits and misuse
-* Costs and the effect of a contact are assumed, not measured; the hold-out share in the list is there to measure them.
+## Costs: assumed
+None of these is measured; the hold-out share of the list is there to measure the effect of a contact. Profit, and whom it is worth calling,
+stand and fall with them.
+
+| assumed | value |
+|---|---|
+{costs}
+
+## Limits
+* A score says who may leave, not who can be kept, and not why.
 * Early repeat buyers are close to noise in most shops: read their own row above.
-* A score says who may leave, not who can be kept.
-* Past profiles are no reason to serve anyone worse.
+* Probabilities are of a season like those that taught them. A new price list, a new rival or a moved shop is in no row.
+* A small shop's intervals are wide: where the verdict names a simple rule, or no signal, the model is not used.
+
+## Misuse
+* Not for credit, insurance, employment or any decision with legal effect, nor for contracts, whose end is known.
+* Not a reason to serve anyone worse, to withhold a repair, or to raise a price for those who are likely to stay.
+* Not a measure of the people who serve customers.
+* A share of leavers among those called is no effect of calling: only the hold-outs tell that.
+
+## Ethics
+* An objection to profiling is obeyed before any number is made; who may not be contacted is scored and never called.
+* Whether some groups of people are listed more often than others is not measured: nothing is known of groups.
+* Early attention can be felt as watching: say no more to a customer than what he would expect the shop to remember.
 """
+
+ASSUMED = {
+    "margin": "margin, share of net spend",
+    "kept_share": "share of a year's spend that keeping a customer keeps",
+    "gamma": "chance that a contact keeps a customer who would have left",
+    "incentive": "incentive, share of the median value of a customer",
+    "contact": "cost of a contact, share of the median value of a customer",
+}
 
 
 def number(value: float | None, form: str = ".3f") -> str:
@@ -71,19 +116,40 @@ def _bands(bands: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _span(m: dict[str, Any]) -> str:
+    return " to ".join(number(end) for end in m["auc_ci"] or [None, None])
+
+
 def _stages(metrics: dict[str, Any]) -> str:
-    lines = ["| stage | rows | AUC of the model | 95 % interval |", "|---|---|---|---|"]
+    lines = ["| stage | rows | defected | AUC | 95 % interval | Brier | calibration error |", "|---|---|---|---|---|---|---|"]
     for stage, found in (metrics["by_stage"] or {}).items():
         m = found["model"]
-        span = " to ".join(number(end) for end in m["auc_ci"] or [None, None])
-        lines.append(f"| {stage} | {found['population']} | {number(m['auc'])} | {span} |")
-    return "\n".join(lines) + "\n"
+        figures = (number(found["base_rate"]), number(m["auc"]), _span(m), number(m["brier"]), number(m["ece"]))
+        lines.append(f"| {stage} | {found['population']} | {' | '.join(figures)} |")
+    return "\n".join(lines)
 
 
-def model_card(metrics: dict[str, Any], bands: list[dict[str, Any]], calibration: dict[str, Any]) -> str:
-    """Markdown, from the metrics alone, so that the two never differ."""
-    bench = metrics["benchmark"] or {"population": 0, "base_rate": None, "model": None, "peers": {}}
+def _by_origin(origins: list[dict[str, Any]]) -> str:
+    lines = ["| origin | rows | defected | AUC | 95 % interval |", "|---|---|---|---|---|"]
+    for found in origins:
+        m = found["model"]
+        lines.append(f"| {found['origin']} | {found['population']} | {number(found['base_rate'])} | {number(m['auc'])} | {_span(m)} |")
+    return "\n".join(lines)
+
+
+def _taught(about: dict[str, Any]) -> str:
+    if not about["trained"]:
+        return "No model was taught: there is too little to learn from."
+    return f"The final model was taught by {about['training_rows']} rows of customers at snapshots up to {about['trained_through']}."
+
+
+def model_card(
+    metrics: dict[str, Any], bands: list[dict[str, Any]], calibration: dict[str, Any], about: dict[str, Any], costs: Costs
+) -> str:
+    """Markdown, from the metrics, the calibration, what model.json says and the costs, so that they never differ."""
+    bench = metrics["benchmark"] or {"population": 0, "base_rate": None, "model": None, "peers": {}, "by_origin": []}
     scorers = {"model": bench["model"], **bench["peers"]}
+    recorded = "complaints" in about["features"]
     return CARD.format(
         shop=metrics["shop"],
         verdict=metrics["verdict"],
@@ -97,9 +163,15 @@ def model_card(metrics: dict[str, Any], bands: list[dict[str, Any]], calibration
         bench_rate=number(bench["base_rate"]),
         origins=", ".join(metrics["origins"]) or "none",
         usual_gap=f"{calibration['usual_gap']:.1f}",
+        log_sd=f"{calibration['log_sd']:.2f}",
         learnt=calibration["learnt_before"],
         returned=number(metrics["returned_later"], ".0%"),
+        features=len(about["features"]),
+        absent="" if recorded else "\n  This shop records no complaints: satisfaction is unknown, and no feature speaks of it.",
+        taught=_taught(about),
         scorers="\n".join(_scorer(name, m) for name, m in scorers.items()),
+        by_origin=_by_origin(bench["by_origin"]),
         stages=_stages(metrics),
         bands=_bands(bands),
+        costs="\n".join(f"| {words} | {getattr(costs, name):g} |" for name, words in ASSUMED.items()),
     )

@@ -16,6 +16,10 @@ from pipeline.errors import Refused
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
+models = typer.Typer(no_args_is_help=True, help="The registered versions of the model, and which of them is champion.")
+app.add_typer(models, name="model")
+Reason = Annotated[str, typer.Option(help="Why, in a few words; kept with the version. Name nobody.")]
+
 
 @app.command()
 def repro(
@@ -48,13 +52,13 @@ def fetch(name: str) -> None:
 
 @app.command()
 def docs() -> None:
-    """Make the documents anew that are made from the code."""
+    """Make the documents anew that are made from the code, and the model card from the demo's last run."""
     from pipeline import store
-    from pipeline.docs import documents
+    from pipeline.docs import card, documents
     from pipeline.progress import say
     from pipeline.runner import ROOT
 
-    for path, text in documents(ROOT).items():
+    for path, text in {**documents(ROOT), **card(ROOT)}.items():
         store.write(ROOT / path, text)
         say(path)
 
@@ -72,6 +76,36 @@ def why(
     from pipeline.why import why as run
 
     run(customer, as_of, everything, ROOT, Console())
+
+
+@models.command("list")
+def list_versions() -> None:
+    """Show every version of every shop's model: alias, what it was measured at, why."""
+    from pipeline.model import listing
+    from pipeline.progress import say
+    from pipeline.runner import ROOT
+
+    say(listing(ROOT))
+
+
+@models.command()
+def promote(version: str, reason: Reason) -> None:
+    """Make a version of the chosen shop's model champion."""
+    from pipeline.model import promote as run
+    from pipeline.progress import say
+    from pipeline.runner import ROOT
+
+    say(run(version, reason, ROOT))
+
+
+@models.command()
+def rollback(reason: Reason) -> None:
+    """Give the alias `champion` back to the version that had it before."""
+    from pipeline.model import rollback as run
+    from pipeline.progress import say
+    from pipeline.runner import ROOT
+
+    say(run(reason, ROOT))
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from features.columns import Column, spread
 from features.settings import Cycle, Promise, Windows
 from models.handbook import lifecycle_markdown
 from models.settings import Limits
+from pipeline import store
 from pipeline.yaml_file import read_yaml, reasons
 
 HIGHER = {1: "leaves", -1: "stays", 0: ""}
@@ -56,3 +57,11 @@ def documents(root: Path) -> dict[str, str]:
     why = reasons(path, ("assign", "cycle", "promise"))
     rules = lifecycle_markdown(Limits(**base["assign"]), Cycle(**base["cycle"]), Promise(**base["promise"]), why)
     return {"docs/features.md": feature_dictionary(Windows(**base["windows"])), "docs/lifecycle.md": rules}
+
+
+def card(root: Path) -> dict[str, str]:
+    """The model card of the demo shop as its last run wrote it; nothing while another shop's lies there."""
+    reports = root / "reports"
+    if not (reports / "metrics.json").exists() or store.read(reports / "metrics.json")["shop"] != "demo":
+        return {}
+    return {"docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8")}

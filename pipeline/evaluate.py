@@ -112,7 +112,7 @@ def evaluate(
         return {
             "metrics": {**metrics, **nothing},
             "plots": {"note.txt": reason + "\n"},
-            "model_card": model_card({**metrics, **nothing}, [], calibration),
+            "model_card": model_card({**metrics, **nothing}, [], calibration, about, costs),
         }
     found = predictions(rows, model, about, costs)
     scored, benchmark = found[found["scored"]], found[found["benchmark"]]
@@ -142,5 +142,5 @@ def evaluate(
     return {
         "metrics": metrics,
         "plots": plots(benchmark, SCORERS),
-        "model_card": model_card(metrics, bands, calibration),
+        "model_card": model_card(metrics, bands, calibration, about, costs),
     }

@@ -214,9 +214,9 @@ class Report(Section):
 class Track(Section):
     """Where runs are kept."""
 
-    uri: str | None
-    experiment: str
-    model_name: str
+    uri: Annotated[str, Field(pattern=r"^(sqlite:///|https?://)[^@\s]+$")] | None  # passwords stand in the environment
+    experiment: Annotated[str, Field(min_length=1)]
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     required: bool
     timeout_seconds: Count
 

@@ -1,96 +1,174 @@
 """Stage `track`: one MLflow run per result. The only file that imports mlflow; nothing of a customer goes there."""
 
+import json
 import os
-import subprocess
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from models.settings import Boosting
-from pipeline import store
-from pipeline.errors import TrackingError
+from models.settings import Boosting, Costs
+from pipeline import spool, store
+from pipeline.challenge import Judgement, Version, against
+from pipeline.errors import ConfigError, TrackingError
 from pipeline.model_file import about_of, booster_of
-from pipeline.params import Track, load
+from pipeline.params import Evaluate, Track
 from pipeline.progress import say
+from pipeline.record import flat, record
+from pipeline.registry import NOTHING, Compare, Registry
+from pipeline.rows import joined
+from pipeline.spool import Waiting
 from pipeline.store import Folder
 
-
-def flat(tree: Any, name: str = "") -> dict[str, float]:
-    """Numbers of a nested result by dotted name; lists and nulls are left to the artifact."""
-    if isinstance(tree, dict):
-        return {k: v for key, inner in tree.items() for k, v in flat(inner, f"{name}.{key}" if name else key).items()}
-    return {name: float(tree)} if isinstance(tree, (int, float)) and not isinstance(tree, bool) else {}
+PATIENCE = 20  # timeouts after which no further run is begun: a server may answer each request just in time
+SERVER = re.compile(r"(sqlite:///|https?://)\S+")
 
 
-def _git(root: Path, *words: str) -> str:
-    found = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what a server or its client raises into a TrackingError that says its kind alone: its text may hold the URI."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        kind = getattr(error, "error_code", None) or type(error).__name__
+        fix = "start the server, or correct the URI"
+        raise TrackingError("E_TRACKING", "track.uri", f"the tracking server does not do its part: {kind}", fix) from None
 
 
-def tags(root: Path, shop: str, tracked: dict[str, Any]) -> dict[str, str]:
-    """What ties a run to its code, its parameters and its data."""
-    lock = root / "dvc.lock"
-    outs = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].get("ingest", {}).get("outs", []) if lock.exists() else []
-    events = next((out.get("md5", "") for out in outs if out["path"] == "data/events"), "")
-    found = {
-        "shop": shop,
-        "verdict": tracked["verdict"],
-        "git.commit": _git(root, "rev-parse", "HEAD"),
-        "git.dirty": str(bool(_git(root, "status", "--porcelain", "--untracked-files=no"))).lower(),
-        "data.events": events,
-        "params.sha256": store.text_sha256(store.to_json(load(root).model_dump())),
-        "manifest.sha256": tracked["manifest_sha256"],
-        "page.sha256": tracked["page_sha256"],
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
-    }
-    return {key: value for key, value in found.items() if value}
+def uri_of(params: Track, root: Path) -> str:
+    """Where runs are kept: as params.yaml says, or the environment, or a file of this folder. Raises ConfigError for anything else.
+
+    A database is reached through a server only: MLflow itself tries one that is away for minutes.
+    """
+    uri = params.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    if not SERVER.fullmatch(uri):
+        raise ConfigError(
+            "E_PARAM", "MLFLOW_TRACKING_URI", "neither an HTTP server nor a sqlite file", "http://host:port, or sqlite:///path"
+        )
+    return uri
 
 
-def log_run(
-    root: Path, tracked: dict[str, Any], about: dict[str, Any], booster: Any, artifacts: dict[str, Any], params: Track
-) -> dict[str, Any]:
-    """Write the run; run_id, experiment, model_name, model_version, alias (null where no model is registered)."""
+def opened(root: Path, params: Track) -> Registry:
+    """The registry of this folder's tracking server, which is given up after one retry and `timeout_seconds` each."""
+    os.environ.update(
+        MLFLOW_DISABLE_TELEMETRY="true",
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",  # it may hold a password
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
+        MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="1",
+        MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER="false",  # a server may ask for an hour
+        MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
+        MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT=str(params.timeout_seconds),
+    )
     import mlflow
+
+    uri = uri_of(params, root)
+    with reaching():
+        return Registry(mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri), params.model_name)
+
+
+def experiment_of(client: Any, root: Path, params: Track) -> str:
+    """The id of the experiment, made where it is not there. Beside a sqlite file its artifacts lie in this folder, wherever one stands."""
+    found = client.get_experiment_by_name(params.experiment)
+    if found:
+        return str(found.experiment_id)
+    local = uri_of(params, root).startswith("sqlite:")
+    return str(client.create_experiment(params.experiment, artifact_location=(root / "mlartifacts").as_uri() if local else None))
+
+
+def send(registry: Registry, experiment: str, waits: Waiting, compare: Compare | None) -> dict[str, Any]:
+    """Track a run once, however often it is sent: one that was broken off is deleted and sent again. What became of it."""
+    client, told = registry.client, waits.run
+    for run in client.search_runs([experiment], f"tags.result = '{told['result']}'"):
+        if run.info.status == "FINISHED" or registry.has_champion(run.info.run_id):
+            client.set_terminated(run.info.run_id)
+            return registry.told(run.info.run_id, told)
+        for version in registry.versions_of(run.info.run_id):
+            client.delete_model_version(version.name, version.version)
+        client.delete_run(run.info.run_id)
+    info = client.create_run(experiment, told["made_at"], {**told["tags"], "result": told["result"]}, told["name"]).info
+    log(client, info.run_id, waits)
+    if told["trained"]:
+        name, version = registered(registry, info, waits)
+        registry.place(name, version, registry.judged(name, told["version"], compare))
+    client.set_terminated(info.run_id)
+    return registry.told(info.run_id, told)
+
+
+def log(client: Any, run_id: str, waits: Waiting) -> None:
+    """Figures, parameters, what it was made from (names and hashes, no rows) and the files of a run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+
+    figures = [Metric(key, value, waits.run["made_at"], 0) for key, value in waits.run["metrics"].items()]
+    client.log_batch(run_id, figures, [Param(key, str(value)) for key, value in waits.run["params"].items()])
+    inputs = [
+        DatasetInput(
+            Dataset(d["name"], d["digest"], "dvc", json.dumps(d["source"]), json.dumps({"mlflow_colspec": d["schema"]})),
+            [InputTag("mlflow.data.context", "training")],
+        )
+        for d in waits.run["datasets"]
+    ]
+    client.log_inputs(run_id, inputs)
+    client.log_artifacts(run_id, str(waits.artifacts.path))
+
+
+def registered(registry: Registry, info: Any, waits: Waiting) -> tuple[str, str]:
+    """The final booster as a new version of the shop's model, in LightGBM's text and with a signature: name and number."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.lightgbm import save_model
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    mlflow.set_tracking_uri(params.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
-    client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(params.experiment)
-    local = mlflow.get_tracking_uri().startswith("sqlite:")
-    place = (root / "mlartifacts").as_uri() if local else None
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(params.experiment, artifact_location=place)
-    version, alias = None, None
-    with mlflow.start_run(experiment_id=experiment_id, tags=tags(root, tracked["shop"], tracked)) as run:
-        mlflow.log_params(tracked["params"])
-        mlflow.log_metrics(tracked["metrics"])
-        for name, content in artifacts.items():
-            if isinstance(content, str):
-                mlflow.log_text(content, name)
-            else:
-                mlflow.log_dict(content, name)
-        if booster is not None:
-            inputs = Schema([ColSpec("double", feature) for feature in about["features"]])
-            logged = mlflow.lightgbm.log_model(
-                booster,
-                name="model",
-                signature=ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double")])),
-                pip_requirements=["lightgbm", "numpy"],
-                registered_model_name=params.model_name,
-            )
-            version = str(logged.registered_model_version)
-            named = client.get_registered_model(params.model_name).aliases
-            alias = "challenger" if "champion" in named else "champion"
-            client.set_registered_model_alias(params.model_name, alias, version)
-    return {
-        "run_id": run.info.run_id,
-        "experiment": params.experiment,
-        "model_name": params.model_name if version else None,
-        "model_version": version,
-        "alias": alias,
-    }
+    scorers = Folder(waits.artifacts.path / "scorers")
+    about = about_of(scorers)
+    columns = Schema([ColSpec("double", feature) for feature in about["features"]])
+    with TemporaryDirectory() as folder:
+        save_model(
+            booster_of(scorers, about, "model.txt"),
+            f"{folder}/model",
+            signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
+            pip_requirements=[f"{package}=={installed(package)}" for package in ("lightgbm", "numpy")],
+        )
+        registry.client.log_artifacts(info.run_id, f"{folder}/model", "model")
+    name = registry.name(waits.run["shop"])
+    try:
+        registry.client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        registry.client.create_registered_model(name)
+    made = registry.client.create_model_version(name, f"{info.artifact_uri}/model", info.run_id, waits.run["version"])
+    return name, str(made.version)
+
+
+def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[str, Any]:
+    """Send the runs that wait, in their order; what became of the one of this result, which alone can be compared with the champion.
+
+    Raises TrackingError when the server is away; what was not sent goes on waiting.
+    """
+    registry = opened(root, params)
+    became: dict[str, Any] = {}
+    end = time.monotonic() + PATIENCE * params.timeout_seconds
+    with reaching():
+        experiment = experiment_of(registry.client, root, params)
+        for waits in spool.waiting(root):
+            own = waits.run["result"] == result
+            sent = send(registry, experiment, waits, compare if own else None)
+            spool.remove(waits.path)
+            became = sent if own else became
+            if not own and time.monotonic() > end:
+                raise TrackingError(
+                    "E_TRACKING", "track.uri", "the tracking server is too slow for all that waits", "let the next run go on"
+                )
+    return became
 
 
 def track(
@@ -101,44 +179,52 @@ def track(
     model_card: str,
     stage_counts: pd.DataFrame,
     plots: Folder,
+    features: Folder,
+    lifecycle: Folder,
+    labels: Folder,
+    calibration: dict[str, Any],
     shop: str,
     params: Track,
     train: Boosting,
+    evaluate: Evaluate,
+    costs: Costs,
     root: Path,
 ) -> dict[str, dict[str, Any]]:
     """`tracked`: what the run says, the same for the same result. Beside it, outside DVC, reports/mlflow.json names the run.
 
     The list and the page are told by their hashes alone: they name customers.
 
-    A server that is away stops nothing unless `required`: the run is then missing and the line says so.
+    A server that is away stops nothing unless `required`: the run waits in mlspool and is sent with the next.
     """
     about = about_of(model)
-    learnt = {**{f"train.{key}": value for key, value in train.model_dump().items()}, "horizon_days": metrics["horizon_days"]}
+    sections = {"train": train, "evaluate": evaluate, "costs": costs}
+    learnt = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.model_dump(mode="json").items()}
     tracked = {
         "shop": shop,
         "verdict": metrics["verdict"],
-        "params": learnt,
+        "params": {**learnt, "horizon_days": metrics["horizon_days"]},
         "metrics": flat({key: value for key, value in metrics.items() if key not in {"by_origin", "horizon_days"}}),
         "model_sha256": about["sha256"].get("model.txt"),
         "manifest_sha256": store.sha256(lists.path / "manifest.json"),
         "page_sha256": store.text_sha256(retention_desk),
     }
-    artifacts = {"metrics.json": metrics, "model_card.md": model_card, "stage_counts.csv": stage_counts.to_csv(index=False)}
-    artifacts |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}
-    os.environ.update(
-        MLFLOW_DISABLE_TELEMETRY="true",
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
-        MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
-    )
-    booster = booster_of(model, about, "model.txt") if about["trained"] else None
+    files = {"metrics.json": metrics, "model_card.md": model_card, "stage_counts.csv": stage_counts.to_csv(index=False)}
+    files |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}
+    made = record(root, tracked, model, about, lists.read("manifest.json"), files)
+    spool.put(root, made)
+
+    def compare(champion: Version) -> Judgement:
+        rows = joined(features, lifecycle, calibration, labels, list(calibration["origins"]))
+        return against(champion, Version(model, about, metrics["verdict"]), rows[rows["benchmark"]], evaluate, costs)
+
+    run: dict[str, Any] = {**NOTHING, "reason": f"tracking is away: the run waits in {spool.FOLDER}"}
     try:
-        run = log_run(root, tracked, about, booster, artifacts, params)
-    except Exception as error:  # whatever a server or its client may raise
+        run = send_all(root, params, made.run["result"], compare)
+        say(f"tracked: {run['model_name'] or 'no model'} {run['model_version'] or ''} {run['alias'] or ''}: {run['reason']}")
+    except TrackingError as error:
         if params.required:
-            raise TrackingError(
-                "E_TRACKING", "params.yaml track.uri", type(error).__name__, "start the server or set required: false"
-            ) from error
-        say(f"not tracked: {type(error).__name__}; the result stands, run `dvc repro --force --single-item track` when the server is back")
-        run = {"run_id": None, "experiment": params.experiment, "model_name": None, "model_version": None, "alias": None}
-    store.write(root / "reports" / "mlflow.json", run)
+            raise
+        say(f"not tracked: {error}; the result stands, and the run waits in {spool.FOLDER}: it is sent with the next")
+    finally:
+        store.write(root / "reports" / "mlflow.json", {"run_id": run.pop("run_id"), "experiment": params.experiment, **run})
     return {"tracked": tracked}

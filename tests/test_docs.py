@@ -1,5 +1,6 @@
 """Documents made from the code say what the code says, and what a document shows works."""
 
+import hashlib
 import os
 import re
 import shlex
@@ -9,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from situations import ROOT, columns, params
 
 from features.columns import Column
 from features.settings import Windows
-from pipeline.docs import documents, feature_dictionary
+from pipeline import store
+from pipeline.docs import card, documents, feature_dictionary
 
 GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
 
@@ -21,6 +24,22 @@ GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("path", documents(ROOT))
 def test_a_document_made_from_the_code_is_not_stale(path: str) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == documents(ROOT)[path], "run `corekeep docs`"
+
+
+def test_the_model_card_is_that_of_the_demos_run_that_dvc_lock_tells_of() -> None:
+    outs = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]["evaluate"]["outs"]
+    (told,) = [out["md5"] for out in outs if out["path"] == "reports/model_card.md"]
+    at_hand = hashlib.md5((ROOT / "docs" / "model_card.md").read_bytes(), usedforsecurity=False).hexdigest()
+    assert at_hand == told, "run `make repro SHOP=demo`, then `corekeep docs`"
+
+
+def test_the_model_card_of_another_shop_is_not_put_among_the_documents(tmp_path: Path) -> None:
+    reports = {"metrics.json": {"shop": "cdnow"}, "model_card.md": "# A card\n"}
+    for name, content in reports.items():
+        store.write(tmp_path / "reports" / name, content)
+    assert card(tmp_path) == {}
+    store.write(tmp_path / "reports" / "metrics.json", {"shop": "demo"})
+    assert card(tmp_path) == {"docs/model_card.md": "# A card\n"}
 
 
 @pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)

@@ -110,7 +110,7 @@ CONTRACT = {
     "reports/metrics.json": "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin "
     "returned_later risk_bands sensitivity benchmark",
     "reports/ingest.json": "tables",
-    "reports/mlflow.json": "run_id experiment model_name model_version alias",
+    "reports/mlflow.json": "run_id experiment model_name model_version alias reason",
     "data/lists/explanations.parquet": "customer_id driver value contribution position facts",
     "data/labels/part-000.parquet": "customer_id snapshot defected returned",
 }

@@ -1,0 +1,128 @@
+"""Champion against newcomer: asked only where neither was taught through, on the same rows, and no champion falls by chance."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_shop
+
+from pipeline.challenge import Version, against
+from pipeline.params import load
+from pipeline.runner import ROOT
+from pipeline.store import Folder
+from pipeline.train import train
+
+PARAMS = load(ROOT)
+FEW = PARAMS.train.model_copy(update={"max_rounds": 100})
+EVALUATE = PARAMS.evaluate.model_copy(update={"bootstrap": 60})
+ORIGINS = list(small_shop.ORIGINS)
+FINAL = "model.txt"
+
+
+def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> Version:
+    folders = small_shop.write(folder, frame)
+    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=FEW)["model"]
+    return Version(small_shop.model_folder(folder, files), files["model.json"], verdict)
+
+
+ROWS = small_shop.rows(400, 2.0)
+
+
+@pytest.fixture(scope="module")
+def strong(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    return taught(tmp_path_factory.mktemp("strong"), ROWS)
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    """Taught by the same rows without the weather, half of what decides."""
+    return taught(tmp_path_factory.mktemp("weak"), ROWS.drop(columns="weather"))
+
+
+def asked() -> pd.DataFrame:
+    """The rows at the test origins."""
+    rows = ROWS.assign(snapshot=ROWS["snapshot"].astype(str))
+    return rows[rows["snapshot"].isin(ORIGINS)]
+
+
+def judged(champion: Version, newcomer: Version, rows: pd.DataFrame | None = None) -> tuple[str, str]:
+    found = against(champion, newcomer, asked() if rows is None else rows, EVALUATE, PARAMS.costs)
+    return found.alias, found.reason
+
+
+def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(strong: Version, weak: Version) -> None:
+    alias, reason = judged(weak, strong)
+    assert alias == "champion"
+    assert reason.startswith("better: AUC 0.")
+    assert reason.endswith(f"on 800 rows at {', '.join(ORIGINS)}")
+
+
+@pytest.mark.parametrize("newcomer", ["weak", "strong"])
+def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(newcomer: str, strong: Version, weak: Version) -> None:
+    alias, reason = judged(strong, weak if newcomer == "weak" else strong)
+    assert (alias, reason[:25]) == ("challenger", "not better beyond chance:")
+
+
+def test_a_champion_whose_features_are_no_longer_made_is_not_compared(strong: Version, weak: Version) -> None:
+    told = judged(strong, weak, asked().drop(columns="weather"))
+    assert told == ("challenger", "not compared: 1 features of the champion are no longer made, first weather")
+
+
+@pytest.mark.parametrize(
+    ("through", "asked_at"),
+    [
+        (
+            "2025-08-02",
+            {"2025-06-30": None, "2025-07-01": "origins/2025-07-01.txt", "2025-08-31": "origins/2025-08-01.txt", "2025-09-01": FINAL},
+        ),
+        ("2025-07-01", {"2025-07-30": "origins/2025-07-01.txt", "2025-07-31": FINAL, "2025-08-01": "origins/2025-08-01.txt"}),
+    ],
+)
+def test_a_version_is_asked_by_its_newest_booster_whose_outcomes_were_known(
+    through: str, asked_at: dict[str, str | None], strong: Version
+) -> None:
+    version = Version(strong.model, strong.about | {"trained_through": through}, "model")
+    assert {origin: version.asked_at(origin) for origin in asked_at} == asked_at
+
+
+def test_origins_that_either_was_trained_through_are_left_out(strong: Version) -> None:
+    young = {name: sha for name, sha in strong.about["sha256"].items() if name != "origins/2025-07-01.txt"}
+    champion = Version(strong.model, strong.about | {"sha256": young}, "model")
+    _, reason = judged(champion, strong)
+    assert reason.endswith("on 400 rows at 2025-08-01")
+    none = Version(strong.model, strong.about | {"sha256": {FINAL: ""}}, "model")
+    assert judged(none, strong) == ("challenger", "not compared: 0 rows at origins neither was trained through, or one outcome only")
+
+
+def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version) -> None:
+    plain = Version(strong.model, strong.about, "recency")
+    rows = asked()[asked()["snapshot"] == ORIGINS[0]].sort_values("recency_days")
+    assert abs(int(np.sign(np.diff(plain.scores(ORIGINS[0], rows))).sum())) > 40
+    assert judged(plain, strong)[0] == "champion"
+    assert judged(strong, plain)[0] == "challenger"
+
+
+def test_a_champion_for_another_horizon_is_asked_today_s_question_and_that_is_said(strong: Version, weak: Version) -> None:
+    other = Version(weak.model, weak.about | {"horizon_days": 28}, "model")
+    alias, reason = judged(other, strong)
+    assert alias == "champion"
+    assert reason.endswith("the champion being made for 28 days, not 30")
+
+
+@pytest.mark.parametrize("change", [None, "tree"])
+def test_a_champion_whose_files_were_altered_is_not_compared(change: str | None, strong: Version, weak: Version, tmp_path: Path) -> None:
+    files: dict[str, Any] = {name: (weak.model.path / name).read_text() for name in weak.about["sha256"]}
+    files |= {f"origins/{ORIGINS[0]}.txt": change} if change else {}
+    if not change:
+        del files[f"origins/{ORIGINS[0]}.txt"]
+    broken = Version(Folder(small_shop.model_folder(tmp_path, files | {"peers.json": {}}).path), weak.about, "model")
+    alias, reason = judged(broken, strong)
+    assert alias == "challenger"
+    assert reason.startswith(f"not compared: origins/{ORIGINS[0]}.txt")
+
+
+def test_customers_are_resampled_with_all_their_rows(strong: Version, weak: Version) -> None:
+    # Copies of the same rows are no more customers, and make nothing surer.
+    assert judged(weak, strong, pd.concat([asked()] * 4))[1].replace("on 3200 rows", "on 800 rows") == judged(weak, strong)[1]

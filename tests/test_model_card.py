@@ -1,0 +1,79 @@
+"""The model card says what the figures are of, what is assumed, and what the score must not be used for."""
+
+from typing import Any
+
+import pytest
+import small_shop
+
+from models.model_card import ASSUMED, model_card
+from models.settings import Costs
+from pipeline.params import load
+from pipeline.runner import ROOT
+
+COSTS = load(ROOT).costs
+ABOUT = {"trained": True, "features": ["recency_days", "complaints"], "training_rows": 1234, "trained_through": "2025-08-02"}
+FIGURES = dict.fromkeys(("brier", "ece", "ece_floor", "profit_at_10", "profit_at_10_by_risk"), 0.1) | {"auc": 0.7, "auc_ci": [0.6, 0.8]}
+ORIGIN = {"origin": "2025-07-01", "population": 50, "base_rate": 0.3, "model": FIGURES}
+BENCH = {"population": 99, "base_rate": 0.25, "model": FIGURES, "peers": {"recency": FIGURES, "late": None}, "by_origin": [ORIGIN]}
+METRICS = {
+    **{
+        "shop": "small",
+        "verdict": "model",
+        "grade": "it wins",
+        "horizon_days": 30,
+        "population": 88,
+        "base_rate": 0.2,
+        "returned_later": 0.5,
+    },
+    **{"origins": ["2025-07-01"], "benchmark": BENCH, "by_stage": {"core": {"population": 44, "base_rate": 0.1, "model": FIGURES}}},
+}
+BANDS = [{"stage": "core", "band": "low", "customers": 40, "defected": 4}, {"stage": "core", "band": "high", "customers": 9, "defected": 3}]
+
+
+def card(metrics: dict[str, Any] = METRICS, about: dict[str, Any] = ABOUT) -> str:
+    return model_card(metrics, BANDS, small_shop.calibration(), about, COSTS)
+
+
+def test_a_card_has_all_its_parts_in_their_order() -> None:
+    parts = [line.removeprefix("## ") for line in card().splitlines() if line.startswith("## ")]
+    assert parts == [
+        *("Purpose", "Population", "Data", "Results on the benchmark", "Results by stage", "Risk bands"),
+        *("Costs: assumed", "Limits", "Misuse", "Ethics"),
+    ]
+
+
+def test_every_cost_is_told_and_called_assumed() -> None:
+    assert set(ASSUMED) == set(Costs.model_fields)
+    told = card().split("## Costs: assumed", 1)[1].split("## Limits", 1)[0]
+    for name, words in ASSUMED.items():
+        assert f"| {words} | {getattr(COSTS, name):g} |" in told
+
+
+def test_figures_are_told_with_their_intervals_by_scorer_origin_and_stage() -> None:
+    assert "| recency | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 (0.100) | 0.10 / 0.10 |" in card()
+    assert "| late | not computed | | | | |" in card()
+    assert "| 2025-07-01 | 50 | 0.300 | 0.700 | 0.600 to 0.800 |" in card()
+    assert "| core | 44 | 0.100 | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 |" in card()
+
+
+def test_each_risk_band_tells_its_observed_rate_unless_it_would_describe_persons() -> None:
+    assert "| core | low | 40 | 4 | 0.10 (0.04 to 0.23) |" in card()
+    assert "| core | high | fewer than 10 | | |" in card()
+
+
+def test_what_early_teachers_could_not_have_known_is_told() -> None:
+    assert "M (usual gap, 20.0 days) and S (its spread, 0.80), is learnt once from events before 2025-07-01" in card()
+    assert "teach from before that day know the M and S of a slightly later shop" in card()
+
+
+@pytest.mark.parametrize(("features", "said"), [(["recency_days"], True), (["recency_days", "complaints"], False)])
+def test_a_shop_without_complaints_has_an_unknown_satisfaction(features: list[str], said: bool) -> None:
+    assert ("satisfaction is unknown" in card(about=ABOUT | {"features": features})) == said
+
+
+def test_a_shop_without_a_model_has_a_card_that_says_so() -> None:
+    nothing = dict.fromkeys(("benchmark", "by_stage", "returned_later", "base_rate"))
+    told = card(METRICS | nothing | {"verdict": "no_signal", "origins": []}, {"trained": False, "features": []})
+    assert "No model was taught: there is too little to learn from." in told
+    assert "unknown of them defected" in told
+    assert "Test origins: none." in told
