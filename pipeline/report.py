@@ -21,8 +21,8 @@ from features.catalogue import DECLARED
 from features.columns import Column, spread
 from features.settings import Windows
 from models.lifecycle import STAGES
+from models.queues import QUEUES
 from models.settings import Costs
-from models.why import QUEUES
 from pipeline.desk_charts import GONE, STAGE_WORDS, Scorer, auc_chart, flow_chart, stage_chart
 from pipeline.errors import InputError
 from pipeline.params import Report

@@ -13,8 +13,8 @@ import pytest
 
 from features.catalogue import DECLARED
 from features.settings import Windows
+from models.queues import QUEUES
 from models.settings import Costs
-from models.why import QUEUES
 from pipeline.desk_charts import apart, stage_chart, ticks
 from pipeline.errors import InputError
 from pipeline.params import Report
