@@ -224,6 +224,15 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
     assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
 
 
+def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path) -> None:
+    long = customer("C1", 1, contact="none", why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.")
+    short = customer("C2", 2, "convert", "none", why="Prospect since then.")
+    page = page_of(tmp_path, [long, short])
+    assert "<summary>Core since then, gap 0.5 &lt;= 1.</summary>" in page
+    assert '<p class="rest">Last purchase 3 d ago. Satisfaction 0.9.</p>' in page
+    assert "<td>Prospect since then.</td>" in page
+
+
 @pytest.mark.parametrize("unit", sorted({column.unit for column in DECLARED}))
 def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -> None:
     assert re.search(r"\d", measure(0.25, unit, "EUR"))
