@@ -15,7 +15,7 @@ def safe_table(table: pa.Table) -> pa.Table:
     """All text cells of a table made safe; numbers and dates stay what they are."""
     for i, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            risky = pc.match_substring_regex(table[i], r"^[=+\-@\t\r\x00]")
+            risky = pc.is_in(pc.binary_slice(table[i].cast(pa.binary()), 0, 1), pa.array(RISKY, pa.binary()))
             if pc.any(risky).as_py():
                 table = table.set_column(i, field, pc.if_else(risky, pc.binary_join_element_wise("'", table[i], ""), table[i]))
     return table
