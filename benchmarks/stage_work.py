@@ -25,7 +25,7 @@ from pipeline.model_file import about_of, champion, scorer
 from pipeline.params import Params, load
 from pipeline.rows import feature_names, joined
 from pipeline.runner import bind, function, stages
-from pipeline.score import explanations, newest
+from pipeline.score import explanations, numbers_of
 from pipeline.store import Folder
 from pipeline.train import directed, purged, rounds_for
 
@@ -142,13 +142,14 @@ def scoring_bare(shop: Shop, out: Path) -> Run:
 
 
 def explaining(shop: Shop, out: Path) -> Run:
-    """The drivers of a hundred thousand customers, as the list explains them."""
-    features = shop.folder("features")
-    chosen = scorer(shop.folder("model"), "model", feature_names(features), shop.calibration["data_end"])
-    numbers = newest(features, shop.calibration["data_end"]).head(EXPLAINED).set_index("customer_id")
-    rows = pd.DataFrame({"customer_id": numbers.index, "risk": 0.5, "facts": "{}"})
+    """The drivers of a hundred thousand scored customers, as the list explains them."""
+    features, snapshot = shop.folder("features"), shop.calibration["data_end"]
+    chosen = scorer(shop.folder("model"), "model", feature_names(features), snapshot)
+    numbers = numbers_of(features, shop.folder("lifecycle"), snapshot).head(EXPLAINED)
+    told, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
     params = shop.params.score.model_copy(update={"explain": EXPLAINED})
-    return lambda: store.write(out / "explanations.parquet", explanations(rows, numbers, chosen, params))
+    ids = pa.array(numbers.index, pa.string())
+    return lambda: store.write(out / "explanations.parquet", explanations(ids, told, which, numbers, chosen, params))
 
 
 PIECES: dict[str, Piece] = {

@@ -18,10 +18,10 @@ from features.settings import Cycle, Promise
 from models.core_entry import lacking
 from models.habits import is_partly_gone
 from models.lifecycle import POSSIBLE, decide, defects_on, take_in
+from models.queues import queue_of
 from models.satisfaction import satisfaction
 from models.settings import Limits
 from models.tracking import Tracking
-from models.why import queue_of
 
 ABOUT = """# The life cycle
 

@@ -90,7 +90,7 @@ def value_at_risk(scored: pd.DataFrame) -> pd.DataFrame:
     """
     asked = scored[scored["risk"].notna()]
     cents = asked[["value_365d", "value_at_risk"]].mul(100).round().astype("int64").assign(stage=asked["stage"].astype(str), customers=1)
-    sums = cents.groupby("stage").sum().reindex([stage for stage in STAGES if stage in set(cents["stage"])])
+    sums = cents.groupby("stage").sum().reindex([stage for stage in STAGES if stage in cents["stage"].unique()])
     sums.loc["all"] = sums.sum()
     sums[["value_365d", "value_at_risk"]] /= 100
     return sums[["customers", "value_365d", "value_at_risk"]].rename_axis("stage").reset_index()

@@ -1,183 +1,223 @@
-"""Why a customer stands where he stands: the text and the facts it is built from, out of the life-cycle row and the limits, no model."""
+"""Why customers stand where they stand: texts and the facts they are built from, out of life-cycle rows and the limits, no model."""
 
-import datetime as dt
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.facts import Fact, Facts, Flags, fact, of_these, only, same, say
+from models.queues import queue_of
 from models.settings import Limits
 
-QUEUES = ("core_care", "early_care", "save_now", "win_back", "second_purchase", "convert")
 DATES = ("since", "first_on", "last_purchase_on", "core_since", "late_on", "defects_on", "lapses_on")
-Facts = dict[str, Any]
+Figures = npt.NDArray[np.float64]
 
 
-def queue_of(stage: str, activity: str, status: str | None) -> str:
-    """The work queue a customer is in; every known customer is in one."""
-    if stage == "prospect":
-        return "convert"
-    if stage == "first_time":
-        return "second_purchase"
-    if activity == "lapsed":
-        return "win_back"
-    if status == "defecting":
-        return "save_now"
-    return "early_care" if stage == "early_repeat" else "core_care"
+def rounded(values: Figures, digits: int) -> npt.NDArray[Any]:
+    """Figures to so many digits, whole where there are none."""
+    return np.round(values, digits) if digits else np.rint(values).astype(np.int64)
 
 
-def rounded(value: float, digits: int) -> float:
-    """A figure to so many digits, whole where there are none."""
-    return round(value, digits) if digits else round(value)
+def beside(values: Figures, limit: float, digits: int, where: Flags) -> tuple[Fact, Fact]:
+    """Values and the limit they are told beside, with so many digits or the few more that show on which side of it each stands."""
+    told, against = same(None, np.zeros(len(values), bool)), same(None, np.zeros(len(values), bool))
+    for more in range(digits, digits + 3):
+        shown, line = rounded(values, more), rounded(np.array([limit]), more)
+        clear = where & (((shown <= line) == (values <= limit)) | (more == digits + 2))
+        told, against = told.or_else(fact(shown, clear)), against.or_else(same(line[0].item(), clear))
+    return told, against
 
 
-def beside(value: float, limit: float, digits: int) -> tuple[float, float]:
-    """A value and the limit it is told beside, with so many digits or the few more that show on which side it stands."""
-    pairs = [(rounded(value, d), rounded(limit, d)) for d in range(digits, digits + 3)]
-    return next((pair for pair in pairs if (pair[0] <= pair[1]) == (value <= limit)), pairs[-1])
+def _rhythm(usual_gap: Figures, log_sd: Figures, limits: Limits, shop_gap: float, where: Flags) -> tuple[Fact, Fact, Fact, Fact]:
+    """Usual gap and irregularity of these customers, each with the most that core allows in this shop."""
+    return (
+        *beside(usual_gap, limits.core_max_cycle_ratio * shop_gap, 0, where),
+        *beside(log_sd, limits.core_max_log_sd, 2, where),
+    )
 
 
-def _needs(prefix: str, usual_gap: float, log_sd: float, limits: Limits, shop_gap: float) -> Facts:
-    """What core needs in this shop, and the rhythm that is held against it."""
-    gap, longest = beside(usual_gap, limits.core_max_cycle_ratio * shop_gap, 0)
-    irregularity, highest = beside(log_sd, limits.core_max_log_sd, 2)
-    return {
-        "needs_purchases": limits.core_min_purchases,
-        "needs_days": math.ceil(max(limits.core_min_days, limits.core_min_cycles * shop_gap)),
-        f"{prefix}usual_gap_days": gap,
-        "longest_usual_gap_days": longest,
-        f"{prefix}irregularity": irregularity,
-        "highest_irregularity": highest,
-    }
+def facts(rows: pa.Table, limits: Limits, usual_gap: float) -> Facts:
+    """The values the texts are made of, for each row of data/lifecycle.
 
-
-def _lacks(row: Any, limits: Limits) -> Facts:
-    """What an early repeat customer lacks for core, and how much of it there is."""
-    found: Facts = {"lacks": row.lacks}
-    for name, number, limit in (
-        ("complaints", row.complaints, limits.core_max_complaints_per_purchase),
-        ("defects", row.defects, limits.core_max_defect_returns),
-    ):
-        if f"few_{name}" in row.lacks.split(","):
-            found[f"{name}_per_purchase"], found[f"highest_{name}_per_purchase"] = beside(number / row.purchases, limit, 2)
-    return found
-
-
-def facts(row: Any, limits: Limits, usual_gap: float) -> Facts:
-    """The values the text is made of; absent ones are left out. `row` has the columns of data/lifecycle as attributes.
-
-    `limits` and the shop's `usual_gap` are what the row was judged by.
+    `limits` and the shop's `usual_gap` are what the rows were judged by.
     """
-    found: Facts = {"stage": row.stage, "activity": row.activity, "purchases": int(row.purchases)}
-    if isinstance(row.status, str):
-        found["status"] = row.status
-    found |= {name: getattr(row, name).isoformat() for name in DATES if isinstance(getattr(row, name), dt.date)}
-    if row.purchases == 0:
+
+    def figures(name: str) -> Figures:
+        found: Figures = rows[name].to_numpy().astype(np.float64)
         return found
-    found["silent_days"] = (row.snapshot - row.last_purchase_on).days
-    found["span_days"] = (row.last_purchase_on - row.first_on).days
-    found |= {"usual_gap_days": round(float(row.cycle_days)), "shop_gap_days": round(usual_gap)}
-    found["irregularity"] = round(float(row.cycle_log_sd), 2)
-    found["satisfaction"] = "unknown" if row.confidence == "low" else round(float(row.satisfaction), 2)
-    found["open_past_promise"] = int(row.open_past_promise)
-    found |= {name: True for name in ("reactivated", "partial_defection") if getattr(row, name)}
-    if row.stage == "early_repeat":
-        found |= _needs("", float(row.cycle_days), float(row.cycle_log_sd), limits, usual_gap)
-    if isinstance(row.lacks, str):
-        found |= _lacks(row, limits)
-    if row.stage == "core":
-        found |= {"entry_purchases": int(row.entry_purchases), "entry_days": int(row.entry_days)}
-        found |= _needs("entry_", float(row.entry_cycle_days), float(row.entry_log_sd), limits, usual_gap)
-    if row.reactivated or row.status == "won_back":
-        found["purchases_back"] = int(row.purchases_back)
-        found["needs_purchases_back"] = limits.reactivated_purchases if row.reactivated else limits.winback_purchases
-    if isinstance(row.lacks, str) or row.status == "won_back":
-        found |= {name: int(getattr(row, name)) for name in ("grave_open", "past_promise")}
-    return found
+
+    def flags(name: str) -> Flags:
+        found: Flags = rows[name].to_numpy()
+        return found
+
+    everybody, bought = np.ones(len(rows), bool), figures("purchases") > 0
+    stage, status, lacks = fact(rows["stage"], everybody), fact(rows["status"], everybody), fact(rows["lacks"], bought)
+    early, core = stage.equals("early_repeat"), stage.equals("core")
+    low = fact(rows["confidence"], bought).equals("low")
+    reactivated, won_back = bought & flags("reactivated"), bought & status.equals("won_back")
+    days = {name: rows[name].cast(pa.int32()).fill_null(0).to_numpy() for name in ("snapshot", "first_on", "last_purchase_on")}
+    gap, longest, irregularity, highest = _rhythm(figures("cycle_days"), figures("cycle_log_sd"), limits, usual_gap, early)
+    entry_gap, entry_longest, entry_irregularity, entry_highest = _rhythm(
+        figures("entry_cycle_days"), figures("entry_log_sd"), limits, usual_gap, core
+    )
+    found: Facts = {"stage": stage, "activity": fact(rows["activity"], everybody), "purchases": fact(rows["purchases"], everybody)}
+    found |= {"status": status, **{name: fact(rows[name], everybody) for name in DATES}}
+    found["silent_days"] = fact(days["snapshot"] - days["last_purchase_on"], bought)
+    found["span_days"] = fact(days["last_purchase_on"] - days["first_on"], bought)
+    found["usual_gap_days"] = gap.or_else(fact(rounded(figures("cycle_days"), 0), bought))
+    found["shop_gap_days"] = same(round(usual_gap), bought)
+    found["irregularity"] = irregularity.or_else(fact(rounded(figures("cycle_log_sd"), 2), bought))
+    found["satisfaction"] = same("unknown", low).or_else(fact(rounded(figures("satisfaction"), 2), bought))
+    found["open_past_promise"] = fact(rows["open_past_promise"], bought)
+    found |= {"reactivated": same(True, reactivated), "partial_defection": same(True, bought & flags("partial_defection"))}
+    found |= {"entry_purchases": fact(rows["entry_purchases"], core), "entry_days": fact(rows["entry_days"], core)}
+    found["needs_purchases"] = same(limits.core_min_purchases, early | core)
+    found["needs_days"] = same(math.ceil(max(limits.core_min_days, limits.core_min_cycles * usual_gap)), early | core)
+    found["entry_usual_gap_days"], found["longest_usual_gap_days"] = entry_gap, longest.or_else(entry_longest)
+    found["entry_irregularity"], found["highest_irregularity"] = entry_irregularity, highest.or_else(entry_highest)
+    found["lacks"] = lacks
+    for name, limit in (("complaints", limits.core_max_complaints_per_purchase), ("defects", limits.core_max_defect_returns)):
+        per_purchase = figures(name) / np.maximum(figures("purchases"), 1)
+        value, most = beside(per_purchase, limit, 2, is_lacking(lacks, f"few_{name}"))
+        found[f"{name}_per_purchase"], found[f"highest_{name}_per_purchase"] = value, most
+    found["purchases_back"] = fact(rows["purchases_back"], reactivated | won_back)
+    found["needs_purchases_back"] = same(limits.reactivated_purchases, reactivated).or_else(same(limits.winback_purchases, won_back))
+    told = lacks.holds(bool) | won_back
+    return found | {name: fact(rows[name], told) for name in ("grave_open", "past_promise")}
 
 
-def count(number: int, thing: str) -> str:
+def is_lacking(lacks: Fact, need: str) -> Flags:
+    """Who lacks one of models.core_entry.NEEDS."""
+    return lacks.holds(lambda needs: need in needs.split(","))
+
+
+def queues(f: Facts) -> Fact:
+    """The work queue of each customer."""
+    stages, activities, statuses = (f[name].values for name in ("stage", "activity", "status"))
+    named = [queue_of(stage, activity, status) for stage in stages for activity in activities for status in [*statuses, None]]
+    status = np.where(f["status"].codes < 0, len(statuses), f["status"].codes)
+    codes = (f["stage"].codes * len(activities) + f["activity"].codes) * (len(statuses) + 1) + status
+    return Fact(named, codes.astype(np.int32))
+
+
+def count(f: Facts, name: str, thing: str) -> pa.Array:
     """So many of a thing, in the singular where there is one."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return f[name].spelled(lambda number: f"{number} {thing}{'' if number == 1 else 's'}")
 
 
 # What is said of each of models.core_entry.NEEDS where it is lacking.
-LACKING: dict[str, Callable[[Facts], str]] = {
-    "purchases": lambda f: f"{count(f['purchases'], 'purchase')} (needs {f['needs_purchases']})",
-    "days": lambda f: f"{f['span_days']} days (needs {f['needs_days']})",
-    "pace": lambda f: f"usual gap {f['usual_gap_days']} d (at most {f['longest_usual_gap_days']})",
-    "regularity": lambda f: f"irregularity {f['irregularity']} (at most {f['highest_irregularity']})",
-    "repair": lambda f: f"{count(f['grave_open'], 'grave complaint')} open at the last purchase",
-    "promise": lambda f: f"{count(f['past_promise'], 'complaint')} open past promise at the last purchase",
-    "few_complaints": lambda f: (
-        "complaints are not recorded"
-        if f["satisfaction"] == "unknown"
-        else f"{f['complaints_per_purchase']} complaints per purchase (at most {f['highest_complaints_per_purchase']})"
+LACKING: dict[str, Callable[[Facts], pa.Array]] = {
+    "purchases": lambda f: say(f, "{bought} (needs {needs_purchases})", bought=count(f, "purchases", "purchase")),
+    "days": lambda f: say(f, "{span_days} days (needs {needs_days})"),
+    "pace": lambda f: say(f, "usual gap {usual_gap_days} d (at most {longest_usual_gap_days})"),
+    "regularity": lambda f: say(f, "irregularity {irregularity} (at most {highest_irregularity})"),
+    "repair": lambda f: say(f, "{open} open at the last purchase", open=count(f, "grave_open", "grave complaint")),
+    "promise": lambda f: say(f, "{open} open past promise at the last purchase", open=count(f, "past_promise", "complaint")),
+    "few_complaints": lambda f: pc.if_else(
+        pa.array(f["satisfaction"].equals("unknown")),
+        "complaints are not recorded",
+        say(f, "{complaints_per_purchase} complaints per purchase (at most {highest_complaints_per_purchase})"),
     ),
-    "few_defects": lambda f: f"{f['defects_per_purchase']} defects per purchase (at most {f['highest_defects_per_purchase']})",
-    "staying": lambda f: f"{count(f['purchases_back'], 'purchase')} since a lapse (needs {f['needs_purchases_back']})",
+    "few_defects": lambda f: say(f, "{defects_per_purchase} defects per purchase (at most {highest_defects_per_purchase})"),
+    "staying": lambda f: say(f, "{bought} since a lapse (needs {needs_purchases_back})", bought=count(f, "purchases_back", "purchase")),
 }
 
 
-def _silence(f: Facts) -> str:
+def listed(phrases: list[tuple[Flags, pa.Array]]) -> pa.Array:
+    """The phrases that are true of each customer, with commas between them; an empty text where none is."""
+    none = ~np.any([where for where, _ in phrases], axis=0)  # a row of nulls alone would be left out of the result
+    said = [pc.if_else(pa.array(where), text, None) for where, text in [*phrases, (none, "")]]
+    return pc.binary_join_element_wise(*said, ", ", null_handling="skip")
+
+
+def _silence(f: Facts) -> pa.Array:
     """How long he has been silent, and what that silence has come to or will."""
-    found = f"Last purchase {f['silent_days']} d ago: late {'from' if f['activity'] == 'active' else 'since'} {f['late_on']}"
-    if "defects_on" in f and f.get("status") != "won_back":
-        found += f", defecting {'since' if f.get('status') in {'defecting', 'lost'} else 'from'} {f['defects_on']}"
-    return f"{found}, lapsed {'since' if f['activity'] == 'lapsed' else 'from'} {f['lapses_on']}."
+    gone = f["status"].holds(lambda status: status in {"defecting", "lost"})
+    defecting = f["defects_on"].holds(bool) & ~f["status"].equals("won_back")
+    return say(
+        f,
+        "Last purchase {silent_days} d ago: late {from_late} {late_on}{defecting}, lapsed {from_lapsed} {lapses_on}.",
+        from_late=only(f["activity"].equals("active"), "from", "since"),
+        defecting=only(defecting, say(f, ", defecting {since} {defects_on}", since=only(gone, "since", "from"))),
+        from_lapsed=only(f["activity"].equals("lapsed"), "since", "from"),
+    )
 
 
-def _mood(f: Facts) -> str:
-    found = f" Open past promise: {count(f['open_past_promise'], 'complaint')}." if f["open_past_promise"] else ""
-    if f["satisfaction"] == "unknown":
-        return f"{found} Satisfaction unknown: no complaints are recorded."
-    return found if f["satisfaction"] == 1 else f"{found} Satisfaction {f['satisfaction']}."
+def _mood(f: Facts) -> pa.Array:
+    broken = f["open_past_promise"].holds(lambda number: number > 0)
+    words = {1: "", "unknown": " Satisfaction unknown: no complaints are recorded."}
+    satisfied = f["satisfaction"].spelled(lambda mood: words.get(mood, f" Satisfaction {mood}."))
+    said = say(f, " Open past promise: {complaints}.", complaints=count(f, "open_past_promise", "complaint"))
+    return say(f, "{broken}{satisfied}", broken=only(broken, said), satisfied=satisfied)
 
 
-def _so_far(f: Facts) -> str:
-    return f"{count(f['purchases'], 'purchase')} over {f['span_days']} days, usual gap {f['usual_gap_days']} d (shop {f['shop_gap_days']})"
+def _so_far(f: Facts) -> pa.Array:
+    bought = count(f, "purchases", "purchase")
+    return say(f, "{bought} over {span_days} days, usual gap {usual_gap_days} d (shop {shop_gap_days})", bought=bought)
 
 
-def _prospect(f: Facts) -> str:
-    return f"Prospect since {f['since']}, no purchase yet: {'stale since' if f['activity'] == 'stale' else 'open until'} {f['lapses_on']}."
+def _prospect(f: Facts) -> pa.Array:
+    until = only(f["activity"].equals("stale"), "stale since", "open until")
+    return say(f, "Prospect since {since}, no purchase yet: {until} {lapses_on}.", until=until)
 
 
-def _first_time(f: Facts) -> str:
-    return f"First purchase on {f['first_on']}, none since. {_silence(f)}{_mood(f)}"
+def _first_time(f: Facts) -> pa.Array:
+    return say(f, "First purchase on {first_on}, none since. {silence}{mood}", silence=_silence(f), mood=_mood(f))
 
 
-def _early_repeat(f: Facts) -> str:
-    lacking = [LACKING[need](f) for need in f["lacks"].split(",")] if "lacks" in f else []
-    core = f"Not core: {', '.join(lacking)}" if lacking else "Core with the next purchase, if all stays as it is"
-    return f"Early repeat since {f['since']}: {_so_far(f)}. {core}. {_silence(f)}{_mood(f)}"
+def _early_repeat(f: Facts) -> pa.Array:
+    lacking = listed([(is_lacking(f["lacks"], need), text(f)) for need, text in LACKING.items()])
+    next_time = "Core with the next purchase, if all stays as it is"
+    core = only(f["lacks"].holds(bool), say(f, "Not core: {lacking}", lacking=lacking), next_time)
+    template = "Early repeat since {since}: {so_far}. {core}. {silence}{mood}"
+    return say(f, template, so_far=_so_far(f), core=core, silence=_silence(f), mood=_mood(f))
 
 
-def _core(f: Facts) -> str:
-    back = "" if f["since"] == f["core_since"] else f", back since {f['since']}"
-    entry = f"{f['entry_purchases']} purchases over {f['entry_days']} days (needs {f['needs_purchases']} / {f['needs_days']})"
-    rhythm = f"gap {f['entry_usual_gap_days']} <= {f['longest_usual_gap_days']} d"
-    regular = f"regular {f['entry_irregularity']} <= {f['highest_irregularity']}"
-    content = "" if f["satisfaction"] == "unknown" else ", nothing open past promise"
-    partly = " Partly gone: less than half of what he did." if f.get("partial_defection") else ""
-    now = f" By now {_so_far(f)}." if f["purchases"] != f["entry_purchases"] else ""
-    return f"Core since {f['core_since']}{back}: {entry}, {rhythm}, {regular}{content}.{now}{partly} {_silence(f)}{_mood(f)}"
+def _core(f: Facts) -> pa.Array:
+    known = ~f["satisfaction"].equals("unknown")
+    return say(
+        f,
+        "Core since {core_since}{back}: {entry_purchases} purchases over {entry_days} days (needs {needs_purchases} / {needs_days}), "
+        "gap {entry_usual_gap_days} <= {longest_usual_gap_days} d, regular {entry_irregularity} <= {highest_irregularity}{content}."
+        "{now}{partly} {silence}{mood}",
+        back=only(f["since"].each("") != f["core_since"].each(""), say(f, ", back since {since}")),
+        content=only(known, ", nothing open past promise"),
+        now=only(f["purchases"].each(0) != f["entry_purchases"].each(0), say(f, " By now {so_far}.", so_far=_so_far(f))),
+        partly=only(f["partial_defection"].holds(bool), " Partly gone: less than half of what he did."),
+        silence=_silence(f),
+        mood=_mood(f),
+    )
 
 
-def _core_defector(f: Facts) -> str:
-    rule = {
-        "lost": "silent past his deadline",
-        "defecting": "late, and with strong evidence of a reason to leave",
-        "won_back": "",
-    }[f["status"]]
-    if f["status"] == "won_back":
-        few = f["purchases_back"] < f["needs_purchases_back"]
-        lacking = [f"{count(f['purchases_back'], 'purchase')} since (needs {f['needs_purchases_back']})"] if few else []
-        lacking += [LACKING[need](f) for need, failures in (("repair", "grave_open"), ("promise", "past_promise")) if f[failures]]
-        rule = f"back, but {', '.join(lacking)}" if lacking else "back, and core with the next purchase, if all stays as it is"
-    word = {"lost": "lost", "won_back": "away", "defecting": "defecting"}[f["status"]]
-    return f"Core from {f['core_since']}, {word} since {f['since']}: {rule}. {_so_far(f)}. {_silence(f)}{_mood(f)}"
+def _core_defector(f: Facts) -> pa.Array:
+    few = f["purchases_back"].each(0) < f["needs_purchases_back"].each(0)
+    since = say(f, "{bought} since (needs {needs_purchases_back})", bought=count(f, "purchases_back", "purchase"))
+    lacking = listed(
+        [
+            (few, since),
+            (f["grave_open"].holds(bool), LACKING["repair"](f)),
+            (f["past_promise"].holds(bool), LACKING["promise"](f)),
+        ]
+    )
+    still = few | f["grave_open"].holds(bool) | f["past_promise"].holds(bool)
+    back = only(still, say(f, "back, but {lacking}", lacking=lacking), "back, and core with the next purchase, if all stays as it is")
+    rule = {"lost": "silent past his deadline", "defecting": "late, and with strong evidence of a reason to leave"}
+    return say(
+        f,
+        "Core from {core_since}, {word} since {since}: {rule}. {so_far}. {silence}{mood}",
+        word=f["status"].spelled(lambda status: {"won_back": "away"}.get(status, status)),
+        rule=pc.if_else(pa.array(f["status"].equals("won_back")), back, f["status"].spelled(lambda status: rule.get(status, ""))),
+        so_far=_so_far(f),
+        silence=_silence(f),
+        mood=_mood(f),
+    )
 
 
-TEXTS: dict[str, Callable[[Facts], str]] = {
+TEXTS: dict[str, Callable[[Facts], pa.Array]] = {
     "prospect": _prospect,
     "first_time": _first_time,
     "early_repeat": _early_repeat,
@@ -186,6 +226,8 @@ TEXTS: dict[str, Callable[[Facts], str]] = {
 }
 
 
-def why(f: Facts) -> str:
-    """The facts as a few short sentences; every number in them is one of the facts."""
-    return TEXTS[f["stage"]](f)
+def why(f: Facts) -> pa.Array:
+    """The facts of each customer as a few short sentences; every number in them is one of his facts."""
+    order = [np.flatnonzero(f["stage"].equals(stage)) for stage in TEXTS]
+    texts = [text(of_these(f, which)) for text, which in zip(TEXTS.values(), order, strict=True)]
+    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))

@@ -36,15 +36,17 @@ def stakes(rows: pd.DataFrame, horizon: int, costs: Costs, cuts: tuple[float, fl
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of work with `rank` and `rank_in_stage` from 1: by expected profit, those without by value."""
-    keys = ["expected_profit", "value_365d", "customer_id"]
-    ordered = rows.sort_values(keys, ascending=[False, False, True], na_position="last", ignore_index=True)
+    """The rows in the order of work with `rank` and `rank_in_stage` from 1: by expected profit, those without by value, equals as given.
+
+    The index tells where each row was.
+    """
+    ordered = rows.iloc[np.lexsort((-rows["value_365d"], -rows["expected_profit"]))].copy()
     ordered["rank"] = np.arange(1, len(ordered) + 1)
     ordered["rank_in_stage"] = ordered.groupby("stage", observed=True).cumcount() + 1
     return ordered
 
 
-def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) -> npt.NDArray[np.str_]:
+def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) -> npt.NDArray[np.object_]:
     """call, hold_out, do_not_contact or none for ranked rows: the most profitable up to capacity, and only where profit is expected.
 
     `capacity` is a share of the scored customers. A hold-out takes a place of the capacity: he would have been called.
@@ -53,5 +55,6 @@ def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) ->
     contactable = ~rows["do_not_contact"].to_numpy(bool)
     worth = (rows["expected_profit"] > 0).to_numpy() & contactable
     chosen = worth & (np.cumsum(worth) <= places)
-    named = np.where(chosen, np.where(held_out(rows["customer_id"], hold_out, seed), "hold_out", "call"), "none")
-    return np.where(contactable, named, "do_not_contact")
+    named = np.where(contactable, "none", "do_not_contact").astype(object)
+    named[chosen] = np.where(held_out(rows["customer_id"][chosen], hold_out, seed), "hold_out", "call")
+    return named

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.settings import Cycle, Promise, Windows
+from models.queues import QUEUES
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
-from models.why import QUEUES
 from pipeline.errors import ConfigError
 from pipeline.yaml_file import place_of, read_yaml
 

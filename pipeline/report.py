@@ -21,8 +21,8 @@ from features.catalogue import DECLARED
 from features.columns import Column, spread
 from features.settings import Windows
 from models.lifecycle import STAGES
+from models.queues import QUEUES
 from models.settings import Costs
-from models.why import QUEUES
 from pipeline.desk_charts import GONE, STAGE_WORDS, Scorer, auc_chart, flow_chart, stage_chart
 from pipeline.errors import InputError
 from pipeline.params import Report
@@ -53,6 +53,12 @@ def published(lists: Folder, name: str, manifest: dict[str, Any]) -> pa.Table:
 def words(name: str) -> str:
     """A name as people read it: `core_care` is Core care."""
     return name.replace("_", " ").capitalize()
+
+
+def sentences(text: str) -> tuple[str, str]:
+    """The first sentence, and all that follow."""
+    first, stop, rest = text.partition(". ")
+    return first + stop.strip(), rest
 
 
 def number(value: float | None, decimals: int = 0) -> str:
@@ -104,7 +110,7 @@ def tab(name: str, title: str, customers: pa.Table, manifest: dict[str, Any], ro
         "name": name,
         "title": title,
         "total": len(customers),
-        "rows": customers.slice(0, rows).to_pylist(),
+        "rows": [{**row, "drivers": [], "facts": []} for row in customers.slice(0, rows).to_pylist()],
         "csv": [f"{queue}.csv" for queue in QUEUES if queue in {name, *queues} and f"{queue}.csv" in manifest["files"]],
         "has_risk": customers["risk"].null_count < len(customers),
     }
@@ -187,7 +193,7 @@ def page(**shown: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"words": words, "safe_text": safe, "number": number}
+    environment.filters |= {"words": words, "safe_text": safe, "number": number, "sentences": sentences}
     style, script = ((HERE / f"desk.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("desk.html").render(style=Markup(style), script=Markup(script), digest=digest, missing=MISSING, **shown)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.store import Folder
 
@@ -15,13 +16,18 @@ def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
     return f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
 
 
-def query(sql: str, **values: Any) -> pd.DataFrame:
-    """What a query returns, dates as dates, nulls as None or NaN. The SQL names an order where one matters."""
+def table(sql: str, **values: Any) -> pa.Table:
+    """What a query returns. The SQL names an order where one matters."""
     import duckdb
 
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
-        found: pd.DataFrame = con.sql(sql, params=values).to_arrow_table().to_pandas(date_as_object=True)
-        return found
+        return con.sql(sql, params=values).to_arrow_table()
+
+
+def query(sql: str, **values: Any) -> pd.DataFrame:
+    """The same for pandas, dates as dates, nulls as None or NaN."""
+    found: pd.DataFrame = table(sql, **values).to_pandas(date_as_object=True)
+    return found
 
 
 def feature_names(features: Folder) -> list[str]:

@@ -1,5 +1,6 @@
 """Files: how a stage's results get to disk whole or not at all, and how the next stage reads them."""
 
+import errno
 import hashlib
 import json
 import os
@@ -80,12 +81,27 @@ def _dump(content: Content, path: Path) -> None:
         table = content if isinstance(content, pa.Table) else pa.Table.from_pandas(content, preserve_index=False)
         text = [field.name for field in table.schema if not pa.types.is_floating(field.type)]  # a dictionary of figures is only in the way
         pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=1, use_dictionary=text)
+    elif path.suffix == ".csv" and hasattr(content, "to_batches"):
+        _dump_csv(content, path)
     elif path.suffix == ".csv" and not isinstance(content, str):
         content.to_csv(path, index=False, lineterminator="\n")
     elif path.suffix == ".json":
         path.write_text(to_json(content), encoding="utf-8", newline="\n")
     else:
         path.write_text(content, encoding="utf-8", newline="\n")
+
+
+def _dump_csv(table: Any, path: Path) -> None:
+    """A table of Arrow as pandas would write it, which takes five times as long."""
+    import duckdb
+
+    target = str(path).replace("'", "''")
+    try:
+        with duckdb.connect() as db:
+            db.from_arrow(table).create_view("content")
+            db.execute(f"copy content to '{target}' (format csv, header true, use_tmp_file false)")
+    except duckdb.IOException as error:
+        raise OSError(errno.EIO, str(error), str(path)) from None
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.why import Facts, facts, queue_of
+from models.facts import of_one
+from models.queues import queue_of
+from models.why import facts
 from models.why import why as text_of
 from pipeline.assign import judging
 from pipeline.engine import Part, day_number, iso_date, part_of, partitions
@@ -31,7 +33,7 @@ class Story(NamedTuple):
     """One customer on one day. `timeline`: what happened, (ISO date, words), newest first."""
 
     as_of: str
-    facts: Facts
+    facts: dict[str, Any]
     why: str
     queue: str
     timeline: list[tuple[str, str]]
@@ -90,14 +92,15 @@ def story(customer: str, as_of: str | None, events: Folder, calibration: dict[st
     part: Part = part_of(name, lambda table, columns: rows(table).select(columns))
     judge = judging(events, calibration, params.assign, params.cycle, params.promise, params.closed)
     # Day by day, so that every change is seen on the day on which it happened.
-    days = judge(part, np.arange(about["known"] + 1, day + 1, dtype=np.int32)).to_pandas(date_as_object=True)
-    told = list(days.itertuples())
-    found = facts(told[-1], params.assign, calibration["usual_gap"])
+    days = judge(part, np.arange(about["known"] + 1, day + 1, dtype=np.int32))
+    told = list(days.to_pandas(date_as_object=True).itertuples())
+    last = facts(days.slice(len(days) - 1), params.assign, calibration["usual_gap"])
+    found = of_one(last, 0)
     timeline = sorted([*happened(rows, day, params.promise, events.read("meta.json")["currency"]), *changes(told)], reverse=True)
     return Story(
         iso_date(day),
         found,
-        text_of(found),
+        text_of(last)[0].as_py(),
         queue_of(found["stage"], found["activity"], found.get("status")),
         [(iso_date(on), words) for on, _, words in timeline],
     )

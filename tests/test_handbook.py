@@ -11,8 +11,8 @@ from test_lifecycle_paths import EVENT_CLOCK
 from features.settings import Cycle
 from models.handbook import RULES, TRANSITIONS, lifecycle_markdown, places
 from models.lifecycle import STRONG, life_cycle
+from models.queues import queue_of
 from models.settings import Limits
-from models.why import queue_of
 from pipeline.yaml_file import reasons
 
 LIMITS, CYCLE = params().assign, params().cycle

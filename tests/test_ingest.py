@@ -21,7 +21,7 @@ from pipeline.ingest import ingest
 from pipeline.params import Ingest, load
 from pipeline.runner import ROOT
 from pipeline.simulate import simulate
-from pipeline.spreadsheet import safe_frame
+from pipeline.spreadsheet import safe_table
 from pipeline.store import Folder, write
 
 DAY = 20458  # 2026-01-05
@@ -370,9 +370,8 @@ def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_
 
 def test_a_list_put_back_names_the_same_customers_as_before_the_spreadsheet(tmp_path: Path) -> None:
     ids = ["+4912", "=x", "-1", "@y", "'quoted"]
-    listed = safe_frame(
-        pd.DataFrame({"customer_id": ids, "as_of": "2026-01-05", "queue": "core_care", "action": "call", "contact": "call"})
-    )
+    frame = pd.DataFrame({"customer_id": ids, "as_of": "2026-01-05", "queue": "core_care", "action": "call", "contact": "call"})
+    listed = safe_table(pa.table({name: pa.array(column, pa.string()) for name, column in frame.items()})).to_pandas()
     files = {
         "orders.csv": csv(*(GOOD.replace("C1,O1", f"{customer},O{i}") for i, customer in enumerate(ids))),
         "treatments.csv": listed.to_csv(index=False),

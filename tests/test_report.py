@@ -13,8 +13,8 @@ import pytest
 
 from features.catalogue import DECLARED
 from features.settings import Windows
+from models.queues import QUEUES
 from models.settings import Costs
-from models.why import QUEUES
 from pipeline.desk_charts import apart, stage_chart, ticks
 from pipeline.errors import InputError
 from pipeline.params import Report
@@ -222,6 +222,15 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
         *("Unheard of", "1.50", "raises the risk"),
     ]
     assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
+
+
+def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path) -> None:
+    long = customer("C1", 1, contact="none", why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.")
+    short = customer("C2", 2, "convert", "none", why="Prospect since then.")
+    page = page_of(tmp_path, [long, short])
+    assert "<summary>Core since then, gap 0.5 &lt;= 1.</summary>" in page
+    assert '<p class="rest">Last purchase 3 d ago. Satisfaction 0.9.</p>' in page
+    assert "<td>Prospect since then.</td>" in page
 
 
 @pytest.mark.parametrize("unit", sorted({column.unit for column in DECLARED}))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_shop
@@ -14,8 +15,8 @@ from models.worklist import contacts, held_out, ranked, stakes
 from pipeline import store
 from pipeline.params import load
 from pipeline.runner import ROOT
-from pipeline.score import COLUMNS, score
-from pipeline.spreadsheet import safe_frame
+from pipeline.score import PUBLISHED, score
+from pipeline.spreadsheet import safe_table
 from pipeline.store import Folder
 from pipeline.train import train
 
@@ -72,7 +73,7 @@ def scored(lists: Path) -> pd.DataFrame:
 
 
 def test_the_columns_are_the_contract_with_its_readers(scored: pd.DataFrame) -> None:
-    assert list(scored.columns) == COLUMNS == CONTRACT
+    assert list(scored.columns) == PUBLISHED.names == CONTRACT
 
 
 def test_the_manifest_names_every_file_and_nothing_else_is_there(lists: Path) -> None:
@@ -186,6 +187,6 @@ def test_those_without_a_risk_follow_by_value() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\0x"])
 def test_a_spreadsheet_does_not_run_what_a_cell_holds(text: str) -> None:
-    found = safe_frame(pd.DataFrame({"customer_id": [text], "risk": [-0.5]}))
-    assert found["customer_id"].tolist() == ["'" + text]
-    assert found["risk"].tolist() == [-0.5]
+    found = safe_table(pa.table({"customer_id": [text, "plain", None], "risk": [-0.5, None, 1]}))
+    assert found["customer_id"].to_pylist() == ["'" + text, "plain", None]
+    assert found["risk"].to_pylist() == [-0.5, None, 1]

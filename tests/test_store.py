@@ -1,5 +1,6 @@
 """Files reach the disk whole or not at all, and a reader who checks the manifest never takes two states for one."""
 
+import datetime as dt
 import errno
 import hashlib
 import json
@@ -52,6 +53,15 @@ def test_json_keeps_the_order_of_keys_and_refuses_what_json_does_not_have(tmp_pa
         write(tmp_path / "a.json", {"a": float("nan")})
 
 
+def test_a_table_of_arrow_is_the_same_text_as_one_of_pandas(tmp_path: Path) -> None:
+    texts = ["plain", " in ", 'quoted "', "a,b", "two\nlines", "NULL", None, "ö;|"]
+    figures = [0.1 + 0.2, 1.0, 1e-7, 1e16, 123456789.5, -0.0, None, 0.00001]
+    frame = pd.DataFrame({"text": texts, "figure": figures, "none": None, "day": dt.date(2026, 1, 5)})
+    write(tmp_path / "pandas.csv", frame)
+    write(tmp_path / "arrow.csv", pa.Table.from_pandas(frame))
+    assert (tmp_path / "arrow.csv").read_bytes() == (tmp_path / "pandas.csv").read_bytes()
+
+
 def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet"):
         write(tmp_path / name, TABLE)
@@ -81,8 +91,9 @@ def test_content_that_cannot_be_written_leaves_the_old_file_whole_and_nothing_be
 def test_a_full_disk_leaves_the_old_file_whole_and_nothing_beside_it(name: str, tmp_path: Path) -> None:
     write(tmp_path / name, TABLE)
     before = everything(tmp_path)
-    with room_for(1_000), pytest.raises(OSError, match="too large"):
-        write(tmp_path / name, pd.DataFrame({"n": range(10_000)}))
+    for larger in (pd.DataFrame({"n": range(10_000)}), pa.table({"n": range(10_000)})):
+        with room_for(1_000), pytest.raises(OSError, match="too large"):
+            write(tmp_path / name, larger)
     assert everything(tmp_path) == before
 
 

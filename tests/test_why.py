@@ -11,51 +11,73 @@ from test_lifecycle import MONTHLY, REFUSED
 
 from features.records import Shop
 from models.core_entry import NEEDS
+from models.facts import of_one
 from models.lifecycle import STRONG, life_cycle
+from models.queues import queue_of
 from models.settings import Limits
-from models.why import DATES, LACKING, Facts, beside, facts, queue_of, why
+from models.why import DATES, LACKING, beside, facts, queues, why
 from pipeline.assign import lifecycle_table
 
 LIMITS = params().assign
 NUMBER = r"\d{4}-\d\d-\d\d|\d+(?:\.\d+)?"
 
 
-def rows_of(
+def table_of(
     *customers: Any, days: Any, of: Shop | None = None, limits: Limits = LIMITS, strong: Any = (), complaints_known: bool = True
-) -> Any:
+) -> pa.Table:
     """The rows of data/lifecycle at these days; `strong` is evidence of the first customer, (day of a purchase, strong from)."""
     tables = tables_of(*customers)
     evidence = np.array([0, *[len(strong)] * len(customers)]), np.array(list(strong), STRONG)
     numbers, at, found = life_cycle(tables, np.array(days, np.int32), of or shop(), limits, evidence)
-    table = lifecycle_table(found, pa.array([f"C{n}" for n in numbers]), at, complaints_known)
+    return lifecycle_table(found, pa.array([f"C{n}" for n in numbers]), at, complaints_known)
+
+
+def rows_of(table: pa.Table) -> Any:
+    """Its rows, to be read by name."""
     return list(table.to_pandas(date_as_object=True).itertuples())
 
 
 def told(
     day: int, of: Shop | None = None, limits: Limits = LIMITS, strong: Any = (), complaints_known: bool = True, **events: Any
-) -> Facts:
-    """The facts of one customer at the midnight that begins a day."""
-    (row,) = rows_of(customer(**events), days=[day], of=of, limits=limits, strong=strong, complaints_known=complaints_known)
-    return facts(row, limits, (of or shop()).usual_gap)
+) -> dict[str, Any]:
+    """The facts of one customer at the midnight that begins a day, and the text made of them as `why`."""
+    table = table_of(customer(**events), days=[day], of=of, limits=limits, strong=strong, complaints_known=complaints_known)
+    found = facts(table, limits, (of or shop()).usual_gap)
+    (text,) = why(found).to_pylist()
+    return {**of_one(found, 0), "why": text}
 
 
 def test_every_number_and_date_in_why_is_one_of_the_facts_and_every_text_is_short() -> None:
-    rows = rows_of(*random_customers(21, 150), days=range(60, 1200, 40)) + rows_of(
-        customer(orders=[*MONTHLY, 200]), days=range(1, 300), strong=[(90, 140), (200, 205)]
-    )
+    random = table_of(*random_customers(21, 150), days=range(60, 1200, 40))
+    strong = table_of(customer(orders=[*MONTHLY, 200]), days=range(1, 300), strong=[(90, 140), (200, 205)])
     seen = set()
-    for row in rows:
-        found = facts(row, LIMITS, 30)
-        text = why(found)
-        assert set(re.findall(NUMBER, text)) <= {str(value) for value in found.values()}, text
-        assert len(text) <= 400, text
-        seen.add((row.stage, row.status))
+    for table in (random, strong):
+        found = facts(table, LIMITS, 30)
+        for i, text in enumerate(why(found).to_pylist()):
+            own = of_one(found, i)
+            assert set(re.findall(NUMBER, text)) <= {str(value) for value in own.values()}, text
+            assert len(text) <= 400, text
+            seen.add((own["stage"], own.get("status")))
     assert len(seen) == 4 + 3
 
 
+def test_what_is_told_of_a_customer_is_the_same_whoever_else_is_told_of() -> None:
+    table = table_of(*random_customers(21, 20), days=range(60, 1200, 240))
+    found = facts(table, LIMITS, 30)
+    texts, work = why(found).to_pylist(), queues(found)
+    for i in range(len(table)):
+        alone = facts(table.slice(i, 1), LIMITS, 30)
+        own = of_one(found, i)
+        assert (own, texts[i]) == (of_one(alone, 0), why(alone).to_pylist()[0])
+        assert list(own) == list(of_one(alone, 0))
+        assert work.values[work.codes[i]] == queue_of(own["stage"], own["activity"], own.get("status"))
+
+
 def test_what_the_facts_share_with_data_lifecycle_is_the_same_there() -> None:
-    for row in rows_of(*random_customers(22, 40), days=range(60, 1200, 90)):
-        found = facts(row, LIMITS, 30)
+    table = table_of(*random_customers(22, 40), days=range(60, 1200, 90))
+    everybody = facts(table, LIMITS, 30)
+    for i, row in enumerate(rows_of(table)):
+        found = of_one(everybody, i)
         for name in set(row._fields) & set(found) - {"satisfaction"}:
             value = getattr(row, name)
             assert found[name] == (value.isoformat() if name in DATES else value), name
@@ -74,7 +96,7 @@ def test_what_is_named_as_lacking_is_all_that_keeps_him_from_core(condition: str
     after = situation["orders"][-1] + 1
     lacking = told(after, **situation)["lacks"]
     assert NEEDS.index(lacking) in {"C1": {0}, "C2": {1}, "C3": {2, 3}, "C4": {6, 7}, "C5": {8}}[condition[:2]]
-    assert "Not core: " in why(told(after, **situation))
+    assert "Not core: " in told(after, **situation)["why"]
     relieved = told(after, **situation, limits=LIMITS._replace(**relaxed))
     assert (relieved["stage"], "lacks" in relieved) == ("core", False)
 
@@ -96,7 +118,7 @@ def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_ha
         "staying": {"reactivated_purchases": 1},
     }
     customers, seen = random_customers(23, 120, cancelling=0), set()
-    for row in rows_of(*customers, days=[400, 900]):
+    for row in rows_of(table_of(*customers, days=[400, 900])):
         if row.stage != "early_repeat":
             continue
         lacks = row.lacks.split(",")
@@ -106,7 +128,7 @@ def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_ha
         if {"repair", "promise"} & set(lacks):
             relieved = relieved._replace(complaints=[])
         day = row.snapshot.toordinal() - 719163
-        (again,) = rows_of(relieved, days=[day], limits=limits)
+        (again,) = rows_of(table_of(relieved, days=[day], limits=limits))
         assert again.stage in {"core", "core_defector"}, lacks
     assert len(seen) >= 7
 
@@ -147,7 +169,7 @@ def test_each_condition_of_core_has_its_words() -> None:
     ],
 )
 def test_the_text_says_what_decided(day: int, situation: Any, words: str) -> None:
-    assert words in why(told(day, **situation))
+    assert words in told(day, **situation)["why"]
 
 
 def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase() -> None:
@@ -156,7 +178,7 @@ def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase(
     assert told(91, **odd, limits=strict)["lacks"] == "regularity"
     found = told(96, **odd, limits=strict)
     assert (found["stage"], found.get("lacks")) == ("early_repeat", None)
-    assert "Core with the next purchase" in why(found)
+    assert "Core with the next purchase" in found["why"]
     assert told(121, orders=[*odd["orders"], 120], limits=strict)["stage"] == "core"
 
 
@@ -184,7 +206,8 @@ def test_on_the_day_named_he_changes_and_not_the_day_before(
 
 @pytest.mark.parametrize(("value", "shown"), [(57.5, (58, 57)), (57.0, (57, 57)), (57.44, (57.44, 57.4))])
 def test_a_value_told_beside_its_limit_stands_on_its_side_of_it(value: float, shown: tuple[float, float]) -> None:
-    assert beside(value, 57.4, 0) == shown
+    told, against = beside(np.array([value]), 57.4, 0, np.array([True]))
+    assert of_one({"value": told, "limit": against}, 0) == dict(zip(("value", "limit"), shown, strict=True))
 
 
 @pytest.mark.parametrize(
