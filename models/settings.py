@@ -1,12 +1,13 @@
 """What judgement is made with: limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Form = Literal["plain", "offset"]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error that would stop the machine
 
 SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
@@ -45,6 +46,7 @@ class Boosting(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    forms: Annotated[tuple[Form, ...], Field(min_length=1)]
     max_rounds: Count
     round_step: Count
     learning_rate: Positive

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.defection import matrix, probabilities
 from models.evaluation import compare, grade, risk_bands, verdict
 from models.model_card import model_card
 from models.peers import PEERS, predict
 from models.plots import plots
 from models.profit import value_of
 from models.settings import Costs
-from pipeline.model_file import about_of, booster_of, peers_of
+from pipeline.model_file import about_of, model_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
@@ -27,8 +26,7 @@ def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs:
     parts = []
     for origin, at in rows.groupby("snapshot", sort=True):
         name = f"origins/{origin}.txt"
-        booster = booster_of(model, about, name)
-        scored = at.assign(origin=origin, model=probabilities(booster, matrix(at, about["features"])))
+        scored = at.assign(origin=origin, model=model_of(model, about, name).predict(at))
         parts.append(scored.assign(**{peer: predict(taught[name][peer], at) for peer in PEERS}))
     found = pd.concat(parts, ignore_index=True)
     found["customer"] = pd.factorize(found["customer_id"])[0]

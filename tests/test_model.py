@@ -14,14 +14,14 @@ from pipeline.model_file import booster_of, scorer
 from pipeline.params import load
 from pipeline.runner import ROOT
 from pipeline.store import Folder
-from pipeline.train import directed, purged, train
+from pipeline.train import purged, train
 
 PARAMS = load(ROOT)
 
 
 def trained(folder: Path, customers: int = 400, signal: float = 2.0) -> tuple[dict[str, Folder], dict[str, Any]]:
     folders = small_shop.write(folder, small_shop.rows(customers, signal))
-    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=PARAMS.train)["model"]
+    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
     return folders, files
 
 
@@ -62,10 +62,6 @@ def test_a_feature_with_a_direction_moves_the_probability_that_way_only(directio
     told = probabilities(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
     assert {float(way) for way in np.sign(np.diff(told))} - {0.0} <= ways
     assert direction or len(set(np.sign(np.diff(told))) - {0.0}) == 2
-
-
-def test_directions_are_those_of_the_catalogue_for_the_features_there_are() -> None:
-    assert directed(["recency_days", "complaints_open", "unheard_of"], PARAMS.windows) == {"complaints_open": 1}
 
 
 def test_what_no_simple_rule_can_see_makes_the_model_win(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The model as it is asked, in one of two forms: boosting alone (`plain`), or boosting from logistic regression on RFM (`offset`).
+
+With few customers boosting alone loses to the logistic regression; started from its log-odds it has only the rest to learn.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.defection import fit, matrix, probabilities, shap
+from models.peers import Taught, contributions, predict, teach
+from models.settings import Boosting, Form
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+Floats = npt.NDArray[np.float64]
+
+BASE = "logistic_rfm"
+
+
+class Choice(NamedTuple):
+    """The form, its number of trees, and the log losses on the inner snapshot that decided, empty where there was none to examine.
+
+    `losses` has one for each form and one for the base; `error` is the standard error of the difference of the two forms, 0 for one.
+    """
+
+    form: Form
+    rounds: int
+    losses: dict[str, float]
+    error: float
+
+
+def _log_odds(base: Taught, rows: pd.DataFrame) -> Floats:
+    share = predict(base, rows)
+    return np.asarray(np.log(share) - np.log1p(-share))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A booster with its features; `base` is the regression it starts from, None for boosting alone."""
+
+    booster: "lgb.Booster"
+    columns: list[str]
+    base: Taught | None
+
+    def predict(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
+        """Probability of defection, one per row; by the first so many trees only where `rounds` is given."""
+        start = 0.0 if self.base is None else _log_odds(self.base, rows)
+        return probabilities(self.booster, matrix(rows, self.columns), rounds, start)
+
+    def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What each feature adds to the log-odds, rows x features: exact TreeSHAP, and the terms of the regression."""
+        found = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
+        if self.base is not None:
+            found[self.base["columns"]] += contributions(self.base, rows)
+        return found
+
+
+def fit_form(
+    form: Form, rows: pd.DataFrame, columns: list[str], base: Taught, params: Boosting, rounds: int, directions: dict[str, int]
+) -> Model:
+    """A model of one form on rows that carry `defected`; `base` was taught by the same rows."""
+    start = _log_odds(base, rows) if form == "offset" else None
+    booster = fit(rows, columns, rows["defected"].to_numpy(bool), params, rounds, directions, start)
+    return Model(booster, columns, base if form == "offset" else None)
+
+
+def _losses(chances: Floats, defected: npt.NDArray[np.bool_]) -> Floats:
+    """Log loss of each row."""
+    return np.asarray(-np.log(np.clip(np.where(defected, chances, 1 - chances), 1e-15, 1)))
+
+
+def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
+    """The form to use, by its log loss of each row, and the standard error of the mean difference.
+
+    The one that stays nearer to the simple rule, unless boosting alone is better by more than one standard error (Breiman et al. 1984).
+    """
+    if len(losses) == 1:
+        return next(iter(losses)), 0.0
+    worse = losses["offset"] - losses["plain"]
+    error = float(worse.std(ddof=1) / np.sqrt(len(worse)))
+    return ("plain" if worse.mean() > error else "offset"), error
+
+
+def choose(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], params: Boosting, directions: dict[str, int]) -> Choice:
+    """The form and its number of trees that do best on a later snapshot. Both frames carry `defected`."""
+    defected = examined["defected"].to_numpy(bool)
+    base = teach(BASE, taught, taught["defected"].to_numpy(bool))
+    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
+    losses: dict[Form, Floats] = {}
+    rounds: dict[Form, int] = {}
+    for form in params.forms:
+        model = fit_form(form, taught, columns, base, params, params.max_rounds, directions)
+        tried = {n: _losses(model.predict(examined, n), defected) for n in grid}
+        rounds[form] = min(tried, key=lambda n: tried[n].mean())
+        losses[form] = tried[rounds[form]]
+    form, error = preferred(losses)
+    told = {**losses, BASE: _losses(predict(base, examined), defected)}
+    return Choice(form, rounds[form], {name: float(f"{rows.mean():.6g}") for name, rows in told.items()}, float(f"{error:.6g}"))
