@@ -99,5 +99,6 @@ def choose(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], par
         rounds[form] = min(tried, key=lambda n: tried[n].mean())
         losses[form] = tried[rounds[form]]
     form, error = preferred(losses)
-    told = {**losses, BASE: _losses(predict(base, examined), defected)}
-    return Choice(form, rounds[form], {name: float(f"{rows.mean():.6g}") for name, rows in told.items()}, float(f"{error:.6g}"))
+    means = {str(name): float(f"{rows.mean():.6g}") for name, rows in losses.items()}
+    means[BASE] = float(f"{_losses(predict(base, examined), defected).mean():.6g}")
+    return Choice(form, rounds[form], means, float(f"{error:.6g}"))

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.yaml_file import place_of, read_yaml
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
+Chosen = Annotated[float, Field(gt=0, le=1)]  # a part that is not nothing
 
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -169,6 +170,26 @@ class Calibrate(Section):
     default_log_sd: Positive
 
 
+class Tune(Section):
+    """The search for the shape of the trees: from and to, each on a logarithmic scale."""
+
+    trials: Count
+    seed: Annotated[int, Field(ge=0)]
+    num_leaves: tuple[Annotated[int, Field(ge=2)], Count]
+    min_child_samples: tuple[Count, Count]
+    learning_rate: tuple[Positive, Positive]
+    bagging_fraction: tuple[Chosen, Chosen]
+    feature_fraction: tuple[Chosen, Chosen]
+    lambda_l2: tuple[Positive, Positive]
+
+    @model_validator(mode="after")
+    def _ascend(self) -> "Tune":
+        for name, (low, high) in self.model_dump(exclude={"trials", "seed"}).items():
+            if low > high:
+                raise ValueError(f"{name}: from is above to")
+        return self
+
+
 class Evaluate(Section):
     """How results are measured."""
 
@@ -235,6 +256,7 @@ class Params(Section):
     calibrate: Calibrate
     assign: Limits
     train: Boosting
+    tune: Tune
     costs: Costs
     evaluate: Evaluate
     score: Score

@@ -48,6 +48,42 @@ def tags(root: Path, shop: str, tracked: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
+def experiment_of(root: Path, params: Track) -> str:
+    """Say which server is meant; the id of the experiment there, made where it is new."""
+    import mlflow
+
+    os.environ.update(
+        MLFLOW_DISABLE_TELEMETRY="true",
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
+        MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
+    )
+    mlflow.set_tracking_uri(params.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(params.experiment)
+    local = mlflow.get_tracking_uri().startswith("sqlite:")
+    place = (root / "mlartifacts").as_uri() if local else None
+    return str(experiment.experiment_id if experiment else client.create_experiment(params.experiment, artifact_location=place))
+
+
+def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: Path) -> None:
+    """One run for a search and in it one for each trial: its shape and form, its number of trees and log loss."""
+    import mlflow
+
+    try:
+        with mlflow.start_run(experiment_id=experiment_of(root, params), run_name="tune", tags={"shop": shop}):
+            mlflow.log_metric("log_loss", min(trial["log_loss"] for trial in trials))
+            for trial in trials:
+                with mlflow.start_run(nested=True):
+                    mlflow.log_params({**trial["shape"], "form": trial["form"]})
+                    mlflow.log_metrics({name: trial[name] for name in ("log_loss", "rounds")})
+    except Exception as error:  # whatever a server or its client may raise
+        if params.required:
+            raise TrackingError(
+                "E_TRACKING", "params.yaml track.uri", type(error).__name__, "start the server or set required: false"
+            ) from error
+        say(f"not tracked: {type(error).__name__}; the trials are in reports/tuning.json")
+
+
 def log_run(
     root: Path, tracked: dict[str, Any], about: dict[str, Any], booster: Any, artifacts: dict[str, Any], params: Track
 ) -> dict[str, Any]:
@@ -56,12 +92,7 @@ def log_run(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    mlflow.set_tracking_uri(params.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
-    client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(params.experiment)
-    local = mlflow.get_tracking_uri().startswith("sqlite:")
-    place = (root / "mlartifacts").as_uri() if local else None
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(params.experiment, artifact_location=place)
+    client, experiment_id = mlflow.MlflowClient(), experiment_of(root, params)
     version, alias = None, None
     with mlflow.start_run(experiment_id=experiment_id, tags=tags(root, tracked["shop"], tracked)) as run:
         mlflow.log_params(tracked["params"])
@@ -125,11 +156,6 @@ def track(
     }
     artifacts = {"metrics.json": metrics, "model_card.md": model_card, "stage_counts.csv": stage_counts.to_csv(index=False)}
     artifacts |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}
-    os.environ.update(
-        MLFLOW_DISABLE_TELEMETRY="true",
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
-        MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
-    )
     booster = booster_of(model, about, "model.txt") if about["trained"] else None
     try:
         run = log_run(root, tracked, about, booster, artifacts, params)
