@@ -70,10 +70,11 @@ def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: P
     import mlflow
 
     try:
-        with mlflow.start_run(experiment_id=experiment_of(root, params), run_name="tune", tags={"shop": shop}):
+        experiment_id = experiment_of(root, params)
+        with mlflow.start_run(experiment_id=experiment_id, run_name="tune", tags={"shop": shop}):
             mlflow.log_metric("log_loss", min(trial["log_loss"] for trial in trials))
             for trial in trials:
-                with mlflow.start_run(nested=True):
+                with mlflow.start_run(experiment_id=experiment_id, nested=True):
                     mlflow.log_params({**trial["shape"], "form": trial["form"]})
                     mlflow.log_metrics({name: trial[name] for name in ("log_loss", "rounds")})
     except Exception as error:  # whatever a server or its client may raise

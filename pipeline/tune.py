@@ -68,8 +68,9 @@ def tune(
     trials = search(rows, feature_names(features), calibration["horizon_days"], ways, train, params)
     store.write(root / "reports" / "tuning.json", {"shop": shop, "snapshot": rows["snapshot"].max(), "trials": trials})
     track_search(shop, trials, track, root)
-    best = min(trials, key=lambda trial: float(trial["log_loss"]))
-    say(f"log loss before the first origin: {trials[0]['log_loss']:.4f} as it is, {best['log_loss']:.4f} at best, {len(trials)} tried")
-    shape = " ".join(f"-S train.{name}={value:.4g}" for name, value in best["shape"].items())
-    say(f"to see what it is worth at the test origins: dvc exp run {shape}")
+    now, best = trials[0], min(trials, key=lambda trial: float(trial["log_loss"]))
+    say(f"log loss before the first origin: {now['log_loss']:.4f} as it is, {best['log_loss']:.4f} at best of {len(trials)}")
+    if best is not now:
+        shape = " ".join(f"-S train.{name}={value:.4g}" for name, value in best["shape"].items())
+        say(f"to see what it is worth at the test origins: dvc exp run {shape}")
     return {}
