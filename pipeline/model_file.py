@@ -51,6 +51,9 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
     """The booster of a file, checked before it is loaded. Raises ModelError."""
     import lightgbm as lgb
 
+    if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
+        rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
+        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
     return lgb.Booster(model_str=vouched(model, about, name))
 
 

@@ -1,5 +1,6 @@
 """Stage `train`: one model per test origin, taught only by what was known then, and the final one; the peers beside each."""
 
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -69,6 +70,6 @@ def train(
         about["chosen"][name] = choice._asdict()
     about["sha256"]["peers.json"] = text_sha256(to_json(peers))
     canary = canary_rows(taught, columns)
-    about |= {"trained": True, "trained_through": max(teachers), "training_rows": len(taught)}
+    about |= {"trained": True, "lightgbm": version("lightgbm"), "trained_through": max(teachers), "training_rows": len(taught)}
     about |= {"canary": {"rows": canary, "scores": model.predict(canary_frame(canary, columns)).tolist()}}
     return {"model": {**files, "peers.json": peers, "model.json": about}}

@@ -1,5 +1,6 @@
 """Training, its honesty, and what is done with a model that cannot be trusted."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[
 
 def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
     boosters = {name for name in shop[1] if name.endswith(".txt")}
+    assert {name: set(chosen["losses"]) for name, chosen in shop[1]["model.json"]["chosen"].items()} == dict.fromkeys(
+        boosters, {"plain", "offset", "logistic_rfm"}
+    )
     assert boosters == {"model.txt", *(f"origins/{origin}.txt" for origin in small_shop.ORIGINS)}
     assert set(shop[1]["model.json"]["sha256"]) == boosters | {"peers.json"}
     assert set(shop[1]["peers.json"]) == boosters
@@ -117,10 +121,11 @@ def _spoil(text: str, what: str) -> str | None:
         "a digit changed": text.replace("leaf_value=0", "leaf_value=1", 1).replace("leaf_value=-0", "leaf_value=-1", 1),
         "CRLF": text.replace("\n", "\r\n"),
         "NUL": text[:100] + "\0" + text[101:],
+        "a pickle": pickle.dumps(text, protocol=0).decode(),
     }[what]
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL"])
+@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL", "a pickle"])
 def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     files = dict(shop[1])
     spoilt = _spoil(files.pop("model.txt"), what)
@@ -145,10 +150,11 @@ def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str,
         ({"columns": ["recency_days", "purchases", "spend", "net_spend_365d", "mood"]}, "E_MODEL_SCHEMA"),
         ({"snapshot": "2025-08-31"}, "E_MODEL_FUTURE"),
         ({"canary": 0.5}, "E_MODEL_CANARY"),
+        ({"lightgbm": "99.0.0"}, "E_MODEL_VERSION"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    about = dict(shop[1]["model.json"])
+    about = {**shop[1]["model.json"], "lightgbm": change.get("lightgbm", shop[1]["model.json"]["lightgbm"])}
     if "canary" in change:
         about["canary"] = {**about["canary"], "scores": [change["canary"]] * len(about["canary"]["scores"])}
     model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
