@@ -124,7 +124,7 @@ def rounds(shop: Shop, out: Path) -> Run:
     """The choice of form and number of trees for the final model."""
     lesson = _lesson(shop)
     horizon = shop.calibration["horizon_days"]
-    return lambda: choice_for(lesson.rows, lesson.columns, horizon, shop.params.train, lesson.directions)
+    return lambda: choice_for(lesson.rows, lesson.rows[:0], lesson.columns, horizon, shop.params.train, lesson.directions)
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:

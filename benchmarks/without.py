@@ -76,7 +76,7 @@ def asked(
         taught = purged(rows, teachers, origin, horizon)
         at = rows[rows["benchmark"] & (rows["snapshot"] == origin)].assign(origin=origin)
         for name, (columns, params) in models.items():
-            rounds = choice_for(taught, columns, horizon, params, directions).rounds
+            rounds = choice_for(taught, taught[:0], columns, horizon, params, directions).rounds
             booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, rounds, directions)
             at[name] = probabilities(booster, matrix(at, columns))
         parts.append(at)

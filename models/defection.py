@@ -58,7 +58,7 @@ def fit(
     """
     import lightgbm as lgb
 
-    shape = params.model_dump(exclude={"max_rounds", "round_step", "monotone", "forms"})
+    shape = params.model_dump(exclude={"max_rounds", "round_step", "monotone", "forms", "season_weight"})
     fixed = {"objective": "binary", "bagging_freq": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
     label = defected.astype(np.float64)
     data = lgb.Dataset(matrix(rows, columns), label=label, init_score=start, feature_name=columns, free_raw_data=True)

@@ -55,6 +55,7 @@ class Boosting(BaseModel):
     bagging_fraction: Annotated[float, Field(gt=0, le=1)]
     feature_fraction: Annotated[float, Field(gt=0, le=1)]
     lambda_l2: Annotated[float, Field(ge=0)]
+    season_weight: Share  # of last year's shift of the same season, 0 for none
     monotone: bool  # a feature with a direction may move the probability that way only
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads

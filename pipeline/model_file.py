@@ -58,9 +58,10 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
-    """The model of a file: its booster, and the regression it starts from if that is its form. Raises ModelError."""
-    base = peers_of(model, about)[name][BASE] if about["chosen"][name]["form"] == "offset" else None
-    return Model(booster_of(model, about, name), about["features"], base)
+    """The model of a file: its booster, what it starts from, and the shift of its season. Raises ModelError."""
+    chosen = about["chosen"][name]
+    base = peers_of(model, about)[name][BASE] if chosen["form"] == "offset" else None
+    return Model(booster_of(model, about, name), about["features"], base, chosen["shift"])
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:

@@ -1,12 +1,13 @@
 """Stage `train`: one model per test origin, taught only by what was known then, and the final one; the peers beside each."""
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
 from models.defection import canary_frame, canary_rows, schema_hash, text
-from models.forms import BASE, Choice, choose, fit_form
+from models.forms import BASE, Choice, choose, fit_form, season_shift
 from models.peers import PEERS, teach
 from models.settings import Boosting
 from pipeline.errors import ConfigError
@@ -28,16 +29,19 @@ def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -
     return rows[rows["benchmark"] & rows["snapshot"].isin(teachers)]
 
 
-def choice_for(taught: pd.DataFrame, columns: list[str], horizon: int, params: Boosting, directions: dict[str, int]) -> Choice:
-    """Form and number of trees, chosen on the newest snapshot after teaching by those a horizon older.
+def choice_for(
+    taught: pd.DataFrame, year_ago: pd.DataFrame, columns: list[str], horizon: int, params: Boosting, directions: dict[str, int]
+) -> Choice:
+    """Form, number of trees and season, chosen on the newest snapshot after teaching by those a horizon older.
 
-    Where there are none a shop is so young that the form nearest to the simple rule is taken, with a quarter of the most trees.
+    `year_ago` are the rows a year before the newest. A shop without older snapshots is so young that the form nearest to the simple
+    rule is taken, with a quarter of the most trees.
     """
     newest = taught["snapshot"].max()
     older = taught[pd.to_datetime(taught["snapshot"]) + pd.Timedelta(days=horizon) <= pd.Timestamp(newest)]
     if older["defected"].nunique() < 2:
-        return Choice(params.forms[-1], max(params.max_rounds // 4, 1), {}, 0.0)
-    return choose(older, taught[taught["snapshot"] == newest], columns, params, directions)
+        return Choice(params.forms[-1], max(params.max_rounds // 4, 1), {}, 0.0, seasonal=False)
+    return choose(older, taught[taught["snapshot"] == newest], year_ago, columns, params, directions)
 
 
 def train(
@@ -50,7 +54,7 @@ def train(
     columns, horizon = feature_names(features), calibration["horizon_days"]
     ways = directions if params.monotone else {}
     asked = {**calibration["origins"], calibration["data_end"]: calibration["final_training"]}
-    rows = joined(features, lifecycle, calibration, labels, sorted({t for teachers in asked.values() for t in teachers}))
+    rows = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     files: dict[str, Any] = {}
     peers: dict[str, Any] = {}
     about: dict[str, Any] = {"trained": False, "reason": None, "features": columns, "schema_hash": schema_hash(columns)}
@@ -63,11 +67,17 @@ def train(
         name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
         defected = taught["defected"].to_numpy(bool)
         peers[name] = {peer: teach(peer, taught, defected) for peer in PEERS}
-        choice = choice_for(taught, columns, horizon, params, ways)
+        ago, inner = (
+            purged(rows, [calibration["season"][day]], day, horizon) if day in calibration["season"] else rows[:0]
+            for day in (origin, max(teachers))
+        )
+        choice = choice_for(taught, inner, columns, horizon, params, ways)
         model = fit_form(choice.form, taught, columns, peers[name][BASE], params, choice.rounds, ways)
+        if choice.seasonal and len(ago):
+            model = replace(model, shift=season_shift(model.predict(ago), ago["defected"].to_numpy(bool), params.season_weight))
         files[name] = text(model.booster)
         about["sha256"][name] = text_sha256(files[name])
-        about["chosen"][name] = choice._asdict()
+        about["chosen"][name] = {**choice._asdict(), "shift": model.shift}
     about["sha256"]["peers.json"] = text_sha256(to_json(peers))
     canary = canary_rows(taught, columns)
     about |= {"trained": True, "lightgbm": version("lightgbm"), "trained_through": max(teachers), "training_rows": len(taught)}

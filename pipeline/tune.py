@@ -41,7 +41,7 @@ def search(
     found = []
     for _ in progress(range(params.trials), params.trials, "tune"):
         trial = study.ask(space)
-        choice = choice_for(rows, columns, horizon, train.model_copy(update=trial.params), directions)
+        choice = choice_for(rows, rows[:0], columns, horizon, train.model_copy(update=trial.params), directions)
         if not choice.losses:
             raise ConfigError("E_TUNE", "data/calibration.json origins", "no snapshot is a horizon older than another", "collect more")
         loss = choice.losses[choice.form]

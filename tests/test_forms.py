@@ -19,6 +19,7 @@ from pipeline.train import choice_for, train
 
 PARAMS = load(ROOT).train
 COLUMNS = ["recency_days", "purchases", "spend", "net_spend_365d", "mood", "weather"]
+NOBODY = pd.DataFrame()
 OFFSET = PARAMS.model_copy(update={"forms": ("offset",)})
 
 
@@ -61,15 +62,15 @@ def test_the_form_nearer_to_the_rule_is_left_only_for_one_that_is_better_by_more
 
 def test_what_only_trees_can_see_is_learnt_by_either_form_and_its_losses_are_told() -> None:
     rows = small_shop.rows(300, 2.0)
-    choice = choice_for(rows.assign(snapshot=rows["snapshot"].astype(str)), COLUMNS, small_shop.HORIZON, PARAMS, {})
+    choice = choice_for(rows.assign(snapshot=rows["snapshot"].astype(str)), NOBODY, COLUMNS, small_shop.HORIZON, PARAMS, {})
     assert set(choice.losses) == {"plain", "offset", BASE}
     assert max(choice.losses["plain"], choice.losses["offset"]) < choice.losses[BASE] - 0.05
     assert choice.error > 0
 
 
 def test_a_shop_with_no_snapshot_a_horizon_before_another_takes_the_form_nearest_to_the_rule() -> None:
-    choice = choice_for(of_one_day(small_shop.rows(300, 2.0), small_shop.FINAL[0]), COLUMNS, small_shop.HORIZON, PARAMS, {})
-    assert choice == ("offset", PARAMS.max_rounds // 4, {}, 0.0)
+    choice = choice_for(of_one_day(small_shop.rows(300, 2.0), small_shop.FINAL[0]), NOBODY, COLUMNS, small_shop.HORIZON, PARAMS, {})
+    assert choice == ("offset", PARAMS.max_rounds // 4, {}, 0.0, False)
 
 
 def test_the_choice_knows_nothing_of_what_comes_later_than_its_rows() -> None:
@@ -80,7 +81,9 @@ def test_the_choice_knows_nothing_of_what_comes_later_than_its_rows() -> None:
     between = (past["snapshot"] > "2025-05-02") & ~newest  # their outcome was not known yet when the newest was asked
     poisoned = past.assign(defected=past["defected"] ^ between)
     assert between.any()
-    assert choice_for(poisoned, COLUMNS, small_shop.HORIZON, OFFSET, {}) == choice_for(past, COLUMNS, small_shop.HORIZON, OFFSET, {})
+    assert choice_for(poisoned, NOBODY, COLUMNS, small_shop.HORIZON, OFFSET, {}) == choice_for(
+        past, NOBODY, COLUMNS, small_shop.HORIZON, OFFSET, {}
+    )
 
 
 @pytest.fixture(scope="module")
