@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.settings import Cycle, Promise, Windows
-from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
+from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads, Tune
 from models.why import QUEUES
 from pipeline.errors import ConfigError
 from pipeline.yaml_file import place_of, read_yaml
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
-Chosen = Annotated[float, Field(gt=0, le=1)]  # a part that is not nothing
 
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -168,26 +167,6 @@ class Calibrate(Section):
     min_gaps: Count
     default_cycle_days: Annotated[Positive, Field(le=3650)] | None
     default_log_sd: Positive
-
-
-class Tune(Section):
-    """The search for the shape of the trees: from and to, each on a logarithmic scale."""
-
-    trials: Count
-    seed: Annotated[int, Field(ge=0)]
-    num_leaves: tuple[Annotated[int, Field(ge=2)], Count]
-    min_child_samples: tuple[Count, Count]
-    learning_rate: tuple[Positive, Positive]
-    bagging_fraction: tuple[Chosen, Chosen]
-    feature_fraction: tuple[Chosen, Chosen]
-    lambda_l2: tuple[Positive, Positive]
-
-    @model_validator(mode="after")
-    def _ascend(self) -> "Tune":
-        for name, (low, high) in self.model_dump(exclude={"trials", "seed"}).items():
-            if low > high:
-                raise ValueError(f"{name}: from is above to")
-        return self
 
 
 class Evaluate(Section):

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from models.settings import Boosting
+from models.settings import Boosting, Tune
 from pipeline import store
 from pipeline.errors import ConfigError
-from pipeline.params import Track, Tune
+from pipeline.params import Track
 from pipeline.progress import progress, say
 from pipeline.rows import feature_names, joined
 from pipeline.store import Folder
