@@ -27,7 +27,7 @@ from pipeline.rows import feature_names, joined
 from pipeline.runner import bind, function, stages
 from pipeline.score import explanations, numbers_of
 from pipeline.store import Folder
-from pipeline.train import directed, purged, rounds_for
+from pipeline.train import choice_for, purged
 
 EXPLAINED = 100_000  # customers
 
@@ -96,9 +96,9 @@ def _lesson(shop: Shop) -> Lesson:
     features = shop.folder("features")
     rows = joined(features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), teachers)
     columns = feature_names(features)
-    directions = directed(columns, shop.params.windows) if shop.params.train.monotone else {}
+    directions = store.read(shop.root / "data" / "directions.json") if shop.params.train.monotone else {}
     taught = purged(rows, teachers, end, shop.calibration["horizon_days"])
-    return Lesson(taught, columns, directions, about_of(shop.folder("model"))["rounds"]["model.txt"])
+    return Lesson(taught, columns, directions, about_of(shop.folder("model"))["chosen"]["model.txt"]["rounds"])
 
 
 def _fitted(lesson: Lesson, params: Boosting, rounds: int) -> lgb.Booster:
@@ -121,16 +121,16 @@ def training_bare(shop: Shop, out: Path) -> Run:
 
 
 def rounds(shop: Shop, out: Path) -> Run:
-    """The choice of the number of trees for the final model."""
+    """The choice of form and number of trees for the final model."""
     lesson = _lesson(shop)
     horizon = shop.calibration["horizon_days"]
-    return lambda: rounds_for(lesson.rows, lesson.columns, horizon, shop.params.train, lesson.directions)
+    return lambda: choice_for(lesson.rows, lesson.rows[:0], lesson.columns, horizon, shop.params.train, lesson.directions)
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:
     """Features read, the booster asked for everybody, ids and risks written."""
     model, columns = shop.folder("model"), feature_names(shop.folder("features"))
-    booster = champion(model, about_of(model))
+    booster = champion(model, about_of(model)).booster
 
     def run() -> None:
         table = pq.read_table(shop.root / "data" / "features")

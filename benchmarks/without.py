@@ -1,4 +1,4 @@
-"""What features are worth: the model of params.yaml with them and without them, on the chosen shop's benchmark population.
+"""What features are worth: boosting alone, as in params.yaml, with them and without them, on the chosen shop's benchmark population.
 
     python -m benchmarks.without gap_cv
     python -m benchmarks.without variety
@@ -30,7 +30,7 @@ from pipeline.model_file import about_of
 from pipeline.params import Params, load
 from pipeline.rows import feature_names, joined
 from pipeline.store import Folder
-from pipeline.train import directed, purged, rounds_for
+from pipeline.train import choice_for, purged
 
 ROOT = Path(__file__).resolve().parents[1]
 WITH, WITHOUT, AGAIN = "with", "without", "with, other seed"
@@ -76,7 +76,7 @@ def asked(
         taught = purged(rows, teachers, origin, horizon)
         at = rows[rows["benchmark"] & (rows["snapshot"] == origin)].assign(origin=origin)
         for name, (columns, params) in models.items():
-            rounds = rounds_for(taught, columns, horizon, params, directions)
+            rounds = choice_for(taught, taught[:0], columns, horizon, params, directions).rounds
             booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, rounds, directions)
             at[name] = probabilities(booster, matrix(at, columns))
         parts.append(at)
@@ -89,10 +89,11 @@ def worth(left_out: list[str], data: Path, params: Params) -> Worth:
     calibration = store.read(data / "calibration.json")
     columns = feature_names(features)
     fewer = [column for column in columns if column not in left_out]
-    other = params.train.model_copy(update={"seed": params.train.seed + 1})
-    models = {WITH: (columns, params.train), WITHOUT: (fewer, params.train), AGAIN: (columns, other)}
+    alone = params.train.model_copy(update={"forms": ("plain",)})  # what it might start from would know columns that are left out
+    other = alone.model_copy(update={"seed": alone.seed + 1})
+    models = {WITH: (columns, alone), WITHOUT: (fewer, alone), AGAIN: (columns, other)}
     rows = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
-    directions = directed(columns, params.windows) if params.train.monotone else {}
+    directions = store.read(data / "directions.json") if params.train.monotone else {}
     found = asked(rows, calibration["origins"], calibration["horizon_days"], models, directions)
     found["customer"] = pd.factorize(found["customer_id"])[0]
     found["value"] = value_of(found["net_spend_365d"].to_numpy(np.float64), params.costs)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,9 +30,13 @@ def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
     return rows[columns].to_numpy(np.float64)
 
 
-def probabilities(booster: "lgb.Booster", features: Floats, rounds: int | None = None) -> Floats:
-    """Probability of defection, one per row of features; by the first so many trees only where `rounds` is given."""
-    return np.asarray(booster.predict(features, num_iteration=rounds, num_threads=THREADS))
+def probabilities(booster: "lgb.Booster", features: Floats, rounds: int | None = None, start: Floats | float = 0.0) -> Floats:
+    """Probability of defection, one per row of features; by the first so many trees only where `rounds` is given.
+
+    `start`: the log-odds each row was taught from, where it was not taught from nothing: the booster's text does not know them.
+    """
+    log_odds = booster.predict(features, num_iteration=rounds, raw_score=True, num_threads=THREADS) + start
+    return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
 def shap(booster: "lgb.Booster", features: Floats) -> Floats:
@@ -40,36 +45,37 @@ def shap(booster: "lgb.Booster", features: Floats) -> Floats:
 
 
 def fit(
-    rows: pd.DataFrame, columns: list[str], defected: Flags, params: Boosting, rounds: int, directions: dict[str, int]
+    rows: pd.DataFrame,
+    columns: list[str],
+    defected: Flags,
+    params: Boosting,
+    rounds: int,
+    directions: dict[str, int],
+    start: Floats | None = None,
 ) -> "lgb.Booster":
     """A booster on rows of (customer, snapshot); the same rows, parameters and kind of CPU give the same text.
 
-    `directions`: features that may move the probability one way only, up (+1) or down (-1).
+    `directions`: features that may move the probability one way only, up (+1) or down (-1). `start`: log-odds to start from, one per row.
     """
     import lightgbm as lgb
 
-    shape = params.model_dump(exclude={"max_rounds", "round_step", "monotone"})
+    shape = params.model_dump(exclude={"max_rounds", "round_step", "monotone", "forms", "season_weight"})
     fixed = {"objective": "binary", "bagging_freq": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-    data = lgb.Dataset(matrix(rows, columns), label=defected.astype(np.float64), feature_name=columns, free_raw_data=True)
+    label = defected.astype(np.float64)
+    data = lgb.Dataset(matrix(rows, columns), label=label, init_score=start, feature_name=columns, free_raw_data=True)
     ways = [directions.get(column, 0) for column in columns]
     return lgb.train({**fixed, **shape, "monotone_constraints": ways if any(ways) else None}, data, num_boost_round=rounds)
-
-
-def choose_rounds(taught: pd.DataFrame, examined: pd.DataFrame, columns: list[str], params: Boosting, directions: dict[str, int]) -> int:
-    """The number of trees with the least log loss on a later snapshot. Both frames carry `defected`."""
-    from sklearn.metrics import log_loss
-
-    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
-    booster = fit(taught, columns, taught["defected"].to_numpy(bool), params, params.max_rounds, directions)
-    features, defected = matrix(examined, columns), examined["defected"].to_numpy(bool)
-    losses = {n: log_loss(defected, probabilities(booster, features, n), labels=[False, True]) for n in grid}
-    return min(losses, key=lambda n: losses[n])
 
 
 def text(booster: "lgb.Booster") -> str:
     """The model as LightGBM's text, the only form it is kept in."""
     kept: str = booster.model_to_string()
     return kept
+
+
+def nameless(told: str) -> str:
+    """A booster's text without the least and greatest value of each feature: the greatest spend is one customer's. Scores are as before."""
+    return re.sub(r"(?m)^feature_infos=(.*)$", lambda found: "feature_infos=" + " ".join("none" for _ in found[1].split(" ")), told)
 
 
 def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[list[float | None]]:
@@ -79,7 +85,6 @@ def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[
     return [[None if np.isnan(value) else float(f"{value:.6g}") for value in row] for row in table]
 
 
-def canary_scores(booster: "lgb.Booster", rows: list[list[float | None]]) -> list[float]:
-    """Scores of the canary rows, in full precision."""
-    table = np.array([[np.nan if value is None else value for value in row] for row in rows], np.float64)
-    return [float(score) for score in probabilities(booster, table)]
+def canary_frame(rows: list[list[float | None]], columns: list[str]) -> pd.DataFrame:
+    """The canary rows as a model is asked about them."""
+    return pd.DataFrame(rows, columns=columns, dtype=np.float64)

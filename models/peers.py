@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models import bg_nbd, forest
+from models.defection import nameless
 
 Floats = npt.NDArray[np.float64]
 Taught = dict[str, Any]
@@ -45,7 +46,7 @@ def teach(name: str, rows: pd.DataFrame, defected: npt.NDArray[np.bool_], horizo
     came once above all, and needs no outcome; pooled snapshots would count a customer many times.
     """
     if name in LOGISTIC:
-        return _logistic(LOGISTIC[name], rows, defected)
+        return logistic(LOGISTIC[name], rows, defected)
     if name == "bg_nbd":
         some = buyers.sample(min(len(buyers), CUSTOMERS), random_state=0)
         fitted = bg_nbd.fit(*_past(some[PAST].to_numpy(np.float64)))
@@ -57,7 +58,8 @@ def teach(name: str, rows: pd.DataFrame, defected: npt.NDArray[np.bool_], horizo
     return {"form": "forest", "columns": RFM, "middle": _middle(rows, RFM), "trees": trees}
 
 
-def _logistic(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bool_]) -> Taught:
+def logistic(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bool_]) -> Taught:
+    """Logistic regression on the logarithms of some columns."""
     from sklearn.linear_model import LogisticRegression
 
     logs = _logs(rows, columns)
@@ -79,7 +81,7 @@ def _boosting(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.b
 
     data = lgb.Dataset(rows[columns].to_numpy(np.float64), label=defected.astype(np.float64), feature_name=columns)
     booster = lgb.train({**BOOSTING, **SAMPLING, "verbosity": -1}, data, num_boost_round=ROUNDS)
-    return {"form": "boosting", "columns": columns, "text": booster.model_to_string()}
+    return {"form": "boosting", "columns": columns, "text": nameless(booster.model_to_string())}
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:

@@ -1,12 +1,14 @@
 """What judgement is made with: limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Chosen = Annotated[float, Field(gt=0, le=1)]  # a part that is not nothing
+Form = Literal["plain", "offset"]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error that would stop the machine
 
 SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
@@ -45,17 +47,41 @@ class Boosting(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    forms: Annotated[tuple[Form, ...], Field(min_length=1)]
     max_rounds: Count
     round_step: Count
     learning_rate: Positive
     num_leaves: Annotated[int, Field(ge=2)]
     min_child_samples: Count
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
-    feature_fraction: Annotated[float, Field(gt=0, le=1)]
+    bagging_fraction: Chosen
+    feature_fraction: Chosen
     lambda_l2: Annotated[float, Field(ge=0)]
+    season_weight: Share  # of last year's shift of the same season, 0 for none
     monotone: bool  # a feature with a direction may move the probability that way only
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads
+
+
+class Tune(BaseModel):
+    """The search for the shape of the trees: from and to, each on a logarithmic scale."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trials: Count
+    seed: Annotated[int, Field(ge=0)]
+    num_leaves: tuple[Annotated[int, Field(ge=2)], Count]
+    min_child_samples: tuple[Count, Count]
+    learning_rate: tuple[Positive, Positive]
+    bagging_fraction: tuple[Chosen, Chosen]
+    feature_fraction: tuple[Chosen, Chosen]
+    lambda_l2: tuple[Positive, Positive]
+
+    @model_validator(mode="after")
+    def _ascend(self) -> "Tune":
+        for name, (low, high) in self.model_dump(exclude={"trials", "seed"}).items():
+            if low > high:
+                raise ValueError(f"{name}: from is above to")
+        return self
 
 
 class Costs(BaseModel):

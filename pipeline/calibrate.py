@@ -14,6 +14,8 @@ from pipeline.errors import ConfigError
 from pipeline.params import Calibrate, Engine
 from pipeline.store import Folder
 
+YEAR = 364  # days: 52 weeks, so that a weekday falls on the same
+
 
 def gaps_seen(part: Part, until: int, opened: Ints) -> pa.Table:
     """One row per customer: his median gap, how many gaps there are, and the sum of squares of their logarithms about the mean."""
@@ -45,7 +47,8 @@ def shop_rhythm(events: Folder, until: int, opened: Ints, engine: Engine, params
 def calendar(first: int, end: int, horizon: int, params: Calibrate) -> dict[str, Any]:
     """Test origins, and for each the snapshots that may teach it: T + horizon <= T0. Days as numbers.
 
-    The final model is taught like one more origin, at the end of the data.
+    The final model is taught like one more origin, at the end of the data. `season`: the days at which a model is asked or examined,
+    and a year before each, as far as the history reaches.
     """
     step = math.ceil(horizon / 2) if params.step_days == "auto" else params.step_days
     earliest = first + (2 * horizon if params.min_history_days == "auto" else params.min_history_days)
@@ -57,7 +60,9 @@ def calendar(first: int, end: int, horizon: int, params: Calibrate) -> dict[str,
     origins = [end - horizon - k * step for k in range(params.origins)]
     training = {origin: teachers(origin) for origin in sorted(origins) if teachers(origin)}
     tracking = list(range(end, first, -step))[::-1]
-    return {"step": step, "training": training, "final": teachers(end), "tracking": tracking}
+    asked = {*training, end, *(max(days) for days in [*training.values(), teachers(end)] if days)}
+    season = {day: day - YEAR for day in sorted(asked) if day - YEAR >= earliest and horizon <= YEAR}
+    return {"step": step, "training": training, "final": teachers(end), "tracking": tracking, "season": season}
 
 
 def calibrate(events: Folder, params: Calibrate, closed: list[str], engine: Engine) -> dict[str, dict[str, Any]]:
@@ -76,7 +81,9 @@ def calibrate(events: Folder, params: Calibrate, closed: list[str], engine: Engi
     days = calendar(first, end, horizon, params)
     until = min(days["training"], default=end)
     usual_gap, log_sd, gaps = shop_rhythm(events, until, opened, engine, params)
-    snapshots = sorted({end, *days["final"], *days["training"], *(t for ts in days["training"].values() for t in ts)})
+    snapshots = sorted(
+        {end, *days["season"].values(), *days["final"], *days["training"], *(t for ts in days["training"].values() for t in ts)}
+    )
     return {
         "calibration": {
             "usual_gap": usual_gap,
@@ -89,6 +96,7 @@ def calibrate(events: Folder, params: Calibrate, closed: list[str], engine: Engi
             "first_event": meta["first_event"],
             "data_end": meta["data_end"],
             "origins": {iso_date(o): [iso_date(t) for t in ts] for o, ts in days["training"].items()},
+            "season": {iso_date(day): iso_date(before) for day, before in days["season"].items()},
             "final_training": [iso_date(t) for t in days["final"]],
             "snapshots": [iso_date(s) for s in snapshots],
             "tracking": [iso_date(s) for s in days["tracking"]],

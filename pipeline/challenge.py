@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.defection import matrix, probabilities
 from models.evaluation import compare
 from models.peers import predict
 from models.profit import value_of
 from models.settings import Costs
 from pipeline.errors import ModelError
-from pipeline.model_file import booster_of, peers_of
+from pipeline.model_file import model_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.store import Folder
 
@@ -54,7 +53,7 @@ class Version:
         if name is None:
             raise ValueError(f"no model of this version may be asked at {origin}")
         if self.verdict in {"model", "no_signal"}:
-            return probabilities(booster_of(self.model, self.about, name), matrix(rows, self.about["features"]))
+            return model_of(self.model, self.about, name).predict(rows)
         return predict(peers_of(self.model, self.about)[name][self.verdict], rows)
 
 

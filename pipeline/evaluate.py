@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.defection import matrix, probabilities
 from models.evaluation import at_origins, compare, grade, large_enough, risk_bands, verdict
 from models.leaks import clocks, oracles
 from models.model_card import model_card
@@ -14,7 +13,7 @@ from models.plots import plots
 from models.profit import sensitivity, value_of
 from models.settings import Costs
 from pipeline.errors import QualityError
-from pipeline.model_file import about_of, booster_of, peers_of
+from pipeline.model_file import about_of, model_of, peers_of
 from pipeline.params import Evaluate
 from pipeline.rows import joined
 from pipeline.store import Folder
@@ -28,8 +27,7 @@ def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs:
     parts = []
     for origin, at in rows.groupby("snapshot", sort=True):
         name = f"origins/{origin}.txt"
-        booster = booster_of(model, about, name)
-        scored = at.assign(origin=origin, model=probabilities(booster, matrix(at, about["features"])))
+        scored = at.assign(origin=origin, model=model_of(model, about, name).predict(at))
         parts.append(scored.assign(**{peer: predict(taught[name][peer], at) for peer in PEERS}))
     found = pd.concat(parts, ignore_index=True)
     found["customer"] = pd.factorize(found["customer_id"])[0]

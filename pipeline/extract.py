@@ -1,6 +1,5 @@
 """Stage `extract`: one row per customer and snapshot, every feature column the shop's tables allow."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -26,13 +25,16 @@ def rows(part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]]
 
 def extract(
     events: Folder, calibration: dict[str, Any], cycle: Cycle, promise: Promise, closed: list[str], windows: Windows, engine: Engine
-) -> dict[str, Iterator[tuple[str, pa.Table]]]:
+) -> dict[str, Any]:
     """`features`: customer_id, snapshot and float32 columns, sorted by customer and snapshot within a partition.
+
+    `directions`: those of the columns that can only speak for defection (+1) or only against it (-1).
 
     Who objects to profiling has no row, hence no part in training, scores or evaluation.
     """
     snapshots = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
     tables_and_columns = events.read("meta.json")["tables"]
-    columns = [(i, c.name) for i, c in enumerate(spread(DECLARED, windows)) if recorded(c, tables_and_columns)]
+    found = [(i, c) for i, c in enumerate(spread(DECLARED, windows)) if recorded(c, tables_and_columns)]
+    columns = [(i, c.name) for i, c in found]
     work = partial(rows, snapshots=snapshots, shop=shop_of(calibration, cycle, promise, closed, windows), columns=columns)
-    return {"features": over(events, engine, work, "features")}
+    return {"features": over(events, engine, work, "features"), "directions": {c.name: c.direction for _, c in found if c.direction}}

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.defection import canary_scores, matrix, probabilities, schema_hash, shap
+from models.defection import canary_frame, schema_hash
+from models.forms import BASE, Model
 from models.peers import contributions, predict
 from pipeline.errors import ModelError
 from pipeline.store import Folder, text_sha256, to_json
@@ -40,17 +41,27 @@ def about_of(model: Folder) -> dict[str, Any]:
     return about
 
 
-def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
-    """The booster of a file, checked before it is loaded. Raises ModelError."""
-    import lightgbm as lgb
-
-    return lgb.Booster(model_str=vouched(model, about, name))
-
-
 def peers_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
     """The peers taught beside each booster, by its file name. Raises ModelError."""
     taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
     return taught
+
+
+def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
+    """The booster of a file, checked before it is loaded. Raises ModelError."""
+    import lightgbm as lgb
+
+    if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
+        rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
+        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
+    return lgb.Booster(model_str=vouched(model, about, name))
+
+
+def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
+    """The model of a file: its booster, what it starts from, and the shift of its season. Raises ModelError."""
+    chosen = about["chosen"][name]
+    base = peers_of(model, about)[name][BASE] if chosen["form"] == "offset" else None
+    return Model(booster_of(model, about, name), about["features"], base, chosen["shift"])
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:
@@ -65,14 +76,15 @@ def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> Non
         raise ModelError("E_MODEL_FUTURE", "model.json trained_through", rule, "use an older model")
 
 
-def champion(model: Folder, about: dict[str, Any]) -> "lgb.Booster":
-    """The final booster, if it still scores as it did when it was trained. Raises ModelError."""
-    booster = booster_of(model, about, "model.txt")
-    drift = np.abs(np.subtract(canary_scores(booster, about["canary"]["rows"]), about["canary"]["scores"])).max()
+def champion(model: Folder, about: dict[str, Any]) -> Model:
+    """The final model, if it still scores as it did when it was trained. Raises ModelError."""
+    found = model_of(model, about, "model.txt")
+    scores = found.predict(canary_frame(about["canary"]["rows"], about["features"]))
+    drift = np.abs(scores - about["canary"]["scores"]).max()
     if not drift <= 1e-9:
         rule = f"known rows score differently by {drift:.2g}"
         raise ModelError("E_MODEL_CANARY", "model.txt", rule, "install the locked versions or train again")
-    return booster
+    return found
 
 
 @dataclass(frozen=True)
@@ -89,12 +101,8 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
     about = about_of(model)
     require_fit(about, columns, snapshot)
     if verdict == "model":
-        booster = champion(model, about)
-
-        def tree_shap(rows: pd.DataFrame) -> pd.DataFrame:
-            return pd.DataFrame(shap(booster, matrix(rows, columns)), columns=columns)
-
-        return Scorer(about["sha256"]["model.txt"][:12], lambda rows: probabilities(booster, matrix(rows, columns)), tree_shap)
+        found = champion(model, about)
+        return Scorer(about["sha256"]["model.txt"][:12], found.predict, found.explain)
     taught = peers_of(model, about)["model.txt"][verdict]
     model_id = text_sha256(to_json(taught))[:12]
     terms = taught["columns"]

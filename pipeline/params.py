@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from features.settings import Cycle, Promise, Windows
 from models.queues import QUEUES
-from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads
+from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads, Tune
 from pipeline.errors import ConfigError
 from pipeline.yaml_file import place_of, read_yaml
 
@@ -235,6 +235,7 @@ class Params(Section):
     calibrate: Calibrate
     assign: Limits
     train: Boosting
+    tune: Tune
     costs: Costs
     evaluate: Evaluate
     score: Score

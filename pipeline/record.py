@@ -1,13 +1,13 @@
 """What a tracked run says of one result: figures, hashes and files. Nothing in it names or describes a customer."""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from models.defection import nameless
 from pipeline import store
 from pipeline.params import load
 from pipeline.store import Folder
@@ -81,14 +81,9 @@ def _auc(metrics: dict[str, Any]) -> str:
     return f"{found['auc']:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _nameless(text: str) -> str:
-    """A booster's text without the least and greatest value of each feature: the greatest spend is one customer's. Scores are as before."""
-    return re.sub(r"(?m)^feature_infos=(.*)$", lambda found: "feature_infos=" + " ".join("none" for _ in found[1].split(" ")), text)
-
-
 def _scorers(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
     """Everything needed to ask this version again at other origins, but nothing of a customer's: no canary rows either."""
-    texts = {name: _nameless((model.path / name).read_bytes().decode("utf-8")) for name in about["sha256"]}
+    texts = {name: nameless((model.path / name).read_bytes().decode("utf-8")) for name in about["sha256"]}
     told = {key: value for key, value in about.items() if key != "canary"}
     told["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}
     return {"scorers/model.json": told, **{f"scorers/{name}": text.encode() for name, text in texts.items()}}

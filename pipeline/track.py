@@ -171,6 +171,28 @@ def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[s
     return became
 
 
+def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: Path) -> None:
+    """One run for a search and in it one for each trial: its shape and form, its number of trees and log loss."""
+    try:
+        client = opened(root, params).client
+        with reaching():
+            experiment = experiment_of(client, root, params)
+            search = client.create_run(experiment, tags={"shop": shop}, run_name="tune").info.run_id
+            client.log_metric(search, "log_loss", min(trial["log_loss"] for trial in trials))
+            for trial in trials:
+                child = client.create_run(experiment, tags={"mlflow.parentRunId": search, "shop": shop}).info.run_id
+                for name, value in {**trial["shape"], "form": trial["form"]}.items():
+                    client.log_param(child, name, value)
+                for name in ("log_loss", "rounds"):
+                    client.log_metric(child, name, trial[name])
+                client.set_terminated(child)
+            client.set_terminated(search)
+    except TrackingError as error:
+        if params.required:
+            raise
+        say(f"not tracked: {error}; the trials are in reports/tuning.json")
+
+
 def track(
     model: Folder,
     lists: Folder,

@@ -31,6 +31,7 @@ def calibration() -> dict[str, Any]:
         "first_event": "2024-01-01",
         "data_end": DATA_END,
         "origins": ORIGINS,
+        "season": {},
         "final_training": FINAL,
         "snapshots": snapshots,
     }

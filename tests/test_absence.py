@@ -69,9 +69,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, Any
         if with_complaints:
             frame.insert(len(frame.columns) - 1, "complaints_open", np.float32(0))
         folders = small_shop.write(tmp_path_factory.mktemp("shop"), frame)
-        made[with_complaints] = train(**folders, calibration=small_shop.calibration(), params=params().train, windows=params().windows)[
-            "model"
-        ]
+        made[with_complaints] = train(**folders, directions={}, calibration=small_shop.calibration(), params=params().train)["model"]
     return made
 
 

@@ -32,9 +32,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     frame = small_shop.rows(CUSTOMERS, signal=2)
     folders = small_shop.write(root / "data", frame)
     store.write(root / "data" / "calibration.json", small_shop.calibration())
+    store.write(root / "data" / "directions.json", {})
     params = load(root)
     few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
-    taught = train(**folders, calibration=small_shop.calibration(), windows=params.windows, params=few)
+    taught = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)
     small_shop.model_folder(root / "data", taught["model"])
     ids = sorted(frame["customer_id"].unique())
     known: dict[str, Any] = {"customer": range(len(ids)), "customer_id": ids}

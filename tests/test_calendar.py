@@ -46,6 +46,15 @@ def test_every_calendar_keeps_the_future_apart_from_what_teaches(drawn: tuple[in
         assert len(taught) <= snapshots
         assert taught == sorted(set(taught))
     assert all(taught for taught in days["training"].values())
+    for day, before in days["season"].items():
+        assert earliest <= before
+        assert before + horizon <= day
+
+
+def test_a_year_before_is_looked_at_for_each_day_a_model_is_asked_or_examined_as_far_as_the_history_reaches() -> None:
+    days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
+    assert days["season"] == {580: 216, 610: 246, 640: 276, 670: 306, 730: 366}
+    assert calendar(0, 364 + 119, 60, with_(origins=1))["season"] == {}
 
 
 @hold

@@ -1,5 +1,6 @@
 """Training, its honesty, and what is done with a model that cannot be trusted."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.model_file import booster_of, scorer
 from pipeline.params import load
 from pipeline.runner import ROOT
 from pipeline.store import Folder
-from pipeline.train import directed, purged, train
+from pipeline.train import purged, train
 
 PARAMS = load(ROOT)
 FEATURES = list(small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"]))
@@ -23,7 +24,7 @@ FEATURES = list(small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot",
 
 def trained(folder: Path, customers: int = 400, signal: float = 2.0) -> tuple[dict[str, Folder], dict[str, Any]]:
     folders = small_shop.write(folder, small_shop.rows(customers, signal))
-    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=PARAMS.train)["model"]
+    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
     return folders, files
 
 
@@ -45,6 +46,9 @@ def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[
 
 def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
     boosters = {name for name in shop[1] if name.endswith(".txt")}
+    assert {name: set(chosen["losses"]) for name, chosen in shop[1]["model.json"]["chosen"].items()} == dict.fromkeys(
+        boosters, {"plain", "offset", "logistic_rfm"}
+    )
     assert boosters == {"model.txt", *(f"origins/{origin}.txt" for origin in small_shop.ORIGINS)}
     assert set(shop[1]["model.json"]["sha256"]) == boosters | {"peers.json"}
     assert set(shop[1]["peers.json"]) == boosters
@@ -64,10 +68,6 @@ def test_a_feature_with_a_direction_moves_the_probability_that_way_only(directio
     told = probabilities(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
     assert {float(way) for way in np.sign(np.diff(told))} - {0.0} <= ways
     assert direction or len(set(np.sign(np.diff(told))) - {0.0}) == 2
-
-
-def test_directions_are_those_of_the_catalogue_for_the_features_there_are() -> None:
-    assert directed(["recency_days", "complaints_open", "unheard_of"], PARAMS.windows) == {"complaints_open": 1}
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +125,11 @@ def _spoil(text: str, what: str) -> str | None:
         "a digit changed": text.replace("leaf_value=0", "leaf_value=1", 1).replace("leaf_value=-0", "leaf_value=-1", 1),
         "CRLF": text.replace("\n", "\r\n"),
         "NUL": text[:100] + "\0" + text[101:],
+        "a pickle": pickle.dumps(text, protocol=0).decode(),
     }[what]
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL"])
+@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL", "a pickle"])
 def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     files = dict(shop[1])
     spoilt = _spoil(files.pop("model.txt"), what)
@@ -153,10 +154,11 @@ def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str,
         ({"columns": FEATURES[1:]}, "E_MODEL_SCHEMA"),
         ({"snapshot": "2025-08-31"}, "E_MODEL_FUTURE"),
         ({"canary": 0.5}, "E_MODEL_CANARY"),
+        ({"lightgbm": "99.0.0"}, "E_MODEL_VERSION"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    about = dict(shop[1]["model.json"])
+    about = {**shop[1]["model.json"], "lightgbm": change.get("lightgbm", shop[1]["model.json"]["lightgbm"])}
     if "canary" in change:
         about["canary"] = {**about["canary"], "scores": [change["canary"]] * len(about["canary"]["scores"])}
     model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})

@@ -188,6 +188,7 @@ def test_a_line_that_names_no_shop_is_refused_with_those_there_are(line: str, tm
         (("threads: 2", "threads: 100000"), "engine.threads"),
         (("lines_per_partition: 250000", "lines_per_partition: 1"), "engine.lines_per_partition"),
         (("  owners: {core_care:", "  owners: {core_car:"), "score.owners"),
+        (("num_leaves: [2, 31]", "num_leaves: [31, 2]"), "tune"),
         (("default_cycle_days: null", "default_cycle_days: 1.0e9"), "calibrate.default_cycle_days"),
     ],
 )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from models.lifecycle import STAGES
 from pipeline import store
 from pipeline.runner import ROOT
 
-SMALL = {"customers": 1500, "days": 900}
+SMALL = {"customers": 1500, "days": 900, "trials": 2}
 
 
 def run(folder: Path, *words: str, expect: int = 0) -> str:
@@ -130,6 +131,19 @@ def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> Non
     assert len(kept) > 5
     for path in kept:
         assert not re.search(rb"\bC\d{6}\b", path.read_bytes()), path
+
+
+def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_nothing_else(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    before = digests(folder)
+    said = corekeep(folder, "stage", "tune")
+    assert re.search(r"as it is, 0\.\d{4} at best of 2", said)
+    assert digests(folder) == before
+    assert run(folder, "git", "status", "--porcelain") == ""
+    with sqlite3.connect(folder / "mlflow.db") as tracked:
+        children = tracked.execute("select value, count(*) from tags where key = 'mlflow.parentRunId' group by value").fetchall()
+        parents = tracked.execute("select run_uuid from runs where name = 'tune'").fetchall()
+    assert children == [(parents[0][0], 2)]
 
 
 def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(small: tuple[Path, str]) -> None:

@@ -10,24 +10,33 @@ from test_lifecycle import MONTHLY, state
 from features.records import NEVER
 
 LIMITS = params().assign
+PATIENT = shop()._replace(
+    cycle=shop().cycle._replace(late_clip_low=9, late_clip_high=9, lapse_clip_low=10, lapse_clip_high=10, last_gaps=1, prior_weight=1e9)
+)
+"""Nobody lapses soon, and everybody's usual gap is 30 days."""
 
 
 @pytest.mark.parametrize(
     ("recent", "amount", "partial"),
-    [([300, 330, 360], 10, False), ([300, 390], 10, False), ([300], 10, True), ([300, 330, 360], 6, True), ([300, 330, 360], 7, False)],
-    ids=["as ever", "half the visits", "less than half", "less than half the spend", "just above half"],
+    [
+        ([300, 330, 360], 10, False),
+        ([300, 390], 10, False),
+        ([300], 10, True),
+        ([300], 100, True),
+        ([300, 330, 360], 6, True),
+        ([300, 330, 360], 7, False),
+    ],
+    ids=["as ever", "half the visits", "less than half", "less than half the visits", "less than half the spend", "just above half"],
 )
 def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(recent: list[int], amount: float, partial: bool) -> None:
-    patient = shop()._replace(
-        cycle=shop().cycle._replace(late_clip_low=9, late_clip_high=9, lapse_clip_low=10, lapse_clip_high=10, last_gaps=1, prior_weight=1e9)
-    )
-    row = state(391, of=patient, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
+    row = state(391, of=PATIENT, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
     assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
 
 
-def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from() -> None:
-    loose = LIMITS._replace(core_min_days=0, core_min_cycles=0.0, partial_min_purchases=9)
-    assert not state(151, of=shop(60), orders=[0, 5, 10, 15], limits=loose)["partial_defection"]
+@pytest.mark.parametrize(("orders", "partial"), [([0, 5, 10, 100, 110, 120], True), ([0, 5, 10, 100, 110], False)], ids=["three", "two"])
+def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from(orders: list[int], partial: bool) -> None:
+    row = state(391, of=PATIENT, orders=orders)
+    assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
 
 
 def content(day: int = 91, **events: Any) -> float:

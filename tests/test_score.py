@@ -44,7 +44,7 @@ def events(folder: Path, ids: list[str]) -> Folder:
 def publish(folder: Path, verdict: str) -> Path:
     frame = small_shop.rows(400, 2.0)
     folders = small_shop.write(folder, frame)
-    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=PARAMS.train)["model"]
+    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
     del folders["labels"]
     found = score(
         **folders,

@@ -54,7 +54,9 @@ def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, byte
     """The files a stage writes."""
     returned = STAGES[stage](shop, engine)
     for name, value in returned.items() if isinstance(returned, dict) else returned:
-        write(folder / f"{name}{'.json' if name == 'calibration' else '.csv' if stage == 'assign' and name != 'lifecycle' else ''}", value)
+        table = stage == "assign" and name != "lifecycle"
+        ending = ".json" if name in {"calibration", "directions"} else ".csv" if table else ""
+        write(folder / f"{name}{ending}", value)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

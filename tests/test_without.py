@@ -47,6 +47,7 @@ def shop_without(folder: Path, column: str) -> Worth:
     """The small shop, whose customers leave by mood and weather together, judged without a column."""
     small_shop.write(folder, small_shop.rows(300, signal=2.0))
     store.write(folder / "calibration.json", small_shop.calibration())
+    store.write(folder / "directions.json", {})
     return worth([column], folder, load(ROOT))
 
 
