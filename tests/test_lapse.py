@@ -77,13 +77,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Rates:
 
 def test_few_living_customers_are_called_lapsed_and_most_who_are_gone(small: Rates) -> None:
     ours = small["corekeep"]
-    assert 0.005 < ours["false_lapse"] < 0.03  # 0.012 to 0.023 over twenty seeds
-    assert 0.88 < ours["recall"] < 0.98  # 0.908 to 0.958
+    assert 0.005 < ours["false_lapse"] < 0.03  # 0.010 to 0.027 over twenty seeds
+    assert 0.88 < ours["recall"] < 0.98  # 0.925 to 0.956
 
 
 def test_the_same_number_of_days_for_all_is_wrong_about_more_customers(small: Rates) -> None:
-    assert small["fixed_182d"]["recall"] < small["corekeep"]["recall"] - 0.05  # 0.80 on average against 0.93
-    assert small["three_gaps"]["false_lapse"] > 1.5 * small["corekeep"]["false_lapse"]  # 0.057 against 0.019
+    assert small["fixed_182d"]["recall"] < small["corekeep"]["recall"] - 0.05  # 0.80 on average against 0.94
+    assert small["three_gaps"]["false_lapse"] > 1.5 * small["corekeep"]["false_lapse"]  # 0.056 against 0.019
 
 
 def test_a_target_is_met_when_both_rates_are_and_asked_only_of_the_worlds_that_have_one() -> None:
