@@ -48,7 +48,7 @@ def project(target: Path, customers: int | None = None, days: int | None = None)
     text = (target / "params.yaml").read_text(encoding="utf-8")
     for key, value in (("customers", customers), ("days", days)):
         if value is not None:
-            text = re.sub(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", text, count=1)
+            text = re.sub(rf"(?m)^( +{key}:) \d+", rf"\1 {value}", text, count=1)
     (target / "params.yaml").write_text(text, encoding="utf-8")
     return target
 

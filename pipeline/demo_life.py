@@ -62,7 +62,8 @@ class Orders(NamedTuple):
     growth: Floats  # spend against the buyer's first order
     contested: Flags  # a rival draws him away: spend in his favourite category shrinks
     run: Ints
-    hazard: Floats  # one row of CAUSES for each purchase: the chance that this alone ends it here, after a call if there is one
+    uncalled: Floats  # one row of CAUSES for each purchase: the chance that this alone ends it here, if nobody calls
+    hazard: Floats  # the same after the call, if there is one
     listed: Ints  # the day he is put on a list for it
     called: Flags  # on the list and called, not held out
     fired: Ints  # the cause that did, -1 if he stays
@@ -87,7 +88,7 @@ def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
     first, n = people.decided[customer], len(customer)
     return Buyers(
         customer=customer,
-        cycle=np.maximum(1, np.round(p.cycle_days * np.exp(rng.normal(0, p.cycle_log_sd, n)), 2)),
+        cycle=np.maximum(1, np.round(p.rhythm.cycle_days * np.exp(rng.normal(0, p.cycle_log_sd, n)), 2)),
         shape=np.round(rng.uniform(*p.gamma_shape, n), 2),
         level=np.maximum(0.01, np.round(np.exp(rng.normal(0, p.spend_log_sd, n)), 2)),
         variety=np.round(rng.beta(*p.variety, n), 3),
@@ -199,6 +200,12 @@ def _list(rng: np.random.Generator, day: Ints, hazard: Floats, gap: Ints, callab
     return np.where(listed, day + np.clip(gap // 2, 2, 14), NEVER), called
 
 
+def after_call(hazard: Floats, p: Simulate) -> Floats:
+    """What a call leaves of each cause's chance: it helps against the reasons, not against chance and mishaps."""
+    left = np.where(np.arange(len(CAUSES)) < SERVICE_FAILURE, 1, p.treatment_factor)
+    return np.round(hazard * left, 6)
+
+
 def _fire(rng: np.random.Generator, hazard: Floats) -> Ints:
     """Competing risks: a clock for each cause, the first to ring before its time is up is why he leaves; -1 when none does."""
     rate = -np.log1p(-hazard)
@@ -207,12 +214,9 @@ def _fire(rng: np.random.Generator, hazard: Floats) -> Ints:
 
 
 def _away(rng: np.random.Generator, day: Ints, fired: Ints, resolved: Ints, rival_end: Ints, p: Simulate) -> Ints:
-    """Days until a customer who left comes back by himself: rarely, and more rarely as long as his reason holds."""
-    lasts = np.select(
-        [fired <= MISHAP, fired == UNREPAIRED, fired == COMPETITOR],
-        [0, np.where(resolved == NEVER, NEVER, resolved - day), rival_end - day],
-        NEVER,
-    )
+    """Days from `day` until a customer who left comes back by himself: rarely, and more rarely as long as his reason holds."""
+    ends = np.select([fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR], [0, resolved, rival_end], NEVER)
+    lasts = np.where(ends == NEVER, NEVER, np.maximum(0, ends - day))
     drawn = rng.exponential(size=len(day)) / p.winback_per_day
     slow = drawn / p.winback_reason_factor
     return np.ceil(np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)).astype(np.int64)
@@ -220,17 +224,17 @@ def _away(rng: np.random.Generator, day: Ints, fired: Ints, resolved: Ints, riva
 
 def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> tuple[Orders, Service]:
     """Every purchase of every buyer before the end, in rounds; changes `b` to where each of them stands then."""
-    days = np.arange(p.days)
-    start_of_year = (np.datetime64(p.end_date) - p.days).astype("datetime64[Y]").astype("datetime64[D]")
-    peak = (start_of_year - (np.datetime64(p.end_date) - p.days)).astype(np.int64) + p.season_peak
-    season = 1 + p.season_amplitude * np.cos(2 * np.pi * (days - peak) / 365.25)
-    rival_end = np.zeros((len(CATEGORIES), p.days), np.int64)
+    days = p.rhythm.days
+    start_of_year = (np.datetime64(p.end_date) - days).astype("datetime64[Y]").astype("datetime64[D]")
+    peak = (start_of_year - (np.datetime64(p.end_date) - days)).astype(np.int64) + p.season_peak
+    season = 1 + p.season_amplitude * np.cos(2 * np.pi * (np.arange(days) - peak) / 365.25)
+    rival_end = np.zeros((len(CATEGORIES), days), np.int64)
     for category, start, end in zip(launched.category, launched.start, launched.end, strict=True):
         rival_end[category, start:end] = np.maximum(rival_end[category, start:end], end)
 
     rounds: list[tuple[Orders, Service]] = []
-    while not rounds or (b.day < p.days).any():
-        i = np.flatnonzero(b.day < p.days)
+    while not rounds or (b.day < days).any():
+        i = np.flatnonzero(b.day < days)
         day = b.day[i]
         stage = _stage(b, i, p)
         lines, category, sku = _basket(rng, b, i, p)
@@ -238,19 +242,19 @@ def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> 
         went = _service(rng, day, lines, p)
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
-        hazard = _hazards(stage, facets, went, contested, b.run[i], p)
+        uncalled = _hazards(stage, facets, went, contested, b.run[i], p)
         stretch = np.where(core, 1 + _bored(b.run[i], p), 1)
         gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.cycle[i] * stretch / season[day]).astype(np.int64)
-        listed, called = _list(rng, day, hazard, gap, b.callable[i], p)
-        hazard[called, SERVICE_FAILURE:] *= p.treatment_factor
+        listed, called = _list(rng, day, uncalled, gap, b.callable[i], p)
+        hazard = np.where(called[:, None], after_call(uncalled, p), uncalled)
         fired = _fire(rng, hazard)
         growth = 1 + p.early_growth * b.early[i]
-        bought = Orders(i, day, b.number[i], stage, lines, category, sku, growth, contested, b.run[i], hazard, listed, called, fired)
-        rounds.append((bought, went))
+        bought = (i, day, b.number[i], stage, lines, category, sku, growth, contested, b.run[i], uncalled, hazard, listed, called, fired)
+        rounds.append((Orders(*bought), went))
 
-        away = _away(rng, day, fired, went.resolved, until, p)
         gone = fired >= 0
-        b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, np.where(gone, away, gap))
+        away = np.where(gone, _away(rng, day + gap, fired, went.resolved, until, p), 0)  # from when he would have come
+        b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, gap + away)
         b.early[i] += stage == EARLY
         b.since_return[i] = np.where(gone, 0, b.since_return[i])
     orders, services = zip(*rounds, strict=True)

@@ -68,7 +68,7 @@ def customers(clock: Clock, people: world.Prospects) -> pa.Table:
     """One row per customer, known since his first touch."""
     return pa.table(
         {
-            "customer_id": ids("C", np.arange(1, len(people.arrived) + 1), 6),
+            "customer_id": ids("C", people.number, 6),
             "created_at": clock.at(people.arrived, (6, 8)),
             "do_not_contact": people.do_not_contact,
             "profiling_objection": people.profiling_objection,
@@ -84,7 +84,7 @@ def touches(clock: Clock, people: world.Prospects) -> pa.Table:
     value = np.select([limit == 1, limit == 2], [(people.due - people.at)[who, which], budget], grade)
     return pa.table(
         {
-            "customer_id": ids("C", who + 1, 6),
+            "customer_id": ids("C", people.number[who], 6),
             "at": clock.at(people.at[who, which]),
             "expectation": words(EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected),
             "limit_kind": words(world.LIMITS, limit, limit > 0),
@@ -120,35 +120,36 @@ class Lines(NamedTuple):
 
 
 class Sold(NamedTuple):
-    """All orders in order of time, how they went, when to the second, and whose they are."""
+    """All orders in order of time, how they went, when to the second, their numbers and whose they are."""
 
     orders: life.Orders
     went: life.Service
     ordered_at: pa.Array
+    number: Ints  # also that of its complaint and of its return: there is one at most
     customer_id: pa.Array
     order_id: pa.Array
 
 
-def in_order_of_time(clock: Clock, b: life.Buyers, orders: life.Orders, went: life.Service) -> Sold:
-    """Give each order its time of day and number them all as they came in."""
+def in_order_of_time(clock: Clock, owner: Ints, orders: life.Orders, went: life.Service, before: int) -> Sold:
+    """Give each order its time of day and number them all as they came in, from `before`; `owner` is each buyer's customer number."""
     ordered_at = clock.at(orders.day, (8, 20))
     by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
     orders, went = life.Orders._make(values[by_time] for values in orders), life.Service._make(values[by_time] for values in went)
-    customer_id, order_id = ids("C", b.customer[orders.buyer] + 1, 6), ids("O", np.arange(1, len(by_time) + 1), 7)
-    return Sold(orders, went, ordered_at.take(pa.array(by_time)), customer_id, order_id)
+    number = before + 1 + np.arange(len(by_time))
+    customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
+    return Sold(orders, went, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
 
 
-def lines_of(rng: np.random.Generator, orders: life.Orders, b: life.Buyers, p: Simulate) -> Lines:
+def lines_of(rng: np.random.Generator, orders: life.Orders, b: life.Buyers, prices: Ints, p: Simulate) -> Lines:
     """The lines of all orders, priced."""
     order = np.repeat(np.arange(len(orders.lines)), orders.lines)
     place = np.arange(len(order)) - (np.cumsum(orders.lines) - orders.lines)[order]
     category, sku = orders.category[order, place], orders.sku[order, place]
     # Who buys out of habit stocks up.
     quantity = rng.integers(1, 4, len(order)) + 2 * (orders.run[order] > 0)
-    price = rng.integers(300, 2001, (len(world.CATEGORIES), world.SKUS))
     buyer = orders.buyer[order]
     drawn = orders.contested[order] & (category == b.favourite[buyer])
-    spend: Floats = price[category, sku] * quantity * b.level[buyer] * orders.growth[order] * np.where(drawn, p.competitor_shrink, 1)
+    spend: Floats = prices[category, sku] * quantity * b.level[buyer] * orders.growth[order] * np.where(drawn, p.competitor_shrink, 1)
     return Lines(order, place, category, sku, quantity, np.maximum(1, np.rint(spend)).astype(np.int64))
 
 
@@ -185,12 +186,12 @@ def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
     on = sold.went.delivered + clock.rng.integers(2, 10, n)
     settled = on + clock.rng.integers(2, 10, n)
     place = clock.rng.integers(0, sold.orders.lines - (sold.went.cancelled != NEVER))  # never the cancelled line
-    o = np.flatnonzero(returned & (on < p.days))
+    o = np.flatnonzero(returned & (on < clock.days))
     line = (np.cumsum(sold.orders.lines) - sold.orders.lines)[o] + place[o]
     order_id = sold.order_id.take(pa.array(o))
     return pa.table(
         {
-            "return_id": ids("R", np.arange(1, len(o) + 1), 6),
+            "return_id": ids("R", sold.number[o], 7),
             "customer_id": sold.customer_id.take(pa.array(o)),
             "order_id": order_id,
             "line_id": _line_ids(order_id, place[o]),
@@ -208,7 +209,7 @@ def complaints(clock: Clock, sold: Sold) -> pa.Table:
     o = np.flatnonzero(sold.went.opened < clock.days)
     return pa.table(
         {
-            "complaint_id": ids("K", np.arange(1, len(o) + 1), 6),
+            "complaint_id": ids("K", sold.number[o], 7),
             "customer_id": sold.customer_id.take(pa.array(o)),
             "opened_at": clock.at(sold.went.opened[o], (9, 13)),
             "severity": words(life.SEVERITIES, sold.went.severity[o]),

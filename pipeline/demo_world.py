@@ -1,4 +1,4 @@
-"""The demo world before anybody buys, as arrays: its words, who arrives and decides, which rivals appear.
+"""The demo world before anybody buys, as arrays: its words, its market, who arrives and decides.
 
 Time is whole days from the shop's first day; NEVER stands for what does not happen.
 """
@@ -17,7 +17,7 @@ Flags = npt.NDArray[np.bool_]
 NEVER = 2**31 - 1
 CATEGORIES = ("coffee", "tea", "chocolate", "honey", "spices", "oil")
 SKUS = 8  # in each category
-MOST_TOUCHES = 5
+MOST_TOUCHES = 8
 LIMITS = ("none", "deadline", "price_ceiling", "minimum_spec")
 
 
@@ -27,6 +27,7 @@ class Prospects(NamedTuple):
     `decided` is the day of the first purchase, NEVER for those who do not buy.
     """
 
+    number: Ints  # his own in the whole world, from 1
     arrived: Ints
     at: Ints
     expected: Flags
@@ -49,16 +50,33 @@ class Rivals(NamedTuple):
     price_index: Floats
 
 
-def prospects(rng: np.random.Generator, p: Simulate) -> Prospects:
+class Market(NamedTuple):
+    """What all customers meet, whichever block they are made in."""
+
+    prices: Ints  # cents: one row per category, one entry per item
+    rivals: Rivals
+
+
+def market(rng: np.random.Generator, p: Simulate) -> Market:
+    """The price list, and launches of rivals spread over the years, each category in turn in a random order."""
+    n, days = p.competitor_events, p.rhythm.days
+    category = np.resize(rng.permutation(len(CATEGORIES)), n)
+    start = (np.arange(n) * days + rng.integers(0, days, n)) // n
+    rivals = Rivals(category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2))
+    return Market(rng.integers(300, 2001, (len(CATEGORIES), SKUS)), rivals)
+
+
+def prospects(rng: np.random.Generator, number: Ints, p: Simulate) -> Prospects:
     """Who arrives, what they expect of us, whether we meet it in time, and who decides to buy."""
-    size = (p.customers, MOST_TOUCHES)
-    arrived = np.sort(rng.integers(0, p.days, p.customers))
-    touches = 1 + rng.binomial(MOST_TOUCHES - 1, 0.4, p.customers)
+    n, days = len(number), p.rhythm.days
+    size = (n, MOST_TOUCHES)
+    arrived = np.sort(rng.integers(0, days, n))
+    touches = rng.integers(1, MOST_TOUCHES + 1, n)
     real = np.arange(MOST_TOUCHES) < touches[:, None]
     pause = rng.integers(2, 11, size)
     pause[:, 0] = 0
     at = np.where(real, arrived[:, None] + pause.cumsum(axis=1), NEVER)
-    expected = real & ((rng.random(size) < 0.4) | (np.arange(MOST_TOUCHES) == 0))
+    expected = real & ((rng.random(size) < 0.2) | (np.arange(MOST_TOUCHES) == 0))
     limit = np.where(expected & (rng.random(size) < p.cutoff_share), rng.integers(1, 4, size), 0)
     allowed = rng.integers(3, 11, size)
     due = np.where(limit > 0, at + allowed, NEVER)
@@ -69,16 +87,8 @@ def prospects(rng: np.random.Generator, p: Simulate) -> Prospects:
     all_met: Flags = np.all(meets | ~expected, axis=1)
     missed: Flags = np.any((limit > 0) & (met > due), axis=1)
     score = p.convert_base + p.convert_expectations_met * all_met + p.convert_cutoff_missed * missed + p.convert_touch * np.log1p(touches)
-    settled = np.maximum.reduce([np.where(days == NEVER, 0, days).max(axis=1) for days in (at, due, met)])
-    decided = settled + rng.integers(1, 15, p.customers)
-    decided[(rng.random(p.customers) >= 1 / (1 + np.exp(-score))) | (decided >= p.days)] = NEVER
-    no_contact, no_profile = rng.random(p.customers) < p.do_not_contact, rng.random(p.customers) < p.profiling_objection
-    return Prospects(arrived, at, expected, limit, due, met, all_met, missed, decided, no_contact, no_profile)
-
-
-def rivals(rng: np.random.Generator, p: Simulate) -> Rivals:
-    """Launches spread over the years, each category in turn in a random order."""
-    n = p.competitor_events
-    category = np.resize(rng.permutation(len(CATEGORIES)), n)
-    start = (np.arange(n) * p.days + rng.integers(0, p.days, n)) // n
-    return Rivals(category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2))
+    settled = np.maximum.reduce([np.where(day == NEVER, 0, day).max(axis=1) for day in (at, due, met)])
+    decided = settled + rng.integers(1, 15, n)
+    decided[(rng.random(n) >= 1 / (1 + np.exp(-score))) | (decided >= days)] = NEVER
+    no_contact, no_profile = rng.random(n) < p.do_not_contact, rng.random(n) < p.profiling_objection
+    return Prospects(number, arrived, at, expected, limit, due, met, all_met, missed, decided, no_contact, no_profile)

@@ -1,8 +1,8 @@
 """A shop's raw files, read strictly: each becomes a table `raw.<file name without ending>` that its SQL selects from.
 
-Such a table has the file's columns (those of a CSV file all as text, of a .txt file one column `text`), then `source_file` and
-`source_line`, the number of the record in the file. A file that is damaged, or not what its ending says, is refused before anything
-is read from it.
+A folder of parquet files is one such table too, named after the folder. Such a table has the columns of the file (those of a CSV file all
+as text, of a .txt file one column `text`), then `source_file` and `source_line`, the number of the record in the file. A file that is
+damaged, or not what its ending says, is refused before anything is read from it.
 """
 
 import codecs
@@ -93,44 +93,54 @@ def _parquet(path: Path) -> str:
         from read_parquet({quoted(str(path))}, file_row_number=true)"""
 
 
+def _folder(path: Path) -> str:
+    """SQL for all parquet files of a folder; they have the same columns."""
+    files = ", ".join(quoted(str(file)) for file in sorted(path.glob("*.parquet")))
+    return f"""select * exclude (file_row_number, filename), {quoted(path.name)} || '/' || parse_filename(filename) as source_file,
+            file_row_number + 1 as source_line
+        from read_parquet([{files}], file_row_number=true, filename=true)"""
+
+
 READERS = {".csv": _csv, ".txt": _text, ".parquet": _parquet}
 
 
 def _check(path: Path, root: Path) -> None:
     """Refuse a file whose bytes are not what its ending says."""
+    place = str(path.relative_to(root))
     if not path.resolve().is_relative_to(root):
-        raise InputError("E_OUTSIDE", path.name, "the file lies outside the shop's folder", "copy it there")
+        raise InputError("E_OUTSIDE", place, "the file lies outside the shop's folder", "copy it there")
     size = path.stat().st_size
     if not size:
-        raise InputError("E_EMPTY", path.name, "the file is empty", "export it again")
+        raise InputError("E_EMPTY", place, "the file is empty", "export it again")
     with path.open("rb") as file:
         start = file.read(4)
         file.seek(max(size - 4, 0))
         end = file.read(4)
     if path.suffix.lower() == ".parquet":
         if start != b"PAR1" or end != b"PAR1":
-            raise InputError("E_TRUNCATED", path.name, "not a whole parquet file", "copy or export it again")
+            raise InputError("E_TRUNCATED", place, "not a whole parquet file", "copy or export it again")
         return
     for magic, (what, fix) in MISTAKEN.items():
         if start.startswith(magic):
-            raise InputError("E_FILE_KIND", path.name, f"this is {what}, not {path.suffix[1:]} text", fix)
+            raise InputError("E_FILE_KIND", place, f"this is {what}, not {path.suffix[1:]} text", fix)
     _scan_text(path)
 
 
 def register(db: duckdb.DuckDBPyConnection, shop: Folder) -> None:
-    """Make every raw file of the shop's folder a table in the schema `raw`."""
+    """Make every raw file of the shop's folder, and every folder of parquet files there, a table in the schema `raw`."""
     root = shop.path.resolve()
     db.execute("create schema raw")
+    readers = {file: READERS[Path(file).suffix.lower()] for file in shop.names() if Path(file).suffix.lower() in READERS}
+    readers |= dict.fromkeys({str(Path(file).parent) for file in shop.names("*/*.parquet")}, _folder)
     found: dict[str, str] = {}
-    for file in shop.names():
+    for file, reader in sorted(readers.items()):
         path = root / file
-        if path.suffix.lower() not in READERS:
-            continue
         if path.stem in found:
             raise InputError("E_TWICE", file, f"{found[path.stem]} is the same table", "keep one of the two")
-        _check(path, root)
+        for part in sorted(path.glob("*.parquet")) if reader is _folder else [path]:
+            _check(part, root)
         try:
-            db.execute(f"create view raw.{name(path.stem)} as {READERS[path.suffix.lower()](path)}")
+            db.execute(f"create view raw.{name(path.stem)} as {reader(path)}")
         except duckdb.Error as error:
             raise unreadable(error, file) from None
         found[path.stem] = file

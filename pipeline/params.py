@@ -63,14 +63,30 @@ class Engine(Section):
     spark: Spark
 
 
+class Preset(Section):
+    """A rhythm for the demo world: the middle customer's usual gap, and how long the shop has been there."""
+
+    cycle_days: Positive
+    days: Annotated[int, Field(ge=30)]
+
+
+class Presets(Section):
+    """The rhythms there are."""
+
+    weekly: Preset
+    monthly: Preset
+    yearly: Preset
+
+
 class Simulate(Section):
     """The demo world: what is planted, so that the other stages can be seen to find it. Triples are for minor, major, critical."""
 
     seed: Annotated[int, Field(ge=0)]
     customers: Count
-    days: Annotated[int, Field(ge=30)]
+    customers_per_block: Count
+    preset: Literal["weekly", "monthly", "yearly"]
+    presets: Presets
     end_date: Date  # exclusive
-    cycle_days: Positive
     cycle_log_sd: Positive
     gamma_shape: tuple[Positive, Positive]
     season_amplitude: Chance
@@ -127,6 +143,12 @@ class Simulate(Section):
     winback_reason_factor: Positive
     do_not_contact: Share
     profiling_objection: Share
+
+    @property
+    def rhythm(self) -> Preset:
+        """That of the preset chosen."""
+        chosen: Preset = getattr(self.presets, self.preset)
+        return chosen
 
 
 class Ingest(Section):

@@ -1,4 +1,11 @@
-"""Stage `simulate`: a shop that never was, with the truth about its customers kept apart."""
+"""Stage `simulate`: a shop that never was, with the truth about its customers kept apart.
+
+Customers are made in blocks, one in memory at a time. A block's random numbers come from the seed and its place alone, so what is in it
+does not depend on how many follow; where there is one block only, as in the demo, each table is one file.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -6,14 +13,57 @@ import pyarrow as pa
 from pipeline import demo_life as life
 from pipeline import demo_tables as tables
 from pipeline import demo_world as world
-from pipeline.demo_tables import Sold, ids, words
-from pipeline.demo_world import NEVER
+from pipeline.demo_tables import Clock, Sold, ids, words
+from pipeline.demo_world import NEVER, Floats, Market
 from pipeline.params import Simulate
 
+Files = Iterator[tuple[str, pa.Table]]
 
-def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold, p: Simulate) -> pa.Table:
+
+class Block(NamedTuple):
+    """Some of the customers, all that they bought, and the random numbers that what is told of it goes on with."""
+
+    rng: np.random.Generator
+    clock: Clock
+    people: world.Prospects
+    buyers: life.Buyers
+    sold: Sold
+
+
+def _random(p: Simulate, stream: int) -> tuple[np.random.Generator, Clock]:
+    """A stream of random numbers of its own, and a clock that uses it; 0 is the market's."""
+    rng, days = np.random.default_rng([p.seed, stream]), p.rhythm.days
+    return rng, Clock(rng, int(np.datetime64(p.end_date).astype(np.int64)) - days, days)
+
+
+def _live(block: int, market: Market, p: Simulate) -> Block:
+    """The lives of a block's customers."""
+    before = block * p.customers_per_block
+    rng, clock = _random(p, 1 + block)
+    people = world.prospects(rng, 1 + np.arange(before, min(before + p.customers_per_block, p.customers)), p)
+    buyers = life.buyers(rng, people, p)
+    orders, went = life.live(rng, buyers, market.rivals, p)
+    numbers_taken = before * p.rhythm.days  # nobody buys twice a day
+    return Block(rng, clock, people, buyers, tables.in_order_of_time(clock, people.number[buyers.customer], orders, went, numbers_taken))
+
+
+def _shop(block: Block, market: Market, p: Simulate) -> dict[str, pa.Table]:
+    """What the shop knows of these customers."""
+    rng, clock, people, buyers, sold = block
+    lines = tables.lines_of(rng, sold.orders, buyers, market.prices, p)
+    return {
+        "customers": tables.customers(clock, people),
+        "orders": tables.order_lines(clock, sold, lines),
+        "returns": tables.returns(clock, sold, lines, p),
+        "complaints": tables.complaints(clock, sold),
+        "touches": tables.touches(clock, people),
+        "treatments": tables.treatments(clock, sold),
+    }
+
+
+def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold) -> pa.Table:
     """One row per customer: what he is like and, if he is gone at the end, since which purchase and why; traits only of who bought."""
-    buyer = np.full(p.customers, -1)
+    buyer = np.full(len(people.number), -1)
     buyer[b.customer] = np.arange(len(b.customer))
     bought = buyer >= 0
     gone = bought & np.append(b.reason >= 0, False)[buyer]
@@ -31,7 +81,7 @@ def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold, p: Simu
     }
     return pa.table(
         {
-            "customer_id": ids("C", np.arange(1, p.customers + 1), 6),
+            "customer_id": ids("C", people.number, 6),
             "converted": bought,
             "expectations_met": people.all_met,
             "cutoff_missed": people.missed,
@@ -42,8 +92,17 @@ def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold, p: Simu
     )
 
 
-def _true_orders(sold: Sold) -> pa.Table:
-    """One row per order: the true stage it led to, each cause's chance to end the relation there, and the cause that did, if any."""
+def _any(hazard: Floats) -> Floats:
+    """The chance that one of the causes ends the relation."""
+    chance: Floats = np.round(1 - np.prod(1 - hazard, axis=1), 6)
+    return chance
+
+
+def _true_orders(sold: Sold, p: Simulate) -> pa.Table:
+    """One row per order: the true stage it led to, each cause's chance to end the relation there, and the cause that did, if any.
+
+    `hazard_uncalled` and `hazard_called` are the chances that any cause does, had he been left alone and had he been called.
+    """
     orders, went = sold.orders, sold.went
     return pa.table(
         {
@@ -59,6 +118,8 @@ def _true_orders(sold: Sold) -> pa.Table:
             "complained": went.opened != NEVER,
             "in_time": went.in_time,
             **{f"hazard_{cause}": orders.hazard[:, k] for k, cause in enumerate(life.CAUSES)},
+            "hazard_uncalled": _any(orders.uncalled),
+            "hazard_called": _any(life.after_call(orders.uncalled, p)),
             "listed": orders.listed != NEVER,
             "called": orders.called,
             "fired": words(("none", *life.CAUSES), orders.fired + 1),
@@ -66,23 +127,29 @@ def _true_orders(sold: Sold) -> pa.Table:
     )
 
 
-def simulate(params: Simulate) -> dict[str, dict[str, pa.Table]]:
-    """The demo shop's input tables and, in a folder of its own, the truth that only `recover` may read."""
-    rng = np.random.default_rng(params.seed)
-    clock = tables.Clock(rng, int(np.datetime64(params.end_date).astype(np.int64)) - params.days, params.days)
-    people, launched = world.prospects(rng, params), world.rivals(rng, params)
-    b = life.buyers(rng, people, params)
-    sold = tables.in_order_of_time(clock, b, *life.live(rng, b, launched, params))
-    lines = tables.lines_of(rng, sold.orders, b, params)
-    return {
-        "shops": {
-            "customers.parquet": tables.customers(clock, people),
-            "orders.parquet": tables.order_lines(clock, sold, lines),
-            "returns.parquet": tables.returns(clock, sold, lines, params),
-            "complaints.parquet": tables.complaints(clock, sold),
-            "touches.parquet": tables.touches(clock, people),
-            "market_events.parquet": tables.market_events(clock, launched),
-            "treatments.parquet": tables.treatments(clock, sold),
-        },
-        "truth": {"customer.parquet": _true_customers(people, b, sold, params), "order.parquet": _true_orders(sold)},
-    }
+def _truth(block: Block, market: Market, p: Simulate) -> dict[str, pa.Table]:
+    """What only the simulation knows of these customers."""
+    return {"customer": _true_customers(block.people, block.buyers, block.sold), "order": _true_orders(block.sold, p)}
+
+
+def _files(told: Callable[[Block, Market, Simulate], dict[str, pa.Table]], market: Market, p: Simulate) -> Files:
+    """Tables as files, block by block: one file each, or where there are several blocks a folder with a file for each of them."""
+    blocks = -(-p.customers // p.customers_per_block)
+    for block in range(blocks):
+        for name, table in told(_live(block, market, p), market, p).items():
+            yield f"{name}.parquet" if blocks == 1 else f"{name}/{block:05d}.parquet", table
+
+
+def _shop_files(clock: Clock, market: Market, p: Simulate) -> Files:
+    yield "market_events.parquet", tables.market_events(clock, market.rivals)
+    yield from _files(_shop, market, p)
+
+
+def simulate(params: Simulate) -> dict[str, Files]:
+    """The demo shop's input tables and, in a folder of its own, the truth that only `recover` may read.
+
+    Every block lives twice, once for each folder: that costs less than holding the truth of all until the shop is written.
+    """
+    rng, clock = _random(params, 0)
+    market = world.market(rng, params)
+    return {"shops": _shop_files(clock, market, params), "truth": _files(_truth, market, params)}

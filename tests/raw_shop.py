@@ -52,6 +52,7 @@ def ingested(folder: Path, files: Mapping[str, Any], sql: str | None = None, lin
     raw = folder / "raw"
     raw.mkdir(exist_ok=True)
     for name, content in files.items():
+        (raw / name).parent.mkdir(exist_ok=True)
         if isinstance(content, pa.Table):
             pq.write_table(content, raw / name)
         else:

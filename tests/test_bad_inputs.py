@@ -32,6 +32,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "customers with a header only": (orders(GOOD) | {"customers.csv": "customer_id,created_at\n"}, "E_NO_ROWS", "customers"),
     "a truncated parquet file": ({"orders.parquet": b"PAR1" + bytes(100)}, "E_TRUNCATED", "orders.parquet"),
     "a parquet file whose inside is not one": ({"orders.parquet": b"PAR1" + bytes(100) + b"PAR1"}, "E_TRUNCATED", "orders.parquet"),
+    "a truncated parquet file in a folder of them": ({"orders/1.parquet": b"PAR1" + bytes(100)}, "E_TRUNCATED", "orders/1.parquet"),
+    "a file and a folder of one table": (orders(GOOD) | {"orders/1.parquet": parquet()["orders.parquet"]}, "E_TWICE", "orders"),
     "a file of one empty line": ({"orders.csv": "\n"}, "E_HEADER", "orders.csv:1"),
     "a last line that is cut": ({"orders.csv": csv(GOOD) + "C1,O2,2026-01"}, "E_CSV", "orders.csv:3"),
     "a quote that is not closed": (orders('C1,"O1,2026-01-05,A,tea,1,9.99', GOOD), "E_CSV", "orders.csv:2"),

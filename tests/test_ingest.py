@@ -280,8 +280,9 @@ def _run(shop: str, raw: Path) -> Ingested:
     return Ingested(Folder(raw.parent / "events"), Folder(raw.parent / "quarantine"), result["ingest"])
 
 
-def test_the_demo_shop_is_taken_whole(tmp_path: Path) -> None:
-    write(tmp_path / "raw", simulate(load(ROOT).simulate.model_copy(update={"customers": 60}))["shops"])
+@pytest.mark.parametrize("per_block", [60, 25], ids=["a file for each table", "a folder of files"])
+def test_the_demo_shop_is_taken_whole(tmp_path: Path, per_block: int) -> None:
+    write(tmp_path / "raw", simulate(load(ROOT).simulate.model_copy(update={"customers": 60, "customers_per_block": per_block}))["shops"])
     result = _run("demo", tmp_path / "raw")
     assert set(result.account["tables"]) == set(TABLES) - {"suppressions"}
     for account in result.account["tables"].values():

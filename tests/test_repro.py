@@ -61,7 +61,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = clone(ROOT, tmp_path_factory.mktemp("stranger") / "corekeep")
     params = (folder / "params.yaml").read_text()
     for key, value in SMALL.items():
-        params, count = re.subn(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", params)
+        params, count = re.subn(rf"(?m)^( +{key}:) \d+", rf"\1 {value}", params, count=1)
         assert count == 1
     (folder / "params.yaml").write_text(params)
     said = corekeep(folder, "repro")

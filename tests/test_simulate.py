@@ -1,20 +1,15 @@
-"""The demo world: reproducible, consistent, cut at its end, and holding what was planted."""
+"""The demo world: reproducible, made in blocks, consistent, cut at its end."""
 
-from collections.abc import Callable
+import time
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
+from demo_shop import NEXT, PARAMS, World, world
 
 from pipeline import store
-from pipeline.params import Simulate, load
 from pipeline.simulate import simulate
 
-ROOT = Path(__file__).resolve().parents[1]
-PARAMS = load(ROOT).simulate
-HAZARDS = [name for name in Simulate.model_fields if name.startswith("hazard_")]
 EVENTS = [
     ("customers", "created_at"),
     ("orders", "ordered_at"),
@@ -31,24 +26,6 @@ EVENTS = [
     ("treatments", "as_of"),
     ("treatments", "done_on"),
 ]
-
-NEXT = "lead(ordered_at) over (partition by customer_id order by ordered_at)"
-
-World = Callable[[str], list[tuple[Any, ...]]]
-
-
-def world(**changes: Any) -> World:
-    """Simulate with some parameters changed; the tables can then be asked in SQL, the truth as true_customer and true_order."""
-    connection = duckdb.connect()
-    made = simulate(PARAMS.model_copy(update=changes))
-    for prefix, files in (("", made["shops"]), ("true_", made["truth"])):
-        for name, table in files.items():
-            connection.register(prefix + name.removesuffix(".parquet"), table)
-
-    def ask(query: str) -> list[tuple[Any, ...]]:
-        return connection.execute(query).fetchall()
-
-    return ask
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +52,43 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_pa
     assert all(first[name] != other[name] for name in first)
 
 
+def blocks(customers: int) -> dict[str, pa.Table]:
+    """The files of a world in blocks of 40 customers."""
+    made = simulate(PARAMS.model_copy(update={"customers": customers, "customers_per_block": 40}))
+    return {f"{folder}/{name}": table for folder, files in made.items() for name, table in files}
+
+
+def test_a_block_is_the_same_whatever_follows_it() -> None:
+    alone, followed, far = blocks(40), blocks(60), blocks(120)
+    assert {name.split("/", 1)[1] for name in followed if "/orders" in name} == {"orders/00000.parquet", "orders/00001.parquet"}
+    for name, table in alone.items():
+        path = name if "market_events" in name else name.replace(".parquet", "/00000.parquet")
+        assert table.equals(followed[path])
+        assert table.equals(far[path])
+
+
+def test_blocks_make_one_shop() -> None:
+    made = blocks(100)
+    for table, key in [("customers", "customer_id"), ("orders", "line_id"), ("complaints", "complaint_id"), ("returns", "return_id")]:
+        ids = pa.chunked_array([chunk for name, file in made.items() if f"shops/{table}/" in name for chunk in file[key].chunks])
+        assert len(ids) == len(ids.unique()) > 0
+    counts = [len(made[f"shops/customers/{block:05d}.parquet"]) for block in range(3)]
+    assert counts == [40, 40, 20]
+    assert not made["shops/orders/00000.parquet"]["net_amount"].equals(made["shops/orders/00001.parquet"]["net_amount"])
+
+
+@pytest.mark.parametrize(("preset", "days"), [("weekly", 730), ("monthly", 1460), ("yearly", 5110)])
+def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None:
+    ask = world(customers=400, preset=preset)
+    [(usual, between)] = ask(
+        f"""select median(cycle_days), median(gap / cycle_days) from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
+            join true_customer using (customer_id) where fired = 'none' and gap is not null"""
+    )
+    assert usual == pytest.approx(getattr(PARAMS.presets, preset).cycle_days, rel=0.2)
+    assert 0.7 < between < 1.1
+    assert ask(f"select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days} from customers") == [(True,)]
+
+
 @pytest.mark.parametrize(("table", "column"), EVENTS)
 def test_nothing_that_happens_lies_at_or_after_the_end(small: World, table: str, column: str) -> None:
     happened = f'"{column}"'
@@ -88,6 +102,8 @@ def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) ->
         for name, kind, *_ in small(f"describe {table}"):
             if name.endswith(("_at", "_id")) or name in ("at", "as_of", "done_on"):
                 assert kind == ("VARCHAR" if name.endswith("_id") else "TIMESTAMP"), (table, name)
+            if name == "net_amount":
+                assert kind == "DECIMAL(18,2)"
 
 
 def test_what_is_on_its_way_on_the_last_day_is_not_known_to_have_arrived(demo: World) -> None:
@@ -141,6 +157,8 @@ def test_every_key_is_unique(small: World, table: str, key: str) -> None:
         ("orders join customers using (customer_id)", "ordered_at::date <= created_at::date"),
         ("orders", "delivered_at <= ordered_at or cancelled_at <= ordered_at or promised_at <= ordered_at"),
         ("orders", "delivered_at is not null and cancelled_at is not null"),
+        ("orders", "net_amount <= 0"),
+        ("returns", "net_amount <= 0"),
         ("complaints", "resolved_at < opened_at"),
         ("complaints join orders using (order_id)", "opened_at <= ordered_at"),
         ("returns", "settled_at <= returned_at"),
@@ -162,22 +180,15 @@ def test_no_row_contradicts_itself_or_what_it_refers_to(small: World, table: str
     assert small(f"select count(*) > 0, count(*) filter (where {broken}) from {table}") == [(True, 0)]
 
 
-def test_amounts_are_whole_cents_above_zero() -> None:
-    shop = simulate(PARAMS.model_copy(update={"customers": 100}))["shops"]
-    for name in ("orders.parquet", "returns.parquet"):
-        assert shop[name].schema.field("net_amount").type == pa.decimal128(18, 2)
-        assert min(shop[name]["net_amount"].to_pylist()) > 0
-
-
 def test_rows_stand_in_order_of_time(small: World) -> None:
-    for table, time in [
+    for table, at in [
         ("orders", "ordered_at"),
         ("returns", "returned_at"),
         ("complaints", "opened_at"),
         ("touches", '"at"'),
         ("treatments", "as_of"),
     ]:
-        assert small(f"select count(*) from (select {time} t, lag({time}) over () before from {table}) where t < before") == [(0,)]
+        assert small(f"select count(*) from (select {at} t, lag({at}) over () before from {table}) where t < before") == [(0,)]
 
 
 def test_all_roles_are_played(small: World) -> None:
@@ -202,98 +213,10 @@ def test_the_demo_is_of_a_sensible_size(demo: World) -> None:
     assert 50_000 < lines < 80_000
 
 
-def test_first_timers_leave_more_often_than_early_and_early_more_often_than_core(demo: World) -> None:
-    left: dict[str, float] = dict(demo("select stage, avg((fired <> 'none')::int) from true_order group by stage"))
-    assert left["first_time"] > 2 * left["early_repeat"] > 4 * left["core"]
-
-
-def test_without_hazards_nobody_leaves_for_a_reason() -> None:
-    idle = world(customers=300, **dict.fromkeys(HAZARDS, 0.0))
-    assert idle("select distinct reason from true_customer") == [("none",)]
-    assert idle("select distinct fired from true_order") == [("none",)]
-
-
-@pytest.mark.parametrize(
-    ("hazards", "cause"),
-    [
-        (["hazard_first", "hazard_early", "hazard_core"], "base"),
-        (["hazard_first_failed", "hazard_early_minor", "hazard_early_major"], "mishap"),
-        (["hazard_service"], "service_failure"),
-        (["hazard_unrepaired"], "unrepaired"),
-        (["hazard_competitor"], "competitor"),
-        (["hazard_boredom"], "boredom"),
-    ],
-)
-def test_a_cause_that_is_switched_off_is_the_only_one_that_never_fires(hazards: list[str], cause: str) -> None:
-    causes = {"base", "mishap", "service_failure", "unrepaired", "competitor", "boredom"}
-    fired = world(customers=3000, **dict.fromkeys(hazards, 0.0))("select distinct fired from true_order")
-    assert {name for (name,) in fired} == {"none", *causes} - {cause}
-
-
-def test_a_core_customer_is_lost_to_a_small_error_only_when_it_was_not_mended_in_time(demo: World) -> None:
-    rows = demo(
-        """select in_time, complained, max(hazard_mishap + hazard_service_failure), min(hazard_unrepaired), max(hazard_unrepaired)
-           from true_order where stage = 'core' and mishap = 'minor' and not called group by all order by all"""
-    )
-    assert rows == [(False, False, 0, 0, 0), (False, True, 0, PARAMS.hazard_unrepaired, PARAMS.hazard_unrepaired), (True, True, 0, 0, 0)]
-
-
-def test_what_the_truth_calls_mended_in_time_is_what_the_shop_can_see(demo: World) -> None:
-    patience = dict(zip(("minor", "major", "critical"), PARAMS.patience_days, strict=True))
-    rows = demo(
-        """select severity, date_diff('day', opened_at, resolved_at), in_time from complaints join true_order using (order_id)
-           where resolved_at is not null"""
-    )
-    assert {severity for severity, _, _ in rows} == set(patience)
-    assert all((days <= patience[severity]) == in_time for severity, days, in_time in rows)
-
-
-def test_spend_in_the_favourite_category_shrinks_while_a_rival_draws(demo: World) -> None:
-    [(drawn, usual)] = demo(
-        """select avg(net_amount / quantity) filter (where contested), avg(net_amount / quantity) filter (where not contested)
-           from orders join true_order using (order_id) join true_customer on true_customer.customer_id = orders.customer_id
-           where category = favourite_category and exposed and stage = 'core'"""
-    )
-    assert drawn / usual == pytest.approx(PARAMS.competitor_shrink, abs=0.1)  # within 0.06 over twenty seeds
-
-
-def test_purchases_slow_down_as_boredom_grows(demo: World) -> None:
-    [(fresh, bored)] = demo(
-        f"""select avg(gap / cycle_days) filter (where run <= 3), avg(gap / cycle_days) filter (where run > {PARAMS.boredom_run} + 2)
-            from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order) join true_customer using (customer_id)
-            where fired = 'none' and stage = 'core'"""
-    )
-    assert 1.4 < bored / fresh < 2.4  # 1.6 to 2.2 over twenty seeds
-
-
-def test_while_early_orders_grow_in_spend_and_in_categories(demo: World) -> None:
-    by_number = demo(
-        """select number, avg(spend / spend_level), avg(categories)
-           from (select order_id, sum(net_amount) spend, count(distinct category) categories from orders group by 1)
-           join true_order using (order_id) join true_customer using (customer_id)
-           where stage <> 'core' and number in (1, 3, 5) group by 1 order by 1"""
-    )
-    for column in (1, 2):
-        assert by_number[0][column] < by_number[1][column] < by_number[2][column]
-
-
-def test_who_left_for_a_reason_that_holds_comes_back_more_rarely() -> None:
-    [(base, held)] = world(customers=3000, winback_per_day=0.005)(
-        f"""select avg(again::int) filter (where fired = 'base'), avg(again::int) filter (where fired = 'boredom')
-            from (select *, {NEXT} is not null again from true_order) where ordered_at < timestamp '2025-01-01' and stage = 'core'"""
-    )
-    assert held < base
-
-
-def test_a_call_takes_away_part_of_every_reason_and_whom_to_call_is_drawn_by_lot(demo: World) -> None:
-    [called], [held_out] = (
-        demo(f"""select count(*), avg((fired <> 'none')::int), max(hazard_service_failure), max(hazard_unrepaired), max(hazard_competitor)
-                 from true_order where listed and called = {called}""")
-        for called in (True, False)
-    )
-    assert called[0] / (called[0] + held_out[0]) == pytest.approx(PARAMS.treatment_share, abs=0.05)
-    assert called[1] < held_out[1]
-    assert called[2:] == pytest.approx([PARAMS.treatment_factor * hazard for hazard in held_out[2:]])
+def test_the_demo_takes_less_than_three_seconds_to_make() -> None:
+    start = time.process_time()
+    assert sum(len(list(files)) for files in simulate(PARAMS).values()) == 9
+    assert time.process_time() - start < 3
 
 
 def test_a_list_names_a_customer_after_the_purchase_it_is_about_and_before_the_next(demo: World) -> None:

@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A hundred and fifty customers and prospects with complaints, returns, touches and objections, in a folder of an odd name."""
     folder = tmp_path_factory.mktemp("world") / "it's [a] {shop}, 100% *"
     folder.mkdir()
-    raw = simulate(P.simulate.model_copy(update={"customers": 150}))["shops"]
+    raw = dict(simulate(P.simulate.model_copy(update={"customers": 150}))["shops"])
     events = ingested(folder, raw, sql=(ROOT / "sources" / "demo.sql").read_text(), lines_per_partition=400, timezone="UTC").events
     assert len(partitions(events)) >= 3
     calibration = calibrate(events, P.calibrate, P.closed, LOCAL)["calibration"]
