@@ -53,15 +53,15 @@ def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> in
 
 @kernel
 def weighed(past: Past, counting: int, basket: int, weight: int, day: int, half_life: float) -> float:
-    """First round: note an order's worst failure. Second round: the faded weight of it, once; of a failure without an order always."""
+    """First round: note an order's worst failure. Second round: its faded weight, once, and no note is left; without an order always."""
     if counting == 0:
         if basket >= 0:
             past.tally[basket] = max(past.tally[basket], weight)
         return 0.0
     if basket >= 0:
-        if weight == 0 or past.tally[basket] != weight:
+        if past.tally[basket] != weight:
             return 0.0
-        past.tally[basket] = -1
+        past.tally[basket] = 0
     return float(weight * 2.0 ** (-(past.snapshot - day) / half_life))
 
 
@@ -93,10 +93,4 @@ def satisfaction(past: Past, usual_gap: float, shop: Shop, limits: Limits) -> fl
             broken_on = promise_broken_on(past.orders[i], past.snapshot, shop.promise)
             if since <= broken_on < past.snapshot:
                 total += weighed(past, counting, past.orders[i].basket, limits.satisfaction_late, broken_on, half_life)
-    for i in range(len(past.complaints)):
-        past.tally[max(past.complaints[i].basket, 0)] = 0
-    for i in range(len(past.returns)):
-        past.tally[max(past.returns[i].basket, 0)] = 0
-    for i in range(len(past.orders)):
-        past.tally[past.orders[i].basket] = 0
     return math.exp(-total / 2 / max(purchases, 1))

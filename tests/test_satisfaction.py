@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, params, shop, words
+from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
 from test_lifecycle import MONTHLY, state
 
 from features.records import NEVER
@@ -49,6 +49,7 @@ def content(day: int = 91, **events: Any) -> float:
     [
         ({}, 0),
         ({"complaints": [(31, MINOR, 38)]}, 0),
+        ({"complaints": [(84, MINOR, 90)]}, 0),
         ({"complaints": [(31, MINOR, 39)]}, 1),
         ({"complaints": [(31, MINOR)]}, 1),
         ({"complaints": [(31, MINOR, 32, 40)]}, 1),
@@ -76,8 +77,17 @@ def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(delivere
     assert row["satisfaction"] == pytest.approx(math.exp(-weight * 2 ** (-85 / 120) / 4), rel=1e-6)
 
 
-def test_a_failure_fades_and_is_forgotten_after_eight_cycles() -> None:
-    orders, complaint = range(0, 600, 30), [(31, MAJOR, 32)]
-    told = [float(state(day, orders=orders, complaints=complaint)["satisfaction"]) for day in (32, 100, 200, 271, 272)]
+FAILED = {"complaint": {"complaints": [(31, MAJOR, 32)]}, "return": {"returns": [(31, 1, True)]}, "late order": {}}
+
+
+@pytest.mark.parametrize("failed", FAILED.values(), ids=FAILED)
+def test_a_failure_fades_and_is_forgotten_after_eight_cycles(failed: dict[str, Any]) -> None:
+    late = {"day": 0, "promised": 29, "delivered": NEVER if not failed else 5}  # two days of grace, so the promise is broken on day 31
+    told = [float(state(day, orders=[late, *range(30, 600, 30)], **failed)["satisfaction"]) for day in (32, 100, 200, 271, 272)]
     assert told == sorted(told)
     assert told[3] < told[4] == 1
+
+
+def test_a_failure_of_an_order_leaves_nothing_behind_for_the_next_look() -> None:
+    told = past_of(orders=[13, {"day": 19, "basket": 1}], complaints=[{"opened": 20, "severity": MAJOR, "basket": 1}])
+    assert [row["weekday"] for row in states_at(told, 30, 31).values()] == [1, 1]  # the second order's number is that of Tuesdays

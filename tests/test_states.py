@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customers, shop, states_at, tables_of
-from test_rules import edgy_customer
+from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
 from models.lifecycle import CORE, CORE_DEFECTOR
@@ -103,7 +103,8 @@ def test_every_field_of_a_state_is_as_told_and_the_others_are_nothing(day: int, 
 def test_a_purchase_makes_the_same_of_a_customer_however_often_he_was_looked_at() -> None:
     random = np.random.default_rng(25)
     lapsed_first = customer(orders=[0, 111, 141, 171, 201, 231])
-    tables = tables_of(lapsed_first, *(edgy_customer(random, shop())[0] for _ in range(6)))
+    cross = [ordered(c) for c in random_customers(seed=21, count=12, cancelling=0)]
+    tables = tables_of(lapsed_first, *(edgy_customer(random, shop())[0] for _ in range(6)), *cross)
     often = states_at(tables, *range(40, 401, 24))
     for day in range(112, 401, 72):
         assert {key: row.tobytes() for key, row in states_at(tables, day).items()} == {
