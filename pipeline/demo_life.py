@@ -163,7 +163,7 @@ def _service(rng: np.random.Generator, day: Ints, lines: Ints, p: Simulate) -> S
     return Service(severity, kind, promised, delivered, cancelled, opened, resolved, in_time)
 
 
-def _bored(run: Ints, p: Simulate) -> Floats:
+def bored(run: Ints, p: Simulate) -> Floats:
     """0..1 over the orders in a row that were the favourite item alone."""
     grown: Floats = 1 / (1 + np.exp((p.boredom_run - run) / p.boredom_width))
     return grown
@@ -185,7 +185,7 @@ def _hazards(stage: Ints, facets: Ints, went: Service, contested: Flags, run: In
     hazard[:, SERVICE_FAILURE] = p.hazard_service * (core & serious)
     hazard[:, UNREPAIRED] = p.hazard_unrepaired * (core & (went.opened != NEVER) & ~went.in_time)
     hazard[:, COMPETITOR] = p.hazard_competitor * (core & contested)
-    hazard[:, BOREDOM] = p.hazard_boredom * core * _bored(run, p)
+    hazard[:, BOREDOM] = p.hazard_boredom * core * bored(run, p)
     return np.round(hazard, 6)
 
 
@@ -218,12 +218,17 @@ def _away(rng: np.random.Generator, day: Ints, fired: Ints, resolved: Ints, riva
     return np.ceil(np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)).astype(np.int64)
 
 
-def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> tuple[Orders, Service]:
-    """Every purchase of every buyer before the end, in rounds; changes `b` to where each of them stands then."""
-    days = np.arange(p.days)
+def seasons(p: Simulate) -> Floats:
+    """By day: how much faster than usual customers buy."""
     start_of_year = (np.datetime64(p.end_date) - p.days).astype("datetime64[Y]").astype("datetime64[D]")
     peak = (start_of_year - (np.datetime64(p.end_date) - p.days)).astype(np.int64) + p.season_peak
-    season = 1 + p.season_amplitude * np.cos(2 * np.pi * (days - peak) / 365.25)
+    faster: Floats = 1 + p.season_amplitude * np.cos(2 * np.pi * (np.arange(p.days) - peak) / 365.25)
+    return faster
+
+
+def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> tuple[Orders, Service]:
+    """Every purchase of every buyer before the end, in rounds; changes `b` to where each of them stands then."""
+    season = seasons(p)
     rival_end = np.zeros((len(CATEGORIES), p.days), np.int64)
     for category, start, end in zip(launched.category, launched.start, launched.end, strict=True):
         rival_end[category, start:end] = np.maximum(rival_end[category, start:end], end)
@@ -239,7 +244,7 @@ def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> 
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
         hazard = _hazards(stage, facets, went, contested, b.run[i], p)
-        stretch = np.where(core, 1 + _bored(b.run[i], p), 1)
+        stretch = np.where(core, 1 + bored(b.run[i], p), 1)
         gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.cycle[i] * stretch / season[day]).astype(np.int64)
         listed, called = _list(rng, day, hazard, gap, b.callable[i], p)
         hazard[called, SERVICE_FAILURE:] *= p.treatment_factor
