@@ -3,13 +3,15 @@
 Each world passes through the stages from simulate to recover in a temporary folder, with every other parameter as in params.yaml. What is
 found is printed and written to benchmarks/results/worlds.json:
 
-* hypotheses: of each, from how many seeds it is recovered.
+* missed: of each hypothesis, the seeds from which it is not recovered.
 * contrasts: of each, mean and standard deviation over the seeds of the estimate, the mean truth and the mean standard error, and the
   standard deviation of (estimate - truth) / standard error, which is one where the intervals are right.
-* model: on the scored customers of the test origins, AUC of the model and of the oracle (pipeline/demo_oracle.py: the true chances to
-  leave at the last purchase, the law of his gaps and how long he has been silent), and the slope of the outcome on the model's log-odds.
-* null: the world NULL, in which nobody leaves, all have the same cycle and no gap says anything about the next: interval of the model's
-  AUC on the scored customers and on the benchmark population, and the verdict.
+* model: on both populations of metrics.json, over all test origins, AUC of the model and of the oracle (pipeline/demo_oracle.py: it knows
+  the true chances to leave at the last purchase, the law of the next gap and how long the customer has been silent), and the slope of the
+  outcome on the model's log-odds.
+* null: the world NULL, in which nothing done to a customer matters, nobody leaves, all have the same cycle and no gap says anything about
+  the next: intervals of the model's AUC on the scored customers and on the benchmark population, the verdict, and the hypotheses that are
+  recovered all the same.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -41,10 +44,11 @@ from pipeline.store import Folder
 
 RESULTS = ROOT / "benchmarks" / "results" / "worlds.json"
 SEEDS = 20
-AFTER_ASSIGN = ("label", "recover", "extract", "train", "evaluate")
+AFTER_ASSIGN = ("label", "recover", "extract", "train")
 MUST = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}  # the oracle's AUC less the model's, at most; the slope, between
 NULL: dict[str, Any] = {
     **{name: 0.0 for name in Simulate.model_fields if name.startswith(("hazard_", "convert_e", "convert_c", "convert_t"))},
+    "customers": 3000,  # nobody leaves, so there is enough to see
     "cycle_log_sd": 1e-9,
     "gamma_shape": (1.0, 1.0),
     "season_amplitude": 0.0,
@@ -66,46 +70,53 @@ def made(root: Path, world: dict[str, Any], stages: tuple[str, ...]) -> Path:
     return root
 
 
-def against_oracle(root: Path) -> dict[str, float]:
-    """AUC of the model and of the oracle over the scored customers of all test origins, and the model's calibration slope."""
-    from sklearn.linear_model import LogisticRegression
-
+def against_oracle(root: Path) -> dict[str, dict[str, float]]:
+    """By population, over all test origins: AUC of the model and of the oracle, and the model's calibration slope."""
     params: Params = load(root)
     folders = {name: Folder(root / "data" / name) for name in ("events", "features", "lifecycle", "labels", "model")}
     calibration = store.read(root / "data" / "calibration.json")
     truth, past = Folder(root / "data" / "truth" / "demo"), (folders["events"], folders["lifecycle"], folders["labels"])
     known = asked(truth, *past, calibration, params.promise, params.simulate).stays[["customer_id", "snapshot", "true_again"]]
     rows = joined(folders["features"], folders["lifecycle"], calibration, folders["labels"], list(calibration["origins"]))
-    scored = predictions(rows[rows["scored"]], folders["model"], about_of(folders["model"]), params.costs)
-    scored["snapshot"] = scored["snapshot"].map(day_number)
-    scored = scored.merge(known, on=["customer_id", "snapshot"], validate="1:1")
-    defected, model = scored["defected"].to_numpy(bool), scored["model"].to_numpy(np.float64)
+    found = predictions(rows, folders["model"], about_of(folders["model"]), params.costs)
+    found["snapshot"] = found["snapshot"].map(day_number)
+    found = found.merge(known, on=["customer_id", "snapshot"], validate="1:1")
+    return {population: beside_oracle(found[found[population]]) for population in ("benchmark", "scored")}
+
+
+def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
+    """The figures of one population."""
+    from sklearn.linear_model import LogisticRegression
+
+    defected, model = rows["defected"].to_numpy(bool), rows["model"].to_numpy(np.float64)
+    oracle, everyone = 1 - rows["true_again"].to_numpy(np.float64), np.ones(len(rows))
     odds = np.log(model / (1 - model))[:, None]
-    everyone = np.ones(len(scored))
-    return {
-        "rows": len(scored),
-        "model_auc": weighted_auc(model, defected, everyone),
-        "oracle_auc": weighted_auc(1 - scored["true_again"].to_numpy(np.float64), defected, everyone),
-        "slope": float(LogisticRegression(C=np.inf).fit(odds, defected).coef_[0, 0]),
-    }
+    aucs = {"model_auc": weighted_auc(model, defected, everyone), "oracle_auc": weighted_auc(oracle, defected, everyone)}
+    slope = float(LogisticRegression(C=np.inf).fit(odds, defected).coef_[0, 0])
+    return {"rows": len(rows), **aucs, "oracle_ahead": aucs["oracle_auc"] - aucs["model_auc"], "slope": slope}
 
 
-def null_world(root: Path) -> dict[str, Any]:
-    """What `evaluate` says where nothing tells leavers from stayers."""
-    metrics = store.read(root / "reports" / "metrics.json")
+def planted(seed: int) -> dict[str, Any]:
+    """One seed of the demo world: the hypotheses as `recover` finds them, the model against the oracle."""
+    with TemporaryDirectory() as folder:
+        root = made(Path(folder), {"seed": seed}, AFTER_ASSIGN)
+        return {"hypotheses": store.read(root / "reports" / "hypotheses.json"), "model": against_oracle(root)}
+
+
+def nothing_planted() -> dict[str, Any]:
+    """The world NULL: what is recovered where nothing is there, and what `evaluate` says where nothing tells leavers from stayers."""
+    with TemporaryDirectory() as folder:
+        root = made(Path(folder), NULL, (*AFTER_ASSIGN, "evaluate"))
+        metrics = store.read(root / "reports" / "metrics.json")
+        held = [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == RECOVERED]
     aucs = {"scored": metrics["model"]["auc_ci"], "benchmark": metrics["benchmark"]["model"]["auc_ci"]}
-    return {"auc_ci": aucs, "verdict": metrics["verdict"]}
+    return {"auc_ci": aucs, "verdict": metrics["verdict"], "recovered": held}
 
 
 def figures(values: list[float]) -> dict[str, float]:
     """Mean, standard deviation, lowest and highest."""
     told = {"mean": statistics.mean(values), "sd": statistics.stdev(values), "lowest": min(values), "highest": max(values)}
     return {name: round(value, 4) for name, value in told.items()}
-
-
-def recovered(runs: list[list[dict[str, Any]]]) -> dict[str, list[bool]]:
-    """By hypothesis: whether it is recovered, run by run."""
-    return {each[0]["id"]: [one["verdict"] == RECOVERED for one in each] for each in zip(*runs, strict=True)}
 
 
 def contrasts(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -115,27 +126,39 @@ def contrasts(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
         for one in run:
             for part in one["parts"]:
                 found.setdefault((one["id"], part["what"]), []).append(part)
-    told = []
+    each = []
     for (name, what), parts in found.items():
         errors = [(part["high"] - part["low"]) / 2 / 1.644854 for part in parts]
         off = [(part["estimate"] - part["truth"]) / error for part, error in zip(parts, errors, strict=True)]
         means = {"truth": statistics.mean(part["truth"] for part in parts), "error": statistics.mean(errors)}
         rounded = {key: round(value, 5) for key, value in means.items()}
-        told.append({"id": name, "what": what, "estimate": figures([part["estimate"] for part in parts]), **rounded, "off": figures(off)})
-    return told
+        each.append({"id": name, "what": what, "estimate": figures([part["estimate"] for part in parts]), **rounded, "off": figures(off)})
+    return each
+
+
+def told(runs: list[dict[str, Any]], null: dict[str, Any]) -> dict[str, Any]:
+    """All that is written: `missed` names the seeds, from 1 on, from which a hypothesis is not recovered."""
+    found = [run["hypotheses"] for run in runs]
+    missed = {each[0]["id"]: [seed for seed, one in enumerate(each, 1) if one["verdict"] != RECOVERED] for each in zip(*found, strict=True)}
+    model = {
+        population: {name: figures([run["model"][population][name] for run in runs]) for name in first}
+        for population, first in runs[0]["model"].items()
+    }
+    return {"seeds": len(runs), "missed": missed, "contrasts": contrasts(found), "must": MUST, "model": model, "null": null}
 
 
 def show(found: dict[str, Any]) -> None:
     """Print what the seeds say."""
-    table = Table("", "contrast", "[right]estimate", "[right]truth", "[right]off by, in standard errors", "[right]recovered")
+    table = Table("", "contrast", "[right]estimate", "[right]truth", "[right]off by, standard errors", "[right]recovered")
     for one in found["contrasts"]:
-        of = found["hypotheses"][one["id"]]
+        held = found["seeds"] - len(found["missed"][one["id"]])
         estimate, off = one["estimate"], one["off"]
         cells = (f"{estimate['mean']:.3g} ± {estimate['sd']:.2g}", f"{one['truth']:.3g}", f"{off['mean']:.2f} ± {off['sd']:.2f}")
-        table.add_row(one["id"], one["what"], *cells, f"{of} of {found['seeds']}")
+        table.add_row(one["id"], one["what"], *cells, f"{held} of {found['seeds']}")
     Console(width=140).print(table)
-    for name, told in found["model"].items():
-        Console().print(f"{name}: {told}")
+    for population, told_of in found["model"].items():
+        for name, figure in told_of.items():
+            Console().print(f"{population}, {name}: {figure}")
     Console().print(f"null world: {found['null']}")
 
 
@@ -146,27 +169,7 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     if seeds < 2:
         parser.error("--seeds: at least 2, or there is no spread")
-    runs, models = [], []
-    for seed in progress(range(1, seeds + 1), seeds, "worlds"):
-        with TemporaryDirectory() as folder:
-            root = made(Path(folder), {"seed": seed}, AFTER_ASSIGN)
-            runs.append(store.read(root / "reports" / "hypotheses.json"))
-            models.append(against_oracle(root))
-    with TemporaryDirectory() as folder:
-        null = null_world(made(Path(folder), NULL, AFTER_ASSIGN))
-    model = {name: figures([one[name] for one in models]) for name in models[0]}
-    model["oracle_ahead"] = figures([one["oracle_auc"] - one["model_auc"] for one in models])
-    missed = {name: [i + 1 for i, held in enumerate(each) if not held] for name, each in recovered(runs).items()}
-    counts = {name: seeds - len(each) for name, each in missed.items()}
-    found = {
-        "seeds": seeds,
-        "hypotheses": counts,
-        "missed": missed,
-        "contrasts": contrasts(runs),
-        "must": MUST,
-        "model": model,
-        "null": null,
-    }
+    found = told([planted(seed) for seed in progress(range(1, seeds + 1), seeds, "worlds")], nothing_planted())
     show(found)
     store.write(RESULTS, found)
 

@@ -24,7 +24,7 @@ class Seen(NamedTuple):
     """What the shop saw, in hindsight. Days are numbers, NEVER for what did not happen; `true_*` columns are there where the truth is.
 
     visits: one row per purchase that three horizons of data follow; `gone`: none in them. silences: one row per two horizons of silence
-    that follow four or more without a purchase, `back`: one in them. stays: one row per buyer not lapsed and snapshot, `again`: a
+    that follow four or more without a purchase, `back`: one in them. stays: one row per buyer and snapshot, `again`: a
     purchase within the horizon. prospects: one row per customer touched, `converted` within two horizons. calls: the visits before
     somebody was put on a list, `called` or held out.
     """
@@ -66,11 +66,11 @@ def conversion(seen: Seen, on: str, claim: Claim) -> Effects:
 
 
 def retention(seen: Seen, pairs: Iterable[tuple[str, str]]) -> Effects:
-    """Differences between stages in the share that buys within the horizon."""
-    stage = seen.stays["stage"]
+    """Differences between stages in the share that buys within the horizon, of those who have not lapsed."""
+    kept = seen.stays[~seen.stays["lapsed"]]
     for better, worse in pairs:
-        cells = [(1.0, stage == better), (-1.0, stage == worse)]
-        yield compare(f"bought within the horizon: {better} - {worse}", RISES, seen.stays, "again", cells)
+        cells = [(1.0, kept["stage"] == better), (-1.0, kept["stage"] == worse)]
+        yield compare(f"bought within the horizon: {better} - {worse}", RISES, kept, "again", cells)
 
 
 def facets(seen: Seen) -> Effects:
@@ -87,10 +87,11 @@ def second_against_later(seen: Seen, rows: pd.Series) -> Effects:
 
 
 def satisfied(seen: Seen) -> Effects:
-    """Within each stage, by the satisfaction index as of the snapshot."""
+    """Within each stage, by the satisfaction index as of the snapshot, of those who have not lapsed."""
+    kept = seen.stays[~seen.stays["lapsed"] & seen.stays["satisfaction"].notna()]
     for stage in STAGES:
-        rows = seen.stays[(seen.stays["stage"] == stage) & seen.stays["satisfaction"].notna()]
-        yield slope(f"bought within the horizon: by satisfaction, {stage}", RISES, rows, "again", "satisfaction", [])
+        what = f"bought within the horizon: by satisfaction, {stage}"
+        yield slope(what, RISES, kept[kept["stage"] == stage], "again", "satisfaction", [])
 
 
 def growth(seen: Seen) -> Effects:
@@ -136,16 +137,14 @@ def forgiven(seen: Seen) -> Effects:
 
 
 def most_valuable(seen: Seen) -> Effects:
-    """By the stage of the rules; the truth is the same difference between true stages."""
+    """By the stage of the rules, of those who have not lapsed; the truth is the same difference between true stages."""
+    kept = seen.stays[~seen.stays["lapsed"]]
     for other in (EARLY, FIRST):
-        by = {
-            name: [(1.0, seen.stays[name] == CORE), (-1.0, seen.stays[name] == other)]
-            for name in ("stage", "true_stage")
-            if name in seen.stays
-        }
-        found = {name: compare(f"net spend of a year: core - {other}", RISES, seen.stays, "net_spend_365d", by[name]) for name in by}
-        real, true = found["stage"], found.get("true_stage")
-        yield real._replace(truth=true.estimate) if real and true else real
+        real, true = (
+            compare(f"net spend of a year: core - {other}", RISES, kept, "net_spend_365d", [(1.0, stage == CORE), (-1.0, stage == other)])
+            for stage in (kept["stage"], kept.get("true_stage", kept["stage"]))
+        )
+        yield real._replace(truth=true.estimate) if real and true and "true_stage" in kept else real
 
 
 def loyal(seen: Seen) -> Effects:
@@ -204,7 +203,7 @@ HYPOTHESES = (
         (),
         lambda s: second_against_later(s, pd.Series(True, s.visits.index)),
     ),
-    Hypothesis("E3", "While early, a customer's orders grow in spend and in facets", ("orders.category",), growth),
+    Hypothesis("E3", "While early, a customer's orders grow in spend and in facets", (), growth),
     Hypothesis(
         "E5", "A small mishap loses early repeat buyers, more than a mended one loses core customers", ("complaints",), small_mishap
     ),
@@ -251,10 +250,11 @@ def finding(hypothesis: Hypothesis, seen: Seen, recorded: Iterable[str]) -> dict
         return {**head, **blank, "note": f"not recorded: {', '.join(lacking)}", "parts": []}
     found = list(hypothesis.study(seen))
     effects = [one for one in found if one]
+    parts = [{"what": one.what, **figures(one)} for one in effects]
     if len(effects) < len(found):
-        return {**head, **blank, "note": f"fewer than {FEWEST} customers to compare", "parts": []}
+        return {**head, **blank, "note": f"fewer than {FEWEST} customers to compare, or nothing that differs", "parts": parts}
     weakest = min(effects, key=lambda one: (one.verdict == RECOVERED, one.margin))
-    return {**head, **figures(weakest), "note": weakest.what, "parts": [{"what": one.what, **figures(one)} for one in effects]}
+    return {**head, **figures(weakest), "note": weakest.what, "parts": parts}
 
 
 def figures(one: Effect) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def compare(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, cells: li
 
 
 def slope(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, on: str, beside: list[str]) -> Effect | None:
-    """The least-squares slope of an outcome on a column, with others held; None where there are too few customers or it never varies."""
-    if rows["customer_id"].nunique() < FEWEST or rows[on].nunique() < 2:
+    """The least-squares slope of an outcome on a column, with others held; None where there are too few customers or one never varies."""
+    if rows["customer_id"].nunique() < FEWEST or min(rows[on].nunique(), rows[outcome].nunique()) < 2:
         return None
     design = np.column_stack([rows[on].to_numpy(np.float64), np.ones(len(rows)), *(rows[name].to_numpy(np.float64) for name in beside)])
     return effect(what, claim, rows, outcome, design, [1.0] + [0.0] * (1 + len(beside)))

@@ -6,13 +6,14 @@ import pandas as pd
 
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
-from models.trials import RECOVERED
+from models.trials import RECOVERED, UNKNOWN
 from pipeline import demo_oracle as oracle
 from pipeline.params import Simulate
 from pipeline.progress import say
 from pipeline.store import Folder
 from pipeline.visits import SILENCE, judged, queries, seen_by
 
+SHARES = 10  # figures above are amounts, not shares
 HEAD = """# What is believed of customers' lives, and what this shop's past says
 
 Made by `corekeep stage recover` from horizons of {horizon} days. Left: no purchase in the {silence} days after the visit. Estimates are
@@ -21,7 +22,8 @@ differences or slopes, each bound alone holds with 95 %, customers are resampled
 | | what is compared | estimate | truth | verdict |
 |---|---|---|---|---|
 """
-TRUTH = "The truth is the same figure over the same rows from their true chances. Recovered: holds with 95 %, the truth within 99.9 %."
+TRUTH = """The truth is the same figure
+over the same rows from their true chances. Recovered: the statement holds with 95 %, and the truth lies within the 99.9 % interval."""
 NO_TRUTH = (
     "Without a truth recovered means that the statement holds with 95 %; but for the calls, which were drawn by lot, as an association."
 )
@@ -56,11 +58,13 @@ def true_chances(seen: Seen, horizon: int, p: Simulate) -> Seen:
     )
 
 
-def _row(head: str, told: dict[str, Any], what: str) -> str:
-    if told["estimate"] is None:
-        return f"| {head} | {what} | | | {told['verdict']} |"
-    truth = "" if told["truth"] is None else f"{told['truth']:.3g}"
-    return f"| {head} | {what} | {told['estimate']:.3g} [{told['low']:.3g}, {told['high']:.3g}] | {truth} | {told['verdict']} |"
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= SHARES else f"{value:+.3f}"
+
+
+def _row(part: dict[str, Any]) -> str:
+    estimate, low, high, truth = (_figure(part[name]) for name in ("estimate", "low", "high", "truth"))
+    return f"| | {part['what']} | {estimate} [{low}, {high}] | {truth} | {part['verdict']} |"
 
 
 def table(hypotheses: list[dict[str, Any]], horizon: int, known: bool) -> str:
@@ -68,7 +72,8 @@ def table(hypotheses: list[dict[str, Any]], horizon: int, known: bool) -> str:
     lines = [HEAD.format(horizon=horizon, silence=SILENCE * horizon, truth=TRUTH if known else NO_TRUTH).rstrip("\n")]
     for one in hypotheses:
         lines.append(f"| **{one['id']}** | **{one['statement']}** | | | **{one['verdict']}** |")
-        lines += [_row("", part, part["what"]) for part in one["parts"]] or [f"| | {one['note']} | | | |"]
+        lines += [f"| | {one['note']} | | | |"] if one["verdict"] == UNKNOWN else []
+        lines += [_row(part) for part in one["parts"]]
     return "\n".join(lines) + "\n"
 
 

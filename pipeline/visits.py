@@ -81,9 +81,9 @@ from touch group by all order by customer_id
 """
 STAYS = """
 select customer_id, snapshot - date '1970-01-01' as snapshot, last_purchase_on - date '1970-01-01' as day, stage::varchar as stage,
-       satisfaction, net_spend_365d, not defected as again
+       activity = 'lapsed' as lapsed, satisfaction, net_spend_365d, not defected as again
 from {lifecycle} join {labels} using (customer_id, snapshot)
-where activity in ('active', 'late') order by customer_id, snapshot
+where last_purchase_on is not null order by customer_id, snapshot
 """
 CALLS = """
 select customer_id, as_of, contact = 'call' as called from {treatments} join {customers} using (part, customer)
