@@ -11,7 +11,7 @@ from pipeline import demo_oracle as oracle
 from pipeline.params import Simulate
 from pipeline.progress import say
 from pipeline.store import Folder
-from pipeline.visits import SILENCE, judged, queries, seen_by
+from pipeline.visits import LOST, SILENCE, judged, queries, seen_by
 
 SHARES = 10  # figures above are amounts, not shares
 HEAD = """# What is believed of customers' lives, and what this shop's past says
@@ -51,6 +51,7 @@ def true_chances(seen: Seen, horizon: int, p: Simulate) -> Seen:
     expected = {"true_spend": oracle.spend(seen.visits, p), "true_facets": oracle.facets(seen.visits, p)}
     return Seen(
         visits=seen.visits.assign(true_gone=gone, true_again=1 - gone, **expected),
+        lost=seen.lost.assign(true_gone=oracle.silence(seen.lost, LOST * horizon, p)),
         silences=seen.silences.assign(true_back=back),
         stays=seen.stays.assign(true_again=again),
         prospects=seen.prospects.assign(true_converted=oracle.conversion(seen.prospects, p)),

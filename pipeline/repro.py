@@ -26,7 +26,7 @@ def choose(shop: str, root: Path) -> None:
 
 
 def repro(shop: str | None, root: Path) -> int:
-    """Run `dvc repro track`; its exit code. A shop that is not given stays the one of params.yaml."""
+    """Run `dvc repro track recover`; its exit code. A shop that is not given stays the one of params.yaml."""
     if shop is not None:
         choose(shop, root)
     chosen = load(root).shop
@@ -39,7 +39,7 @@ def repro(shop: str | None, root: Path) -> int:
     # The stages are started as `python`, which must be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     code = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "track"], cwd=root, env={**os.environ, "PATH": path}, check=False
+        [sys.executable, "-m", "dvc", "repro", "track", "recover"], cwd=root, env={**os.environ, "PATH": path}, check=False
     ).returncode
     if code == 0:
         say(summary(root))

@@ -16,7 +16,8 @@ from pipeline.rows import query, rows_of
 from pipeline.store import Folder
 
 SILENCE = 3  # horizons without a purchase after which a customer counts as gone
-LONG_SILENCE = 4  # horizons after which hardly anybody is only slow
+LONG_SILENCE = 4  # horizons after which few are only slow
+LOST = 6  # horizons after which hardly anybody is
 LONG_RUN = 0.97  # quantile, over the visits of core customers, from which on a run of the same item is long
 SHORTEST_RUN = 3  # and at least so many
 PARTITIONS = 20  # customers lie in partitions by the hash of their id: the first ones are a sample of all
@@ -163,6 +164,7 @@ def seen_by(found: dict[str, pd.DataFrame], calibration: dict[str, Any]) -> Seen
     visits, prospects = found["visits"], found["prospects"]
     return Seen(
         visits=mature(visits, SILENCE * horizon, end),
+        lost=mature(visits, LOST * horizon, end),
         silences=silences(visits, horizon, end),
         stays=found["stays"],
         prospects=prospects.assign(log_touches=np.log1p(prospects["touches"])),

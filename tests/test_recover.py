@@ -11,7 +11,7 @@ import pytest
 from raw_shop import csv, ingested
 from situations import ROOT
 
-from benchmarks.worlds import NULL, made
+from benchmarks.worlds import EQUAL, made
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
 from pipeline import store
@@ -87,11 +87,10 @@ def test_a_hypothesis_of_two_parts_is_no_surer_than_its_weakest(seen: Seen) -> N
         assert one["estimate"] == weakest[0]["estimate"]
 
 
-def test_where_nothing_is_planted_nothing_that_needs_it_is_recovered(tmp_path: Path) -> None:
-    root = made(tmp_path, {**NULL, "customers": 1000, "days": 1000}, ("label", "recover"))
-    found = {one["id"]: one["verdict"] for one in store.read(root / "reports" / "hypotheses.json")}
-    assert sorted(found) == sorted(IDS)
-    assert sum(verdict == "recovered" for name, verdict in found.items() if name != "K7") <= 2  # one in twenty by chance
+def test_where_the_chance_to_leave_is_the_same_whatever_happens_nothing_else_is_recovered(tmp_path: Path) -> None:
+    root = made(tmp_path, {**EQUAL, "customers": 2000}, ("label", "recover"))
+    held = {one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"}
+    assert len(held - {"K5"}) <= 1  # by chance; core customers buy more often by definition
 
 
 def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path) -> None:

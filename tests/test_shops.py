@@ -12,7 +12,7 @@ from pipeline.repro import choose
 from pipeline.runner import ROOT, run_stage
 
 RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
-STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report"]
+STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report", "recover"]
 
 
 @pytest.fixture(scope="module", params=list(RAW))
@@ -26,6 +26,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
     raw = root / "data" / "shops" / request.param
     raw.mkdir(parents=True)
+    (root / "data" / "truth" / request.param).mkdir(parents=True)
     shutil.copy(source, raw)
     choose(request.param, root)
     for stage in STAGES:
@@ -61,3 +62,14 @@ def test_a_shop_without_complaints_has_no_columns_of_them(shop: Path) -> None:
 def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
     model = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]["model"]
     assert model["profit_at_10"] > model["profit_at_10_by_risk"]
+
+
+def test_what_is_believed_of_customers_is_asked_as_far_as_the_records_go_and_the_rest_is_unknown(shop: Path) -> None:
+    found = {one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())}
+    held = {name for name, one in found.items() if one["verdict"] == "recovered"}
+    assert {"F2", "E2", "K4", "K5"} <= held
+    for one in found.values():
+        assert (one["verdict"] == "unknown") == (one["estimate"] is None)
+        assert one["truth"] is None
+        assert one["note"]
+    assert found["K3"]["note"] == "not recorded: complaints"
