@@ -37,7 +37,7 @@ from pipeline.evaluate import predictions
 from pipeline.model_file import about_of
 from pipeline.params import Params, Simulate, load
 from pipeline.progress import progress
-from pipeline.recover import asked
+from pipeline.recover import SHARES, asked
 from pipeline.rows import joined
 from pipeline.runner import run_stage
 from pipeline.store import Folder
@@ -157,14 +157,23 @@ def told(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {"seeds": len(runs), "missed": missed, "contrasts": contrasts(found), "must": MUST, "model": model}
 
 
+def cells(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The contrasts for people: whose, what, estimate, truth, distance of the two in standard errors, from how many seeds recovered."""
+    rows: list[tuple[str, ...]] = []
+    for one in found["contrasts"]:
+        estimate, off = one["estimate"], one["off"]
+        digits = 0 if abs(one["truth"]) > SHARES else 3
+        told = (f"{estimate['mean']:.{digits}f} ± {estimate['sd']:.{digits}f}", f"{one['truth']:.{digits}f}")
+        held = f"{found['seeds'] - len(found['missed'][one['id']])} of {found['seeds']}"
+        rows.append((one["id"], one["what"], *told, f"{off['mean']:+.1f} ± {off['sd']:.1f}", held))
+    return rows
+
+
 def show(found: dict[str, Any]) -> None:
     """Print what the seeds say."""
     table = Table("", "contrast", "[right]estimate", "[right]truth", "[right]off by, standard errors", "[right]recovered")
-    for one in found["contrasts"]:
-        held = found["seeds"] - len(found["missed"][one["id"]])
-        estimate, off = one["estimate"], one["off"]
-        cells = (f"{estimate['mean']:.3g} ± {estimate['sd']:.2g}", f"{one['truth']:.3g}", f"{off['mean']:.2f} ± {off['sd']:.2f}")
-        table.add_row(one["id"], one["what"], *cells, f"{held} of {found['seeds']}")
+    for row in cells(found):
+        table.add_row(*row)
     Console(width=140).print(table)
     for population, told_of in found["model"].items():
         for name, figure in told_of.items():

@@ -16,6 +16,7 @@ from models.trials import FALLS, FEWEST, RECOVERED, RISES, UNKNOWN, Claim, Effec
 FIRST, EARLY, CORE = STAGES = ("first_time", "early_repeat", "core")
 SAME_MARGIN = 0.02  # of K3: a difference in the chance to leave that nobody would act on
 CORE_LEAVES = 0.05  # of K7: at most, per purchase
+FIRST_ORDERS = 6  # of E3: who is early for longer is kept out of core by something else
 STEP_FROM, STEP_TO = 0.5, 2.0  # of D4: just before the promise and just after, in promised times
 
 
@@ -95,8 +96,8 @@ def satisfied(seen: Seen) -> Effects:
 
 
 def growth(seen: Seen) -> Effects:
-    """Of orders before core, by their number; spend in shares of the mean order."""
-    before_core = seen.visits[seen.visits["stage"] != CORE]
+    """Of the first orders, before core, by their number; spend in shares of the mean order."""
+    before_core = seen.visits[(seen.visits["stage"] != CORE) & (seen.visits["number"] <= FIRST_ORDERS)]
     for name in ("spend", "facets"):
         values = [column for column in (name, f"true_{name}") if column in before_core]
         shares = before_core.assign(**{column: before_core[column] / before_core[column].mean() for column in values})

@@ -11,7 +11,7 @@ import pytest
 from raw_shop import csv, ingested
 from situations import ROOT
 
-from benchmarks.worlds import EQUAL, made
+from benchmarks.worlds import EQUAL, RESULTS, cells, made
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
 from pipeline import store
@@ -98,6 +98,14 @@ def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path)
     for one in store.read(demo / "reports" / "hypotheses.json"):
         assert f"| **{one['id']}** | **{one['statement']}** | | | **recovered** |" in table
         assert all(f"| | {part['what']} | " in table for part in one["parts"])
+
+
+def test_the_document_says_what_was_measured() -> None:
+    document = (ROOT / "docs" / "hypotheses.md").read_text(encoding="utf-8")
+    found = store.read(RESULTS)
+    assert {row[0] for row in cells(found)} == set(IDS)
+    for row in cells(found):
+        assert f"| {' | '.join(row)} |" in document
 
 
 def day(number: int) -> int:
