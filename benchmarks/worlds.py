@@ -157,6 +157,11 @@ def told(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {"seeds": len(runs), "missed": missed, "contrasts": contrasts(found), "must": MUST, "model": model}
 
 
+def spread(figure: dict[str, float]) -> str:
+    """Mean and range for people."""
+    return f"{figure['mean']:.3f} ({figure['lowest']:.3f} to {figure['highest']:.3f})"
+
+
 def cells(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """The contrasts for people: whose, what, estimate, truth, distance of the two in standard errors, from how many seeds recovered."""
     rows: list[tuple[str, ...]] = []
@@ -175,9 +180,9 @@ def show(found: dict[str, Any]) -> None:
     for row in cells(found):
         table.add_row(*row)
     Console(width=140).print(table)
-    for population, told_of in found["model"].items():
-        for name, figure in told_of.items():
-            Console().print(f"{population}, {name}: {figure}")
+    for population, measured in found["model"].items():
+        for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"):
+            Console().print(f"{population}, {name}: {spread(measured[name])}")
     Console().print(f"where hazards are equal: {found['equal']}; where nothing tells: {found['null']}")
 
 

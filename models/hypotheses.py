@@ -16,7 +16,7 @@ from models.trials import FALLS, FEWEST, RECOVERED, RISES, UNKNOWN, Claim, Effec
 FIRST, EARLY, CORE = STAGES = ("first_time", "early_repeat", "core")
 SAME_MARGIN = 0.02  # of K3: a difference in the chance to leave that nobody would act on
 CORE_LEAVES = 0.05  # of K7: at most, per purchase
-FIRST_ORDERS = 6  # of E3: who is early for longer is kept out of core by something else
+EARLY_UNTIL = 6  # of E3: orders; who is early for longer is kept out of core by something else
 STEP_FROM, STEP_TO = 0.5, 2.0  # of D4: just before the promise and just after, in promised times
 
 
@@ -96,12 +96,12 @@ def satisfied(seen: Seen) -> Effects:
 
 
 def growth(seen: Seen) -> Effects:
-    """Of the first orders, before core, by their number; spend in shares of the mean order."""
-    before_core = seen.visits[(seen.visits["stage"] != CORE) & (seen.visits["number"] <= FIRST_ORDERS)]
+    """Of early orders by their number, spend in shares of the mean order. The very first is left out: by F3 it decides who goes on."""
+    early = seen.visits[(seen.visits["stage"] == EARLY) & (seen.visits["number"] <= EARLY_UNTIL)]
     for name in ("spend", "facets"):
-        values = [column for column in (name, f"true_{name}") if column in before_core]
-        shares = before_core.assign(**{column: before_core[column] / before_core[column].mean() for column in values})
-        rows = within(shares if name == "spend" else before_core, ["number", *values])
+        values = [column for column in (name, f"true_{name}") if column in early]
+        shares = early.assign(**{column: early[column] / early[column].mean() for column in values})
+        rows = within(shares if name == "spend" else early, ["number", *values])
         yield slope(f"{name} of an order: by purchase, within customers", RISES, rows, name, "number", [])
 
 

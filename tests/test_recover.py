@@ -11,7 +11,7 @@ import pytest
 from raw_shop import csv, ingested
 from situations import ROOT
 
-from benchmarks.worlds import EQUAL, RESULTS, cells, made
+from benchmarks.worlds import EQUAL, RESULTS, cells, made, spread
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
 from pipeline import store
@@ -100,12 +100,30 @@ def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path)
         assert all(f"| | {part['what']} | " in table for part in one["parts"])
 
 
+def test_readme_tells_the_figures_of_the_demo(demo: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = 0
+    for one in store.read(demo / "reports" / "hypotheses.json"):
+        first = one["parts"][0]
+        estimate, low, high, truth = (f"{100 * first[name]:+.1f}" for name in ("estimate", "low", "high", "truth"))
+        if f"| {one['statement']} |" in readme:
+            assert f"| {one['statement']} | {first['what']} | {estimate} [{low}, {high}] | {truth} |" in readme
+            told += 1
+    assert told > 5
+
+
 def test_the_document_says_what_was_measured() -> None:
     document = (ROOT / "docs" / "hypotheses.md").read_text(encoding="utf-8")
     found = store.read(RESULTS)
     assert {row[0] for row in cells(found)} == set(IDS)
     for row in cells(found):
         assert f"| {' | '.join(row)} |" in document
+    for population, told in found["model"].items():
+        figures = (spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"))
+        assert f"| {population} | {' | '.join(figures)} |" in document
+    assert found["equal"] == ["K5"]
+    assert found["null"]["verdict"] == "no_signal"
+    assert all(low < 0.5 < high for low, high in found["null"]["auc_ci"].values())
 
 
 def day(number: int) -> int:
