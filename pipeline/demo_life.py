@@ -164,7 +164,7 @@ def _service(rng: np.random.Generator, day: Ints, lines: Ints, p: Simulate) -> S
     return Service(severity, kind, promised, delivered, cancelled, opened, resolved, in_time)
 
 
-def _bored(run: Ints, p: Simulate) -> Floats:
+def bored(run: Ints, p: Simulate) -> Floats:
     """0..1 over the orders in a row that were the favourite item alone."""
     grown: Floats = 1 / (1 + np.exp((p.boredom_run - run) / p.boredom_width))
     return grown
@@ -186,7 +186,7 @@ def _hazards(stage: Ints, facets: Ints, went: Service, contested: Flags, run: In
     hazard[:, SERVICE_FAILURE] = p.hazard_service * (core & serious)
     hazard[:, UNREPAIRED] = p.hazard_unrepaired * (core & (went.opened != NEVER) & ~went.in_time)
     hazard[:, COMPETITOR] = p.hazard_competitor * (core & contested)
-    hazard[:, BOREDOM] = p.hazard_boredom * core * _bored(run, p)
+    hazard[:, BOREDOM] = p.hazard_boredom * core * bored(run, p)
     return np.round(hazard, 6)
 
 
@@ -222,19 +222,24 @@ def _away(rng: np.random.Generator, day: Ints, fired: Ints, resolved: Ints, riva
     return np.ceil(np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)).astype(np.int64)
 
 
+def seasons(p: Simulate) -> Floats:
+    """By day: how much faster than usual customers buy."""
+    start_of_year = (np.datetime64(p.end_date) - p.rhythm.days).astype("datetime64[Y]").astype("datetime64[D]")
+    peak = (start_of_year - (np.datetime64(p.end_date) - p.rhythm.days)).astype(np.int64) + p.season_peak
+    faster: Floats = 1 + p.season_amplitude * np.cos(2 * np.pi * (np.arange(p.rhythm.days) - peak) / 365.25)
+    return faster
+
+
 def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> tuple[Orders, Service]:
     """Every purchase of every buyer before the end, in rounds; changes `b` to where each of them stands then."""
-    days = p.rhythm.days
-    start_of_year = (np.datetime64(p.end_date) - days).astype("datetime64[Y]").astype("datetime64[D]")
-    peak = (start_of_year - (np.datetime64(p.end_date) - days)).astype(np.int64) + p.season_peak
-    season = 1 + p.season_amplitude * np.cos(2 * np.pi * (np.arange(days) - peak) / 365.25)
-    rival_end = np.zeros((len(CATEGORIES), days), np.int64)
+    season = seasons(p)
+    rival_end = np.zeros((len(CATEGORIES), p.rhythm.days), np.int64)
     for category, start, end in zip(launched.category, launched.start, launched.end, strict=True):
         rival_end[category, start:end] = np.maximum(rival_end[category, start:end], end)
 
     rounds: list[tuple[Orders, Service]] = []
-    while not rounds or (b.day < days).any():
-        i = np.flatnonzero(b.day < days)
+    while not rounds or (b.day < p.rhythm.days).any():
+        i = np.flatnonzero(b.day < p.rhythm.days)
         day = b.day[i]
         stage = _stage(b, i, p)
         lines, category, sku = _basket(rng, b, i, p)
@@ -243,7 +248,7 @@ def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> 
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
         uncalled = _hazards(stage, facets, went, contested, b.run[i], p)
-        stretch = np.where(core, 1 + _bored(b.run[i], p), 1)
+        stretch = np.where(core, 1 + bored(b.run[i], p), 1)
         gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.cycle[i] * stretch / season[day]).astype(np.int64)
         listed, called = _list(rng, day, uncalled, gap, b.callable[i], p)
         hazard = np.where(called[:, None], after_call(uncalled, p), uncalled)

@@ -34,6 +34,8 @@ def repro(shop: str | None, root: Path) -> int:
         raise ConfigError(
             "E_SHOP", f"data/shops/{chosen}", "the shop's raw files are not there", f"put them there, or `corekeep fetch {chosen}`"
         )
+    if chosen != "demo":
+        (root / "data" / "truth" / chosen).mkdir(parents=True, exist_ok=True)  # of a real shop no truth is known
     # The stages are started as `python`, which must be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     code = subprocess.run(

@@ -201,6 +201,7 @@ def track(
     model_card: str,
     stage_counts: pd.DataFrame,
     plots: Folder,
+    hypotheses: list[dict[str, Any]],
     features: Folder,
     lifecycle: Folder,
     labels: Folder,
@@ -230,7 +231,12 @@ def track(
         "manifest_sha256": store.sha256(lists.path / "manifest.json"),
         "page_sha256": store.text_sha256(retention_desk),
     }
-    files = {"metrics.json": metrics, "model_card.md": model_card, "stage_counts.csv": stage_counts.to_csv(index=False)}
+    files = {
+        "metrics.json": metrics,
+        "hypotheses.json": hypotheses,
+        "model_card.md": model_card,
+        "stage_counts.csv": stage_counts.to_csv(index=False),
+    }
     files |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}
     made = record(root, tracked, model, about, lists.read("manifest.json"), files)
     spool.put(root, made)

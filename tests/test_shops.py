@@ -14,7 +14,7 @@ from pipeline.repro import choose
 from pipeline.runner import ROOT, run_stage
 
 RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
-STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report"]
+STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report", "recover"]
 
 
 @pytest.fixture(scope="module", params=list(RAW))
@@ -28,6 +28,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
     raw = root / "data" / "shops" / request.param
     raw.mkdir(parents=True)
+    (root / "data" / "truth" / request.param).mkdir(parents=True)
     shutil.copy(source, raw)
     choose(request.param, root)
     for stage in STAGES:
@@ -86,3 +87,14 @@ def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true
     assert measured["delta"][best]["auc"][2] >= 0
     assert model["brier"] <= min(peer["brier"] for peer in peers.values()) + 0.003
     assert model["ece"] <= model["ece_floor"] + 0.02
+
+
+def test_what_is_believed_of_customers_is_asked_as_far_as_the_records_go_and_the_rest_is_unknown(shop: Path) -> None:
+    found = {one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())}
+    held = {name for name, one in found.items() if one["verdict"] == "recovered"}
+    assert {"F2", "E2", "K4", "K5"} <= held
+    for one in found.values():
+        assert (one["verdict"] == "unknown") == (one["estimate"] is None)
+        assert one["truth"] is None
+        assert one["note"]
+    assert found["K3"]["note"] == "not recorded: complaints"

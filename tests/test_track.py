@@ -98,6 +98,7 @@ class Project:
             retention_desk=page,
             metrics=self.made.found["metrics"] | {"verdict": verdict},
             model_card=self.made.found["model_card"],
+            hypotheses=[{"id": "F2", "verdict": "unknown"}],
             stage_counts=pd.DataFrame({"as_of": [small_shop.DATA_END], "stage": ["core"], "activity": ["active"], "customers": [300]}),
             calibration=small_shop.calibration(),
             shop="demo",

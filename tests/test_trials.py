@@ -1,0 +1,89 @@
+"""Contrasts: what they estimate, how sure they are, and when a claim counts as recovered."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.trials import FALLS, FEWEST, RISES, Claim, Effect, compare, slope
+
+
+def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:
+    """A chance to leave that depends on a dose and on a group, and what came of it."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame({"customer_id": random.integers(0, customers, size), "dose": random.integers(0, 4, size)})
+    frame["treated"] = random.random(size) < 0.5
+    frame["true_left"] = 0.2 + 0.1 * frame["dose"] + 0.2 * frame["treated"]
+    return frame.assign(left=(random.random(size) < frame["true_left"]).astype(float))
+
+
+def difference(frame: pd.DataFrame) -> Effect:
+    found = compare("treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])])
+    assert found
+    return found
+
+
+def test_a_difference_is_that_of_the_means_and_its_truth_that_of_the_true_chances() -> None:
+    frame = rows()
+    means = frame.groupby("treated")[["left", "true_left"]].mean()
+    found = difference(frame)
+    assert found.estimate == pytest.approx(means["left"][True] - means["left"][False])
+    assert found.truth == pytest.approx(means["true_left"][True] - means["true_left"][False])
+
+
+def test_a_slope_is_that_of_least_squares_with_the_others_held() -> None:
+    frame = rows().assign(treated=lambda f: f["treated"].astype(float))
+    found = slope("by dose", RISES, frame, "left", "dose", ["treated"])
+    design = np.column_stack([frame["dose"], frame["treated"], np.ones(len(frame))])
+    assert found
+    assert found.estimate == pytest.approx(np.linalg.lstsq(design, frame["left"], rcond=None)[0][0])
+    assert found.truth == pytest.approx(0.1)  # the true chances lie on a line
+
+
+def test_rows_of_one_customer_told_twice_make_nothing_surer() -> None:
+    once = difference(rows())
+    twice = difference(pd.concat([rows(), rows()], ignore_index=True))
+    assert twice.error == pytest.approx(once.error)
+    strangers = pd.concat([rows(), rows().assign(customer_id=lambda f: f["customer_id"] + 1000)], ignore_index=True)
+    assert difference(strangers).error < 0.8 * once.error
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    found = [difference(rows(seed)) for seed in range(200)]
+    outside = np.mean([not one.low <= (one.truth or 0) <= one.high for one in found])
+    assert 0.04 < outside < 0.16  # a tenth, give or take two points
+
+
+@pytest.mark.parametrize(
+    ("claim", "estimate", "truth", "verdict"),
+    [
+        (RISES, 0.17, None, "recovered"),
+        (RISES, 0.16, None, "not_recovered"),
+        (RISES, -0.5, None, "not_recovered"),
+        (RISES, 0.5, 0.5 - 0.32, "recovered"),
+        (RISES, 0.5, 0.5 - 0.34, "not_recovered"),
+        (RISES, 0.5, 0.5 + 0.34, "not_recovered"),
+        (FALLS, -0.17, None, "recovered"),
+        (FALLS, 0.5, None, "not_recovered"),
+        (Claim(high=0.2), 0.03, None, "recovered"),
+        (Claim(high=0.2), 0.04, None, "not_recovered"),
+        (Claim(-0.2, 0.2), 0.0, None, "recovered"),
+        (Claim(-0.2, 0.2), 0.04, None, "not_recovered"),
+        (Claim(-0.2, 0.2), -0.04, None, "not_recovered"),
+    ],
+)
+def test_a_claim_is_recovered_when_it_holds_with_95_percent_and_the_truth_is_within_99_9(
+    claim: Claim, estimate: float, truth: float | None, verdict: str
+) -> None:
+    assert Effect("it", claim, estimate, 0.1, truth, 100, 50).verdict == verdict
+
+
+def test_too_few_customers_are_not_compared_however_many_rows_they_have() -> None:
+    frame = rows(customers=FEWEST - 1)
+    assert compare("treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])]) is None
+    assert slope("by dose", RISES, frame, "left", "dose", []) is None
+
+
+def test_what_never_differs_has_no_slope() -> None:
+    frame = rows().assign(same=1)
+    assert slope("by the same", RISES, frame, "left", "same", []) is None
+    assert slope("of the same", RISES, frame, "same", "dose", []) is None
