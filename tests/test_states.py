@@ -9,7 +9,7 @@ from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customer
 from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
-from models.lifecycle import CORE, CORE_DEFECTOR
+from models.lifecycle import CORE, CORE_DEFECTOR, life_cycle
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]
@@ -187,3 +187,19 @@ def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchase
 def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays(orders: list[int], month: int, weekday: int) -> None:
     row = states_at(tables_of(customer(orders=orders)), 373)[0, 373]
     assert (row["month"], row["weekday"]) == (month, weekday)
+
+
+def test_what_a_purchase_made_of_any_customer_stays_when_it_is_cancelled_the_day_after() -> None:
+    told = tables_of(customer(orders=[5]), customer(orders=[0, 30, 60, {"day": 90, "cancelled": 91}]))
+    assert states_at(told, 96)[1, 96]["stage"] == CORE
+
+
+def test_a_purchase_of_the_snapshots_own_day_is_not_known_whatever_was_cancelled_before() -> None:
+    told = tables_of(customer(orders=[0, 30, {"day": 45, "cancelled": 46}, 60, 90]))
+    assert [int(row["core_since"]) for row in states_at(told, 90, 91).values()] == [NEVER, 90]
+
+
+def test_without_evidence_customers_are_told_as_with_none_found() -> None:
+    tables = tables_of(customer(orders=MONTHLY), customer(orders=[5]))
+    _, _, rows = life_cycle(tables, np.array([91, 160], np.int32), shop(), LIMITS)
+    assert [row.tobytes() for row in rows] == [row.tobytes() for row in states_at(tables, 91, 160).values()]
