@@ -166,7 +166,7 @@ def flow_chart(flows: list[dict[str, Any]]) -> Markup:
 
 def auc_chart(scorers: list[Scorer]) -> Markup:
     """A dot with its interval for each scorer, on a scale that begins at the toss of a coin."""
-    width, row, left, right = 520, 26, 124, 164
+    width, row, left, right = 520, 26, 136, 164
     height = row * len(scorers) + 20
     low, high = min(0.5, *(s.low for s in scorers)), max(s.high for s in scorers) + 0.01
 

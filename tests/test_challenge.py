@@ -23,7 +23,7 @@ FINAL = "model.txt"
 
 def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> Version:
     folders = small_shop.write(folder, frame)
-    files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=FEW)["model"]
+    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=FEW)["model"]
     return Version(small_shop.model_folder(folder, files), files["model.json"], verdict)
 
 

@@ -140,9 +140,7 @@ def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
 def taught(folder: Path, frame: pd.DataFrame) -> Folder:
     few = PARAMS.train.model_copy(update={"max_rounds": 20, "round_step": 10})
     folders = small_shop.write(folder, frame)
-    return small_shop.model_folder(
-        folder, train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=few)["model"]
-    )
+    return small_shop.model_folder(folder, train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"])
 
 
 def judged(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from situations import ROOT
 from benchmarks.worlds import EQUAL, RESULTS, cells, made, spread
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
+from models.trials import Z_DIRECTION, Z_TRUTH
 from pipeline import store
 from pipeline.params import load
 from pipeline.recover import asked, recover
@@ -44,12 +45,14 @@ def seen(demo: Path) -> Seen:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_every_hypothesis_is_recovered_in_the_demo_with_its_truth_beside_it(name: str, demo: Path) -> None:
+def test_what_is_recovered_from_every_seed_is_recovered_in_the_demo_and_nothing_is_far_from_its_truth(name: str, demo: Path) -> None:
     [one] = [one for one in store.read(demo / "reports" / "hypotheses.json") if one["id"] == name]
-    assert one["verdict"] == "recovered"
+    assert one["verdict"] == "recovered" or store.read(RESULTS)["missed"][name]
     assert one["low"] < one["estimate"] < one["high"]
-    assert one["truth"] is not None
-    assert all(part["verdict"] == "recovered" for part in one["parts"])
+    for part in one["parts"]:
+        error = (part["high"] - part["low"]) / 2 / Z_DIRECTION
+        assert abs(part["estimate"] - part["truth"]) <= Z_TRUTH * error
+    assert (one["verdict"] == "recovered") == all(part["verdict"] == "recovered" for part in one["parts"])
 
 
 def test_the_estimates_are_made_of_what_the_shop_saw_alone(demo: Path) -> None:
@@ -88,15 +91,15 @@ def test_a_hypothesis_of_two_parts_is_no_surer_than_its_weakest(seen: Seen) -> N
 
 
 def test_where_the_chance_to_leave_is_the_same_whatever_happens_nothing_else_is_recovered(tmp_path: Path) -> None:
-    root = made(tmp_path, {**EQUAL, "customers": 2000}, ("label", "recover"))
-    held = {one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"}
-    assert len(held - {"K5"}) <= 1  # by chance; core customers buy more often by definition
+    root = made(tmp_path, EQUAL, ("label", "recover"))
+    held = [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"]
+    assert held == ["K5"]  # core customers buy more often by definition
 
 
 def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path) -> None:
     table = (demo / "reports" / "recovered.md").read_text(encoding="utf-8")
     for one in store.read(demo / "reports" / "hypotheses.json"):
-        assert f"| **{one['id']}** | **{one['statement']}** | | | **recovered** |" in table
+        assert f"| **{one['id']}** | **{one['statement']}** | | | **{one['verdict']}** |" in table
         assert all(f"| | {part['what']} | " in table for part in one["parts"])
 
 

@@ -188,7 +188,8 @@ def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_sa
 
 def test_the_committed_lock_is_that_of_the_code_and_the_parameters_at_hand(tmp_path: Path) -> None:
     fresh = clone(ROOT, tmp_path / "fresh")
-    changes = json.loads(run(fresh, sys.executable, "-m", "dvc", "status", "--json"))
+    told = run(fresh, sys.executable, "-m", "dvc", "status", "--json")
+    changes, _ = json.JSONDecoder().raw_decode(told)  # a warning follows: the search for a shape is frozen
     stale = {
         f"{stage}: {path}"
         for stage, found in changes.items()

@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     models, folders = {}, {}
     for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
         folders = small_shop.write(folder, rows)
-        files = train(**folders, calibration=small_shop.calibration(), windows=PARAMS.windows, params=few)["model"]
+        files = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"]
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
     found = evaluate(**folders, model=models["strong"], calibration=small_shop.calibration(), shop="demo", params=quick, costs=PARAMS.costs)
