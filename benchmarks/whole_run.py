@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import Cost, spent
-from benchmarks.stage_shop import ENVIRONMENT, python, run
-from pipeline.runner import stages
+from benchmarks.stage_shop import ENVIRONMENT, python, reproduced, run
 
 MADE = ("data", "reports", ".dvc/cache", ".dvc/tmp")
 KEPT = (".cache", "mlflow.db", "mlartifacts", "mlruns")  # from one run to the next: compiled kernels and tracked runs
@@ -47,7 +46,7 @@ def trivial(target: Path, source: Path) -> Path:
     python(target, "dvc", "init", "--quiet")
     shutil.copy(source / ".dvc" / "config", target / ".dvc" / "config")
     (target / "0").write_text("a line\n", encoding="utf-8")
-    names = list(stages(source, "demo"))
+    names = reproduced(source)
     text = [f"  {name}:\n    cmd: cp {i} {i + 1}\n    deps: ['{i}']\n    outs: ['{i + 1}']\n" for i, name in enumerate(names)]
     (target / "dvc.yaml").write_text("stages:\n" + "".join(text), encoding="utf-8")
     python(target, "dvc", "repro")
@@ -64,7 +63,7 @@ def by_stage(root: Path) -> dict[str, dict[str, float]]:
     forget(root, first_time=True)
     found: dict[str, dict[str, float]] = {}
     for column in ("first_cpu_s", "later_cpu_s"):
-        for name in stages(root, "demo"):
+        for name in reproduced(root):
             start = spent()
             python(root, "pipeline", "stage", name)
             found.setdefault(name, {})[column] = round(spent() - start, 2)
