@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline import store
 from pipeline.errors import ConfigError
 from pipeline.params import load
+from pipeline.registry import Registry
 from pipeline.runner import locked
 from pipeline.track import opened, reaching
 
@@ -54,7 +56,8 @@ def listing(root: Path) -> str:
     with reaching():
         found = registry.versions()
         aliases = {name: registry.aliases(name) for name in {version.name for version in found}}
-    told = [line for version in found for line in lines(version, aliases[version.name], model_in_use(root))]
+    in_use = model_in_use(root)
+    told = [line for version in found for line in lines(version, aliases[version.name], in_use)]
     return "\n".join(told) or "no version of the model is registered yet: run `make repro`"
 
 
@@ -66,38 +69,40 @@ def given(reason: str) -> str:
     return told
 
 
-def promote(version: str, reason: str, root: Path) -> str:
-    """Make a version of the chosen shop's model champion; what was done, in words. Raises ConfigError for one that is not there."""
-    params, told = load(root), given(reason)
+@contextmanager
+def governed(root: Path) -> Iterator[tuple[Registry, str, list[str], str | None]]:
+    """The registry while nothing else moves an alias in it; name, versions and champion of the chosen shop's model."""
+    params = load(root)
     with locked(root, "track"):
         registry = opened(root, params.track)
         name = registry.name(params.shop)
         with reaching():
             known = registry.numbers(name)
-            champion = registry.aliases(name).get("champion") if known else None
-            if version not in known:
-                rule = "no such version" if known else f"the shop {params.shop} has no registered version"
-                raise ConfigError("E_VERSION", f"{name} {version}", rule, f"one of: {', '.join(known)}" if known else "run `make repro`")
-            if version == champion:
-                raise ConfigError("E_VERSION", f"{name} {version}", "it is champion already", "see `corekeep model list`")
-            registry.crown(name, version, told)
+            yield registry, name, known, registry.aliases(name).get("champion") if known else None
+
+
+def promote(version: str, reason: str, root: Path) -> str:
+    """Make a version of the chosen shop's model champion; what was done, in words. Raises ConfigError for one that is not there."""
+    told = given(reason)
+    with governed(root) as (registry, name, known, champion):
+        if version not in known:
+            rule = "no such version" if known else "this shop has no registered version"
+            raise ConfigError("E_VERSION", f"{name} {version}", rule, f"one of: {', '.join(known)}" if known else "run `make repro`")
+        if version == champion:
+            raise ConfigError("E_VERSION", f"{name} {version}", "it is champion already", "see `corekeep model list`")
+        registry.crown(name, version, told)
     return f"{name}: champion is version {version}, was {champion or 'none'}"
 
 
 def rollback(reason: str, root: Path) -> str:
     """Give the alias back to the champion before the present one; what was done, in words. Raises ConfigError where there is none."""
-    params, told = load(root), given(reason)
-    with locked(root, "track"):
-        registry = opened(root, params.track)
-        name = registry.name(params.shop)
-        with reaching():
-            known = registry.numbers(name)
-            champion = registry.aliases(name).get("champion") if known else None
-            before = [number for number in registry.before(name) if number in known] if known else []
-            while before and before[-1] == champion:
-                before.pop()
-            if not before:
-                raise ConfigError("E_VERSION", name, "no earlier champion is known", "`corekeep model promote VERSION --reason ...`")
-            version = before.pop()
-            registry.crown(name, version, told, before)
+    told = given(reason)
+    with governed(root) as (registry, name, known, champion):
+        before = [number for number in registry.before(name) if number in known] if known else []
+        while before and before[-1] == champion:
+            before.pop()
+        if not before:
+            raise ConfigError("E_VERSION", name, "no earlier champion is known", "`corekeep model promote VERSION --reason ...`")
+        version = before.pop()
+        registry.crown(name, version, told, before)
     return f"{name}: champion is version {version} again, was {champion or 'none'}"
