@@ -15,6 +15,7 @@ from models.trials import FALLS, FEWEST, RECOVERED, RISES, UNKNOWN, Claim, Effec
 
 FIRST, EARLY, CORE = STAGES = ("first_time", "early_repeat", "core")
 SAME_MARGIN = 0.02  # of K3: a difference in the chance to leave that nobody would act on
+SATISFIED = 0.8  # of F6: index from which on; below it a first order's failure counts for a half-life
 CORE_LEAVES = 0.05  # of K7: at most, per purchase
 EARLY_UNTIL = 6  # of E3: orders; who is early for longer is kept out of core by something else
 STEP_FROM, STEP_TO = 0.5, 2.0  # of D4: just before the promise and just after, in promised times
@@ -88,11 +89,16 @@ def second_against_later(seen: Seen, rows: pd.Series) -> Effects:
 
 
 def satisfied(seen: Seen) -> Effects:
-    """Within each stage, by the satisfaction index as of the snapshot, of those who have not lapsed."""
+    """Within each stage, by the satisfaction index as of the snapshot, of those who have not lapsed.
+
+    Not by its slope: the weights of failures are a judgement of how grave they are, and a first-time buyer leaves after any of them.
+    """
     kept = seen.stays[~seen.stays["lapsed"] & seen.stays["satisfaction"].notna()]
+    content = kept["satisfaction"] >= SATISFIED
     for stage in STAGES:
-        what = f"bought within the horizon: by satisfaction, {stage}"
-        yield slope(what, RISES, kept[kept["stage"] == stage], "again", "satisfaction", [])
+        within_it = kept["stage"] == stage
+        cells = [(1.0, within_it & content), (-1.0, within_it & ~content)]
+        yield compare(f"bought within the horizon: satisfied - less so, {stage}", RISES, kept, "again", cells)
 
 
 def growth(seen: Seen) -> Effects:

@@ -30,13 +30,17 @@ RISES, FALLS = Claim(low=0.0), Claim(high=0.0)
 
 
 class Effect(NamedTuple):
-    """One contrast: what it compares, the claim, the estimate, its standard error, the truth where there is one, rows and customers."""
+    """One contrast: what it compares, the claim, the estimate and its standard error, rows and customers.
+
+    `truth` where there is one, and `chance`, the standard error of the estimate if that is the truth.
+    """
 
     what: str
     claim: Claim
     estimate: float
     error: float
     truth: float | None
+    chance: float
     rows: int
     customers: int
 
@@ -59,8 +63,12 @@ class Effect(NamedTuple):
     @property
     def verdict(self) -> str:
         """Recovered when the claim holds with 95 % and the truth, where there is one, lies within the 99.9 % interval."""
-        told = self.truth is None or abs(self.estimate - self.truth) <= Z_TRUTH * self.error
-        return RECOVERED if self.margin > 0 and told else NOT_RECOVERED
+        return RECOVERED if self.margin > 0 and (self.truth is None or abs(self.off) <= Z_TRUTH) else NOT_RECOVERED
+
+    @property
+    def off(self) -> float:
+        """How far the estimate is from the truth, in standard errors: the larger ones, as `error` is too small where by chance few left."""
+        return (self.estimate - (self.truth or 0.0)) / max(self.error, self.chance)
 
 
 def clustered(outcome: Floats, design: Floats, which: Floats, customers: pd.Series) -> tuple[Floats, float]:
@@ -75,21 +83,36 @@ def clustered(outcome: Floats, design: Floats, which: Floats, customers: pd.Seri
     return weights, float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)))
 
 
-def effect(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, design: Floats, which: list[float]) -> Effect:
+def effect(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, design: Floats, which: Floats) -> Effect:
     """The combination `which` of an outcome's coefficients on a design; its truth from the column `true_<outcome>`, if there is one."""
-    weights, error = clustered(rows[outcome].to_numpy(np.float64), design, np.array(which), rows["customer_id"])
-    truth = float(weights @ rows[f"true_{outcome}"].to_numpy(np.float64)) if f"true_{outcome}" in rows else None
+    weights, error = clustered(rows[outcome].to_numpy(np.float64), design, which, rows["customer_id"])
+    truth, chance = None, 0.0
+    if f"true_{outcome}" in rows:
+        expected = rows[f"true_{outcome}"].to_numpy(np.float64)
+        truth = float(weights @ expected)
+        if rows[outcome].dtype == bool:
+            chance = float(np.sqrt(weights**2 @ (expected * (1 - expected))))
     estimate = float(weights @ rows[outcome].to_numpy(np.float64))
-    return Effect(what, claim, estimate, error, truth, len(rows), rows["customer_id"].nunique())
+    return Effect(what, claim, estimate, error, truth, chance, len(rows), rows["customer_id"].nunique())
 
 
 def compare(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, cells: list[tuple[float, pd.Series]]) -> Effect | None:
-    """The sum of an outcome's means over disjoint cells, each with its sign or weight; None where a cell has too few customers."""
+    """The sum of an outcome's means over disjoint cells, each with its sign or weight; None where a cell has too few customers.
+
+    The error of shares is no less than that of as many strangers (Agresti and Caffo 2000).
+    """
     if any(rows.loc[cell, "customer_id"].nunique() < FEWEST for _, cell in cells):
         return None
     design = np.column_stack([cell.to_numpy(np.float64) for _, cell in cells])
     inside = np.flatnonzero(design.any(axis=1))
-    return effect(what, claim, rows.iloc[inside], outcome, design[inside], [weight for weight, _ in cells])
+    weights = np.array([weight for weight, _ in cells])
+    found = effect(what, claim, rows.iloc[inside], outcome, design[inside], weights)
+    if rows[outcome].dtype != bool:
+        return found
+    # Where nobody left, or nearly so, there is next to no spread to be seen: at least the error of one more who did and one who did not.
+    share = (design.T @ rows[outcome].to_numpy(np.float64) + 1) / (design.sum(axis=0) + 2)
+    least = float(np.sqrt(weights**2 @ (share * (1 - share) / (design.sum(axis=0) + 2))))
+    return found._replace(error=max(found.error, least))
 
 
 def slope(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, on: str, beside: list[str]) -> Effect | None:
@@ -97,4 +120,4 @@ def slope(what: str, claim: Claim, rows: pd.DataFrame, outcome: str, on: str, be
     if rows["customer_id"].nunique() < FEWEST or min(rows[on].nunique(), rows[outcome].nunique()) < 2:
         return None
     design = np.column_stack([rows[on].to_numpy(np.float64), np.ones(len(rows)), *(rows[name].to_numpy(np.float64) for name in beside)])
-    return effect(what, claim, rows, outcome, design, [1.0] + [0.0] * (1 + len(beside)))
+    return effect(what, claim, rows, outcome, design, np.eye(2 + len(beside))[0])

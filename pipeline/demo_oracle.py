@@ -22,20 +22,32 @@ ORDERS = """
            count(*) filter (o.stage = 'early_repeat') over (partition by customer_id order by number
                rows between unbounded preceding and 1 preceding) as early
     from read_parquet($orders) o join read_parquet($customers) using (customer_id)
+    where customer_id in (select unnest($asked::varchar[]))
 """
 FAVOURITE = 0.5 + 0.5 / len(CATEGORIES)  # chance that a line is of the favourite category
 GAPS = 16  # equally likely ones, in place of all
 PROSPECTS = "select customer_id, expectations_met, cutoff_missed from read_parquet($customers)"
 
 
-def true_orders(truth: Folder) -> pd.DataFrame:
-    """One row per order, by customer_id and day: the truth about it and about its buyer."""
-    return query(ORDERS, orders=str(truth.path / "order.parquet"), customers=str(truth.path / "customer.parquet"))
+def known(truth: Folder) -> bool:
+    """Whether there is a truth: that folder is empty for every shop but the demo."""
+    return truth.has("order.parquet") or truth.has("order")
+
+
+def _files(truth: Folder, name: str) -> str:
+    """One file, or a folder of them where customers were made in several blocks."""
+    return str(truth.path / (f"{name}.parquet" if truth.has(f"{name}.parquet") else f"{name}/*.parquet"))
+
+
+def true_orders(truth: Folder, customers: pd.Series) -> pd.DataFrame:
+    """One row per order of these customers, by customer_id and day: the truth about it and about its buyer."""
+    asked = customers.unique().tolist()
+    return query(ORDERS, orders=_files(truth, "order"), customers=_files(truth, "customer"), asked=asked)
 
 
 def true_prospects(truth: Folder) -> pd.DataFrame:
     """One row per customer: whether his expectations were met and a limit of his missed."""
-    return query(PROSPECTS, customers=str(truth.path / "customer.parquet"))
+    return query(PROSPECTS, customers=_files(truth, "customer"))
 
 
 def _holds(rows: pd.DataFrame, p: Simulate) -> Floats:

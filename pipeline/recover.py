@@ -31,7 +31,7 @@ NO_TRUTH = (
 
 def with_truth(found: dict[str, pd.DataFrame], truth: Folder) -> dict[str, pd.DataFrame]:
     """The rows with the truth about the order, or the prospect, that each is about."""
-    orders = oracle.true_orders(truth)
+    orders = oracle.true_orders(truth, found["visits"]["customer_id"])
     visits = found["visits"].merge(orders, on=["customer_id", "day"], validate="1:1")
     known = visits[["resolved", "rival_ends", *orders]]
     return {
@@ -84,7 +84,7 @@ def asked(
     """The rows that are asked, with the truth beside them where there is one."""
     found = queries(events, lifecycle, labels, calibration, promise)
     found["visits"] = judged(found["visits"], promise)
-    if not truth.has("order.parquet"):
+    if not oracle.known(truth):
         return seen_by(found, calibration)
     return true_chances(seen_by(with_truth(found, truth), calibration), calibration["horizon_days"], simulate)
 
@@ -102,4 +102,4 @@ def recover(
     hypotheses = [finding(hypothesis, seen, recorded) for hypothesis in HYPOTHESES]
     held = sum(one["verdict"] == RECOVERED for one in hypotheses)
     say(f"hypotheses: {held} of {len(hypotheses)} recovered")
-    return {"hypotheses": hypotheses, "recovered": table(hypotheses, calibration["horizon_days"], truth.has("order.parquet"))}
+    return {"hypotheses": hypotheses, "recovered": table(hypotheses, calibration["horizon_days"], oracle.known(truth))}

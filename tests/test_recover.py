@@ -11,7 +11,7 @@ import pytest
 from raw_shop import csv, ingested
 from situations import ROOT
 
-from benchmarks.worlds import EQUAL, RESULTS, cells, made, spread
+from benchmarks.worlds import EQUAL, MODELS, RESULTS, cells, made, spread
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
 from models.trials import Z_DIRECTION, Z_TRUTH
@@ -63,6 +63,13 @@ def test_the_estimates_are_made_of_what_the_shop_saw_alone(demo: Path) -> None:
         assert {part["truth"] for part in other["parts"]} == {None}
 
 
+def test_the_truth_about_customers_made_in_several_blocks_is_found_as_well(tmp_path: Path) -> None:
+    root = made(tmp_path, {"customers": 600, "customers_per_block": 250}, ("label", "recover"))
+    told = {one["id"]: one["truth"] for one in store.read(root / "reports" / "hypotheses.json")}
+    assert told["P4"] > 0 > told["P5"]
+    assert told["F2"] > 0
+
+
 @pytest.mark.parametrize(
     ("rows", "outcome"), [("visits", "gone"), ("stays", "again"), ("silences", "back"), ("prospects", "converted"), ("calls", "gone")]
 )
@@ -90,10 +97,11 @@ def test_a_hypothesis_of_two_parts_is_no_surer_than_its_weakest(seen: Seen) -> N
         assert one["estimate"] == weakest[0]["estimate"]
 
 
-def test_where_the_chance_to_leave_is_the_same_whatever_happens_nothing_else_is_recovered(tmp_path: Path) -> None:
+def test_where_the_chance_to_leave_is_the_same_whatever_happens_hardly_anything_is_recovered(tmp_path: Path) -> None:
     root = made(tmp_path, EQUAL, ("label", "recover"))
     held = [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"]
-    assert held == ["K5"]  # core customers buy more often by definition
+    assert "K5" in held  # core customers buy more often by definition
+    assert len(held) <= 1 + 4  # of the others one in twenty by chance: more than 4 of 20 in 3 worlds of 1,000
 
 
 def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path) -> None:
@@ -124,7 +132,9 @@ def test_the_document_says_what_was_measured() -> None:
     for population, told in found["model"].items():
         figures = (spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"))
         assert f"| {population} | {' | '.join(figures)} |" in document
-    assert found["equal"] == ["K5"]
+    others = {name: seeds for name, seeds in found["equal"].items() if name != "K5"}
+    assert found["equal"]["K5"] == list(range(1, MODELS + 1))
+    assert " ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
     assert found["null"]["verdict"] == "no_signal"
     assert all(low < 0.5 < high for low, high in found["null"]["auc_ci"].values())
 

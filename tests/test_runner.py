@@ -43,7 +43,7 @@ def project(root: Path) -> Path:
     shutil.copytree(ROOT / "shops", root / "shops")
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     lines = ["shop: demo" if line.startswith("shop:") else line for line in text.splitlines()]
-    (root / "params.yaml").write_text("\n".join(lines).replace("customers: 6000", "customers: 60"), encoding="utf-8")
+    (root / "params.yaml").write_text("\n".join(lines).replace("customers: 11000", "customers: 60"), encoding="utf-8")
     return root
 
 

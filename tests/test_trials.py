@@ -53,6 +53,27 @@ def test_intervals_hold_as_often_as_they_say() -> None:
     assert 0.04 < outside < 0.16  # a tenth, give or take two points
 
 
+def test_a_cell_in_which_nobody_left_is_no_proof() -> None:
+    frame = pd.DataFrame({"customer_id": np.arange(125), "few": np.arange(125) < 25, "left": np.arange(125) >= 121})
+    found = compare("few - many", FALLS, frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
+    assert found
+    assert found.estimate == -0.04
+    assert found.error == pytest.approx(np.sqrt(1 / 27 * 26 / 27 / 27 + 5 / 102 * 97 / 102 / 102))
+    assert found.verdict == "not_recovered"
+
+
+def test_where_fewer_left_than_was_to_be_expected_the_truth_is_not_told_to_be_far_away() -> None:
+    left = np.r_[np.ones(2), np.zeros(998), np.ones(200), np.zeros(9800)].astype(bool)
+    frame = pd.DataFrame({"customer_id": np.arange(11_000), "few": np.arange(11_000) < 1000, "left": left, "true_left": 0.02})
+    found = compare("few - many", Claim(-0.05, 0.05), frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
+    assert found
+    assert found.chance == pytest.approx(np.sqrt(0.02 * 0.98 * (1 / 1000 + 1 / 10_000)))
+    assert found.error < found.chance / 2  # the error made of two who left
+    assert found.off == pytest.approx(found.estimate / found.chance)
+    assert found.verdict == "not_recovered"
+    assert found._replace(estimate=-0.015).verdict == "recovered"
+
+
 @pytest.mark.parametrize(
     ("claim", "estimate", "truth", "verdict"),
     [
@@ -74,7 +95,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
 def test_a_claim_is_recovered_when_it_holds_with_95_percent_and_the_truth_is_within_99_9(
     claim: Claim, estimate: float, truth: float | None, verdict: str
 ) -> None:
-    assert Effect("it", claim, estimate, 0.1, truth, 100, 50).verdict == verdict
+    assert Effect("it", claim, estimate, 0.1, truth, 0.0, 100, 50).verdict == verdict
 
 
 def test_too_few_customers_are_not_compared_however_many_rows_they_have() -> None:
