@@ -208,9 +208,9 @@ def test_the_truth_counts_the_purchases_the_shop_sees(small: World) -> None:
 def test_the_demo_is_of_a_sensible_size(demo: World) -> None:
     [(converted, seasoned)] = demo("select avg(converted::int), count(*) filter (where purchases >= 4) from true_customer")
     assert 0.4 < converted < 0.6
-    assert seasoned > 800
-    [(lines,)] = demo("select count(*) from orders")
-    assert 50_000 < lines < 80_000
+    assert seasoned > 1500
+    [(orders,)] = demo("select count(distinct order_id) from orders")
+    assert 50_000 < orders < 70_000
 
 
 def test_the_demo_takes_less_than_three_seconds_to_make() -> None:
