@@ -134,7 +134,7 @@ def test_the_document_says_what_was_measured() -> None:
         assert f"| {population} | {' | '.join(figures)} |" in document
     others = {name: seeds for name, seeds in found["equal"].items() if name != "K5"}
     assert found["equal"]["K5"] == list(range(1, MODELS + 1))
-    assert " ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
+    assert ", ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
     assert found["null"]["verdict"] == "no_signal"
     assert all(low < 0.5 < high for low, high in found["null"]["auc_ci"].values())
 
