@@ -1,0 +1,36 @@
+"""A booster's text tried in a process of its own, `python booster_trial.py LIBRARY < TEXT`: exit code 0 where LightGBM can work with it.
+
+On a broken text LightGBM ends the process it runs in, or never ends, and no exception says so. Python's own library is enough here:
+importing LightGBM's package takes thirty times as long as all of this.
+"""
+
+import ctypes
+import math
+import resource
+import sys
+
+DOUBLE, ROW_MAJOR, CONTRIBUTIONS, ALL = 1, 1, 3, -1  # of LightGBM's C API
+
+
+def sound(library: ctypes.CDLL, text: bytes) -> bool:
+    """Whether LightGBM reads a text, and what the features add to a row of zeros is finite.
+
+    TreeSHAP goes to every node and leaf whatever the row is, so no other row finds anything in the trees that this one has not.
+    """
+    booster, trees, width, length, made = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int(), ctypes.c_int64(), ctypes.c_int64()
+    if library.LGBM_BoosterLoadModelFromString(text, ctypes.byref(trees), ctypes.byref(booster)):
+        return False
+    if library.LGBM_BoosterGetNumFeature(booster, ctypes.byref(width)):
+        return False
+    if library.LGBM_BoosterCalcNumPredict(booster, 1, CONTRIBUTIONS, 0, ALL, ctypes.byref(length)):
+        return False
+    row, found = (ctypes.c_double * width.value)(), (ctypes.c_double * length.value)()
+    asked = (row, DOUBLE, 1, width, ROW_MAJOR, CONTRIBUTIONS, 0, ALL, b"num_threads=1")
+    if library.LGBM_BoosterPredictForMat(booster, *asked, ctypes.byref(made), found):
+        return False
+    return all(map(math.isfinite, found))
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, and its memory nothing to keep
+    sys.exit(not sound(ctypes.CDLL(sys.argv[1]), sys.stdin.buffer.read()))
