@@ -63,6 +63,7 @@ def opened(root: Path, params: Track) -> Registry:
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true",
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",  # it may hold a password
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
         MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
         MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="1",
         MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER="false",  # a server may ask for an hour
