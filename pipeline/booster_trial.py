@@ -33,4 +33,5 @@ def sound(library: ctypes.CDLL, text: bytes) -> bool:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, and its memory nothing to keep
+    resource.setrlimit(resource.RLIMIT_CPU, (90, 90))  # seconds; who waited for the answer may have been killed
     sys.exit(not sound(ctypes.CDLL(sys.argv[1]), sys.stdin.buffer.read()))

@@ -25,6 +25,8 @@ from pipeline.store import Folder, text_sha256, to_json
 if TYPE_CHECKING:
     import lightgbm as lgb
 
+TOLD = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
+TOLD_OF_A_BOOSTER = ("lightgbm", "trained_through")
 TRIAL_SECONDS = 60  # hundreds of times what it takes: a busy machine must not make a sound model look broken
 
 
@@ -48,6 +50,8 @@ def about_of(model: Folder) -> dict[str, Any]:
         about: dict[str, Any] = model.read("model.json")
     except (OSError, ValueError):
         raise ModelError("E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again") from None
+    if missing := [key for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ())) if key not in about]:
+        raise ModelError("E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again")
     return about
 
 
@@ -89,7 +93,10 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
         raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
     text = vouched(model, about, name)
     try_out(text, name)
-    return lgb.Booster(model_str=text)
+    booster = lgb.Booster(model_str=text)
+    if booster.feature_name() != about["features"]:
+        raise ModelError("E_MODEL_SCHEMA", f"{name} feature_names", "they are not the features that model.json tells", "train again")
+    return booster
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
@@ -113,6 +120,8 @@ def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> Non
 
 def champion(model: Folder, about: dict[str, Any]) -> Model:
     """The final model, if it still scores as it did when it was trained. Raises ModelError."""
+    if "canary" not in about:
+        raise ModelError("E_MODEL_CANARY", "model.json", "it has no rows whose scores are known: they are not registered", "train again")
     found = model_of(model, about, "model.txt")
     scores = found.predict(canary_frame(about["canary"]["rows"], about["features"]))
     drift = np.abs(scores - about["canary"]["scores"]).max()

@@ -19,7 +19,7 @@ from pipeline.evaluate import evaluate
 from pipeline.model_file import booster_of, scorer
 from pipeline.params import load
 from pipeline.runner import ROOT
-from pipeline.store import Folder, text_sha256
+from pipeline.store import Folder
 from pipeline.train import purged, train
 
 PARAMS = load(ROOT)
@@ -145,6 +145,12 @@ def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[
     assert refused.value.exit_code == 5
 
 
+def vouched_for(folder: Path, files: dict[str, Any], name: str, content: bytes) -> Folder:
+    """A model on disk with another content of one file, for which its model.json vouches."""
+    about = files["model.json"] | {"sha256": files["model.json"]["sha256"] | {name: hashlib.sha256(content).hexdigest()}}
+    return small_shop.model_folder(folder, {**files, name: content, "model.json": about})
+
+
 def unsized(text: str) -> str:
     """Without the sizes of its trees LightGBM reads them one by one, however long they are."""
     return re.sub(r"(?m)^tree_sizes=.*\n", "", text)
@@ -181,11 +187,9 @@ def test_a_broken_text_that_its_account_vouches_for_is_refused_and_ends_no_proce
 ) -> None:
     spoil, rule = BROKEN[what]
     monkeypatch.setattr(model_file, "TRIAL_SECONDS", 1 if what == "endless" else 60)
-    text = spoil(shop[1]["model.txt"])
-    about = shop[1]["model.json"] | {"sha256": shop[1]["model.json"]["sha256"] | {"model.txt": text_sha256(text)}}
-    model = small_shop.model_folder(tmp_path, {**shop[1], "model.txt": text.encode(), "model.json": about})
+    model = vouched_for(tmp_path, shop[1], "model.txt", spoil(shop[1]["model.txt"]).encode())
     with pytest.raises(ModelError, match=f"E_MODEL_BROKEN model.txt — {rule}") as refused:
-        scorer(model, "model", about["features"], small_shop.DATA_END)
+        scorer(model, "model", FEATURES, small_shop.DATA_END)
     assert refused.value.exit_code == 5
 
 
@@ -193,10 +197,22 @@ def test_a_broken_text_that_its_account_vouches_for_is_refused_and_ends_no_proce
 def test_bytes_that_are_no_text_are_refused_though_its_account_vouches_for_them(
     name: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    about = shop[1]["model.json"] | {"sha256": shop[1]["model.json"]["sha256"] | {name: hashlib.sha256(b"\xff\xfe").hexdigest()}}
-    model = small_shop.model_folder(tmp_path, {**shop[1], name: b"\xff\xfe", "model.json": about})
+    model = vouched_for(tmp_path, shop[1], name, b"\xff\xfe")
     with pytest.raises(ModelError, match=f"E_MODEL_BROKEN {name}"):
-        scorer(model, "recency" if name == "peers.json" else "model", about["features"], small_shop.DATA_END)
+        scorer(model, "recency" if name == "peers.json" else "model", FEATURES, small_shop.DATA_END)
+
+
+def test_a_sound_text_of_other_features_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    other = shop[1]["model.txt"].replace(" mood weather ", " weather mood ", 1)
+    assert other != shop[1]["model.txt"]
+    with pytest.raises(ModelError, match="E_MODEL_SCHEMA model.txt feature_names"):
+        scorer(vouched_for(tmp_path, shop[1], "model.txt", other.encode()), "model", FEATURES, small_shop.DATA_END)
+
+
+def test_a_model_whose_scores_cannot_be_checked_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    about = {key: told for key, told in shop[1]["model.json"].items() if key != "canary"}
+    with pytest.raises(ModelError, match="E_MODEL_CANARY model.json"):
+        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), "model", FEATURES, small_shop.DATA_END)
 
 
 def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -233,13 +249,13 @@ def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
-@pytest.mark.parametrize("content", [None, "{"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"trained": true}'])
 def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     (model.path / "model.json").unlink()
     if content is not None:
         (model.path / "model.json").write_text(content)
-    with pytest.raises(ModelError, match="E_MODEL_MISSING model.json"):
+    with pytest.raises(ModelError, match="E_MODEL_(MISSING|BROKEN) model.json"):
         scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
