@@ -1,7 +1,8 @@
 """A booster's text tried in a process of its own, `python booster_trial.py LIBRARY < TEXT`: exit code 0 where LightGBM can work with it.
 
 On a broken text LightGBM ends the process it runs in, or never ends, and no exception says so. Python's own library is enough here:
-importing LightGBM's package takes thirty times as long as all of this.
+to import LightGBM's package takes far longer than all of this. It is no guard against a text that was made to do harm: an index that
+points just beyond an array may go unnoticed, so whoever can write a model has to be trusted.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ DOUBLE, ROW_MAJOR, CONTRIBUTIONS, ALL = 1, 1, 3, -1  # of LightGBM's C API
 def sound(library: ctypes.CDLL, text: bytes) -> bool:
     """Whether LightGBM reads a text, and what the features add to a row of zeros is finite.
 
-    TreeSHAP goes to every node and leaf whatever the row is, so no other row finds anything in the trees that this one has not.
+    TreeSHAP goes to every node and leaf whatever the row is, so one row is enough.
     """
     booster, trees, width, length, made = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int(), ctypes.c_int64(), ctypes.c_int64()
     if library.LGBM_BoosterLoadModelFromString(text, ctypes.byref(trees), ctypes.byref(booster)):
