@@ -57,20 +57,23 @@ class Version:
         return predict(peers_of(self.model, self.about)[name][self.verdict], rows)
 
 
-def against(champion: Version, newcomer: Version, rows: pd.DataFrame, params: Evaluate, costs: Costs) -> Judgement:
+def against(champion: Version, newcomer: Version, rows: pd.DataFrame, horizon: int, params: Evaluate, costs: Costs) -> Judgement:
     """The newcomer is champion where the whole interval of the AUC difference lies above 0; customers are resampled with all their rows.
 
-    `rows`: benchmark rows at test origins, one per customer and origin: customer_id, snapshot, defected, net_spend_365d, features.
+    `rows`: benchmark rows at test origins, one per customer and origin: customer_id, snapshot, defected (within `horizon` days),
+    net_spend_365d, features.
     """
-    if missing := [column for column in champion.about["features"] if column not in rows]:
-        return Judgement("challenger", f"not compared: {len(missing)} features of the champion are no longer made, first {missing[0]}")
+    both = {"champion": champion, "newcomer": newcomer}
+    for name, version in both.items():
+        if missing := [column for column in version.about["features"] if column not in rows]:
+            return Judgement("challenger", f"not compared: {len(missing)} features of the {name} are no longer made, first {missing[0]}")
     origins = [origin for origin in sorted(rows["snapshot"].unique()) if champion.asked_at(origin) and newcomer.asked_at(origin)]
     common = rows[rows["snapshot"].isin(origins)]
     if len(common) < params.min_rows or common["defected"].nunique() < 2:
         return Judgement("challenger", f"not compared: {len(common)} rows at origins neither was trained through, or one outcome only")
     try:
         parts = [
-            at.assign(origin=origin, newcomer=newcomer.scores(origin, at), champion=champion.scores(origin, at))
+            at.assign(origin=origin, **{name: version.scores(origin, at) for name, version in both.items()})
             for origin, at in ((origin, common[common["snapshot"] == origin]) for origin in origins)
         ]
     except ModelError as error:
@@ -84,6 +87,7 @@ def against(champion: Version, newcomer: Version, rows: pd.DataFrame, params: Ev
         return Judgement("challenger", f"not compared: {len(common)} rows are too few to compare on")
     figures = f"AUC {measured['newcomer']['auc']:.3f} against {measured['champion']['auc']:.3f}, {point:+.3f} [{low:+.3f}, {high:+.3f}]"
     figures += f" on {len(asked)} rows at {', '.join(origins)}"
-    if champion.about["horizon_days"] != newcomer.about["horizon_days"]:
-        figures += f", the champion being made for {champion.about['horizon_days']} days, not {newcomer.about['horizon_days']}"
+    for name, version in both.items():
+        if version.about["horizon_days"] != horizon:
+            figures += f", the {name} being made for {version.about['horizon_days']} days, not {horizon}"
     return Judgement("champion", f"better: {figures}") if low > 0 else Judgement("challenger", f"not better beyond chance: {figures}")

@@ -3,8 +3,12 @@
 import datetime as dt
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +18,16 @@ import pandas as pd
 from models.defection import canary_frame, schema_hash
 from models.forms import BASE, Model
 from models.peers import contributions, predict
+from pipeline import booster_trial
 from pipeline.errors import ModelError
 from pipeline.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:
     import lightgbm as lgb
+
+TOLD = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
+TOLD_OF_A_BOOSTER = ("lightgbm", "trained_through")
+TRIAL_SECONDS = 60  # hundreds of times what it takes: a busy machine must not make a sound model look broken
 
 
 def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
@@ -29,7 +38,10 @@ def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about["sha256"].get(name):
         raise ModelError("E_MODEL_CHANGED", name, "its content is not what model.json vouches for", "train again; never edit or convert it")
-    return content.decode("utf-8")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ModelError("E_MODEL_BROKEN", name, "it is not text", "train again") from None
 
 
 def about_of(model: Folder) -> dict[str, Any]:
@@ -38,23 +50,53 @@ def about_of(model: Folder) -> dict[str, Any]:
         about: dict[str, Any] = model.read("model.json")
     except (OSError, ValueError):
         raise ModelError("E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again") from None
+    if missing := [key for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ())) if key not in about]:
+        raise ModelError("E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again")
     return about
 
 
 def peers_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
     """The peers taught beside each booster, by its file name. Raises ModelError."""
-    taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
+    try:
+        taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
+    except ValueError:
+        raise ModelError("E_MODEL_BROKEN", "peers.json", "it is not JSON", "train again") from None
     return taught
 
 
+@lru_cache(maxsize=32)
+def try_out(text: str, name: str) -> None:
+    """Let another process work with a booster's text before this one does. Raises ModelError where LightGBM cannot.
+
+    The sha256 is no proof of that: model.json may vouch for a text that was broken when it was written, or that another version wrote.
+    """
+    import lightgbm as lgb
+
+    command = [sys.executable, "-I", "-S", booster_trial.__file__, lgb.libpath._LIB._name]
+    try:
+        code = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TRIAL_SECONDS, check=False).returncode
+    except subprocess.TimeoutExpired:
+        rule = f"LightGBM does not come to an end with it in {TRIAL_SECONDS} s"
+    else:
+        if code == 0:
+            return
+        rule = f"LightGBM crashes on it: {signal.Signals(-code).name}" if code < 0 else "LightGBM cannot work with it"
+    raise ModelError("E_MODEL_BROKEN", name, rule, "install the locked versions or train again")
+
+
 def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
-    """The booster of a file, checked before it is loaded. Raises ModelError."""
+    """The booster of a file, checked and tried out before it is loaded. Raises ModelError."""
     import lightgbm as lgb
 
     if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
         rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
         raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
-    return lgb.Booster(model_str=vouched(model, about, name))
+    text = vouched(model, about, name)
+    try_out(text, name)
+    booster = lgb.Booster(model_str=text)
+    if booster.feature_name() != about["features"]:
+        raise ModelError("E_MODEL_SCHEMA", f"{name} feature_names", "they are not the features that model.json tells", "train again")
+    return booster
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
@@ -78,6 +120,8 @@ def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> Non
 
 def champion(model: Folder, about: dict[str, Any]) -> Model:
     """The final model, if it still scores as it did when it was trained. Raises ModelError."""
+    if "canary" not in about:
+        raise ModelError("E_MODEL_CANARY", "model.json", "it has no rows whose scores are known: they are not registered", "train again")
     found = model_of(model, about, "model.txt")
     scores = found.predict(canary_frame(about["canary"]["rows"], about["features"]))
     drift = np.abs(scores - about["canary"]["scores"]).max()

@@ -11,12 +11,12 @@ from pipeline.errors import ModelError
 from pipeline.model_file import about_of
 from pipeline.store import Folder
 
-Compare = Callable[[Version], Judgement]
-"""Asks the champion and the newcomer at the same origins."""
+Compare = Callable[[Version, Version], Judgement]
+"""Asks a champion and a newcomer at the same origins."""
 
 MOST_KEPT = 50  # champions before the present one, of which rollback knows
 NOTHING = {"run_id": None, "model_name": None, "model_version": None, "alias": None}
-LATE = Judgement("challenger", "not compared: it was sent later, when the rows to compare it on were no longer at hand")
+ELSEWHERE = Judgement("challenger", "not compared: it was sent while another shop was chosen, whose rows tell nothing of it")
 
 
 class Registry:
@@ -51,20 +51,20 @@ class Registry:
         """Whether the run's version is champion."""
         return any(self.aliases(version.name).get("champion") == str(version.version) for version in self.versions_of(run_id))
 
-    def judged(self, name: str, newcomer: dict[str, str], compare: Compare | None) -> Judgement:
-        """The alias of a new version; only one that can still be compared may take the place of a champion."""
-        if newcomer["verdict"] == "no_signal":
-            return Judgement("challenger", f"nobody is scored by it: {newcomer['grade']}")
+    def judged(self, name: str, newcomer: Version, grade: str, compare: Compare | None) -> Judgement:
+        """The alias of a new version; only one that can be compared on rows of its shop may take the place of a champion."""
+        if newcomer.verdict == "no_signal":
+            return Judgement("challenger", f"nobody is scored by it: {grade}")
         number = self.aliases(name).get("champion")
         if number is None:
             return Judgement("champion", "first champion of the shop")
         if compare is None:
-            return LATE
+            return ELSEWHERE
         champion = self.client.get_model_version(name, number)
         with TemporaryDirectory() as folder:
             files = self._scorers(champion.run_id, folder)
             try:
-                found = compare(Version(files, about_of(files), champion.tags.get("verdict", "model")))
+                found = compare(Version(files, about_of(files), champion.tags.get("verdict", "model")), newcomer)
             except ModelError as error:
                 found = Judgement("challenger", f"not compared: {error.place}: {error.rule}")
         return Judgement(found.alias, f"{found.reason} (champion: version {number})")

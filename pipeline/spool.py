@@ -60,11 +60,11 @@ def put(root: Path, record: Record) -> None:
     rows = waiting(root)
     if any(row.run["result"] == record.run["result"] for row in rows):
         return
-    number = int(rows[-1].path.name) + 1 if rows else 1
+    path = folder / f"{int(rows[-1].path.name) + 1 if rows else 1:06d}"
     run = {**record.run, "made_at": time.time_ns() // 1_000_000}
     files = {f"artifacts/{name}": content for name, content in record.files.items()}
-    store.write(folder / f"{number:06d}", {"run.json": run, **files})
-    rows = waiting(root)
+    store.write(path, {"run.json": run, **files})
+    rows.append(Waiting(path, run, Folder(path / "artifacts")))
     sizes = [_bytes(row.path) for row in rows]
     surplus = [k for k in range(len(rows) - 1) if len(rows) - k > MOST_RUNS or sum(sizes[k:]) > MOST_BYTES]
     if surplus:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ import pandas as pd
 from models.settings import Boosting, Costs
 from pipeline import spool, store
 from pipeline.challenge import Judgement, Version, against
-from pipeline.errors import ConfigError, TrackingError
+from pipeline.errors import ConfigError, ModelError, TrackingError
 from pipeline.model_file import about_of, booster_of
 from pipeline.params import Evaluate, Track
 from pipeline.progress import say
@@ -62,6 +63,7 @@ def opened(root: Path, params: Track) -> Registry:
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true",
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",  # it may hold a password
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
         MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
         MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="1",
         MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER="false",  # a server may ask for an hour
@@ -97,8 +99,14 @@ def send(registry: Registry, experiment: str, waits: Waiting, compare: Compare |
     info = client.create_run(experiment, told["made_at"], {**told["tags"], "result": told["result"]}, told["name"]).info
     log(client, info.run_id, waits)
     if told["trained"]:
-        name, version = registered(registry, info, waits)
-        registry.place(name, version, registry.judged(name, told["version"], compare))
+        scorers = Folder(waits.artifacts.path / "scorers")
+        try:
+            newcomer = Version(scorers, about_of(scorers), told["version"]["verdict"])
+            name, version = registered(registry, info, told, newcomer)
+        except ModelError:
+            client.set_terminated(info.run_id, "FAILED")
+            raise
+        registry.place(name, version, registry.judged(name, newcomer, told["version"]["grade"], compare))
     client.set_terminated(info.run_id)
     return registry.told(info.run_id, told)
 
@@ -120,39 +128,37 @@ def log(client: Any, run_id: str, waits: Waiting) -> None:
     client.log_artifacts(run_id, str(waits.artifacts.path))
 
 
-def registered(registry: Registry, info: Any, waits: Waiting) -> tuple[str, str]:
+def registered(registry: Registry, info: Any, told: dict[str, Any], newcomer: Version) -> tuple[str, str]:
     """The final booster as a new version of the shop's model, in LightGBM's text and with a signature: name and number."""
     from mlflow.exceptions import MlflowException
     from mlflow.lightgbm import save_model
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    scorers = Folder(waits.artifacts.path / "scorers")
-    about = about_of(scorers)
-    columns = Schema([ColSpec("double", feature) for feature in about["features"]])
+    columns = Schema([ColSpec("double", feature) for feature in newcomer.about["features"]])
     with TemporaryDirectory() as folder:
         save_model(
-            booster_of(scorers, about, "model.txt"),
+            booster_of(newcomer.model, newcomer.about, "model.txt"),
             f"{folder}/model",
             signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
             pip_requirements=[f"{package}=={installed(package)}" for package in ("lightgbm", "numpy")],
         )
         registry.client.log_artifacts(info.run_id, f"{folder}/model", "model")
-    name = registry.name(waits.run["shop"])
+    name = registry.name(told["shop"])
     try:
         registry.client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         registry.client.create_registered_model(name)
-    made = registry.client.create_model_version(name, f"{info.artifact_uri}/model", info.run_id, waits.run["version"])
+    made = registry.client.create_model_version(name, f"{info.artifact_uri}/model", info.run_id, told["version"])
     return name, str(made.version)
 
 
-def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[str, Any]:
-    """Send the runs that wait, in their order; what became of the one of this result, which alone can be compared with the champion.
+def send_all(root: Path, params: Track, made: dict[str, Any], compare: Compare) -> dict[str, Any]:
+    """Send the runs that wait, in their order; what became of the one `made` now. Those of its shop are compared with the champion.
 
-    Raises TrackingError when the server is away; what was not sent goes on waiting.
+    Raises TrackingError when the server is away; what was not sent goes on waiting. One whose model can no longer be loaded does not.
     """
     registry = opened(root, params)
     became: dict[str, Any] = {}
@@ -160,10 +166,15 @@ def send_all(root: Path, params: Track, result: str, compare: Compare) -> dict[s
     with reaching():
         experiment = experiment_of(registry.client, root, params)
         for waits in spool.waiting(root):
-            own = waits.run["result"] == result
-            sent = send(registry, experiment, waits, compare if own else None)
+            own = waits.run["result"] == made["result"]
+            try:
+                sent = send(registry, experiment, waits, compare if waits.run["shop"] == made["shop"] else None)
+                became = sent if own else became
+            except ModelError as error:
+                if own:
+                    raise
+                say(f"{spool.FOLDER}/{waits.path.name} is removed, its model not registered: {error}")
             spool.remove(waits.path)
-            became = sent if own else became
             if not own and time.monotonic() > end:
                 raise TrackingError(
                     "E_TRACKING", "track.uri", "the tracking server is too slow for all that waits", "let the next run go on"
@@ -241,13 +252,17 @@ def track(
     made = record(root, tracked, model, about, lists.read("manifest.json"), files)
     spool.put(root, made)
 
-    def compare(champion: Version) -> Judgement:
+    @cache
+    def asked() -> pd.DataFrame:
         rows = joined(features, lifecycle, calibration, labels, list(calibration["origins"]))
-        return against(champion, Version(model, about, metrics["verdict"]), rows[rows["benchmark"]], evaluate, costs)
+        return rows[rows["benchmark"]]
+
+    def compare(champion: Version, newcomer: Version) -> Judgement:
+        return against(champion, newcomer, asked(), calibration["horizon_days"], evaluate, costs)
 
     run: dict[str, Any] = {**NOTHING, "reason": f"tracking is away: the run waits in {spool.FOLDER}"}
     try:
-        run = send_all(root, params, made.run["result"], compare)
+        run = send_all(root, params, made.run, compare)
         say(f"tracked: {run['model_name'] or 'no model'} {run['model_version'] or ''} {run['alias'] or ''}: {run['reason']}")
     except TrackingError as error:
         if params.required:

@@ -48,7 +48,7 @@ def asked() -> pd.DataFrame:
 
 
 def judged(champion: Version, newcomer: Version, rows: pd.DataFrame | None = None) -> tuple[str, str]:
-    found = against(champion, newcomer, asked() if rows is None else rows, EVALUATE, PARAMS.costs)
+    found = against(champion, newcomer, asked() if rows is None else rows, small_shop.HORIZON, EVALUATE, PARAMS.costs)
     return found.alias, found.reason
 
 
@@ -65,9 +65,10 @@ def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(newcomer: str, str
     assert (alias, reason[:25]) == ("challenger", "not better beyond chance:")
 
 
-def test_a_champion_whose_features_are_no_longer_made_is_not_compared(strong: Version, weak: Version) -> None:
-    told = judged(strong, weak, asked().drop(columns="weather"))
-    assert told == ("challenger", "not compared: 1 features of the champion are no longer made, first weather")
+@pytest.mark.parametrize("which", ["champion", "newcomer"])
+def test_a_version_whose_features_are_no_longer_made_is_not_compared(which: str, strong: Version, weak: Version) -> None:
+    told = judged(*((strong, weak) if which == "champion" else (weak, strong)), asked().drop(columns="weather"))
+    assert told == ("challenger", f"not compared: 1 features of the {which} are no longer made, first weather")
 
 
 @pytest.mark.parametrize(
@@ -104,11 +105,12 @@ def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version)
     assert judged(strong, plain)[0] == "challenger"
 
 
-def test_a_champion_for_another_horizon_is_asked_today_s_question_and_that_is_said(strong: Version, weak: Version) -> None:
-    other = Version(weak.model, weak.about | {"horizon_days": 28}, "model")
-    alias, reason = judged(other, strong)
+def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_said(strong: Version, weak: Version) -> None:
+    other = {name: Version(one.model, one.about | {"horizon_days": 28}, "model") for name, one in (("strong", strong), ("weak", weak))}
+    alias, reason = judged(other["weak"], strong)
     assert alias == "champion"
-    assert reason.endswith("the champion being made for 28 days, not 30")
+    assert reason.endswith(f"{ORIGINS[-1]}, the champion being made for 28 days, not 30")
+    assert judged(weak, other["strong"])[1].endswith(f"{ORIGINS[-1]}, the newcomer being made for 28 days, not 30")
 
 
 @pytest.mark.parametrize("change", [None, "tree"])

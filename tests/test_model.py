@@ -1,6 +1,9 @@
 """Training, its honesty, and what is done with a model that cannot be trusted."""
 
+import hashlib
 import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import small_shop
 
 from models.defection import fit, probabilities
 from models.peers import PEERS, predict
+from pipeline import model_file
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluate import evaluate
 from pipeline.model_file import booster_of, scorer
@@ -141,6 +145,76 @@ def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[
     assert refused.value.exit_code == 5
 
 
+def vouched_for(folder: Path, files: dict[str, Any], name: str, content: bytes) -> Folder:
+    """A model on disk with another content of one file, for which its model.json vouches."""
+    about = files["model.json"] | {"sha256": files["model.json"]["sha256"] | {name: hashlib.sha256(content).hexdigest()}}
+    return small_shop.model_folder(folder, {**files, name: content, "model.json": about})
+
+
+def unsized(text: str) -> str:
+    """Without the sizes of its trees LightGBM reads them one by one, however long they are."""
+    return re.sub(r"(?m)^tree_sizes=.*\n", "", text)
+
+
+def endless(text: str) -> str:
+    """Whoever walks through its first tree comes to each node by twice as many ways as to the one above, and never to an end."""
+    nodes = 60
+    numbers = {"split_feature": 0, "split_gain": 1, "threshold": 0.5, "decision_type": 2, "internal_value": 0, "internal_count": 9}
+    numbers |= {"internal_weight": 9}
+    lines = [f"{name}={' '.join([str(number)] * nodes)}" for name, number in numbers.items()]
+    lines += [f"{side}_child={' '.join(map(str, range(1, nodes)))} -1" for side in ("left", "right")]
+    lines += [f"leaf_{name}={' '.join(['1'] * (nodes + 1))}" for name in ("value", "weight", "count")]
+    tree = "\n".join(["Tree=0", f"num_leaves={nodes + 1}", "num_cat=0", *lines, "is_linear=0", "shrinkage=1\n\n\n"])
+    head, rest = unsized(text).split("Tree=0\n")
+    return head + tree + rest[rest.index("Tree=1\n") :]
+
+
+BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
+    "empty": (lambda text: "", "LightGBM cannot work with it"),
+    "truncated": (lambda text: text[: len(text) // 2], "LightGBM"),  # it reads beyond the end, whatever is there
+    "a line lost": (lambda text: text.replace("num_leaves=7\n", "", 1), "LightGBM crashes on it: SIG"),
+    "CRLF": (lambda text: text.replace("\n", "\r\n"), "LightGBM crashes on it: SIG"),
+    "NUL": (lambda text: text.replace("Tree=5", "Tree\0005", 1), "LightGBM crashes on it: SIG"),
+    "a circle": (lambda text: text.replace("left_child=1", "left_child=0", 1), "LightGBM crashes on it: SIG"),
+    "no number": (lambda text: re.sub(r"leaf_value=\S+", "leaf_value=nan", unsized(text), count=1), "LightGBM cannot work with it"),
+    "endless": (endless, "LightGBM does not come to an end with it in 1 s"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_text_that_its_account_vouches_for_is_refused_and_ends_no_process_but_the_one_that_tries_it(
+    what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil, rule = BROKEN[what]
+    monkeypatch.setattr(model_file, "TRIAL_SECONDS", 1 if what == "endless" else 60)
+    model = vouched_for(tmp_path, shop[1], "model.txt", spoil(shop[1]["model.txt"]).encode())
+    with pytest.raises(ModelError, match=f"E_MODEL_BROKEN model.txt — {rule}") as refused:
+        scorer(model, "model", FEATURES, small_shop.DATA_END)
+    assert refused.value.exit_code == 5
+
+
+@pytest.mark.parametrize("name", ["model.txt", "peers.json"])
+def test_bytes_that_are_no_text_are_refused_though_its_account_vouches_for_them(
+    name: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    model = vouched_for(tmp_path, shop[1], name, b"\xff\xfe")
+    with pytest.raises(ModelError, match=f"E_MODEL_BROKEN {name}"):
+        scorer(model, "recency" if name == "peers.json" else "model", FEATURES, small_shop.DATA_END)
+
+
+def test_a_sound_text_of_other_features_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    other = shop[1]["model.txt"].replace(" mood weather ", " weather mood ", 1)
+    assert other != shop[1]["model.txt"]
+    with pytest.raises(ModelError, match="E_MODEL_SCHEMA model.txt feature_names"):
+        scorer(vouched_for(tmp_path, shop[1], "model.txt", other.encode()), "model", FEATURES, small_shop.DATA_END)
+
+
+def test_a_model_whose_scores_cannot_be_checked_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    about = {key: told for key, told in shop[1]["model.json"].items() if key != "canary"}
+    with pytest.raises(ModelError, match="E_MODEL_CANARY model.json"):
+        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), "model", FEATURES, small_shop.DATA_END)
+
+
 def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     swapped = {**shop[1], "model.txt": shop[1]["origins/2025-07-01.txt"]}
     with pytest.raises(ModelError, match="E_MODEL_CHANGED"):
@@ -175,13 +249,13 @@ def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
-@pytest.mark.parametrize("content", [None, "{"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"trained": true}'])
 def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     (model.path / "model.json").unlink()
     if content is not None:
         (model.path / "model.json").write_text(content)
-    with pytest.raises(ModelError, match="E_MODEL_MISSING model.json"):
+    with pytest.raises(ModelError, match="E_MODEL_(MISSING|BROKEN) model.json"):
         scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 

@@ -1,6 +1,7 @@
 """The list: its columns, its order, whom it names and whom it must not."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import small_shop
 
 from models.worklist import contacts, held_out, ranked, stakes
 from pipeline import store
+from pipeline.errors import ModelError
 from pipeline.params import load
-from pipeline.runner import ROOT
+from pipeline.runner import ROOT, run_stage
 from pipeline.score import PUBLISHED, score
 from pipeline.spreadsheet import safe_table
 from pipeline.store import Folder
@@ -190,3 +192,21 @@ def test_a_spreadsheet_does_not_run_what_a_cell_holds(text: str) -> None:
     found = safe_table(pa.table({"customer_id": [text, "plain", None], "risk": [-0.5, None, 1]}))
     assert found["customer_id"].to_pylist() == ["'" + text, "plain", None]
     assert found["risk"].to_pylist() == [-0.5, None, 1]
+
+
+def test_a_model_on_which_lightgbm_crashes_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(lists: Path, tmp_path: Path) -> None:
+    shutil.copytree(lists.parent, tmp_path / "data")
+    for name in ("params.yaml", "dvc.yaml", "shops"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
+    store.write(tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "said elsewhere"})
+    run_stage("score", tmp_path)
+    last = {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()}
+    text, account = tmp_path / "data" / "model" / "model.txt", tmp_path / "data" / "model" / "model.json"
+    sound = store.sha256(text)
+    text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
+    account.write_text(account.read_text().replace(sound, store.sha256(text)))
+    with pytest.raises(ModelError, match="E_MODEL_BROKEN model.txt") as refused:
+        run_stage("score", tmp_path)
+    assert refused.value.exit_code == 5
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()} == last

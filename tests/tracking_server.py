@@ -1,16 +1,20 @@
-"""A real MLflow server on a real PostgreSQL, both on loopback, both stopped with the tests."""
+"""A real MLflow server on a real PostgreSQL, both on loopback, both stopped with the tests; and servers that do not do their part."""
 
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +71,42 @@ def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise RuntimeError(log.read_text())
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers that it cannot, and asks to be left alone for an hour."""
+
+    def do_GET(self) -> None:
+        self.send_response(503 if "busy" in str(self.headers) else 500)
+        self.send_header("Retry-After", "3600")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Silent(socketserver.BaseRequestHandler):
+    """Takes the call and never answers."""
+
+    def handle(self) -> None:
+        self.request.settimeout(30)
+        while self.request.recv(65536):
+            pass
+
+
+@contextmanager
+def bad_server(kind: str) -> Iterator[str]:
+    """Host and port of a server that is `failing` or `silent`."""
+    server = (
+        ThreadingHTTPServer(("127.0.0.1", 0), Failing) if kind == "failing" else socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silent)
+    )
+    server.daemon_threads = True
+    server.block_on_close = False
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -1,0 +1,51 @@
+"""What the tests of tracking share, made once: a shop with two models, and the servers that keep its runs."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import tracking_server
+from tracked_shop import Made, Project, made_in, project_at
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_in(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="session")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The address of a kind of store; the server is started when it is first asked for."""
+    folder = tmp_path_factory.mktemp("server")
+    known = {"sqlite": f"sqlite:///{folder / 'mlflow.db'}"}
+    running = tracking_server.mlflow_server(folder)
+
+    def address(kind: str) -> str:
+        if kind not in known:
+            known[kind] = running.__enter__()
+        return known[kind]
+
+    yield address
+    if "server" in known:
+        running.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def project(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+) -> Project:
+    return project_at(tmp_path_factory.mktemp("project"), made, addresses(request.param))
+
+
+@pytest.fixture
+def local(tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]) -> Project:
+    return project_at(tmp_path_factory.mktemp("project"), made, addresses("sqlite"))
+
+
+@pytest.fixture(params=["down", "failing", "silent"])
+def away(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Host and port of a server that does not do its part."""
+    if request.param == "down":
+        yield f"127.0.0.1:{tracking_server.free_port()}"
+    else:
+        with tracking_server.bad_server(request.param) as address:
+            yield address

@@ -1,0 +1,116 @@
+"""What the morning page says: why a customer is called, what the verdict is worth, what was refused; and its charts."""
+
+import re
+from pathlib import Path
+
+import pytest
+from morning_page import COSTS, INGEST, UNSCORED, WINDOWS, Seen, counted, customer, flowed, ids, measured, page_of, published
+
+from features.catalogue import DECLARED
+from pipeline.desk_charts import apart, stage_chart, ticks
+from pipeline.params import Report
+from pipeline.report import measure, report, stages_now
+
+
+def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:
+    drivers = [("recency_days", 63.0, 0.8), ("spend_in_180d", 1646.14, -0.4), ("gap_sd", None, 0.2), ("unheard_of", 1.5, 0.1)]
+    texts = Seen(page_of(tmp_path, [customer("C1", 1)], drivers=drivers)).texts
+    said = [text for text in texts[texts.index("What moves the risk most") :] if text]
+    assert said[1:13] == [
+        *("since the last purchase", "63 days", "raises the risk"),
+        *("paid in the last 180 days", "EUR 1,646.14", "lowers the risk"),
+        *("standard deviation of the gaps; needs two", "unknown", "raises the risk"),
+        *("Unheard of", "1.50", "raises the risk"),
+    ]
+    assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
+
+
+def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path) -> None:
+    long = customer("C1", 1, contact="none", why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.")
+    short = customer("C2", 2, "convert", "none", why="Prospect since then.")
+    page = page_of(tmp_path, [long, short])
+    assert "<summary>Core since then, gap 0.5 &lt;= 1.</summary>" in page
+    assert '<p class="rest">Last purchase 3 d ago. Satisfaction 0.9.</p>' in page
+    assert "<td>Prospect since then.</td>" in page
+
+
+@pytest.mark.parametrize("unit", sorted({column.unit for column in DECLARED}))
+def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -> None:
+    assert re.search(r"\d", measure(0.25, unit, "EUR"))
+    assert measure(float("nan"), unit, "EUR") == "unknown"
+
+
+def test_the_verdict_is_in_plain_words_and_peers_without_a_result_are_named_as_such(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [customer("C1", 1)])
+    assert "The model beats the simple rules" in page
+    assert "the model names the leaver in 70 of 100 pairs, recency alone in 60." in page
+    assert "0.700 [0.650, 0.750]" in page
+    assert "Not measured: BG/NBD." in page
+
+
+def test_a_simple_rule_that_gives_the_risks_is_named(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [customer("C1", 1)], metrics=measured("logistic_rfm"))
+    assert "No better than a simple rule: logistic RFM gives the risks" in page
+    assert "logistic RFM names the leaver in 60 of 100 pairs, the model in 70." in page
+
+
+def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_lists(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "benchmark"))
+    metrics = {"shop": "demo", "population": 3, "verdict": "no_signal", "grade": "no signal: 3 rows are fewer than 200", **nothing}
+    page = page_of(tmp_path, [customer("C1", 1, contact="none", **UNSCORED)], metrics=metrics)
+    assert "No signal: nobody is given a risk today" in page
+    assert "3 rows are fewer than 200. Stages and lists below come from the rules of the life cycle alone." in page
+    assert "<dt>Calls today</dt><dd>0</dd>" in page
+    assert ids(page, "core_care") == ["C1"]
+    assert "None" not in page and "nan" not in Seen(page).texts
+
+
+def test_costs_and_the_effect_of_a_call_are_said_to_be_assumed(tmp_path: Path) -> None:
+    assert "that a call keeps 25&nbsp;% of those who would have left, a margin of 30&nbsp;%" in page_of(tmp_path, [customer("C1", 1)])
+
+
+@pytest.mark.parametrize("leak", [True, False])
+def test_the_alarm_stands_on_the_page_only_while_customers_leak(tmp_path: Path, leak: bool) -> None:
+    assert ('role="alert"' in page_of(tmp_path, [customer("C1", 1)], leak=leak)) is leak
+
+
+def test_rows_that_were_refused_are_counted_by_code(tmp_path: Path) -> None:
+    table = {**INGEST, "rows_in": 15, "quarantined": {"E_TIME": 4, "E_AMOUNT": 1}, "erased": 1}
+    texts = Seen(page_of(tmp_path, [customer("C1", 1)], ingest=table)).texts
+    assert [text for text in texts[texts.index("orders") :] if text][:6] == ["orders", "9", "5", "E_TIME 4", "E_AMOUNT 1", "Erased 1"]
+
+
+def test_a_shop_with_one_snapshot_has_counts_and_no_chart(tmp_path: Path) -> None:
+    lists = published(tmp_path, [customer("C1", 1)], [])
+    page = report(
+        lists, measured(), counted(("2026-01-01", 8, 4)), flowed(False)[:0], {"tables": {}}, "demo", COSTS, WINDOWS, Report(rows=9)
+    )
+    assert "8 late" in page["retention_desk"]
+    assert "Customers in each stage" not in page["retention_desk"] and "Came and went" not in page["retention_desk"]
+
+
+def test_stages_are_told_with_their_change_and_without_empty_activities() -> None:
+    found = {stage["name"]: stage for stage in stages_now(counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 0)))}
+    assert (found["core"]["customers"], found["core"]["change"], found["core"]["parts"]) == (7, 2, [("late", 7, False)])
+    assert (found["first_time"]["customers"], found["first_time"]["change"], found["first_time"]["parts"]) == (0, -3, [])
+    assert found["prospect"]["customers"] == 0
+
+
+def test_the_chart_of_the_stages_ends_at_todays_counts_and_says_them_in_words() -> None:
+    chart = stage_chart(counted(("2025-12-01", 5, 3), ("2026-01-01", 1700, 4)))
+    assert ">Core 1,700</text>" in chart
+    assert "core from 5 to 1,700" in re.findall("<desc.*?</desc>", chart)[0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"), [(0, 5947, [0, 2000, 4000]), (-88, 105, [-50, 0, 50, 100]), (0, 1, [0, 0.5, 1]), (0.5, 0.72, [0.5, 0.6, 0.7])]
+)
+def test_ticks_are_round_and_within(low: float, high: float, found: list[float]) -> None:
+    assert ticks(low, high) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "placed"), [([10, 50, 90], [10, 50, 90]), ([10, 12, 13], [10, 30, 50]), ([80, 95, 99], [60, 80, 100]), ([150], [100])]
+)
+def test_labels_stand_apart_and_above_the_axis(wanted: list[float], placed: list[float]) -> None:
+    assert apart(wanted, 20, 100) == placed

@@ -1,0 +1,126 @@
+"""While the tracking server is away: results stand, runs wait and are sent once; a password in its address is never told."""
+
+import time
+
+import pytest
+import tracking_server
+from tracked_shop import MLFLOWS_OWN_WARNINGS, Project
+
+from pipeline import model as commands
+from pipeline import spool, store
+from pipeline import track as track_module
+from pipeline.errors import ConfigError, TrackingError
+from pipeline.params import load
+from pipeline.spool import Waiting
+from pipeline.track import opened
+
+pytestmark = MLFLOWS_OWN_WARNINGS
+PASSWORD = "hunter2"
+
+
+def reasons(project: Project, name: str) -> list[str]:
+    """Why each version of a model has its alias."""
+    versions = opened(project.root, project.params().track).versions()
+    return [version.tags["why"] for version in versions if version.name == name]
+
+
+def missed(project: Project, *results: tuple[str, str]) -> list[Waiting]:
+    """Track results while nobody listens; what waits."""
+    for page, which in results:
+        project.track(page, which, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1)
+    return spool.waiting(project.root)
+
+
+def test_a_server_that_is_away_stops_nothing_and_gets_every_run_once_in_order_when_it_is_back(
+    away: str, local: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    first = local.track("monday", uri=f"http://{away}", timeout_seconds=1)
+    assert time.monotonic() - began < 20
+    assert first == {
+        **dict.fromkeys(("run_id", "model_name", "model_version", "alias")),
+        "experiment": local.root.name,
+        "reason": "tracking is away: the run waits in mlspool",
+    }
+    assert "not tracked: E_TRACKING track.uri — the tracking server does not do its part: " in capfd.readouterr().out
+    with pytest.raises(TrackingError) as refused:
+        local.track("tuesday", uri=f"http://{away}", timeout_seconds=1, required=True)
+    assert refused.value.exit_code == 8
+    run = local.track("wednesday")
+    kept = {found.data.tags["page.sha256"]: found.info for found in local.runs()}
+    assert [store.text_sha256(page) for page in ("monday", "tuesday", "wednesday")] == list(kept)
+    assert list(kept.values())[-1].run_id == run["run_id"]
+    assert spool.waiting(local.root) == []
+    assert reasons(local, local.name)[0] == "first champion of the shop"
+
+
+def test_runs_that_are_sent_late_are_compared_like_any_other_on_the_rows_of_today(local: Project) -> None:
+    assert len(missed(local, ("monday", "weak"), ("tuesday", "strong"))) == 2
+    run = local.track("wednesday", "weak")
+    first, better, worse = reasons(local, local.name)
+    assert first == "first champion of the shop"
+    assert better.startswith("better: AUC 0.")
+    assert better.endswith("(champion: version 1)")
+    assert worse == run["reason"]
+    assert worse.startswith("not better beyond chance: AUC 0.")
+    assert worse.endswith("(champion: version 2)")
+    assert (run["model_version"], run["alias"]) == ("3", "challenger")
+
+
+def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_nothing_of_it(local: Project) -> None:
+    for waits in missed(local, ("monday", "weak"), ("tuesday", "strong")):
+        store.write(waits.path / "run.json", {**waits.run, "shop": "grocer"})
+    local.track("wednesday", "weak")
+    assert reasons(local, f"{local.root.name}-grocer") == [
+        "first champion of the shop",
+        "not compared: it was sent while another shop was chosen, whose rows tell nothing of it",
+    ]
+
+
+def test_a_run_whose_model_can_no_longer_be_loaded_keeps_no_other_waiting(local: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    (waits,) = missed(local, ("monday", "strong"))
+    about = waits.artifacts.read("scorers/model.json")
+    store.write(waits.artifacts.path / "scorers" / "model.json", {**about, "lightgbm": "99.0.0"})
+    assert local.track("tuesday")["alias"] == "champion"
+    assert "mlspool/000001 is removed, its model not registered: E_MODEL_VERSION" in capfd.readouterr().out
+    assert [run.info.status for run in local.runs()] == ["FAILED", "FINISHED"]
+    assert spool.waiting(local.root) == []
+
+
+def test_a_slow_server_gets_one_run_more_each_time(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track_module, "PATIENCE", 0)
+    missed(local, ("monday", "strong"), ("tuesday", "strong"))
+    assert local.track("wednesday")["run_id"] is None
+    assert len(spool.waiting(local.root)) == 2
+    assert local.track("wednesday")["run_id"] is None
+    assert local.track("wednesday")["model_version"] == "3"
+
+
+def test_a_password_in_the_address_is_never_told(
+    away: str, local: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://shop:{PASSWORD}@{away}")
+    local.track(uri=None, timeout_seconds=1)
+    monkeypatch.setattr(commands, "load", lambda _: local.params(uri=None, timeout_seconds=1))
+    with pytest.raises(TrackingError) as refused:
+        commands.listing(local.root)
+    said = capfd.readouterr()
+    assert PASSWORD not in said.out + said.err + str(refused.value)
+    for path in local.root.rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("uri", [f"http://shop:{PASSWORD}@host", f"postgresql://shop:{PASSWORD}@host/mlflow", "./mlruns"])
+def test_an_address_with_a_password_or_of_another_kind_is_refused_without_showing_it(uri: str, local: Project) -> None:
+    params = local.root / "params.yaml"
+    params.write_text(params.read_text().replace("  uri: null", f'  uri: "{uri}"'))
+    with pytest.raises(ConfigError, match=r"E_PARAM params.yaml:\d+ track.uri") as refused:
+        load(local.root)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_another_kind_of_store_in_the_environment_is_refused_without_showing_it(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://shop:{PASSWORD}@host/mlflow")
+    with pytest.raises(ConfigError, match="E_PARAM MLFLOW_TRACKING_URI") as refused:
+        local.track(uri=None)
+    assert PASSWORD not in str(refused.value)

@@ -1,0 +1,108 @@
+"""A shop with two models whose results are tracked, and the folder they are tracked from."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import small_shop
+
+from pipeline import store
+from pipeline.evaluate import evaluate
+from pipeline.params import Params, load
+from pipeline.runner import ROOT
+from pipeline.store import Folder
+from pipeline.track import opened, track
+from pipeline.train import train
+
+MLFLOWS_OWN_WARNINGS = [
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"),
+]
+PARAMS = load(ROOT)
+CANARY = "canary-4711"  # the id of a customer
+SPENT = 918273.25  # what he alone has spent, within a year and ever
+
+
+@dataclass(frozen=True)
+class Made:
+    """A shop with two models: one taught by everything, one without the weather, half of what decides."""
+
+    folders: dict[str, Folder]
+    strong: Folder
+    weak: Folder
+    found: dict[str, Any]
+
+
+def made_in(folder: Path) -> Made:
+    frame, few = small_shop.rows(300, 2.0), PARAMS.train.model_copy(update={"max_rounds": 100})
+    frame.loc[frame["customer_id"] == "c0007", ["spend", "net_spend_365d"]] = SPENT
+    frame["customer_id"] = frame["customer_id"].replace("c0007", CANARY)
+    models, folders = {}, {}
+    for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
+        folders = small_shop.write(folder, rows)
+        files = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"]
+        models[name] = small_shop.model_folder(folder / name, files)
+    quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
+    found = evaluate(**folders, model=models["strong"], calibration=small_shop.calibration(), shop="demo", params=quick, costs=PARAMS.costs)
+    store.write(folder / "plots", found["plots"])
+    manifest = {"shop": "demo", "snapshot": small_shop.DATA_END, "model_id": "0123456789ab", "customers": 300}
+    store.write(folder / "lists" / "manifest.json", manifest)
+    store.write(folder / "lists" / "core_care.csv", f"customer_id,net_spend_365d\n{CANARY},{SPENT}\n")
+    return Made({**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")}, **models, found=found)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder whose results are tracked at an address, in an experiment and a registered model of its own."""
+
+    root: Path
+    made: Made
+    uri: str | None
+
+    def params(self, **changes: Any) -> Params:
+        own = {"uri": self.uri, "experiment": self.root.name, "model_name": self.root.name, "timeout_seconds": 20, **changes}
+        return PARAMS.model_copy(update={"shop": "demo", "track": PARAMS.track.model_copy(update=own)})
+
+    def track(self, page: str = "a page", which: str = "strong", verdict: str = "model", **changes: Any) -> dict[str, Any]:
+        """Track a result, another one for another page; what reports/mlflow.json says."""
+        params = self.params(**changes)
+        track(
+            model=getattr(self.made, which),
+            **self.made.folders,
+            retention_desk=page,
+            metrics=self.made.found["metrics"] | {"verdict": verdict},
+            model_card=self.made.found["model_card"],
+            hypotheses=[{"id": "F2", "verdict": "unknown"}],
+            stage_counts=pd.DataFrame({"as_of": [small_shop.DATA_END], "stage": ["core"], "activity": ["active"], "customers": [300]}),
+            calibration=small_shop.calibration(),
+            shop="demo",
+            params=params.track,
+            train=params.train,
+            evaluate=params.evaluate.model_copy(update={"bootstrap": 40}),
+            costs=params.costs,
+            root=self.root,
+        )
+        found: dict[str, Any] = store.read(self.root / "reports" / "mlflow.json")
+        return found
+
+    @property
+    def client(self) -> Any:
+        return opened(self.root, self.params().track).client
+
+    @property
+    def name(self) -> str:
+        return f"{self.root.name}-demo"
+
+    def runs(self) -> list[Any]:
+        """Runs that are not deleted, oldest first."""
+        experiment = self.client.get_experiment_by_name(self.root.name)
+        return sorted(self.client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
+
+
+def project_at(folder: Path, made: Made, uri: str | None) -> Project:
+    shutil.copytree(ROOT / "shops", folder / "shops")
+    shutil.copy(ROOT / "params.yaml", folder)
+    return Project(folder, made, uri)
