@@ -64,9 +64,8 @@ def train(
             reason = f"origin {origin}: {taught['customer_id'].nunique()} customers on {len(teachers)} snapshots, one outcome or too few"
             return {"model": {"model.json": {**about, "reason": reason}}}
         name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
-        defected = taught["defected"].to_numpy(bool)
         bought = buyers(features, max(teachers))
-        peers[name] = {peer: teach(peer, taught, defected, horizon, bought) for peer in PEERS}
+        peers[name] = {peer: teach(peer, taught, horizon, bought, params) for peer in PEERS}
         ago, inner = (
             purged(rows, [calibration["season"][day]], day, horizon) if day in calibration["season"] else rows[:0]
             for day in (origin, max(teachers))
