@@ -95,7 +95,7 @@ def test_metrics_have_the_keys_their_readers_expect(metrics: dict[str, Any]) -> 
         list(found)
         == (
             "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin returned_later "
-            "risk_bands sensitivity benchmark"
+            "risk_bands sensitivity grouped_cv benchmark"
         ).split()
     )
     scorer_keys = (
