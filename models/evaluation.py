@@ -48,9 +48,9 @@ def tally(scores: Floats, defected: Flags) -> Callable[[Floats], tuple[Floats, F
     begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
 
     def drawn(weights: Floats) -> tuple[Floats, Floats]:
-        sorted_weights = weights[..., order]
-        leavers = np.add.reduceat(sorted_weights * left, begins, axis=-1)
-        return leavers, np.add.reduceat(sorted_weights, begins, axis=-1) - leavers
+        in_order = np.take(weights, order, axis=-1)
+        leavers = np.add.reduceat(in_order * left, begins, axis=-1)
+        return leavers, np.add.reduceat(in_order, begins, axis=-1) - leavers
 
     return drawn
 
@@ -128,7 +128,7 @@ def resampled(population: pd.DataFrame, scorer: str, costs: Costs, capacity: flo
 
     def drawn(weights: Floats) -> Floats:
         found = at_scores(weights)
-        profits = np.mean([[of(weights[:, rows]) for of in both] for rows, both in campaigns], axis=0)
+        profits = np.mean([[of(np.take(weights, rows, axis=1)) for of in both] for rows, both in campaigns], axis=0)
         return np.column_stack([_auc(*found), weights @ errors / weights.sum(axis=1), empc(*found), *profits])
 
     return drawn

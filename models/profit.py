@@ -54,7 +54,7 @@ def at_capacity(order: Floats, gain: Floats, capacity: float) -> Callable[[Float
     ranked = called(order, 1.0)
 
     def drawn(weights: Floats) -> Floats:
-        times, size = weights[:, ranked], weights.sum(axis=1)
+        times, size = np.take(weights, ranked, axis=1), weights.sum(axis=1)
         left = np.ceil(capacity * size)[:, None] - np.cumsum(times, axis=1) + times  # calls left when it is a row's turn
         return np.asarray(np.clip(left, 0, times) @ gain[ranked] / np.maximum(size, 1))
 
@@ -62,27 +62,30 @@ def at_capacity(order: Floats, gain: Floats, capacity: float) -> Callable[[Float
 
 
 def empc(leavers: Floats, stayers: Floats) -> Floats:
-    """Expected maximum profit per customer of a campaign, in currency (Verbraken, Verbeke and Baesens 2013, IEEE TKDE 25), of each row.
+    """Expected maximum profit per customer of a campaign, in currency (Verbraken, Verbeke and Baesens 2013, IEEE TKDE 25), one per draw.
 
-    `leavers`, `stayers`: how many have each distinct score, ascending; rows x scores. How many are called is the best number for each
+    `leavers`, `stayers`: how many have each distinct score, ascending; draws x scores. How many are called is the best number for each
     gamma, and gamma is uncertain. The best numbers are corners of the convex hull of the ROC curve. Between two of them lies a block of an
     isotonic regression on the scores: it is called where gamma is so high that it pays. nan with one outcome only.
     """
     from scipy.optimize import isotonic_regression
     from scipy.special import betaincc
 
-    there, width = leavers + stayers, leavers.shape[1]
+    draws, width = leavers.shape
+    left, stayed = leavers.ravel(), stayers.ravel()
+    there = left + stayed
     seen = np.flatnonzero(there)
-    rates = leavers.flat[seen] / there.flat[seen] + 2 * (seen // width)  # one row above the other: no block reaches over two
-    begins = seen[isotonic_regression(rates, weights=there.flat[seen]).blocks[:-1]]
-    found, spared = np.add.reduceat(leavers.flat, begins), np.add.reduceat(stayers.flat, begins)
+    rates = left[seen] / there[seen] + 2 * (seen // width)  # one draw above the other: no block reaches over two
+    begins = seen[isotonic_regression(rates, weights=there[seen]).blocks[:-1]]
+    found, spared = np.add.reduceat(left, begins), np.add.reduceat(stayed, begins)
     incentive, contact = INCENTIVE / LIFETIME_VALUE, CONTACT / LIFETIME_VALUE
     worth, spent = (1 - incentive) * found, contact * found + (incentive + contact) * spared
     pays = spent < worth  # for some gamma: none is above 1
     worth, spent = worth[pays], spent[pays]
     won = worth * ALPHA / (ALPHA + BETA) * betaincc(ALPHA + 1, BETA, spent / worth) - spent * betaincc(ALPHA, BETA, spent / worth)
-    profit = LIFETIME_VALUE * np.bincount(begins[pays] // width, won, len(there)) / there.sum(axis=1)
-    return np.where((leavers.sum(axis=1) > 0) & (stayers.sum(axis=1) > 0), profit, np.nan)
+    both = (leavers.sum(axis=1) > 0) & (stayers.sum(axis=1) > 0)
+    profit = LIFETIME_VALUE * np.bincount(begins[pays] // width, won, draws) / (leavers + stayers).sum(axis=1)
+    return np.where(both, profit, np.nan)
 
 
 def _changed(costs: Costs, assumption: str, factor: float) -> Costs:
