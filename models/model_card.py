@@ -96,8 +96,8 @@ stand and fall with them.
 
 GROUPED = """
 Cross-validated on the {rows} rows of {customers} customers that taught the final model, in {folds} folds with no customer in common, AUC is
-{auc:.3f}. Teaching and asked rows are of the same snapshots there: it is optimistic in time, and not the figure to believe. Its lead
-over the test origins, {less:+.3f}, is what days to come cost, less what it helps there that all customers taught.
+{auc:.3f}. Teaching and asked rows are of the same snapshots there: it is optimistic in time, and not the figure to believe. From the test
+origins it differs by {less:+.3f}: days to come make those harder, longer histories and that all customers taught make them easier.
 """
 
 ASSUMED = {

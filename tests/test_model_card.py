@@ -70,7 +70,7 @@ def test_profit_is_told_with_intervals_of_each_scorer_and_of_the_models_lead() -
 def test_what_folds_by_customer_give_is_told_beside_the_origins_and_not_to_be_believed() -> None:
     told = " ".join(card().split("By test origin", 1)[1].split("## Profit", 1)[0].split())
     assert "1234 rows of 77 customers that taught the final model, in 2 folds with no customer in common, AUC is 0.720" in told
-    assert "optimistic in time, and not the figure to believe. Its lead over the test origins, +0.020, is" in told
+    assert "optimistic in time, and not the figure to believe. From the test origins it differs by +0.020:" in told
     assert "Cross-validated" not in card(METRICS | {"grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": None}})
 
 
