@@ -42,10 +42,15 @@ AT_ONCE = 50_000  # weights of rows made together: few enough for a cache
 
 
 def tally(scores: Floats, defected: Flags) -> Callable[[Floats], tuple[Floats, Floats]]:
-    """From weights, one per row or draws x rows, those of leavers and of stayers at each distinct score, ascending."""
+    """From weights, one per row or draws x rows, those of leavers and of stayers at each distinct score, ascending.
+
+    Neighbours at which all left or all stayed are taken together: neither the AUC nor the hull of the ROC curve hangs on their order.
+    """
     order = np.argsort(scores, kind="stable")
     ascending, left = scores[order], defected[order]
     begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
+    share = np.add.reduceat(left, begins, dtype=np.float64) / np.diff(begins, append=len(left))
+    begins = begins[np.append(True, (share[1:] != share[:-1]) | (share[1:] % 1 > 0))]
 
     def drawn(weights: Floats) -> tuple[Floats, Floats]:
         in_order = np.take(weights, order, axis=-1)
