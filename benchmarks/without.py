@@ -113,7 +113,7 @@ def without(names: Annotated[list[str], typer.Argument(help="Columns or families
     for model, metrics in found.measured.items():
         print(f"{model:24} auc {metrics['auc']:.4f}   brier {metrics['brier']:.4f}")
     for model, delta in found.deltas.items():
-        said = "   ".join(f"{metric} {point:+.4f} [{low:+.4f}, {high:+.4f}]" for metric, (point, low, high) in delta.items())
+        said = "   ".join("{} {:+.4f} [{:+.4f}, {:+.4f}]".format(metric, *delta[metric]) for metric in ("auc", "brier"))
         print(f"{f'{WITH} - {model}':24} {said}")
 
 

@@ -4,7 +4,7 @@ A population is a frame with one row per customer and origin: customer (int), or
 probabilities per scorer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import NormalDist
 from typing import Any
 
@@ -13,41 +13,62 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.peers import SIMPLE
-from models.profit import called, empc, expected_profit, realised_profit
+from models.profit import at_capacity, empc, expected_profit, gains
 from models.settings import SMALLEST_CELL, Costs
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+RESAMPLED = ("auc", "brier", "empc", "profit_at_10", "profit_at_10_by_risk")
+"""Metrics with an interval, `auc_ci` and so on, of the scorer and of its difference to another."""
 METRICS = (
-    "auc",
-    "auc_ci",
-    "pr_auc",
-    "brier",
-    "log_loss",
-    "ece",
-    "ece_floor",
-    "precision_at_10",
-    "lift_at_10",
-    "value_weighted_auc",
-    "empc",
-    "profit_at_10",
-    "profit_at_10_by_risk",
+    *(
+        "auc",
+        "auc_ci",
+        "pr_auc",
+        "brier",
+        "brier_ci",
+        "log_loss",
+        "ece",
+        "ece_floor",
+        "precision_at_10",
+        "lift_at_10",
+        "value_weighted_auc",
+    ),
+    *("empc", "empc_ci", "profit_at_10", "profit_at_10_ci", "profit_at_10_by_risk", "profit_at_10_by_risk_ci"),
 )
 BINS = 10
+AT_ONCE = 50_000  # weights of rows made together: few enough for a cache
+
+
+def tally(scores: Floats, defected: Flags) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """From weights, one per row or draws x rows, those of leavers and of stayers at each distinct score, ascending.
+
+    Neighbours at which all left or all stayed are taken together: neither the AUC nor the hull of the ROC curve hangs on their order.
+    """
+    order = np.argsort(scores, kind="stable")
+    ascending, left = scores[order], defected[order]
+    begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
+    share = np.add.reduceat(left, begins, dtype=np.float64) / np.diff(begins, append=len(left))
+    begins = begins[np.append(True, (share[1:] != share[:-1]) | (share[1:] % 1 > 0))]
+
+    def drawn(weights: Floats) -> tuple[Floats, Floats]:
+        in_order = np.take(weights, order, axis=-1)
+        leavers = np.add.reduceat(in_order * left, begins, axis=-1)
+        return leavers, np.add.reduceat(in_order, begins, axis=-1) - leavers
+
+    return drawn
 
 
 def weighted_auc(scores: Floats, defected: Flags, weights: Floats) -> float:
     """The chance that a random defector scores above a random stayer, drawn by weight; ties count half. nan with one outcome only."""
-    return _auc_of_ranks(np.unique(scores, return_inverse=True)[1], defected, weights)
+    return float(_auc(*tally(scores, defected)(weights)))
 
 
-def _auc_of_ranks(rank: npt.NDArray[np.intp], defected: Flags, weights: Floats) -> float:
-    positive = np.bincount(rank, weights * defected)
-    negative = np.bincount(rank, weights) - positive
-    below = np.cumsum(negative) - negative
-    pairs = positive.sum() * negative.sum()
-    return float((positive * (below + negative / 2)).sum() / pairs) if pairs > 0 else float("nan")
+def _auc(leavers: Floats, stayers: Floats) -> Floats:
+    below = np.cumsum(stayers, axis=-1) - stayers / 2
+    pairs = leavers.sum(axis=-1) * stayers.sum(axis=-1)
+    return np.asarray((leavers * below).sum(axis=-1) / np.where(pairs > 0, pairs, np.nan))
 
 
 def _tenths(scores: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -72,16 +93,19 @@ def calibration_floor(scores: Floats, seed: int, draws: int = 100) -> float:
 
 
 def resamples(customers: npt.NDArray[np.int64], count: int, seed: int) -> Iterator[Floats]:
-    """Bootstrap weights of rows: customers are drawn with all their rows, because a customer's origins are alike."""
+    """Bootstrap weights, draws x rows, some draws at a time: customers are drawn with all their rows, whose origins are alike."""
     random = np.random.default_rng(seed)
     own = np.unique(customers, return_inverse=True)[1]
     size = int(own.max()) + 1
-    return (np.bincount(random.integers(0, size, size), minlength=size)[own].astype(np.float64) for _ in range(count))
+    some = max(AT_ONCE // len(own), 1)
+    for first in range(0, count, some):
+        times = [np.bincount(random.integers(0, size, size), minlength=size)[own] for _ in range(min(some, count - first))]
+        yield np.array(times, np.float64)
 
 
-def interval(values: list[float]) -> list[float | None]:
+def interval(values: Floats) -> list[float | None]:
     """The middle 95 % of bootstrap values."""
-    finite = np.array(values)[np.isfinite(values)]
+    finite = values[np.isfinite(values)]
     return [round(float(q), 4) for q in np.quantile(finite, [0.025, 0.975])] if len(finite) else [None, None]
 
 
@@ -93,61 +117,69 @@ def at_origins(population: pd.DataFrame, scorer: str) -> list[tuple[Floats, Floa
     ]
 
 
-def measure(population: pd.DataFrame, scorer: str, costs: Costs, capacity: float, seed: int) -> dict[str, Any]:
-    """All point metrics of one scorer, pooled over origins; calibration and profit are means over origins. Unknown ones are null."""
+def resampled(population: pd.DataFrame, scorer: str, costs: Costs, capacity: float) -> Callable[[Floats], Floats]:
+    """The metrics `RESAMPLED` of a scorer, draws x metrics, as a function of how many times each row was drawn, draws x rows.
+
+    Profits are means over the origins. The median value at an origin stays that of the population: costs do not hang on who is drawn.
+    """
+    scores, value = population[scorer].to_numpy(np.float64), population["value"].to_numpy(np.float64)
+    defected = population["defected"].to_numpy(bool)
+    at_scores, errors = tally(scores, defected), (scores - defected) ** 2
+    campaigns = []
+    for rows in population.groupby("origin").indices.values():
+        gain = gains(value[rows], defected[rows], costs)
+        orders = expected_profit(scores[rows], value[rows], costs), scores[rows]
+        campaigns.append((rows, [at_capacity(order, gain, capacity) for order in orders]))
+
+    def drawn(weights: Floats) -> Floats:
+        found = at_scores(weights)
+        profits = np.mean([[of(np.take(weights, rows, axis=1)) for of in both] for rows, both in campaigns], axis=0)
+        return np.column_stack([_auc(*found), weights @ errors / weights.sum(axis=1), empc(*found), *profits])
+
+    return drawn
+
+
+def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) -> dict[str, Any]:
+    """All point metrics of one scorer, pooled over origins; calibration and profit are means over origins. Unknown ones are null.
+
+    `points`: those of `RESAMPLED`.
+    """
     from sklearn.metrics import average_precision_score
 
-    found: dict[str, Any] = dict.fromkeys(METRICS)
     scores, defected = population[scorer].to_numpy(np.float64), population["defected"].to_numpy(bool)
-    if len(population) < BINS or len(np.unique(defected)) < 2:
-        return found
     top = np.argsort(-scores, kind="stable")[: int(np.ceil(len(scores) / 10))]
     origins = at_origins(population, scorer)
-    found |= {
-        "auc": weighted_auc(scores, defected, np.ones(len(scores))),
+    found = dict(zip(RESAMPLED, points, strict=True)) | {
         "pr_auc": average_precision_score(defected, scores),
-        "brier": np.mean((scores - defected) ** 2),
         "log_loss": -np.log(np.clip(np.where(defected, scores, 1 - scores), 1e-9, 1)).mean(),
         "ece": np.mean([calibration_error(p, y) for p, _, y in origins]),
         "ece_floor": np.mean([calibration_floor(p, seed) for p, _, _ in origins]),
         "precision_at_10": defected[top].mean(),
         "lift_at_10": defected[top].mean() / defected.mean(),
         "value_weighted_auc": weighted_auc(scores, defected, population["value"].to_numpy(np.float64)),
-        "empc": empc(scores, defected),
-        "profit_at_10": np.mean([realised_profit(called(expected_profit(p, v, costs), capacity), v, y, costs) for p, v, y in origins]),
-        "profit_at_10_by_risk": np.mean([realised_profit(called(p, capacity), v, y, costs) for p, v, y in origins]),
     }
-    return {name: None if value is None or not np.isfinite(value) else round(float(value), 5) for name, value in found.items()}
+    return {name: round(float(found[name]), 5) if np.isfinite(found.get(name, np.nan)) else None for name in METRICS}
 
 
 def compare(
     population: pd.DataFrame, scorers: list[str], costs: Costs, capacity: float, count: int, seed: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Metrics of each scorer with the interval of its AUC, and the differences of the first to the others: [point, low, high]."""
-    measured = {scorer: measure(population, scorer, costs, capacity, seed) for scorer in scorers}
-    if measured[scorers[0]]["auc"] is None:
-        return measured, {}
-    defected = population["defected"].to_numpy(bool)
-    columns = {scorer: population[scorer].to_numpy(np.float64) for scorer in scorers}
-    ranks = {scorer: np.unique(scores, return_inverse=True)[1] for scorer, scores in columns.items()}
-    errors = {scorer: (scores - defected) ** 2 for scorer, scores in columns.items()}
-    aucs: dict[str, list[float]] = {scorer: [] for scorer in scorers}
-    briers: dict[str, list[float]] = {scorer: [] for scorer in scorers}
-    for weights in resamples(population["customer"].to_numpy(np.int64), count, seed):
-        for scorer in scorers:
-            aucs[scorer].append(_auc_of_ranks(ranks[scorer], defected, weights))
-            briers[scorer].append(float(errors[scorer] @ weights / weights.sum()))
-    first, deltas = scorers[0], {}
-    for scorer in scorers:
-        measured[scorer]["auc_ci"] = interval(aucs[scorer])
-    for peer in scorers[1:]:
-        deltas[peer] = {
-            metric: [
-                round(measured[first][metric] - measured[peer][metric], 5),
-                *interval(list(np.subtract(drawn[first], drawn[peer]))),
-            ]
-            for metric, drawn in (("auc", aucs), ("brier", briers))
-        }
+    """Metrics of each scorer with the intervals of some, and the differences of the first to the others: [point, low, high]."""
+    if len(population) < BINS or population["defected"].nunique() < 2:
+        return {scorer: dict.fromkeys(METRICS) for scorer in scorers}, {}
+    asked = [resampled(population, scorer, costs, capacity) for scorer in scorers]
+    once = np.ones((1, len(population)))
+    measured = {scorer: measure(population, scorer, of(once)[0], seed) for scorer, of in zip(scorers, asked, strict=True)}
+    customers = population["customer"].to_numpy(np.int64)
+    parts = [np.stack([of(weights) for of in asked], axis=1) for weights in resamples(customers, count, seed)]
+    drawn = np.concatenate(parts)  # draws x scorers x metrics
+    deltas: dict[str, dict[str, Any]] = {peer: {} for peer in scorers[1:]}
+    for i, metric in enumerate(RESAMPLED):
+        for n, scorer in enumerate(scorers):
+            measured[scorer][f"{metric}_ci"] = interval(drawn[:, n, i])
+            if n:
+                point = measured[scorers[0]][metric] - measured[scorer][metric]
+                deltas[scorer][metric] = [round(point, 5), *interval(drawn[:, 0, i] - drawn[:, n, i])]
     return measured, deltas
 
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from models import bg_nbd, forest
-from models.defection import nameless
+from models.defection import fit, nameless, text
+from models.settings import Boosting
 
 Floats = npt.NDArray[np.float64]
 Taught = dict[str, Any]
@@ -26,10 +27,7 @@ PEERS = (*LOGISTIC, "bg_nbd", "expert_windows", "random_forest_rfm")
 SIMPLE = (*LOGISTIC, "bg_nbd")
 """Peers that a person can follow: what a model has to beat to be worth its trouble."""
 
-# The model's own shape, so that expert_windows differs from it in what it is shown alone.
-BOOSTING = {"objective": "binary", "learning_rate": 0.03, "num_leaves": 7, "min_child_samples": 60, "lambda_l2": 5, "feature_fraction": 0.5}
-SAMPLING = {"bagging_fraction": 0.8, "bagging_freq": 1, "seed": 7, "deterministic": True, "force_row_wise": True, "num_threads": 1}
-ROUNDS = 200
+ROUNDS = 200  # trees of expert_windows: nothing is searched for a peer, and more or fewer change little
 CUSTOMERS = 20_000  # four numbers need no more customers than that
 
 
@@ -38,13 +36,15 @@ def nine_digits(values: Floats) -> list[float]:
     return [float(f"{value:.9g}") for value in values]
 
 
-def teach(name: str, rows: pd.DataFrame, defected: npt.NDArray[np.bool_], horizon: int, buyers: pd.DataFrame) -> Taught:
+def teach(name: str, rows: pd.DataFrame, horizon: int, buyers: pd.DataFrame, params: Boosting) -> Taught:
     """Fit one peer to predict defection within `horizon` days.
 
-    `rows`: one per customer and snapshot, with the peer's columns; `defected` what became of them. `buyers`: one row per customer who
-    had bought at all by the newest of the snapshots, with `PAST`. BG/NBD learns from these alone: it describes all buyers, those who
-    came once above all, and needs no outcome; pooled snapshots would count a customer many times.
+    `rows`: one per customer and snapshot, with the peer's columns and `defected`, what became of them. `buyers`: one row per customer
+    who had bought at all by the newest of the snapshots, with `PAST`. BG/NBD learns from these alone: it describes all buyers, those who
+    came once above all, and needs no outcome; pooled snapshots would count a customer many times. `params`: the model's own shape, which
+    expert_windows has, too, so that it differs from the model in what it is shown alone.
     """
+    defected = rows["defected"].to_numpy(bool)
     if name in LOGISTIC:
         return logistic(LOGISTIC[name], rows, defected)
     if name == "bg_nbd":
@@ -53,7 +53,8 @@ def teach(name: str, rows: pd.DataFrame, defected: npt.NDArray[np.bool_], horizo
         numbers = dict(zip(fitted._fields, nine_digits(np.array(fitted)), strict=True))
         return {"form": "bg_nbd", "columns": PAST, "horizon_days": horizon, "parameters": numbers, "middle": _middle(rows, PAST)}
     if name == "expert_windows":
-        return _boosting([column for column in rows.columns.astype(str) if column.startswith(WINDOWS)], rows, defected)
+        columns = [column for column in rows.columns.astype(str) if column.startswith(WINDOWS)]
+        return {"form": "boosting", "columns": columns, "text": nameless(text(fit(rows, columns, defected, params, ROUNDS, {})))}
     trees = forest.grow(rows[RFM].to_numpy(np.float64), defected)
     return {"form": "forest", "columns": RFM, "middle": _middle(rows, RFM), "trees": trees}
 
@@ -74,14 +75,6 @@ def logistic(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bo
         "coefficients": nine_digits(fitted.coef_[0]),
         "intercept": nine_digits(fitted.intercept_)[0],
     }
-
-
-def _boosting(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bool_]) -> Taught:
-    import lightgbm as lgb
-
-    data = lgb.Dataset(rows[columns].to_numpy(np.float64), label=defected.astype(np.float64), feature_name=columns)
-    booster = lgb.train({**BOOSTING, **SAMPLING, "verbosity": -1}, data, num_boost_round=ROUNDS)
-    return {"form": "boosting", "columns": columns, "text": nameless(booster.model_to_string())}
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:

@@ -1,5 +1,6 @@
 """Whom it pays to call: expected and realised profit of a contact. The assumptions are `Costs`; none of them is measured yet."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,51 +36,56 @@ def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
     return top[order[top] > 0]
 
 
-def realised_profit(chosen: npt.NDArray[np.int64], value: Floats, defected: Flags, costs: Costs) -> float:
-    """Profit of calling the chosen rows, in percent of the median value per customer of the population; 0 where that is nothing."""
+def gains(value: Floats, defected: Flags, costs: Costs) -> Floats:
+    """Profit of calling each row, in percent of the median value; all 0 where that is nothing."""
     median = float(np.median(value))
     if median <= 0:
-        return 0.0
+        return np.zeros(len(value))
     incentive, contact = costs.incentive * median, costs.contact * median
-    gain = np.where(defected[chosen], costs.gamma * (value[chosen] - incentive), -incentive) - contact
-    return float(100 * gain.sum() / median / len(value))
+    return np.asarray(100 * (np.where(defected, costs.gamma * (value - incentive), -incentive) - contact) / median)
 
 
-def empc(scores: Floats, defected: Flags) -> float:
-    """Expected maximum profit per customer of a campaign, in currency (Verbraken, Verbeke and Baesens 2013, IEEE TKDE 25).
+def at_capacity(order: Floats, gain: Floats, capacity: float) -> Callable[[Floats], Floats]:
+    """What calling those whom `called` names gains per customer, from how many times each row was drawn: draws x rows, one per draw.
 
-    How many are called is the best number for each gamma, and gamma is uncertain. The best numbers are corners of the hull of the ROC
-    curve: at each of them the profit is integrated over the gammas for which it is the best. nan with one outcome only.
+    Each draw calls its own top share, as another shop of the kind would; with the rows called in the population, a draw that holds more
+    of them would seem to call more than it can. 0 where nobody was drawn.
     """
-    from scipy.special import betainc
+    ranked = called(order, 1.0)
 
-    share = defected.mean()
-    if share in {0, 1}:
-        return float("nan")
-    leavers, stayers = _hull(scores, defected)
+    def drawn(weights: Floats) -> Floats:
+        times, size = np.take(weights, ranked, axis=1), weights.sum(axis=1)
+        left = np.ceil(capacity * size)[:, None] - np.cumsum(times, axis=1) + times  # calls left when it is a row's turn
+        return np.asarray(np.clip(left, 0, times) @ gain[ranked] / np.maximum(size, 1))
+
+    return drawn
+
+
+def empc(leavers: Floats, stayers: Floats) -> Floats:
+    """Expected maximum profit per customer of a campaign, in currency (Verbraken, Verbeke and Baesens 2013, IEEE TKDE 25), one per draw.
+
+    `leavers`, `stayers`: how many have each distinct score, ascending; draws x scores. How many are called is the best number for each
+    gamma, and gamma is uncertain. The best numbers are corners of the convex hull of the ROC curve. Between two of them lies a block of an
+    isotonic regression on the scores: it is called where gamma is so high that it pays. nan with one outcome only.
+    """
+    from scipy.optimize import isotonic_regression
+    from scipy.special import betaincc
+
+    draws, width = leavers.shape
+    left, stayed = leavers.ravel(), stayers.ravel()
+    there = left + stayed
+    seen = np.flatnonzero(there)
+    rates = left[seen] / there[seen] + 2 * (seen // width)  # one draw above the other: no block reaches over two
+    begins = seen[isotonic_regression(rates, weights=there[seen]).blocks[:-1]]
+    found, spared = np.add.reduceat(left, begins), np.add.reduceat(stayed, begins)
     incentive, contact = INCENTIVE / LIFETIME_VALUE, CONTACT / LIFETIME_VALUE
-    found, spent = share * leavers, contact * share * leavers + (incentive + contact) * (1 - share) * stayers
-    # From this gamma on the next corner is better than the one before it.
-    bounds = np.clip(np.diff(spent) / ((1 - incentive) * np.diff(found)), 0, 1) if len(found) > 1 else np.zeros(0)
-    mass, mean = betainc(ALPHA, BETA, [0, *bounds, 1]), betainc(ALPHA + 1, BETA, [0, *bounds, 1])
-    won = (1 - incentive) * found * np.diff(mean) * ALPHA / (ALPHA + BETA)
-    return float(LIFETIME_VALUE * (won - spent * np.diff(mass)).sum())
-
-
-def _hull(scores: Floats, defected: Flags) -> tuple[Floats, Floats]:
-    """Corners of the ROC curve's convex hull, the riskiest first: shares of the leavers and of the stayers called."""
-    _, code = np.unique(-scores, return_inverse=True)
-    leavers = np.cumsum(np.bincount(code, defected)) / defected.sum()
-    stayers = np.cumsum(np.bincount(code, ~defected)) / (~defected).sum()
-    corners = [(0.0, 0.0)]
-    for x, y in zip(stayers.tolist(), leavers.tolist(), strict=True):
-        while len(corners) > 1 and (y - corners[-1][1]) * (corners[-1][0] - corners[-2][0]) >= (corners[-1][1] - corners[-2][1]) * (
-            x - corners[-1][0]
-        ):
-            corners.pop()
-        if y > corners[-1][1]:
-            corners.append((x, y))
-    return np.array([y for _, y in corners]), np.array([x for x, _ in corners])
+    worth, spent = (1 - incentive) * found, contact * found + (incentive + contact) * spared
+    pays = spent < worth  # for some gamma: none is above 1
+    worth, spent = worth[pays], spent[pays]
+    won = worth * ALPHA / (ALPHA + BETA) * betaincc(ALPHA + 1, BETA, spent / worth) - spent * betaincc(ALPHA, BETA, spent / worth)
+    both = (leavers.sum(axis=1) > 0) & (stayers.sum(axis=1) > 0)
+    profit = LIFETIME_VALUE * np.bincount(begins[pays] // width, won, draws) / (leavers + stayers).sum(axis=1)
+    return np.where(both, profit, np.nan)
 
 
 def _changed(costs: Costs, assumption: str, factor: float) -> Costs:
@@ -105,8 +111,8 @@ def sensitivity(origins: list[tuple[Floats, Floats, Flags]], costs: Costs, capac
             for risk, value, defected in origins:
                 now = called(expected_profit(risk, value, costs), capacity)
                 then = called(expected_profit(risk, value, world), capacity)
-                adapted += realised_profit(then, value, defected, world) / len(origins)
-                kept += realised_profit(now, value, defected, world) / len(origins)
+                gain = gains(value, defected, world) / len(value) / len(origins)
+                adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
                 same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
             found = {"profit": round(adapted, 5), "profit_as_assumed": round(kept, 5), "overlap": round(same / calls, 5) if calls else None}
             entries.append({"assumption": assumption, "factor": factor, **found})

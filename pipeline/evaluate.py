@@ -85,7 +85,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """`metrics`: top level the scored population, `benchmark` the one of at least two purchases and a recent one; `plots`, `model_card`.
 
-    Both have one row per customer and origin. The verdict is reached on the benchmark.
+    Both have one row per customer and origin. The verdict is reached on the benchmark. `grouped_cv` is of the rows that taught.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
@@ -105,7 +105,7 @@ def evaluate(
             "grade": f"no signal: {reason}",
         }
         nothing = dict.fromkeys(
-            ("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "risk_bands", "sensitivity", "benchmark")
+            ("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "risk_bands", "sensitivity", "grouped_cv", "benchmark")
         )
         return {
             "metrics": {**metrics, **nothing},
@@ -135,6 +135,7 @@ def evaluate(
         "returned_later": round(float(returned["returned"].astype(float).mean()), 5) if len(returned) else None,
         "risk_bands": large_enough(bands),
         "sensitivity": sensitivity(at_origins(scored, scorer), costs, params.capacity),
+        "grouped_cv": about["grouped_cv"],
         "benchmark": bench,
     }
     return {

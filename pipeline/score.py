@@ -42,17 +42,16 @@ def newest(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[pa.Table, 
 
     And how many of those there are.
     """
-    known = f"{rows_of(lifecycle)} l join {rows_of(events, 'customers/*.parquet')} c using (customer_id)"
-    at = "l.snapshot = $snapshot::date"
-    objecting = table(f"select count(*) from {known} where {at} and c.profiling_objection", snapshot=snapshot)
-    rows = table(
+    found = table(
         f"""
-        select l.* exclude (filename, part), c.do_not_contact from {known}
-        where {at} and not c.profiling_objection order by customer_id
+        select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection
+        from {rows_of(lifecycle)} l join {rows_of(events, "customers/*.parquet")} c using (customer_id)
+        where l.snapshot = $snapshot::date order by c.profiling_objection, customer_id
         """,
         snapshot=snapshot,
     )
-    return rows.combine_chunks(), objecting[0][0].as_py()
+    objecting = pc.sum(found["profiling_objection"], min_count=0).as_py()  # they come last
+    return found.drop_columns("profiling_objection").slice(0, len(found) - objecting).combine_chunks(), objecting
 
 
 def numbers_of(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:

@@ -4,16 +4,19 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.defection import canary_frame, canary_rows, schema_hash, text
 from models.forms import BASE, Choice, choose, fit_form, season_shift
-from models.peers import PEERS, teach
+from models.peers import LOGISTIC, PEERS, logistic, teach
 from models.settings import Boosting
 from pipeline.errors import ConfigError
 from pipeline.progress import progress
 from pipeline.rows import buyers, feature_names, joined
 from pipeline.store import Folder, text_sha256, to_json
+
+FOLDS = 2  # of the cross-validation: each costs another training, and nothing is decided by it
 
 
 def purged(rows: pd.DataFrame, teachers: list[str], origin: str, horizon: int) -> pd.DataFrame:
@@ -43,6 +46,27 @@ def choice_for(
     return choose(older, taught[taught["snapshot"] == newest], year_ago, columns, params, directions)
 
 
+def grouped_cv(taught: pd.DataFrame, columns: list[str], choice: Choice, params: Boosting, directions: dict[str, int]) -> dict[str, Any]:
+    """AUC of a model of this choice by cross-validation: each row is asked by a model that no row of the same customer taught.
+
+    Folds, customers and rows beside it. Optimistic in time, because teaching and asked rows are of the same snapshots. The AUC is None
+    where the rows left to teach have one outcome only.
+    """
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
+    found = {"folds": FOLDS, "customers": taught["customer_id"].nunique(), "rows": len(taught)}
+    chances = np.zeros(len(taught))
+    for teaching, asked in GroupKFold(FOLDS).split(taught, groups=taught["customer_id"]):
+        rows = taught.iloc[teaching]
+        if rows["defected"].nunique() < 2:
+            return {**found, "auc": None}
+        base = logistic(LOGISTIC[BASE], rows, rows["defected"].to_numpy(bool))
+        model = fit_form(choice.form, rows, columns, base, params, choice.rounds, directions)
+        chances[asked] = model.predict(taught.iloc[asked])
+    return {**found, "auc": round(float(roc_auc_score(taught["defected"].astype(bool), chances)), 5)}
+
+
 def train(
     features: Folder, lifecycle: Folder, labels: Folder, directions: dict[str, int], calibration: dict[str, Any], params: Boosting
 ) -> dict[str, dict[str, Any]]:
@@ -57,16 +81,15 @@ def train(
     files: dict[str, Any] = {}
     peers: dict[str, Any] = {}
     about: dict[str, Any] = {"trained": False, "reason": None, "features": columns, "schema_hash": schema_hash(columns)}
-    about |= {"horizon_days": horizon, "params": params.model_dump(), "chosen": {}, "sha256": {}}
+    about |= {"horizon_days": horizon, "params": params.model_dump(), "chosen": {}, "grouped_cv": None, "sha256": {}}
     for origin, teachers in progress(asked.items(), len(asked), "train"):
         taught = purged(rows, teachers, origin, horizon) if teachers else rows[:0]
         if taught["defected"].nunique() < 2 or taught["customer_id"].nunique() < 2 * params.min_child_samples:
             reason = f"origin {origin}: {taught['customer_id'].nunique()} customers on {len(teachers)} snapshots, one outcome or too few"
             return {"model": {"model.json": {**about, "reason": reason}}}
         name = "model.txt" if origin == calibration["data_end"] else f"origins/{origin}.txt"
-        defected = taught["defected"].to_numpy(bool)
         bought = buyers(features, max(teachers))
-        peers[name] = {peer: teach(peer, taught, defected, horizon, bought) for peer in PEERS}
+        peers[name] = {peer: teach(peer, taught, horizon, bought, params) for peer in PEERS}
         ago, inner = (
             purged(rows, [calibration["season"][day]], day, horizon) if day in calibration["season"] else rows[:0]
             for day in (origin, max(teachers))
@@ -79,6 +102,7 @@ def train(
         about["sha256"][name] = text_sha256(files[name])
         about["chosen"][name] = {**choice._asdict(), "shift": model.shift}
     about["sha256"]["peers.json"] = text_sha256(to_json(peers))
+    about["grouped_cv"] = grouped_cv(taught, columns, choice, params, ways)
     canary = canary_rows(taught, columns)
     about |= {"trained": True, "lightgbm": version("lightgbm"), "trained_through": max(teachers), "training_rows": len(taught)}
     about |= {"canary": {"rows": canary, "scores": model.predict(canary_frame(canary, columns)).tolist()}}

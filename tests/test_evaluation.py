@@ -1,12 +1,14 @@
 """Metrics, intervals and the verdict."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
 from models.evaluation import (
+    RESAMPLED,
     calibration_error,
     calibration_floor,
     compare,
@@ -14,11 +16,12 @@ from models.evaluation import (
     interval,
     large_enough,
     risk_bands,
+    tally,
     verdict,
     weighted_auc,
     wilson,
 )
-from models.profit import called, empc, expected_profit, realised_profit, sensitivity, value_of
+from models.profit import at_capacity, called, empc, expected_profit, gains, sensitivity, value_of
 from models.settings import Costs
 
 COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.3, incentive=0.1, contact=0.01)
@@ -77,6 +80,42 @@ def test_the_difference_to_a_peer_is_point_low_high_of_the_same_rows() -> None:
     assert deltas["noise"]["brier"][0] < 0
 
 
+def test_intervals_are_as_wide_as_results_of_shops_alike_differ_and_hold_the_truth() -> None:
+    random, steps = np.random.default_rng(8), (np.arange(100_000) + 0.5) / 100_000
+    # All risks are as likely, all are worth the same: the riskiest tenth leaves in 95 of 100 cases, the whole half the time.
+    called_ones = 10 * (0.95 * (0.3 * 0.9) - 0.05 * 0.1 - 0.01)
+    empc_then = empc(steps[None], 1 - steps[None])[0]
+    truth = {"auc": 5 / 6, "brier": 1 / 6, "empc": empc_then, "profit_at_10": called_ones, "profit_at_10_by_risk": called_ones}
+    found = []
+    for _ in range(60):
+        risk = random.random(600)
+        shop = pd.DataFrame({"customer": np.arange(600), "origin": "2025-01-01", "value": 1.0, "model": risk})
+        found.append(compare(shop.assign(defected=random.random(600) < risk), ["model"], COSTS, 0.1, 100, 5)[0]["model"])
+    for metric, true in truth.items():
+        low, high = np.array([one[f"{metric}_ci"] for one in found]).T
+        assert (high - low).mean() == pytest.approx(2 * 1.96 * np.std([one[metric] for one in found]), rel=0.25), metric
+        assert ((low <= true) & (true <= high)).mean() > 0.85, metric
+
+
+def test_an_interval_is_a_point_where_no_draw_can_change_the_figure() -> None:
+    rows = population().assign(twin=population()["model"])
+    dear = COSTS.model_copy(update={"contact": 100.0})
+    measured, deltas = compare(rows, ["model", "twin"], dear, 0.1, 50, 5)
+    assert set(deltas["twin"]) == set(RESAMPLED)
+    assert all(delta == [0, 0, 0] for delta in deltas["twin"].values())
+    assert (measured["model"]["profit_at_10"], measured["model"]["profit_at_10_ci"]) == (0, [0, 0])  # nobody is called
+    alone = compare(rows.assign(customer=0), ["model"], COSTS, 0.1, 50, 5)[0]["model"]
+    for metric in RESAMPLED:
+        assert alone[f"{metric}_ci"] == pytest.approx([alone[metric]] * 2, abs=1e-4)
+
+
+def test_each_draw_calls_its_own_top_share_and_a_row_drawn_twice_is_two_customers() -> None:
+    order, gain = np.array([3.0, 2.0, 1.0, -1.0]), np.array([10.0, 20.0, 40.0, 80.0])
+    draws = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1], [0, 0, 1, 3], [0, 0, 0, 0]])
+    # Of four, two are called, and nobody at a loss.
+    assert at_capacity(order, gain, 0.5)(draws) == pytest.approx([(10 + 20) / 4, 2 * 10 / 4, 2 * 20 / 4, 40 / 4, 0])
+
+
 def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> None:
     few = population().iloc[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].assign(customer=[0] * 5 + [400] * 5)
     few["defected"] = [True, False] * 5
@@ -128,7 +167,7 @@ def test_a_machine_that_beats_the_model_is_named_with_its_lead() -> None:
 
 
 def test_unknown_values_have_an_unknown_interval() -> None:
-    assert interval([float("nan")]) == [None, None]
+    assert interval(np.array([np.nan])) == [None, None]
 
 
 def test_wilsons_interval_of_seven_in_ten() -> None:
@@ -150,15 +189,18 @@ def test_profit_of_a_contact_by_hand() -> None:
 
 
 def test_realised_profit_of_calling_the_one_who_leaves() -> None:
-    value, defected = np.full(10, 100.0), np.arange(10) == 0
-    right = realised_profit(called(np.where(defected, 1.0, 0.0), 0.1), value, defected, COSTS)
-    wrong = realised_profit(called(np.where(defected, 0.1, 1.0), 0.1), value, defected, COSTS)
-    assert right == pytest.approx(0.3 * 90 / 10 - 0.1)
-    assert wrong == pytest.approx(-1.1)
+    defected = np.arange(10) == 0
+    gain, once = gains(np.full(10, 100.0), defected, COSTS), np.ones((1, 10))
+    assert at_capacity(np.where(defected, 1.0, 0.0), gain, 0.1)(once) == pytest.approx([0.3 * 90 / 10 - 0.1])
+    assert at_capacity(np.where(defected, 0.1, 1.0), gain, 0.1)(once) == pytest.approx([-1.1])
 
 
 def test_nobody_is_called_where_a_loss_is_expected() -> None:
     assert called(np.array([-1.0, 3.0, -2.0, 2.0]), 0.75).tolist() == [1, 3]
+
+
+def empc_of(scores: npt.NDArray[np.float64], defected: npt.NDArray[np.bool_]) -> float:
+    return float(empc(*tally(scores, defected)(np.ones((1, len(scores)))))[0])
 
 
 @pytest.mark.parametrize("rounded", [9, 1])
@@ -171,13 +213,13 @@ def test_empc_is_the_best_campaign_for_each_gamma_integrated_by_brute_force(roun
     # Each caught leaver is saved with chance gamma, worth 200, and takes 10; each contact costs 1; a stayer takes 10, too.
     gammas = (np.arange(20_000) + 0.5) / 20_000
     best = np.array([(gamma * (200 - 10) * leavers - 1 * leavers - (10 + 1) * stayers).max() for gamma in gammas])
-    assert empc(scores, defected) == pytest.approx(np.average(best, weights=beta.pdf(gammas, 6, 14)), abs=1e-4)
+    assert empc_of(scores, defected) == pytest.approx(np.average(best, weights=beta.pdf(gammas, 6, 14)), abs=1e-4)
 
 
 def test_empc_rewards_a_better_order_and_is_unknown_with_one_outcome() -> None:
     rows = population()
-    assert empc(rows["model"].to_numpy(), rows["defected"].to_numpy()) > empc(rows["noise"].to_numpy(), rows["defected"].to_numpy())
-    assert np.isnan(empc(np.array([0.1, 0.2]), np.array([False, False])))
+    assert empc_of(rows["model"].to_numpy(), rows["defected"].to_numpy()) > empc_of(rows["noise"].to_numpy(), rows["defected"].to_numpy())
+    assert np.isnan(empc_of(np.array([0.1, 0.2]), np.array([False, False])))
 
 
 def test_an_assumption_that_would_change_whom_to_call_shows_in_what_it_costs_to_be_wrong() -> None:

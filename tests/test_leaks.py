@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from models.bg_nbd import Parameters, fit, no_purchase
 from models.evaluation import calibration_error, calibration_floor, weighted_auc
+from models.forms import Choice
 from models.leaks import clocks, oracles
 from pipeline.errors import ConfigError, QualityError
 from pipeline.evaluate import evaluate, require_honest
@@ -20,7 +21,7 @@ from pipeline.params import load
 from pipeline.rows import joined
 from pipeline.runner import ROOT
 from pipeline.store import Folder
-from pipeline.train import purged, train
+from pipeline.train import grouped_cv, purged, train
 
 PARAMS = load(ROOT)
 HORIZON, ORIGIN = 60, 600
@@ -89,6 +90,28 @@ def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_spl
     pretended = learnt(pooled[by_row], pooled[~by_row])
     assert pretended > honest + 0.03
     assert pretended > learnt(pooled[by_customer], pooled[~by_customer]) + 0.03
+
+
+def cross_validated(rows: pd.DataFrame) -> float | None:
+    found = grouped_cv(rows, ["mood", "weather"], Choice("plain", 50, {}, 0.0, seasonal=False), PARAMS.train, {})
+    assert (found["folds"], found["customers"], found["rows"]) == (2, rows["customer_id"].nunique(), len(rows))
+    auc: float | None = found["auc"]
+    return auc
+
+
+def test_a_name_is_worth_nothing_where_no_customer_is_on_both_sides_of_a_fold() -> None:
+    rows, random = small_shop.rows(300, 0.0), np.random.default_rng(5)
+    who = pd.factorize(rows["customer_id"])[0]
+    named = rows.assign(mood=random.normal(size=300)[who], defected=(random.random(300) < 0.4)[who])
+    assert cross_validated(named) == pytest.approx(0.5, abs=0.07)
+    by_row = cross_validated(named.assign(customer_id=np.arange(len(named))))
+    assert by_row is not None
+    assert by_row > 0.65
+
+
+def test_folds_by_customer_leave_nothing_to_learn_where_one_customer_has_all_of_an_outcome() -> None:
+    rows = small_shop.rows(30, 0.0)
+    assert cross_validated(rows.assign(defected=rows["customer_id"] == "c0003")) is None
 
 
 def test_no_customers_snapshot_teaches_and_is_asked() -> None:

@@ -99,12 +99,12 @@ def test_metrics_have_the_keys_their_readers_expect(metrics: dict[str, Any]) -> 
         list(found)
         == (
             "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin returned_later "
-            "risk_bands sensitivity benchmark"
+            "risk_bands sensitivity grouped_cv benchmark"
         ).split()
     )
     scorer_keys = (
-        "auc auc_ci pr_auc "
-        "brier log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc profit_at_10 profit_at_10_by_risk"
+        "auc auc_ci pr_auc brier brier_ci log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc empc_ci "
+        "profit_at_10 profit_at_10_ci profit_at_10_by_risk profit_at_10_by_risk_ci"
     ).split()
     for measured in (found["model"], found["by_stage"]["core"]["model"], *found["peers"].values(), *found["benchmark"]["peers"].values()):
         assert list(measured) == scorer_keys

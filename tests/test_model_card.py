@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 import small_shop
 
-from models.model_card import ASSUMED, model_card
+from models.model_card import ASSUMED, PROFITS, model_card
 from models.settings import Costs
 from pipeline.params import load
 from pipeline.runner import ROOT
 
 COSTS = load(ROOT).costs
 ABOUT = {"trained": True, "features": ["recency_days", "complaints"], "training_rows": 1234, "trained_through": "2025-08-02"}
-FIGURES = dict.fromkeys(("brier", "ece", "ece_floor", "profit_at_10", "profit_at_10_by_risk"), 0.1) | {"auc": 0.7, "auc_ci": [0.6, 0.8]}
+FIGURES = dict.fromkeys(("brier", "ece", "ece_floor"), 0.1) | {"auc": 0.7, "auc_ci": [0.6, 0.8]}
+FIGURES |= dict.fromkeys(PROFITS, 1.5) | {f"{name}_ci": [-0.5, 2.5] for name in PROFITS}
+LEAD = {"auc": [0.05, 0.01, 0.09], **{name: [0.3, -0.1, 0.7] for name in PROFITS}}
 ORIGIN = {"origin": "2025-07-01", "population": 50, "base_rate": 0.3, "model": FIGURES}
 BENCH = {"population": 99, "base_rate": 0.25, "model": FIGURES, "peers": {"recency": FIGURES, "late": None}, "by_origin": [ORIGIN]}
+BENCH |= {"delta": {"recency": LEAD, "late": None}}
 METRICS = {
     **{
         "shop": "small",
@@ -24,6 +27,7 @@ METRICS = {
         "population": 88,
         "base_rate": 0.2,
         "returned_later": 0.5,
+        "grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": 0.72},
     },
     **{"origins": ["2025-07-01"], "benchmark": BENCH, "by_stage": {"core": {"population": 44, "base_rate": 0.1, "model": FIGURES}}},
 }
@@ -37,7 +41,7 @@ def card(metrics: dict[str, Any] = METRICS, about: dict[str, Any] = ABOUT) -> st
 def test_a_card_has_all_its_parts_in_their_order() -> None:
     parts = [line.removeprefix("## ") for line in card().splitlines() if line.startswith("## ")]
     assert parts == [
-        *("Purpose", "Population", "Data", "Results on the benchmark", "Results by stage", "Risk bands"),
+        *("Purpose", "Population", "Data", "Results on the benchmark", "Profit on the benchmark", "Results by stage", "Risk bands"),
         *("Costs: assumed", "Limits", "Misuse", "Ethics"),
     ]
 
@@ -50,10 +54,24 @@ def test_every_cost_is_told_and_called_assumed() -> None:
 
 
 def test_figures_are_told_with_their_intervals_by_scorer_origin_and_stage() -> None:
-    assert "| recency | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 (0.100) | 0.10 / 0.10 |" in card()
-    assert "| late | not computed | | | | |" in card()
+    assert "| recency | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 (0.100) |" in card()
+    assert "| late | not computed | | | |" in card()
     assert "| 2025-07-01 | 50 | 0.300 | 0.700 | 0.600 to 0.800 |" in card()
     assert "| core | 44 | 0.100 | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 |" in card()
+
+
+def test_profit_is_told_with_intervals_of_each_scorer_and_of_the_models_lead() -> None:
+    assert "| recency | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) |" in card()
+    leads = card().split("What the model has over each peer", 1)[1]
+    assert "| recency | +0.050 (+0.010 to +0.090) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) |" in leads
+    assert "| late | not computed | | | |" in leads
+
+
+def test_what_folds_by_customer_give_is_told_beside_the_origins_and_not_to_be_believed() -> None:
+    told = " ".join(card().split("By test origin", 1)[1].split("## Profit", 1)[0].split())
+    assert "1234 rows of 77 customers that taught the final model, in 2 folds with no customer in common, AUC is 0.720" in told
+    assert "optimistic in time, and not the figure to believe. From the test origins it differs by +0.020:" in told
+    assert "Cross-validated" not in card(METRICS | {"grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": None}})
 
 
 def test_each_risk_band_tells_its_observed_rate_unless_it_would_describe_persons() -> None:
@@ -72,7 +90,7 @@ def test_a_shop_without_complaints_has_an_unknown_satisfaction(features: list[st
 
 
 def test_a_shop_without_a_model_has_a_card_that_says_so() -> None:
-    nothing = dict.fromkeys(("benchmark", "by_stage", "returned_later", "base_rate"))
+    nothing = dict.fromkeys(("benchmark", "by_stage", "returned_later", "base_rate", "grouped_cv"))
     told = card(METRICS | nothing | {"verdict": "no_signal", "origins": []}, {"trained": False, "features": []})
     assert "No model was taught: there is too little to learn from." in told
     assert "unknown of them defected" in told

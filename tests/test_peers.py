@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from sklearn.ensemble import RandomForestClassifier
 from models import forest
 from models.bg_nbd import Parameters, fit, log_likelihood, no_purchase
 from models.peers import PAST, PEERS, contributions, predict, teach
+from pipeline.params import load
+from pipeline.runner import ROOT
 
+BOOSTING = load(ROOT).train
 PUBLISHED = Parameters(r=0.243, alpha=4.414, a=0.793, b=2.426)
 """Fader, Hardie and Lee (2005), table 1: the CDNOW sample, first 39 weeks, in weeks."""
 
@@ -108,7 +112,7 @@ def taught(shop: pd.DataFrame) -> dict[str, Any]:
 
 def taught_by(shop: pd.DataFrame) -> dict[str, Any]:
     rows = windowed(shop)
-    return {name: teach(name, rows, rows["defected"].to_numpy(bool), 60, shop[PAST]) for name in PEERS}
+    return {name: teach(name, rows, 60, shop[PAST], BOOSTING) for name in PEERS}
 
 
 def windowed(shop: pd.DataFrame) -> pd.DataFrame:
@@ -147,6 +151,14 @@ def test_contributions_add_up_to_the_log_odds(name: str, shop: pd.DataFrame, tau
     assert middle == pytest.approx(np.full(200, middle[0]), abs=1e-6)
 
 
+@pytest.mark.parametrize("leaves", [2, 7])
+def test_expert_windows_has_the_shape_of_the_model_whatever_that_is(leaves: int, shop: pd.DataFrame) -> None:
+    shape = BOOSTING.model_copy(update={"num_leaves": leaves, "min_child_samples": 5, "seed": 3})
+    text = teach("expert_windows", windowed(shop), 60, shop[PAST], shape)["text"]
+    assert max(int(size) for size in re.findall(r"(?m)^num_leaves=(\d+)$", text)) == leaves
+    assert {"[min_data_in_leaf: 5]", "[seed: 3]"} <= set(text.splitlines())
+
+
 def test_a_longer_silence_contributes_to_leaving(taught: dict[str, Any]) -> None:
     rows = pd.DataFrame({"purchases": 10.0, "recency_days": [5.0, 90.0], "tenure_days": 400.0, "spend": 200.0})
     for name in ("recency", "logistic_rfm", "bg_nbd", "random_forest_rfm"):
@@ -157,7 +169,7 @@ def test_a_longer_silence_contributes_to_leaving(taught: dict[str, Any]) -> None
 
 def test_bg_nbd_learns_from_those_who_came_once_too(shop: pd.DataFrame, taught: dict[str, Any]) -> None:
     rows = windowed(shop)
-    repeaters = teach("bg_nbd", rows, rows["defected"].to_numpy(bool), 60, rows[PAST])
+    repeaters = teach("bg_nbd", rows, 60, rows[PAST], BOOSTING)
     true_rate = 0.8 / 25
     found = {
         name: peer["parameters"]["r"] / peer["parameters"]["alpha"] for name, peer in {"all": taught["bg_nbd"], "some": repeaters}.items()

@@ -99,7 +99,9 @@ def test_value_at_risk_is_what_its_definition_says_of_the_published_numbers(scor
     assert scored["risk"].between(0, 1).all()
 
 
-def test_who_objects_to_profiling_is_nowhere(lists: Path, scored: pd.DataFrame) -> None:
+def test_who_objects_to_profiling_is_nowhere_and_is_counted(lists: Path, scored: pd.DataFrame) -> None:
+    manifest = json.loads((lists / "manifest.json").read_text())
+    assert (manifest["customers"], manifest["profiling_objections"]) == (len(scored), 1) == (399, 1)
     assert OBJECTS not in set(scored["customer_id"])
     for path in lists.iterdir():
         assert OBJECTS.encode() not in path.read_bytes()
