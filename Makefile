@@ -16,8 +16,8 @@ real: .venv/.real  ## the same on a real grocer
 	@test -d data/shops/completejourney || $(BIN)/corekeep fetch completejourney
 	@$(BIN)/corekeep repro --shop completejourney
 
-test: .venv/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev  ## all tests, in a process for each core and in each a file at a time; ARGS="tests/test_x.py" runs some in one process
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/.dev  ## lint and types
 	@$(BIN)/ruff check .

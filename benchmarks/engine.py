@@ -28,7 +28,7 @@ RHYTHM = {"usual_gap": 30.0, "log_sd": 0.8}  # no shared column depends on it
 def _shop() -> Shop:
     """The rules of the project's own parameters, with the promises and windows that all systems share."""
     cycle = load(Path(__file__).parents[1]).cycle
-    return shop_of(RHYTHM, cycle, Promise(*PROMISED, delivery_grace=2, major_late=7), (), Windows(WINDOWS, TRENDS))
+    return shop_of(RHYTHM, cycle, Promise(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS))
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from features.kernel import kernel
 from features.records import NEVER, UNIT, Ints, Longs, Past, Scratch, Tables
 from features.settings import Promise
@@ -162,8 +164,9 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
         seen.opened, seen.basket, seen.severity = case.opened, case.basket, case.severity
         seen.resolved, seen.reopened = masked(case.resolved, snapshot), masked(case.reopened, snapshot)
     n = cursor.purchases
+    midnight: Any = np.int32(snapshot)  # of one type whoever asks: all that reads a past is compiled once
     return Past(
-        snapshot,
+        midnight,
         tables.known[customer],
         room.purchases[:n],
         room.sorted_gaps[: max(n - 1, 0)],

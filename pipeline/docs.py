@@ -5,10 +5,10 @@ from types import ModuleType
 
 from features.catalogue import DECLARED, FAMILIES
 from features.columns import Column, spread
-from features.settings import Cycle, Promise, Windows
+from features.settings import Windows
 from models.handbook import lifecycle_markdown
-from models.settings import Limits
 from pipeline import store
+from pipeline.params import Params
 from pipeline.yaml_file import read_yaml, reasons
 
 HIGHER = {1: "leaves", -1: "stays", 0: ""}
@@ -53,10 +53,9 @@ def feature_dictionary(windows: Windows) -> str:
 def documents(root: Path) -> dict[str, str]:
     """The text of each document by its path. Numbers are those of params.yaml, whatever a shop's own file says."""
     path = root / "params.yaml"
-    base = read_yaml(path, root)
-    why = reasons(path, ("assign", "cycle", "promise"))
-    rules = lifecycle_markdown(Limits(**base["assign"]), Cycle(**base["cycle"]), Promise(**base["promise"]), why)
-    return {"docs/features.md": feature_dictionary(Windows(**base["windows"])), "docs/lifecycle.md": rules}
+    base = Params.model_validate(read_yaml(path, root))
+    rules = lifecycle_markdown(base.assign, base.cycle, base.promise, reasons(path, ("assign", "cycle", "promise")))
+    return {"docs/features.md": feature_dictionary(base.windows), "docs/lifecycle.md": rules}
 
 
 def card(root: Path) -> dict[str, str]:

@@ -54,7 +54,7 @@ def partitions(events: Folder) -> list[str]:
 def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
     """A partition from the columns of its tables, their order checked: a kernel trusts it. `read` takes a table and its columns."""
     customers = read("customers", CUSTOMERS.names)
-    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy()]
+    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy().copy()]  # of its own, as the others: kernels are compiled for one kind
     for kind, record in KINDS.items():
         found = read(kind, ["customer", *(record.names or ())])
         records = np.empty(len(found), record)

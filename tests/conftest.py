@@ -1,10 +1,17 @@
-"""What the tests of tracking share, made once: a shop with two models, and the servers that keep its runs."""
+"""The order of the tests, and what those of tracking share, made once: a shop with two models, and the servers that keep its runs."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 import tracking_server
 from tracked_shop import Made, Project, made_in, project_at
+
+LONGEST = ("test_repro", "test_shops", "test_spark", "test_track")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin first, so that of several processes none waits long for the last one."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -63,13 +63,13 @@ def test_a_shop_that_records_everything_has_every_feature_and_one_of_nothing_but
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, Any]]:
     """What `train` makes of a shop with and without a column about complaints."""
-    made = {}
+    made, few = {}, params().train.model_copy(update={"max_rounds": 20, "round_step": 10})
     for with_complaints in (True, False):
         frame = small_shop.rows(400, 2.0)
         if with_complaints:
             frame.insert(len(frame.columns) - 1, "complaints_open", np.float32(0))
         folders = small_shop.write(tmp_path_factory.mktemp("shop"), frame)
-        made[with_complaints] = train(**folders, directions={}, calibration=small_shop.calibration(), params=params().train)["model"]
+        made[with_complaints] = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"]
     return made
 
 

@@ -82,7 +82,7 @@ def test_core_is_refused_when_one_condition_fails_and_granted_when_that_alone_is
 
 def test_who_stands_exactly_at_the_limits_of_pace_and_regularity_is_let_in() -> None:
     daily = shop(1, 0.5)._replace(cycle=shop().cycle._replace(last_gaps=6))  # his irregularity: the root of 2 * 0.5**2 / (2 + 6)
-    strict = LIMITS._replace(core_max_cycle_ratio=1, core_max_log_sd=0.25)
+    strict = LIMITS._replace(core_max_cycle_ratio=1.0, core_max_log_sd=0.25)
     assert stage(91, of=daily, limits=strict, orders=range(91)) == "core"
 
 

@@ -16,7 +16,7 @@ from models.lifecycle import STAGES
 from pipeline import store
 from pipeline.runner import ROOT
 
-SMALL = {"customers": 1500, "days": 900, "trials": 2}
+SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2}
 
 
 def run(folder: Path, *words: str, expect: int = 0) -> str:

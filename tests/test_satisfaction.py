@@ -11,7 +11,9 @@ from features.records import NEVER
 
 LIMITS = params().assign
 PATIENT = shop()._replace(
-    cycle=shop().cycle._replace(late_clip_low=9, late_clip_high=9, lapse_clip_low=10, lapse_clip_high=10, last_gaps=1, prior_weight=1e9)
+    cycle=shop().cycle._replace(
+        late_clip_low=9.0, late_clip_high=9.0, lapse_clip_low=10.0, lapse_clip_high=10.0, last_gaps=1, prior_weight=1e9
+    )
 )
 """Nobody lapses soon, and everybody's usual gap is 30 days."""
 

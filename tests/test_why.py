@@ -109,7 +109,7 @@ def test_a_complaint_that_is_named_as_lacking_repair_is_all_that_keeps_him_from_
 def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_have_been_core() -> None:
     relief: dict[str, dict[str, float]] = {
         "purchases": {"core_min_purchases": 2},
-        "days": {"core_min_days": 0, "core_min_cycles": 0},
+        "days": {"core_min_days": 0, "core_min_cycles": 0.0},
         "pace": {"core_max_cycle_ratio": 1e9},
         "regularity": {"core_max_log_sd": 1e9},
         "few_complaints": {"core_max_complaints_per_purchase": 1e9},
