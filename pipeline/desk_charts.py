@@ -76,13 +76,17 @@ def stage_chart(counts: pd.DataFrame) -> Markup:
 
     `counts`: as_of (ISO), stage, activity, customers; at least two snapshots.
     """
-    width, height, left, right, top, bottom = 800, 220, 44, 160, 8, 24
     table = counts.assign(gone=counts["activity"].isin(GONE)).pivot_table(
         index="as_of", columns=["stage", "gone"], values="customers", aggfunc="sum", fill_value=0
     )
     dates = [dt.date.fromisoformat(day) for day in table.index]
     days = np.array([day.toordinal() for day in dates], np.float64)
     total = float(max(table.sum(axis=1).max(), 1))
+    by_stage = counts.pivot_table(index="as_of", columns="stage", values="customers", aggfunc="sum").reindex(columns=STAGES, fill_value=0)
+    named = {stage: f"{STAGE_WORDS[stage]} {by_stage[stage].iloc[-1]:,}" for stage in STAGES}
+    # Both margins hold words whose length is the shop's.
+    left, right = 10 + 8 * len(f"{total:,.0f}"), 28 + 8 * max(map(len, named.values()))
+    width, height, top, bottom = 800, 220, 8, 24
 
     def across(day: Floats | float) -> Floats:
         return np.asarray(left + (day - days[0]) / (days[-1] - days[0]) * (width - left - right))
@@ -105,12 +109,11 @@ def stage_chart(counts: pd.DataFrame) -> Markup:
                 base = upper
         middles[stage] = float(down((start[-1] + base[-1]) / 2))
 
-    by_stage = counts.pivot_table(index="as_of", columns="stage", values="customers", aggfunc="sum").reindex(columns=STAGES, fill_value=0)
     heights = apart([middles[stage] + 4 for stage in STAGES], 17, height - bottom)
     labels = []
     for stage, y in zip(STAGES, heights, strict=True):
         labels.append(_RECT.format(kind=f"s-{stage}", x=width - right + 8, y=y - 9, w=9, h=9, inner=""))
-        labels.append(_TEXT.format(kind="label", x=width - right + 22, y=y, text=f"{STAGE_WORDS[stage]} {by_stage[stage].iloc[-1]:,}"))
+        labels.append(_TEXT.format(kind="label", x=width - right + 22, y=y, text=named[stage]))
 
     half = (width - left - right) / (len(days) - 1) / 2
     hovers = []

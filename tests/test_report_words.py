@@ -102,6 +102,14 @@ def test_the_chart_of_the_stages_ends_at_todays_counts_and_says_them_in_words() 
     assert "core from 5 to 1,700" in re.findall("<desc.*?</desc>", chart)[0]
 
 
+def test_the_numbers_of_a_large_shop_have_room_beside_the_chart() -> None:
+    chart = stage_chart(counted(("2025-12-01", 5, 3), ("2026-01-01", 12_345_678, 4)))
+    found = re.findall(r'<text class="(end|label)" x="([0-9.]+)" y="[0-9.]+">(.*?)<', chart)
+    assert {"10,000,000", "Core 12,345,678"} <= {text for _, _, text in found}
+    for kind, x, text in found:
+        assert float(x) >= 7 * len(text) if kind == "end" else float(x) + 7 * len(text) <= 800
+
+
 @pytest.mark.parametrize(
     ("low", "high", "found"), [(0, 5947, [0, 2000, 4000]), (-88, 105, [-50, 0, 50, 100]), (0, 1, [0, 0.5, 1]), (0.5, 0.72, [0.5, 0.6, 0.7])]
 )
