@@ -21,7 +21,7 @@ from benchmarks.measure import Cost, peak, spent
 from models.defection import fit, matrix, text
 from models.settings import Boosting
 from pipeline import store
-from pipeline.model_file import about_of, champion, scorer
+from pipeline.model_file import about_of, booster_of, scorer
 from pipeline.params import Params, load
 from pipeline.rows import feature_names, joined
 from pipeline.runner import bind, function, stages
@@ -130,7 +130,7 @@ def rounds(shop: Shop, out: Path) -> Run:
 def scoring_bare(shop: Shop, out: Path) -> Run:
     """Features read, the booster asked for everybody, ids and risks written."""
     model, columns = shop.folder("model"), feature_names(shop.folder("features"))
-    booster = champion(model, about_of(model)).booster
+    booster = booster_of(model, about_of(model), "model.txt")
 
     def run() -> None:
         table = pq.read_table(shop.root / "data" / "features")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 TOLD = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
 TOLD_OF_A_BOOSTER = ("lightgbm", "trained_through")
+STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by somebody, or for want of memory: says nothing of the text
 TRIAL_SECONDS = 60  # hundreds of times what it takes: a busy machine must not make a sound model look broken
+
+Ask = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
+"""Probability of defection, one per row."""
 
 
 def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
@@ -50,18 +54,33 @@ def about_of(model: Folder) -> dict[str, Any]:
         about: dict[str, Any] = model.read("model.json")
     except (OSError, ValueError):
         raise ModelError("E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again") from None
+    if not isinstance(about, dict):
+        raise ModelError("E_MODEL_BROKEN", "model.json", "it is no account of a model", "train again")
     if missing := [key for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ())) if key not in about]:
         raise ModelError("E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again")
     return about
 
 
 def peers_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
-    """The peers taught beside each booster, by its file name. Raises ModelError."""
+    """The peers taught beside each booster, by its file name; those that are boosters themselves tried out. Raises ModelError."""
     try:
         taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
-    except ValueError:
-        raise ModelError("E_MODEL_BROKEN", "peers.json", "it is not JSON", "train again") from None
+        texts = [peer["text"] for peers in taught.values() for peer in peers.values() if peer["form"] == "boosting"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise ModelError("E_MODEL_BROKEN", "peers.json", "it is no account of peers", "train again") from None
+    require_version(about)
+    for text in texts:
+        try_out(text, "peers.json")
     return taught
+
+
+def require_version(about: dict[str, Any]) -> None:
+    """Refuse boosters of another major version of LightGBM."""
+    import lightgbm as lgb
+
+    if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
+        rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
+        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
 
 
 @lru_cache(maxsize=32)
@@ -80,6 +99,10 @@ def try_out(text: str, name: str) -> None:
     else:
         if code == 0:
             return
+        if -code in STOPPED:
+            raise ModelError(
+                "E_MODEL_UNTRIED", name, f"its trial was stopped: {signal.Signals(-code).name}", "run again, with enough memory"
+            )
         rule = f"LightGBM crashes on it: {signal.Signals(-code).name}" if code < 0 else "LightGBM cannot work with it"
     raise ModelError("E_MODEL_BROKEN", name, rule, "install the locked versions or train again")
 
@@ -88,9 +111,7 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
     """The booster of a file, checked and tried out before it is loaded. Raises ModelError."""
     import lightgbm as lgb
 
-    if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
-        rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
-        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
+    require_version(about)
     text = vouched(model, about, name)
     try_out(text, name)
     booster = lgb.Booster(model_str=text)
@@ -118,17 +139,17 @@ def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> Non
         raise ModelError("E_MODEL_FUTURE", "model.json trained_through", rule, "use an older model")
 
 
-def champion(model: Folder, about: dict[str, Any]) -> Model:
-    """The final model, if it still scores as it did when it was trained. Raises ModelError."""
-    if "canary" not in about:
-        raise ModelError("E_MODEL_CANARY", "model.json", "it has no rows whose scores are known: they are not registered", "train again")
-    found = model_of(model, about, "model.txt")
-    scores = found.predict(canary_frame(about["canary"]["rows"], about["features"]))
-    drift = np.abs(scores - about["canary"]["scores"]).max()
+def require_as_taught(about: dict[str, Any], name: str, ask: Ask) -> None:
+    """Refuse a scorer, `model` or a peer, by which known rows score otherwise than when it was taught."""
+    try:
+        rows, known = about["canary"]["rows"], about["canary"]["scores"][name]
+    except (KeyError, TypeError):
+        rule = "it has no rows whose scores are known: they are not registered"
+        raise ModelError("E_MODEL_CANARY", "model.json", rule, "train again") from None
+    drift = np.abs(ask(canary_frame(rows, about["features"])) - known).max()
     if not drift <= 1e-9:
         rule = f"known rows score differently by {drift:.2g}"
-        raise ModelError("E_MODEL_CANARY", "model.txt", rule, "install the locked versions or train again")
-    return found
+        raise ModelError("E_MODEL_CANARY", name, rule, "install the locked versions or train again")
 
 
 @dataclass(frozen=True)
@@ -136,18 +157,20 @@ class Scorer:
     """What the verdict chose: probabilities of defection, what each column adds to the log-odds, and an id for the list."""
 
     model_id: str
-    predict: Callable[[pd.DataFrame], npt.NDArray[np.float64]]
+    predict: Ask
     explain: Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
-    """The champion, or the peer that did as well. Raises ModelError for one that cannot be trusted or does not fit."""
+    """The final model, or the peer that did as well. Raises ModelError for one that cannot be trusted or does not fit."""
     about = about_of(model)
     require_fit(about, columns, snapshot)
     if verdict == "model":
-        found = champion(model, about)
-        return Scorer(about["sha256"]["model.txt"][:12], found.predict, found.explain)
-    taught = peers_of(model, about)["model.txt"][verdict]
-    model_id = text_sha256(to_json(taught))[:12]
-    terms = taught["columns"]
-    return Scorer(model_id, lambda rows: predict(taught, rows), lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms))
+        own = model_of(model, about, "model.txt")
+        found = Scorer(about["sha256"]["model.txt"][:12], own.predict, own.explain)
+    else:
+        taught = peers_of(model, about)["model.txt"][verdict]
+        ask, terms = partial(predict, taught), taught["columns"]
+        found = Scorer(text_sha256(to_json(taught))[:12], ask, lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms))
+    require_as_taught(about, verdict, found.predict)
+    return found

@@ -27,6 +27,7 @@ from pipeline.rows import joined
 from pipeline.spool import Waiting
 from pipeline.store import Folder
 
+LATER = ("E_MODEL_UNTRIED", "E_MODEL_VERSION")  # says nothing of the model itself: it may be loaded on another day
 PATIENCE = 20  # timeouts after which no further run is begun: a server may answer each request just in time
 SERVER = re.compile(r"(sqlite:///|https?://)\S+")
 
@@ -158,7 +159,7 @@ def registered(registry: Registry, info: Any, told: dict[str, Any], newcomer: Ve
 def send_all(root: Path, params: Track, made: dict[str, Any], compare: Compare) -> dict[str, Any]:
     """Send the runs that wait, in their order; what became of the one `made` now. Those of its shop are compared with the champion.
 
-    Raises TrackingError when the server is away; what was not sent goes on waiting. One whose model can no longer be loaded does not.
+    Raises TrackingError when the server is away; what was not sent goes on waiting. One whose model is broken does not.
     """
     registry = opened(root, params)
     became: dict[str, Any] = {}
@@ -173,6 +174,9 @@ def send_all(root: Path, params: Track, made: dict[str, Any], compare: Compare) 
             except ModelError as error:
                 if own:
                     raise
+                if error.code in LATER:
+                    say(f"{spool.FOLDER}/{waits.path.name} goes on waiting: {error}")
+                    continue
                 say(f"{spool.FOLDER}/{waits.path.name} is removed, its model not registered: {error}")
             spool.remove(waits.path)
             if not own and time.monotonic() > end:
@@ -268,6 +272,9 @@ def track(
         if params.required:
             raise
         say(f"not tracked: {error}; the result stands, and the run waits in {spool.FOLDER}: it is sent with the next")
+    except ModelError as error:
+        run["reason"] = f"not tracked: {error}"
+        raise
     finally:
         store.write(root / "reports" / "mlflow.json", {"run_id": run.pop("run_id"), "experiment": params.experiment, **run})
     return {"tracked": tracked}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from models.defection import canary_frame, canary_rows, schema_hash, text
 from models.forms import BASE, Choice, choose, fit_form, season_shift
-from models.peers import LOGISTIC, PEERS, logistic, teach
+from models.peers import LOGISTIC, PEERS, logistic, predict, teach
 from models.settings import Boosting
 from pipeline.errors import ConfigError
 from pipeline.progress import progress
@@ -105,5 +105,7 @@ def train(
     about["grouped_cv"] = grouped_cv(taught, columns, choice, params, ways)
     canary = canary_rows(taught, columns)
     about |= {"trained": True, "lightgbm": version("lightgbm"), "trained_through": max(teachers), "training_rows": len(taught)}
-    about |= {"canary": {"rows": canary, "scores": model.predict(canary_frame(canary, columns)).tolist()}}
+    asked_of = canary_frame(canary, columns)
+    scores = {"model": model.predict(asked_of), **{peer: predict(taught_peer, asked_of) for peer, taught_peer in peers[name].items()}}
+    about |= {"canary": {"rows": canary, "scores": {scorer: found.tolist() for scorer, found in scores.items()}}}
     return {"model": {**files, "peers.json": peers, "model.json": about}}

@@ -1,8 +1,12 @@
 """Training, its honesty, and what is done with a model that cannot be trusted."""
 
+import copy
 import hashlib
+import json
 import pickle
 import re
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +206,21 @@ def test_bytes_that_are_no_text_are_refused_though_its_account_vouches_for_them(
         scorer(model, "recency" if name == "peers.json" else "model", FEATURES, small_shop.DATA_END)
 
 
+def test_a_peer_that_is_a_booster_is_tried_out_as_well(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    peers = copy.deepcopy(shop[1]["peers.json"])
+    whole = peers["model.txt"]["expert_windows"]["text"]
+    peers["model.txt"]["expert_windows"]["text"] = whole[: len(whole) // 2]
+    model = vouched_for(tmp_path, shop[1], "peers.json", json.dumps(peers).encode())
+    with pytest.raises(ModelError, match="E_MODEL_BROKEN peers.json"):
+        scorer(model, "expert_windows", FEATURES, small_shop.DATA_END)
+
+
+def test_a_trial_that_somebody_stops_says_nothing_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, -signal.SIGKILL))
+    with pytest.raises(ModelError, match="E_MODEL_UNTRIED model.txt — its trial was stopped: SIGKILL"):
+        model_file.try_out("a text that nobody has tried yet", "model.txt")
+
+
 def test_a_sound_text_of_other_features_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     other = shop[1]["model.txt"].replace(" mood weather ", " weather mood ", 1)
     assert other != shop[1]["model.txt"]
@@ -209,10 +228,22 @@ def test_a_sound_text_of_other_features_is_refused(shop: tuple[Path, dict[str, A
         scorer(vouched_for(tmp_path, shop[1], "model.txt", other.encode()), "model", FEATURES, small_shop.DATA_END)
 
 
-def test_a_model_whose_scores_cannot_be_checked_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    about = {key: told for key, told in shop[1]["model.json"].items() if key != "canary"}
+@pytest.mark.parametrize("verdict", ["model", *PEERS])
+@pytest.mark.parametrize("canary", [None, {"rows": []}])
+def test_a_scorer_that_cannot_be_checked_is_refused(
+    canary: dict[str, Any] | None, verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    about = {**shop[1]["model.json"], "canary": canary}
     with pytest.raises(ModelError, match="E_MODEL_CANARY model.json"):
-        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), "model", FEATURES, small_shop.DATA_END)
+        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), verdict, FEATURES, small_shop.DATA_END)
+
+
+@pytest.mark.parametrize("verdict", ["model", *PEERS])
+def test_a_scorer_by_which_known_rows_score_otherwise_is_refused(verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    about = copy.deepcopy(shop[1]["model.json"])
+    about["canary"]["scores"][verdict][0] += 1e-8
+    with pytest.raises(ModelError, match=f"E_MODEL_CANARY {verdict} — known rows score differently by 1e-08"):
+        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), verdict, FEATURES, small_shop.DATA_END)
 
 
 def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -227,14 +258,11 @@ def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str,
         ({"columns": FEATURES[::-1]}, "E_MODEL_SCHEMA"),
         ({"columns": FEATURES[1:]}, "E_MODEL_SCHEMA"),
         ({"snapshot": "2025-08-31"}, "E_MODEL_FUTURE"),
-        ({"canary": 0.5}, "E_MODEL_CANARY"),
         ({"lightgbm": "99.0.0"}, "E_MODEL_VERSION"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     about = {**shop[1]["model.json"], "lightgbm": change.get("lightgbm", shop[1]["model.json"]["lightgbm"])}
-    if "canary" in change:
-        about["canary"] = {**about["canary"], "scores": [change["canary"]] * len(about["canary"]["scores"])}
     model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
     with pytest.raises(ModelError, match=code):
         scorer(model, "model", change.get("columns", about["features"]), change.get("snapshot", small_shop.DATA_END))
@@ -249,7 +277,7 @@ def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"trained": true}'])
+@pytest.mark.parametrize("content", [None, "{", "[]", "null", "4", '{"trained": true}'])
 def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     (model.path / "model.json").unlink()

@@ -1,6 +1,7 @@
 """While the tracking server is away: results stand, runs wait and are sent once; a password in its address is never told."""
 
 import time
+from typing import Any
 
 import pytest
 import tracking_server
@@ -77,14 +78,23 @@ def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_not
     ]
 
 
-def test_a_run_whose_model_can_no_longer_be_loaded_keeps_no_other_waiting(local: Project, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("changed", "became", "left"),
+    [
+        ({"sha256": {}}, "is removed, its model not registered: E_MODEL_CHANGED", 0),
+        ({"lightgbm": "99.0.0"}, "goes on waiting: E_MODEL_VERSION", 1),
+    ],
+)
+def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_if_that_may_change(
+    changed: dict[str, Any], became: str, left: int, local: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     (waits,) = missed(local, ("monday", "strong"))
     about = waits.artifacts.read("scorers/model.json")
-    store.write(waits.artifacts.path / "scorers" / "model.json", {**about, "lightgbm": "99.0.0"})
+    store.write(waits.artifacts.path / "scorers" / "model.json", {**about, **changed})
     assert local.track("tuesday")["alias"] == "champion"
-    assert "mlspool/000001 is removed, its model not registered: E_MODEL_VERSION" in capfd.readouterr().out
+    assert f"mlspool/000001 {became}" in capfd.readouterr().out
     assert [run.info.status for run in local.runs()] == ["FAILED", "FINISHED"]
-    assert spool.waiting(local.root) == []
+    assert len(spool.waiting(local.root)) == left
 
 
 def test_a_slow_server_gets_one_run_more_each_time(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
