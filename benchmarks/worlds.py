@@ -46,7 +46,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "worlds.json"
 SEEDS = 20
 MODELS = 5  # of the seeds the model is taught as well, which costs as much again; and so many worlds are EQUAL
 RECOVER, TRAIN = ("label", "recover"), ("extract", "train")
-MUST = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}  # the oracle's AUC less the model's, at most; the slope, between
+MUST: dict[str, Any] = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}  # AUC of the oracle less the model's, at most; the benchmark's slope
 EFFECTS = [name for name in Simulate.model_fields if name.startswith(("hazard_", "convert_e", "convert_c", "convert_t"))]
 EQUAL: dict[str, Any] = {
     **dict.fromkeys([*EFFECTS, "early_growth", "first_facets"], 0.0),

@@ -15,7 +15,7 @@ from models.trials import FALLS, FEWEST, RECOVERED, RISES, UNKNOWN, Claim, Effec
 
 FIRST, EARLY, CORE = STAGES = ("first_time", "early_repeat", "core")
 SAME_MARGIN = 0.02  # of K3: a difference in the chance to leave that nobody would act on
-SATISFIED = 0.8  # of F6: index from which on; below it a first order's failure counts for a half-life
+SATISFIED = 0.8  # of F6: index from which on; of a first order one late delivery is enough to be below it for a half-life and more
 CORE_LEAVES = 0.05  # of K7: at most, per purchase
 EARLY_UNTIL = 6  # of E3: orders; who is early for longer is kept out of core by something else
 STEP_FROM, STEP_TO = 0.5, 2.0  # of D4: just before the promise and just after, in promised times

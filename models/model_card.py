@@ -43,8 +43,8 @@ By test origin, the model:
 {grouped}
 ## Profit on the benchmark
 With 95 % intervals. EMPC: the most that a campaign can be expected to win per customer, where a customer is worth 200 (Verbraken 2013).
-Profit: of calling as many as capacity allows, by expected profit or by risk, in percent of the median value per customer, at costs that
-are assumed (below).
+Profit: of calling as many as capacity allows, by risk or by expected profit, and then only where that is positive; in percent of the
+median value per customer, at costs that are assumed (below).
 
 | scorer | EMPC | profit, called by expected profit | profit, called by risk |
 |---|---|---|---|
@@ -79,6 +79,8 @@ stand and fall with them.
 ## Limits
 * A score says who may leave, not who can be kept, and not why.
 * Early repeat buyers are close to noise in most shops: read their own row above.
+* Who is scored but not in the benchmark, silent for more than {recency} days and not lapsed by his own rhythm, taught nothing: his risk is
+  told from what is known of others, and in the demo too low.
 * Probabilities are of a season like those that taught them. A new price list, a new rival or a moved shop is in no row.
 * A small shop's intervals are wide: where the verdict names a simple rule, or no signal, the model is not used.
 

@@ -32,7 +32,8 @@ RISES, FALLS = Claim(low=0.0), Claim(high=0.0)
 class Effect(NamedTuple):
     """One contrast: what it compares, the claim, the estimate and its standard error, rows and customers.
 
-    `truth` where there is one, and `chance`, the standard error of the estimate if that is the truth.
+    `truth` where there is one, and `chance`, the standard error of the estimate if that is the truth: where by chance few left, `error` is
+    too small to tell how far the two are apart.
     """
 
     what: str
@@ -62,13 +63,9 @@ class Effect(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Recovered when the claim holds with 95 % and the truth, where there is one, lies within the 99.9 % interval."""
-        return RECOVERED if self.margin > 0 and (self.truth is None or abs(self.off) <= Z_TRUTH) else NOT_RECOVERED
-
-    @property
-    def off(self) -> float:
-        """How far the estimate is from the truth, in standard errors: the larger ones, as `error` is too small where by chance few left."""
-        return (self.estimate - (self.truth or 0.0)) / max(self.error, self.chance)
+        """Recovered when the claim holds with 95 % and the truth, where there is one, is as near as it is in 99.9 % of cases."""
+        told = self.truth is None or abs(self.estimate - self.truth) <= Z_TRUTH * max(self.error, self.chance)
+        return RECOVERED if self.margin > 0 and told else NOT_RECOVERED
 
 
 def clustered(outcome: Floats, design: Floats, which: Floats, customers: pd.Series) -> tuple[Floats, float]:

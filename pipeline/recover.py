@@ -17,13 +17,13 @@ SHARES = 10  # figures above are amounts, not shares
 HEAD = """# What is believed of customers' lives, and what this shop's past says
 
 Made by `corekeep stage recover` from horizons of {horizon} days. Left: no purchase in the {silence} days after the visit. Estimates are
-differences or slopes, each bound alone holds with 95 %, customers are resampled whole. {truth}
+differences or slopes, each bound alone holds with 95 %; rows of one customer may be alike (Liang and Zeger 1986). {truth}
 
 | | what is compared | estimate | truth | verdict |
 |---|---|---|---|---|
 """
 TRUTH = """The truth is the same figure
-over the same rows from their true chances. Recovered: the statement holds with 95 %, and the truth lies within the 99.9 % interval."""
+over the same rows from their true chances. Recovered: the statement holds with 95 %, and the truth is as near as in 99.9 % of cases."""
 NO_TRUTH = (
     "Without a truth recovered means that the statement holds with 95 %; but for the calls, which were drawn by lot, as an association."
 )

@@ -46,12 +46,12 @@ def newest(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[pa.Table, 
         f"""
         select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection
         from {rows_of(lifecycle)} l join {rows_of(events, "customers/*.parquet")} c using (customer_id)
-        where l.snapshot = $snapshot::date order by c.profiling_objection, customer_id
+        where l.snapshot = $snapshot::date order by customer_id
         """,
         snapshot=snapshot,
     )
-    objecting = pc.sum(found["profiling_objection"], min_count=0).as_py()  # they come last
-    return found.drop_columns("profiling_objection").slice(0, len(found) - objecting).combine_chunks(), objecting
+    kept = found.filter(pc.equal(found["profiling_objection"], False)).drop_columns("profiling_objection").combine_chunks()
+    return kept, len(found) - len(kept)
 
 
 def numbers_of(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:

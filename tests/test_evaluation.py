@@ -51,6 +51,12 @@ def test_the_weighted_auc_is_that_of_scikit_learn_ties_included(rounded: int) ->
     assert weighted_auc(scores, rows["defected"].to_numpy(), weights) == pytest.approx(expected, abs=1e-12)
 
 
+def test_neighbouring_scores_at_which_half_left_are_told_apart() -> None:
+    scores, defected = np.repeat([0.1, 0.2, 0.3], 4), np.tile([True, False], 6)
+    weights = np.random.default_rng(3).random(12)
+    assert weighted_auc(scores, defected, weights) == pytest.approx(roc_auc_score(defected, scores, sample_weight=weights), abs=1e-12)
+
+
 def test_an_auc_of_one_outcome_is_unknown() -> None:
     assert np.isnan(weighted_auc(np.array([0.1, 0.2]), np.array([True, True]), np.ones(2)))
 
@@ -114,6 +120,12 @@ def test_each_draw_calls_its_own_top_share_and_a_row_drawn_twice_is_two_customer
     draws = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1], [0, 0, 1, 3], [0, 0, 0, 0]])
     # Of four, two are called, and nobody at a loss.
     assert at_capacity(order, gain, 0.5)(draws) == pytest.approx([(10 + 20) / 4, 2 * 10 / 4, 2 * 20 / 4, 40 / 4, 0])
+
+
+def test_half_a_call_is_a_whole_one() -> None:
+    order = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
+    assert len(called(order, 0.5)) == 3
+    assert at_capacity(order, np.ones(5), 0.5)(np.ones((1, 5))) == pytest.approx([3 / 5])
 
 
 def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 from raw_shop import csv, ingested
 from situations import ROOT
 
-from benchmarks.worlds import EQUAL, MODELS, RESULTS, cells, made, spread
+from benchmarks.worlds import EQUAL, MODELS, MUST, RESULTS, cells, made, spread
 from features.settings import Promise
 from models.hypotheses import HYPOTHESES, Seen, finding
 from models.trials import Z_DIRECTION, Z_TRUTH
@@ -45,14 +45,14 @@ def seen(demo: Path) -> Seen:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_what_is_recovered_from_every_seed_is_recovered_in_the_demo_and_nothing_is_far_from_its_truth(name: str, demo: Path) -> None:
+def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_truth(name: str, demo: Path) -> None:
     [one] = [one for one in store.read(demo / "reports" / "hypotheses.json") if one["id"] == name]
-    assert one["verdict"] == "recovered" or store.read(RESULTS)["missed"][name]
+    assert one["verdict"] == "recovered"
     assert one["low"] < one["estimate"] < one["high"]
     for part in one["parts"]:
         error = (part["high"] - part["low"]) / 2 / Z_DIRECTION
         assert abs(part["estimate"] - part["truth"]) <= Z_TRUTH * error
-    assert (one["verdict"] == "recovered") == all(part["verdict"] == "recovered" for part in one["parts"])
+    assert all(part["verdict"] == "recovered" for part in one["parts"])
 
 
 def test_the_estimates_are_made_of_what_the_shop_saw_alone(demo: Path) -> None:
@@ -101,7 +101,7 @@ def test_where_the_chance_to_leave_is_the_same_whatever_happens_hardly_anything_
     root = made(tmp_path, EQUAL, ("label", "recover"))
     held = [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"]
     assert "K5" in held  # core customers buy more often by definition
-    assert len(held) <= 1 + 4  # of the others one in twenty by chance: more than 4 of 20 in 3 worlds of 1,000
+    assert len(held) <= 1 + 4  # of the others one in twenty by chance, at most
 
 
 def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path) -> None:
@@ -132,6 +132,10 @@ def test_the_document_says_what_was_measured() -> None:
     for population, told in found["model"].items():
         figures = (spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"))
         assert f"| {population} | {' | '.join(figures)} |" in document
+    benchmark, (least, most) = found["model"]["benchmark"], MUST["slope"]
+    assert benchmark["oracle_ahead"]["highest"] <= MUST["oracle_ahead"]
+    assert least <= benchmark["slope"]["lowest"] <= benchmark["slope"]["highest"] <= most
+    assert not any(found["missed"].values())
     others = {name: seeds for name, seeds in found["equal"].items() if name != "K5"}
     assert found["equal"]["K5"] == list(range(1, MODELS + 1))
     assert ", ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document

@@ -69,7 +69,6 @@ def test_where_fewer_left_than_was_to_be_expected_the_truth_is_not_told_to_be_fa
     assert found
     assert found.chance == pytest.approx(np.sqrt(0.02 * 0.98 * (1 / 1000 + 1 / 10_000)))
     assert found.error < found.chance / 2  # the error made of two who left
-    assert found.off == pytest.approx(found.estimate / found.chance)
     assert found.verdict == "not_recovered"
     assert found._replace(estimate=-0.015).verdict == "recovered"
 
