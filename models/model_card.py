@@ -7,7 +7,7 @@ from models.settings import SMALLEST_CELL, Costs
 
 CARD = """# Model card: defection at {shop}
 
-**Verdict: {verdict}.** {grade}
+**Verdict: {verdict}:** {grade}
 
 Made with every run by the stage `evaluate`; its figures are those of `reports/metrics.json`.
 
@@ -198,7 +198,7 @@ def model_card(
     return CARD.format(
         shop=metrics["shop"],
         verdict=metrics["verdict"],
-        grade=metrics["grade"],
+        grade=metrics["grade"].removeprefix("no signal: "),
         horizon=metrics["horizon_days"],
         twice=2 * metrics["horizon_days"],
         population=metrics["population"],

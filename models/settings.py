@@ -56,6 +56,7 @@ class Boosting(BaseModel):
     bagging_fraction: Chosen
     feature_fraction: Chosen
     lambda_l2: Annotated[float, Field(ge=0)]
+    extra_trees: bool  # one cut of each feature is tried, drawn at random, instead of all
     season_weight: Share  # of last year's shift of the same season, 0 for none
     monotone: bool  # a feature with a direction may move the probability that way only
     seed: Annotated[int, Field(ge=0)]

@@ -12,8 +12,8 @@ from models.settings import Costs
 
 
 def values(rows: pd.DataFrame) -> pd.Series:
-    """Net spend of 365 days; a prospect's is what the first-time buyers of today have spent, by the median: he may become one."""
-    potential = rows.loc[rows["stage"] == "first_time", "net_spend_365d"].median()
+    """Net spend of 365 days; a prospect's is what today's first-time buyers of these days have spent, by the median: he may become one."""
+    potential = rows.loc[(rows["stage"] == "first_time") & (rows["purchases_365d"] > 0), "net_spend_365d"].median()
     return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)
 
 
@@ -36,11 +36,11 @@ def stakes(rows: pd.DataFrame, horizon: int, costs: Costs, cuts: tuple[float, fl
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of work with `rank` and `rank_in_stage` from 1: by expected profit, those without by value, equals as given.
+    """The rows in the order of work with `rank` and `rank_in_stage` from 1: by expected profit, those without by value.
 
-    The index tells where each row was.
+    Of equals, as all prospects are, who stands longest in his stage comes last. The index tells where each row was.
     """
-    ordered = rows.iloc[np.lexsort((-rows["value_365d"], -rows["expected_profit"]))].copy()
+    ordered = rows.iloc[np.lexsort((-rows["since"], -rows["value_365d"], -rows["expected_profit"]))].copy()
     ordered["rank"] = np.arange(1, len(ordered) + 1)
     ordered["rank_in_stage"] = ordered.groupby("stage", observed=True).cumcount() + 1
     return ordered

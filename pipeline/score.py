@@ -180,8 +180,9 @@ def score(
     """
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     known, objecting = newest(lifecycle, events, as_of)
-    rows = pd.DataFrame({c: known[c].to_numpy() for c in ("scored", "do_not_contact", "net_spend_365d")})
+    rows = pd.DataFrame({c: known[c].to_numpy() for c in ("scored", "do_not_contact", "net_spend_365d", "purchases_365d")})
     rows = rows.assign(customer_id=known["customer_id"].to_pandas(), stage=known["stage"].dictionary_encode().to_pandas(), risk=np.nan)
+    rows["since"] = known["since"].cast(pa.int32()).to_numpy()
     rows["value_365d"] = values(rows)
     asked = rows["scored"].to_numpy() & (verdict != "no_signal")
     chosen, numbers = None, pd.DataFrame()

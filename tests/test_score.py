@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import small_shop
 
-from models.worklist import contacts, held_out, ranked, stakes
+from models.worklist import contacts, held_out, ranked, stakes, values
 from pipeline import store
 from pipeline.errors import ModelError
 from pipeline.params import load
@@ -160,7 +160,7 @@ def test_the_list_uses_the_peer_that_the_verdict_names(tmp_path: Path, scored: p
 
 def ready(**columns: Any) -> pd.DataFrame:
     rows = pd.DataFrame({"customer_id": list("abcd"), "stage": "core", "do_not_contact": False, "value_365d": [400.0, 300.0, 200.0, 100.0]})
-    return rows.assign(**columns)
+    return rows.assign(**{"since": 0, **columns})
 
 
 def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
@@ -187,6 +187,15 @@ def test_those_without_a_risk_follow_by_value() -> None:
     found = ranked(stakes(rows, 30, PARAMS.costs, (0.3, 0.6)))
     assert found["customer_id"].tolist() == ["b", "d", "a", "c"]
     assert found["risk_band"].tolist() == ["high", "low", None, None]
+
+
+def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_time_buyer_of_this_year_is() -> None:
+    rows = ready(stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3])
+    buyers = pd.DataFrame({"stage": "first_time", "net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0], "purchases_365d": [0, 0, 0, 1, 1, 1]})
+    worth = values(pd.concat([rows, buyers]))
+    assert worth[:4].tolist() == [40.0] * 4
+    found = ranked(stakes(rows.assign(value_365d=worth[:4]), 30, PARAMS.costs, (0.3, 0.6)))
+    assert found["customer_id"].tolist() == ["b", "c", "a", "d"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\0x"])
