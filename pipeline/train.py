@@ -37,12 +37,13 @@ def choice_for(
 ) -> Choice:
     """Form, number of trees and season, chosen on the newest snapshot after teaching by those a horizon older.
 
-    `year_ago` are the rows a year before the newest. A shop without older snapshots takes the first form, with half of the most trees.
+    `year_ago` are the rows a year before the newest. A shop without older snapshots takes the first form, with a quarter of the most trees:
+    a short history is soon learnt by heart.
     """
     newest = taught["snapshot"].max()
     older = taught[pd.to_datetime(taught["snapshot"]) + pd.Timedelta(days=horizon) <= pd.Timestamp(newest)]
     if older["defected"].nunique() < 2:
-        return Choice(params.forms[0], max(params.max_rounds // 2, 1), {}, 0.0, seasonal=False)
+        return Choice(params.forms[0], max(params.max_rounds // 4, 1), {}, 0.0, seasonal=False)
     return choose(older, taught[taught["snapshot"] == newest], year_ago, columns, params, directions)
 
 

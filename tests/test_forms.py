@@ -70,7 +70,7 @@ def test_what_only_trees_can_see_is_learnt_by_either_form_and_its_losses_are_tol
 
 def test_a_shop_with_no_snapshot_a_horizon_before_another_takes_the_simpler_form_with_half_the_trees() -> None:
     choice = choice_for(of_one_day(small_shop.rows(300, 2.0), small_shop.FINAL[0]), NOBODY, COLUMNS, small_shop.HORIZON, PARAMS, {})
-    assert choice == ("plain", PARAMS.max_rounds // 2, {}, 0.0, False)
+    assert choice == ("plain", PARAMS.max_rounds // 4, {}, 0.0, False)
 
 
 def test_the_choice_knows_nothing_of_what_comes_later_than_its_rows() -> None:

@@ -120,7 +120,7 @@ def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
         (("currency: EUR", "currency: euro"), "ingest.currency"),
         (('end_date: "2026-01-01"', 'end_date: "2026-13-01"'), "simulate.end_date"),
         (('end_date: "2026-01-01"', "end_date: 2026-01-01"), "simulate.end_date"),
-        (("learning_rate: 0.04", "learning_rate: no"), "train.learning_rate"),
+        (("learning_rate: 0.03", "learning_rate: no"), "train.learning_rate"),
         (("seed: 7", "seed: 1e3"), "simulate.seed"),
     ],
 )
