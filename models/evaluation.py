@@ -196,24 +196,25 @@ def verdict(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any
     """Who scores: `model`, a peer, or `no_signal` where none shows any.
 
     The model has to beat each simple rule by more than chance, and no peer may beat it so. Else the peer that beats it scores or, where
-    none does, the best simple rule: what is not better is not worth being less plain.
+    none does, the best of the simple rules it does not beat: what is not better is not worth being less plain.
     """
     signal = {scorer: m["auc"] for scorer, m in measured.items() if _shows_signal(m, len(measured))}
     better = {peer: signal[peer] for peer, delta in deltas.items() if peer in signal and delta["auc"][2] < 0}
-    if "model" in signal and not better and all(deltas[peer]["auc"][1] > 0 for peer in SIMPLE if peer in deltas):
+    beaten = {peer for peer, delta in deltas.items() if delta["auc"][1] > 0}
+    if "model" in signal and not better and beaten >= deltas.keys() & set(SIMPLE):
         return "model"
-    usable = better or {peer: auc for peer, auc in signal.items() if peer in SIMPLE}
+    usable = better or {peer: auc for peer, auc in signal.items() if peer in SIMPLE and peer not in beaten}
     return max(usable, key=lambda peer: usable[peer]) if usable else "no_signal"
 
 
 def grade(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]], chosen: str) -> str:
-    """The verdict in one sentence, against the best simple rule; another peer is told of where it is the one chosen."""
+    """The verdict in one sentence: the model against the best simple rule, or against the peer that is used instead."""
     if chosen == "no_signal":
         return "no signal: nothing tells leavers from stayers better than a coin"
     simple = {scorer: m["auc"] for scorer, m in measured.items() if scorer in SIMPLE and m["auc"] is not None}
-    rival = max(simple, key=lambda scorer: simple[scorer]) if chosen in {"model", *SIMPLE} else chosen
+    rival = max(simple, key=lambda scorer: simple[scorer]) if chosen == "model" else chosen
     point, low, high = deltas[rival]["auc"]
-    rank = "the best simple rule" if rival in SIMPLE else "which beats it"
+    rank = "the best simple rule" if chosen == "model" else "which beats it" if high < 0 else "no difference beyond chance"
     said = f"AUC {measured['model']['auc']:.3f} against {measured[rival]['auc']:.3f} of {rival}, {rank}: "
     said += f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"the model wins: {said}" if chosen == "model" else f"the model does not win, {chosen} is used: {said}"

@@ -167,7 +167,14 @@ def test_a_machine_that_does_not_beat_the_model_is_no_fall_back_for_it() -> None
     measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.68, 0.63), "expert_windows": scorer(0.72, 0.67)}
     deltas = {"recency": {"auc": [0.02, -0.01, 0.05]}, "expert_windows": {"auc": [-0.02, -0.05, 0.01]}}
     assert verdict(measured, deltas) == "recency"
-    assert "recency is used: AUC 0.700 against 0.680 of recency, the best simple rule" in grade(measured, deltas, "recency")
+    said = "recency is used: AUC 0.700 against 0.680 of recency, no difference beyond chance: +0.020 [-0.010, +0.050]"
+    assert said in grade(measured, deltas, "recency")
+
+
+def test_a_rule_that_the_model_beats_does_not_score_in_its_stead() -> None:
+    measured = {"model": scorer(0.7, 0.65), "logistic_rfm": scorer(0.69, 0.64), "bg_nbd": scorer(0.68, 0.63), "recency": scorer(0.6, 0.55)}
+    deltas = {"logistic_rfm": {"auc": [0.01, 0.002, 0.02]}, "bg_nbd": {"auc": [0.02, -0.001, 0.04]}, "recency": {"auc": [0.1, 0.05, 0.15]}}
+    assert verdict(measured, deltas) == "bg_nbd"
 
 
 def test_a_machine_that_beats_the_model_is_named_with_its_lead() -> None:
