@@ -152,11 +152,11 @@ def test_contributions_add_up_to_the_log_odds(name: str, shop: pd.DataFrame, tau
 
 
 @pytest.mark.parametrize("leaves", [2, 7])
-def test_expert_windows_has_the_shape_of_the_model_whatever_that_is(leaves: int, shop: pd.DataFrame) -> None:
+def test_expert_windows_has_the_shape_of_the_model_whatever_that_is_and_the_best_cuts(leaves: int, shop: pd.DataFrame) -> None:
     shape = BOOSTING.model_copy(update={"num_leaves": leaves, "min_child_samples": 5, "seed": 3})
     text = teach("expert_windows", windowed(shop), 60, shop[PAST], shape)["text"]
     assert max(int(size) for size in re.findall(r"(?m)^num_leaves=(\d+)$", text)) == leaves
-    assert {"[min_data_in_leaf: 5]", "[seed: 3]"} <= set(text.splitlines())
+    assert {"[min_data_in_leaf: 5]", "[seed: 3]", "[extra_trees: 0]"} <= set(text.splitlines())
 
 
 def test_a_longer_silence_contributes_to_leaving(taught: dict[str, Any]) -> None:
