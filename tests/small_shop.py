@@ -74,7 +74,8 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     failures = dict.fromkeys(("complaints", "defects", "grave_open", "past_promise"), 0)
     lifecycle = lifecycle.assign(**entry, **failures, reactivated=False, partial_defection=False, satisfaction=1.0, confidence="normal")
     lifecycle = lifecycle.assign(lacks=np.where(lifecycle["stage"] == "early_repeat", "days", None), defects_on=None)
-    lifecycle = lifecycle.assign(net_spend_365d=frame["net_spend_365d"].astype(float), purchases_365d=lifecycle["purchases"]).astype({"status": "string"})
+    bought = {"net_spend_365d": frame["net_spend_365d"].astype(float), "purchases_365d": lifecycle["purchases"]}
+    lifecycle = lifecycle.assign(**bought).astype({"status": "string"})
     mature = frame[frame["snapshot"].astype(str) != DATA_END]
     returned = pd.array([None] * len(mature), dtype="boolean")
     tables = {

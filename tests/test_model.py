@@ -52,6 +52,13 @@ def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[
     assert trained(tmp_path)[1] == shop[1]
 
 
+def test_the_trees_have_the_shape_that_params_yaml_gives_them(shop: tuple[Path, dict[str, Any]]) -> None:
+    shape = PARAMS.train.model_dump(exclude={"forms", "max_rounds", "round_step", "season_weight", "monotone"})
+    shape["min_data_in_leaf"] = shape.pop("min_child_samples")
+    told = dict(re.findall(r"(?m)^\[(\w+): (.*)\]$", shop[1]["model.txt"]))
+    assert {name: float(told[name]) for name in shape} == {name: float(value) for name, value in shape.items()}
+
+
 def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
     boosters = {name for name in shop[1] if name.endswith(".txt")}
     assert {name: set(chosen["losses"]) for name, chosen in shop[1]["model.json"]["chosen"].items()} == dict.fromkeys(

@@ -191,8 +191,8 @@ def test_those_without_a_risk_follow_by_value() -> None:
 
 def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_time_buyer_of_this_year_is() -> None:
     rows = ready(stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3])
-    buyers = pd.DataFrame({"stage": "first_time", "net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0], "purchases_365d": [0, 0, 0, 1, 1, 1]})
-    worth = values(pd.concat([rows, buyers]))
+    spent = {"net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0], "purchases_365d": [0, 0, 0, 1, 1, 1]}
+    worth = values(pd.concat([rows, pd.DataFrame({"stage": "first_time", **spent})]))
     assert worth[:4].tolist() == [40.0] * 4
     found = ranked(stakes(rows.assign(value_365d=worth[:4]), 30, PARAMS.costs, (0.3, 0.6)))
     assert found["customer_id"].tolist() == ["b", "c", "a", "d"]
