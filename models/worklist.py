@@ -12,7 +12,7 @@ from models.settings import Costs
 
 
 def values(rows: pd.DataFrame) -> pd.Series:
-    """Net spend of 365 days; a prospect's is the median of those who bought once, in these days: he may become one. NaN where nobody did."""
+    """Net spend of 365 days; a prospect's is the median of who bought once, in these days: he may become one. NaN if nobody did."""
     potential = rows.loc[(rows["stage"] == "first_time") & (rows["purchases_365d"] > 0), "net_spend_365d"].median()
     return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)
 
