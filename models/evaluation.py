@@ -203,7 +203,8 @@ def verdict(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any
     beaten = {peer for peer, delta in deltas.items() if delta["auc"][1] > 0}
     if "model" in signal and not better and beaten >= deltas.keys() & set(SIMPLE):
         return "model"
-    usable = better or {peer: auc for peer, auc in signal.items() if peer in SIMPLE and peer not in beaten}
+    simple = {peer: auc for peer, auc in signal.items() if peer in SIMPLE}
+    usable = better or {peer: auc for peer, auc in simple.items() if peer not in beaten} or simple
     return max(usable, key=lambda peer: usable[peer]) if usable else "no_signal"
 
 
@@ -214,7 +215,12 @@ def grade(measured: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]
     simple = {scorer: m["auc"] for scorer, m in measured.items() if scorer in SIMPLE and m["auc"] is not None}
     rival = max(simple, key=lambda scorer: simple[scorer]) if chosen == "model" else chosen
     point, low, high = deltas[rival]["auc"]
-    rank = "the best simple rule" if chosen == "model" else "which beats it" if high < 0 else "no difference beyond chance"
+    if chosen == "model":
+        rank = "the best simple rule"
+    elif low > 0:
+        rank = "but another rule without a signal may be as good"
+    else:
+        rank = "which beats it" if high < 0 else "no difference beyond chance"
     said = f"AUC {measured['model']['auc']:.3f} against {measured[rival]['auc']:.3f} of {rival}, {rank}: "
     said += f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"the model wins: {said}" if chosen == "model" else f"the model does not win, {chosen} is used: {said}"

@@ -177,6 +177,13 @@ def test_a_rule_that_the_model_beats_does_not_score_in_its_stead() -> None:
     assert verdict(measured, deltas) == "bg_nbd"
 
 
+def test_a_rule_without_a_signal_that_the_model_does_not_beat_takes_the_signal_of_no_other() -> None:
+    measured = {"model": scorer(0.7, 0.65), "logistic_rfm": scorer(0.66, 0.61), "recency": scorer(0.6, 0.4)}
+    deltas = {"logistic_rfm": {"auc": [0.04, 0.01, 0.07]}, "recency": {"auc": [0.1, -0.02, 0.2]}}
+    assert verdict(measured, deltas) == "logistic_rfm"
+    assert "logistic_rfm, but another rule without a signal may be as good: +0.040" in grade(measured, deltas, "logistic_rfm")
+
+
 def test_a_machine_that_beats_the_model_is_named_with_its_lead() -> None:
     measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.6, 0.55), "expert_windows": scorer(0.75, 0.7)}
     deltas = {"recency": {"auc": [0.1, 0.05, 0.15]}, "expert_windows": {"auc": [-0.05, -0.08, -0.02]}}
