@@ -17,8 +17,8 @@ from features.catalogue import DECLARED, feature_matrix
 from features.columns import spread
 from features.records import Shop
 from features.settings import Promise, Windows
-from pipeline.engine import EPOCH, dates, shop_of
-from pipeline.params import load
+from pipeline.engine.calendar import EPOCH, dates, shop_of
+from pipeline.runtime.params import load
 
 LINES_PER_PARTITION = 125_000
 THREADS = 2

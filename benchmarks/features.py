@@ -21,8 +21,8 @@ from benchmarks.columns import COLUMNS
 from benchmarks.data import lines_of, world
 from benchmarks.equality import differences, rows_of
 from benchmarks.measure import ROOT, WARM_UP, Cost, cost
-from pipeline import store
-from pipeline.progress import progress, say
+from pipeline.runtime import store
+from pipeline.runtime.progress import progress, say
 
 RESULTS = ROOT / "benchmarks" / "results" / "features.json"
 SYSTEMS = ("engine", "duckdb_naive", "polars_tuned", "pandas_groupby")

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline import store
-from pipeline.ingest import ingest
-from pipeline.params import load
-from pipeline.store import Folder
+from pipeline.runtime import store
+from pipeline.runtime.params import load
+from pipeline.runtime.store import Folder
+from pipeline.stages.ingest import ingest
 
 LINE = """select customer_id, concat_ws('-', source_file, source_line) as order_id, ordered_at, product as sku, category, quantity,
     amount as net_amount, source_file, source_line"""

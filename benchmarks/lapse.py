@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import ROOT
-from pipeline import store
-from pipeline.progress import progress
-from pipeline.runner import run_stage
+from pipeline.runtime import store
+from pipeline.runtime.progress import progress
+from pipeline.runtime.runner import run_stage
 
 RESULTS = ROOT / "benchmarks" / "results" / "lapse.json"
 SEEDS = 10

@@ -1,7 +1,7 @@
 """Which slips in the rules would be noticed: each is made, one at a time, and the tests of the rules must fail.
 
     python -m benchmarks.mutations                      # a quarter of an hour or more; results in benchmarks/results/mutations.json
-    python -m benchmarks.mutations models/lifecycle.py  # one file's results anew, the others' as they are
+    python -m benchmarks.mutations models/lifecycle/state_machine.py  # one file's results anew, the others' as they are
 
 Everything happens in temporary copies, on two processes, with kernels run as plain Python: compiling would take most of the time. A
 run that takes twice as long as it should is ended, which counts as noticed. A slip that changes nothing anybody could see is
@@ -23,7 +23,13 @@ import yaml
 from benchmarks.slips import Slip, slips
 
 ROOT = Path(__file__).resolve().parents[1]
-RULES = ("models/lifecycle.py", "models/core_entry.py", "models/satisfaction.py", "models/habits.py", "features/cycle.py")
+RULES = (
+    "models/lifecycle/state_machine.py",
+    "models/lifecycle/core_rules.py",
+    "models/lifecycle/satisfaction.py",
+    "models/lifecycle/habits.py",
+    "features/ipt.py",
+)
 # The rest of the suite has the rules under test as well, but takes minutes uncompiled.
 TESTS = tuple(f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules"))
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")

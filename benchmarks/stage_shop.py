@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.measure import ROOT
-from pipeline import store
-from pipeline.runner import stages
+from pipeline.runtime import store
+from pipeline.runtime.runner import stages
 
 UP_TO = "evaluate"
 # The stages are started as `python`, which must be this one.

@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Cost, peak, spent
-from models.defection import fit, matrix, text
+from models.defection.booster import fit, matrix, text
 from models.settings import Boosting
-from pipeline import store
-from pipeline.model_file import about_of, booster_of, scorer
-from pipeline.params import Params, load
-from pipeline.rows import feature_names, joined
-from pipeline.runner import bind, function, stages
-from pipeline.score import explanations, numbers_of
-from pipeline.store import Folder
-from pipeline.train import choice_for, purged
+from pipeline.engine.rows import feature_names, joined
+from pipeline.registry.model_files import about_of, booster_of, scorer
+from pipeline.runtime import store
+from pipeline.runtime.params import Params, load
+from pipeline.runtime.runner import bind, function, stages
+from pipeline.runtime.store import Folder
+from pipeline.stages.score import explanations, numbers_of
+from pipeline.stages.train import choice_for, purged
 
 EXPLAINED = 100_000  # customers
 

@@ -21,8 +21,8 @@ from benchmarks import whole_run
 from benchmarks.measure import ROOT, Cost
 from benchmarks.stage_shop import ENVIRONMENT, crowd, project, shop
 from benchmarks.stage_work import EXPLAINED, PIECES
-from pipeline import store
-from pipeline.progress import progress
+from pipeline.runtime import store
+from pipeline.runtime.progress import progress
 
 RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
 CUSTOMERS, LISTED = 20_000, 1_000_000

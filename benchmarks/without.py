@@ -20,17 +20,17 @@ import typer
 from features.catalogue import FAMILIES
 from features.columns import spread
 from features.settings import Windows
-from models.defection import fit, matrix, probabilities
-from models.evaluation import compare
-from models.profit import value_of
+from models.defection.booster import fit, matrix, probabilities
+from models.defection.evaluation import compare
+from models.defection.profit import value_of
 from models.settings import Boosting
-from pipeline import store
-from pipeline.errors import ConfigError, ModelError, Refused
-from pipeline.model_file import about_of
-from pipeline.params import Params, load
-from pipeline.rows import feature_names, joined
-from pipeline.store import Folder
-from pipeline.train import choice_for, purged
+from pipeline.engine.rows import feature_names, joined
+from pipeline.registry.model_files import about_of
+from pipeline.runtime import store
+from pipeline.runtime.errors import ConfigError, ModelError, Refused
+from pipeline.runtime.params import Params, load
+from pipeline.runtime.store import Folder
+from pipeline.stages.train import choice_for, purged
 
 ROOT = Path(__file__).resolve().parents[1]
 WITH, WITHOUT, AGAIN = "with", "without", "with, other seed"

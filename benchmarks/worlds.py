@@ -7,7 +7,7 @@ found is printed and written to benchmarks/results/worlds.json:
 * contrasts: of each, mean and standard deviation over the seeds of the estimate, the mean truth and the mean standard error, and the
   standard deviation of (estimate - truth) / standard error, which is one where the intervals are right.
 * model: from the first seeds, on both populations of metrics.json, over all test origins, AUC of the model and of the oracle
-  (pipeline/demo_oracle.py: it knows the true chances to leave at the last purchase, the law of the next gap and how long the customer has
+  (pipeline/demo/oracle.py: it knows the true chances to leave at the last purchase, the law of the next gap and how long the customer has
   been silent), and the slope of the outcome on the model's log-odds.
 * equal: in the world EQUAL, where the chance to leave is one in ten whatever happens, the first seeds from which a hypothesis is recovered.
 * null: of the world NULL, in which besides nobody leaves, all have the same cycle and no gap says anything about the next: intervals of the
@@ -29,18 +29,18 @@ from rich.table import Table
 
 from benchmarks.lapse import shop
 from benchmarks.measure import ROOT
-from models.evaluation import weighted_auc
-from models.trials import RECOVERED
-from pipeline import store
-from pipeline.engine import day_number
-from pipeline.evaluate import predictions
-from pipeline.model_file import about_of
-from pipeline.params import Params, Simulate, load
-from pipeline.progress import progress
-from pipeline.recover import SHARES, asked
-from pipeline.rows import joined
-from pipeline.runner import run_stage
-from pipeline.store import Folder
+from models.defection.evaluation import weighted_auc
+from models.hypotheses.contrasts import RECOVERED
+from pipeline.engine.calendar import day_number
+from pipeline.engine.rows import joined
+from pipeline.registry.model_files import about_of
+from pipeline.runtime import store
+from pipeline.runtime.params import Params, Simulate, load
+from pipeline.runtime.progress import progress
+from pipeline.runtime.runner import run_stage
+from pipeline.runtime.store import Folder
+from pipeline.stages.evaluate import predictions
+from pipeline.stages.recover import SHARES, asked
 
 RESULTS = ROOT / "benchmarks" / "results" / "worlds.json"
 SEEDS = 20

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features import complaints, frequency, monetary, pattern, recency, relationship, returns, service, variety
 from features.columns import Column, Row, blank
+from features.families import complaints, frequency, monetary, pattern, recency, relationship, returns, service, variety
 from features.history import before, begin
 from features.kernel import entry
 from features.records import Ints, Scratch, Shop, Singles, Tables, scratch

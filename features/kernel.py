@@ -21,7 +21,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 def _sources_hash() -> str:
     """Numba's cache does not notice an edited callee in another file, so the folder's name changes with any of the sources."""
     digest = hashlib.sha256()
-    for path in sorted([*_ROOT.glob("features/*.py"), *_ROOT.glob("models/*.py")]):
+    for path in sorted([*_ROOT.glob("features/**/*.py"), *_ROOT.glob("models/**/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -12,7 +12,7 @@ except ModuleNotFoundError:
     print("E_VENV python — corekeep's libraries are not installed for it — activate .venv, or use `make repro`", file=sys.stderr)
     sys.exit(2)
 
-from pipeline.errors import Refused
+from pipeline.runtime.errors import Refused
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
@@ -26,8 +26,8 @@ def repro(
     shop: Annotated[str | None, typer.Option(help="Choose this shop first; without it the one of params.yaml stands.")] = None,
 ) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
-    from pipeline.repro import repro as run
-    from pipeline.runner import ROOT
+    from pipeline.runtime.repro import repro as run
+    from pipeline.runtime.runner import ROOT
 
     raise typer.Exit(run(shop, ROOT))
 
@@ -35,7 +35,7 @@ def repro(
 @app.command()
 def stage(name: str) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml."""
-    from pipeline.runner import run_stage
+    from pipeline.runtime.runner import run_stage
 
     run_stage(name)
 
@@ -43,9 +43,9 @@ def stage(name: str) -> None:
 @app.command()
 def fetch(name: str) -> None:
     """Fetch a real shop's raw files into data/shops/NAME."""
-    from pipeline.fetch import fetch as run
-    from pipeline.progress import say
-    from pipeline.runner import ROOT
+    from pipeline.inputs.fetch import fetch as run
+    from pipeline.runtime.progress import say
+    from pipeline.runtime.runner import ROOT
 
     say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
 
@@ -53,10 +53,10 @@ def fetch(name: str) -> None:
 @app.command()
 def docs() -> None:
     """Make the documents anew that are made from the code, and the model card from the demo's last run."""
-    from pipeline import store
-    from pipeline.docs import card, documents
-    from pipeline.progress import say
-    from pipeline.runner import ROOT
+    from pipeline.docs.documents import card, documents
+    from pipeline.runtime import store
+    from pipeline.runtime.progress import say
+    from pipeline.runtime.runner import ROOT
 
     for path, text in {**documents(ROOT), **card(ROOT)}.items():
         store.write(ROOT / path, text)
@@ -72,8 +72,8 @@ def why(
     """Tell where one customer stands, why, and how it came to that."""
     from rich.console import Console
 
-    from pipeline.runner import ROOT
-    from pipeline.why import why as run
+    from pipeline.delivery.customer import why as run
+    from pipeline.runtime.runner import ROOT
 
     run(customer, as_of, everything, ROOT, Console())
 
@@ -81,9 +81,9 @@ def why(
 @models.command("list")
 def list_versions() -> None:
     """Show every version of every shop's model: alias, what it was measured at, why."""
-    from pipeline.model import listing
-    from pipeline.progress import say
-    from pipeline.runner import ROOT
+    from pipeline.registry.commands import listing
+    from pipeline.runtime.progress import say
+    from pipeline.runtime.runner import ROOT
 
     say(listing(ROOT))
 
@@ -91,9 +91,9 @@ def list_versions() -> None:
 @models.command()
 def promote(version: str, reason: Reason) -> None:
     """Make a version of the chosen shop's model champion."""
-    from pipeline.model import promote as run
-    from pipeline.progress import say
-    from pipeline.runner import ROOT
+    from pipeline.registry.commands import promote as run
+    from pipeline.runtime.progress import say
+    from pipeline.runtime.runner import ROOT
 
     say(run(version, reason, ROOT))
 
@@ -101,9 +101,9 @@ def promote(version: str, reason: Reason) -> None:
 @models.command()
 def rollback(reason: Reason) -> None:
     """Give the alias `champion` back to the version that had it before."""
-    from pipeline.model import rollback as run
-    from pipeline.progress import say
-    from pipeline.runner import ROOT
+    from pipeline.registry.commands import rollback as run
+    from pipeline.runtime.progress import say
+    from pipeline.runtime.runner import ROOT
 
     say(run(reason, ROOT))
 

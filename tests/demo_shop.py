@@ -5,9 +5,9 @@ from typing import Any
 
 import duckdb
 
-from pipeline.params import load
-from pipeline.runner import ROOT
-from pipeline.simulate import simulate
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.stages.simulate import simulate
 
 PARAMS = load(ROOT).simulate
 NEXT = "lead(ordered_at) over (partition by customer_id order by ordered_at)"

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from features.settings import Windows
-from models.queues import QUEUES
+from models.decision.queues import QUEUES
 from models.settings import Costs
-from pipeline.params import Report
-from pipeline.report import report
-from pipeline.score import typed
-from pipeline.store import Folder, Published, publish, to_json
+from pipeline.runtime.params import Report
+from pipeline.runtime.store import Folder, Published, publish, to_json
+from pipeline.stages.report import report
+from pipeline.stages.score import typed
 
 WINDOWS = Windows((30, 180), (30,))
 COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.25, incentive=0.1, contact=0.01)

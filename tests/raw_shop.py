@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from situations import params
 
-from pipeline.ingest import ingest
-from pipeline.params import Ingest
-from pipeline.store import Folder, write
+from pipeline.runtime.params import Ingest
+from pipeline.runtime.store import Folder, write
+from pipeline.stages.ingest import ingest
 
 HEAD = "customer_id,order_id,ordered_at,sku,category,quantity,net_amount"
 GOOD = "C1,O1,2026-01-05T10:00:00,A,tea,1,9.99"

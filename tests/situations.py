@@ -12,11 +12,11 @@ from features.catalogue import DECLARED, feature_matrix
 from features.columns import Column, spread
 from features.records import KINDS, NEVER, UNIT, Shop, Tables
 from features.settings import Windows
-from models.lifecycle import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
+from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
 from models.settings import Limits
-from pipeline.engine import shop_of
-from pipeline.params import Params
-from pipeline.yaml_file import read_yaml
+from pipeline.engine.calendar import shop_of
+from pipeline.runtime.params import Params
+from pipeline.runtime.yaml_file import read_yaml
 
 MINOR, MAJOR, CRITICAL = range(3)
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import store
-from pipeline.store import Folder
+from pipeline.runtime import store
+from pipeline.runtime.store import Folder
 
 HORIZON = 30
 ORIGINS = {

@@ -11,13 +11,13 @@ from raw_customers import iso, raw_of, tables_of_raw
 from raw_shop import ingested
 from situations import Complaint, Order, Return, columns, customer, params
 
-from pipeline import store
-from pipeline.errors import ModelError
-from pipeline.extract import extract
-from pipeline.model_file import scorer
-from pipeline.rows import feature_names
-from pipeline.store import Folder
-from pipeline.train import train
+from pipeline.engine.rows import feature_names
+from pipeline.registry.model_files import scorer
+from pipeline.runtime import store
+from pipeline.runtime.errors import ModelError
+from pipeline.runtime.store import Folder
+from pipeline.stages.extract import extract
+from pipeline.stages.train import train
 
 CUSTOMERS = [
     customer(

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from raw_shop import GOOD, HEAD, csv, ingested
 
-from pipeline.checks import CODES
-from pipeline.errors import ConfigError, QualityError, Refused
+from pipeline.inputs.checks import CODES
+from pipeline.runtime.errors import ConfigError, QualityError, Refused
 
 LINE = "C1,O1,{time},A,tea,1,9.99"
 AMOUNT = "C1,O1,2026-01-05,A,tea,{quantity},{amount}"

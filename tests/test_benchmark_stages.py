@@ -13,9 +13,9 @@ from benchmarks.stage_shop import crowd
 from benchmarks.stage_work import PIECES, Shop, measured, shop_in
 from benchmarks.stages import TARGETS, against, plan
 from benchmarks.whole_run import import_seconds
-from pipeline import store
-from pipeline.params import load
-from pipeline.train import train
+from pipeline.runtime import store
+from pipeline.runtime.params import load
+from pipeline.stages.train import train
 from tests import small_shop
 
 CUSTOMERS = 150

@@ -15,7 +15,7 @@ from hypothesis import given
 from situations import ROOT, ROWS, Complaint, Customer, Order, Return, Touch, columns, features_at, random_customers, states_at, tables_of
 
 from features.records import NEVER, Tables
-from models.lifecycle import STATE
+from models.lifecycle.state_machine import STATE
 
 SNAPSHOTS = (150, 300, 301, 500, 800)
 CUSTOMERS = random_customers(seed=1, count=150)

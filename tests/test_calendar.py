@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import params
 
-from pipeline.calibrate import calendar
-from pipeline.params import Calibrate
+from pipeline.runtime.params import Calibrate
+from pipeline.stages.calibrate import calendar
 
 DEFAULTS = params().calibrate
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import small_shop
 
-from pipeline.challenge import Version, against
-from pipeline.params import load
-from pipeline.runner import ROOT
-from pipeline.store import Folder
-from pipeline.train import train
+from pipeline.registry.challenge import Version, against
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder
+from pipeline.stages.train import train
 
 PARAMS = load(ROOT)
 FEW = PARAMS.train.model_copy(update={"max_rounds": 100})

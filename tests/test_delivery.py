@@ -19,9 +19,9 @@ from raw_customers import START, Raw, at, iso, raw_of, tables_of_raw
 from raw_shop import SETTINGS, ingested
 from situations import Customer, columns, customer, features_at, later, params, random_customers, tables_of
 
-from pipeline.calibrate import calibrate
-from pipeline.extract import extract
-from pipeline.store import Folder
+from pipeline.runtime.store import Folder
+from pipeline.stages.calibrate import calibrate
+from pipeline.stages.extract import extract
 
 COLUMNS = [column.name for column in columns()]
 SNAPSHOTS = (200, 400, 401, 800)

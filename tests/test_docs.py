@@ -15,8 +15,8 @@ from situations import ROOT, columns, params
 
 from features.columns import Column
 from features.settings import Windows
-from pipeline import store
-from pipeline.docs import card, documents, feature_dictionary
+from pipeline.docs.documents import card, documents, feature_dictionary
+from pipeline.runtime import store
 
 GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
-from models.evaluation import (
+from models.defection.evaluation import (
     RESAMPLED,
     calibration_error,
     calibration_floor,
@@ -21,7 +21,7 @@ from models.evaluation import (
     weighted_auc,
     wilson,
 )
-from models.profit import at_capacity, called, empc, expected_profit, gains, sensitivity, value_of
+from models.defection.profit import at_capacity, called, empc, expected_profit, gains, sensitivity, value_of
 from models.settings import Costs
 
 COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.3, incentive=0.1, contact=0.01)

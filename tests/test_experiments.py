@@ -14,9 +14,9 @@ import small_shop
 import yaml
 from tracked_shop import MLFLOWS_OWN_WARNINGS, PARAMS
 
-from pipeline import store
-from pipeline.runner import ROOT
-from pipeline.track import opened
+from pipeline.registry.mlflow_server import opened
+from pipeline.runtime import store
+from pipeline.runtime.runner import ROOT
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 

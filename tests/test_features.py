@@ -13,7 +13,7 @@ from twin import naive
 
 from features.catalogue import FAMILIES, recorded
 from features.columns import Column
-from pipeline.contract import TABLES
+from pipeline.inputs.contract import TABLES
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
 CUSTOMERS = random_customers(seed=2, count=250)

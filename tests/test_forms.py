@@ -10,14 +10,14 @@ import pytest
 import small_shop
 from scipy.special import logit
 
-from models.forms import BASE, Model, fit_form, preferred, season_shift
-from models.peers import RFM, logistic, predict
+from models.defection.baselines import RFM, logistic, predict
+from models.defection.forms import BASE, Model, fit_form, preferred, season_shift
 from models.settings import Form
-from pipeline.errors import ConfigError, ModelError
-from pipeline.model_file import scorer
-from pipeline.params import load
-from pipeline.runner import ROOT
-from pipeline.train import choice_for, train
+from pipeline.registry.model_files import scorer
+from pipeline.runtime.errors import ConfigError, ModelError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.stages.train import choice_for, train
 
 PARAMS = load(ROOT).train
 COLUMNS = ["recency_days", "purchases", "spend", "net_spend_365d", "mood", "weather"]

@@ -9,11 +9,11 @@ from situations import ROOT, params, past_of, random_customers, shop, states_at,
 from test_lifecycle_paths import EVENT_CLOCK
 
 from features.settings import Cycle
-from models.handbook import RULES, TRANSITIONS, lifecycle_markdown, places
-from models.lifecycle import STRONG, life_cycle
-from models.queues import queue_of
+from models.decision.queues import queue_of
+from models.lifecycle.state_machine import STRONG, life_cycle
 from models.settings import Limits
-from pipeline.yaml_file import reasons
+from pipeline.docs.handbook import RULES, TRANSITIONS, lifecycle_markdown, places
+from pipeline.runtime.yaml_file import reasons
 
 LIMITS, CYCLE = params().assign, params().cycle
 REASONS = reasons(ROOT / "params.yaml", ("assign", "cycle", "promise"))

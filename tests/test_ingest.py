@@ -11,9 +11,9 @@ import pytest
 from raw_shop import GOOD, HEAD, Ingested, csv, ingested
 
 from features import records
-from pipeline.contract import NEVER
-from pipeline.spreadsheet import safe_table
-from pipeline.store import Folder
+from pipeline.delivery.spreadsheet import safe_table
+from pipeline.inputs.contract import NEVER
+from pipeline.runtime.store import Folder
 
 DAY = 20458  # 2026-01-05
 MANY = [  # 40 customers with 8 orders of one to three lines each

@@ -12,13 +12,13 @@ from twin import naive
 
 from features.catalogue import DECLARED
 from features.columns import spread
-from features.cycle import rhythm
+from features.ipt import rhythm
 from features.settings import Windows
 
 # Prints what a kernel makes of some customers, and how often it was compiled because it was not at hand, or found.
 PROGRAM = """
 import numpy as np
-from features.cycle import gap_statistics
+from features.ipt import gap_statistics
 from features.records import scratch
 from situations import random_customers, tables_of
 tables = tables_of(*random_customers(seed=1, count=20))

@@ -7,7 +7,7 @@ import pytest
 from situations import past_of, random_customers, tables_of
 
 from features.records import NEVER, Tables
-from pipeline.label import next_purchase, outcomes
+from pipeline.stages.label import next_purchase, outcomes
 
 
 def labels(tables: Tables, *snapshots: int, horizon: int = 30, end: int = 1000) -> dict[tuple[int, int], tuple[bool, int]]:

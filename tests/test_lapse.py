@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.lapse import MUST, RESULTS, RULES, Rates, is_met, rates, shop, spread
-from pipeline import store
-from pipeline.runner import ROOT
+from pipeline.runtime import store
+from pipeline.runtime.runner import ROOT
 
 SEEN_ON = dt.date(2025, 7, 1)
 USUAL_GAP = 30

@@ -11,17 +11,17 @@ import small_shop
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from models.bg_nbd import Parameters, fit, no_purchase
-from models.evaluation import calibration_error, calibration_floor, weighted_auc
-from models.forms import Choice
-from models.leaks import clocks, oracles
-from pipeline.errors import ConfigError, QualityError
-from pipeline.evaluate import evaluate, require_honest
-from pipeline.params import load
-from pipeline.rows import joined
-from pipeline.runner import ROOT
-from pipeline.store import Folder
-from pipeline.train import grouped_cv, purged, train
+from models.defection.bg_nbd import Parameters, fit, no_purchase
+from models.defection.evaluation import calibration_error, calibration_floor, weighted_auc
+from models.defection.forms import Choice
+from models.defection.leakage import clocks, oracles
+from pipeline.engine.rows import joined
+from pipeline.runtime.errors import ConfigError, QualityError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder
+from pipeline.stages.evaluate import evaluate, require_honest
+from pipeline.stages.train import grouped_cv, purged, train
 
 PARAMS = load(ROOT)
 HORIZON, ORIGIN = 60, 600

@@ -8,8 +8,8 @@ import pytest
 from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
 
 from features.records import NEVER, Shop
-from models.core_entry import NEEDS
-from models.lifecycle import ACTIVITIES, STAGES, decide
+from models.lifecycle.core_rules import NEEDS
+from models.lifecycle.state_machine import ACTIVITIES, STAGES, decide
 from models.settings import Limits
 
 LIMITS = params().assign

@@ -8,7 +8,7 @@ from situations import MINOR, Customer, features_at, params, random_customers, s
 from twin import bought, naive_rhythm
 
 from features.records import NEVER, Shop
-from models.lifecycle import ACTIVITIES, STAGES
+from models.lifecycle.state_machine import ACTIVITIES, STAGES
 
 LIMITS = params().assign
 EVENT_CLOCK = {

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from situations import CRITICAL, MINOR, Complaint, Customer, columns, features_at, later, random_customers, tables_of
 
-from features import complaints
 from features.columns import Column
+from features.families import complaints
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
 CUSTOMERS = random_customers(seed=2, count=200)

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 import small_shop
 
-from models.defection import fit, probabilities
-from models.peers import PEERS, predict
-from pipeline import model_file
-from pipeline.errors import ConfigError, ModelError
-from pipeline.evaluate import evaluate
-from pipeline.model_file import booster_of, scorer
-from pipeline.params import load
-from pipeline.runner import ROOT
-from pipeline.store import Folder
-from pipeline.train import purged, train
+from models.defection.baselines import PEERS, predict
+from models.defection.booster import fit, probabilities
+from pipeline.registry.model_files import booster_of, scorer
+from pipeline.registry.versions import model_files as model_file
+from pipeline.runtime.errors import ConfigError, ModelError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder
+from pipeline.stages.evaluate import evaluate
+from pipeline.stages.train import purged, train
 
 PARAMS = load(ROOT)
 FEATURES = list(small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"]))

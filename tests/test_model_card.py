@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import small_shop
 
-from models.model_card import ASSUMED, PROFITS, model_card
 from models.settings import Costs
-from pipeline.params import load
-from pipeline.runner import ROOT
+from pipeline.docs.model_card import ASSUMED, PROFITS, model_card
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
 
 COSTS = load(ROOT).costs
 ABOUT = {"trained": True, "features": ["recency_days", "complaints"], "training_rows": 1234, "trained_through": "2025-08-02"}

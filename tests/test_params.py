@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from situations import ROOT, params
 
-from pipeline.errors import ConfigError
-from pipeline.params import Params, load
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.params import Params, load
 
 # What follows the line that chooses the shop, so that any may be chosen while the tests run.
 WITHOUT_SHOP = (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nshop: ", 1)[1].split("\n", 1)[1]

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from models import forest
-from models.bg_nbd import Parameters, fit, log_likelihood, no_purchase
-from models.peers import PAST, PEERS, contributions, predict, teach
-from pipeline.params import load
-from pipeline.runner import ROOT
+from models.defection import forest
+from models.defection.baselines import PAST, PEERS, contributions, predict, teach
+from models.defection.bg_nbd import Parameters, fit, log_likelihood, no_purchase
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
 
 BOOSTING = load(ROOT).train
 PUBLISHED = Parameters(r=0.243, alpha=4.414, a=0.793, b=2.426)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from demo_shop import NEXT, PARAMS, World, world
 
-from pipeline.params import Simulate
+from pipeline.runtime.params import Simulate
 
 HAZARDS = [name for name in Simulate.model_fields if name.startswith("hazard_")]
 GONE = "avg((fired <> 'none')::int)"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline import store
-from pipeline.repro import choose
-from pipeline.runner import ROOT, run_stage
+from pipeline.runtime import store
+from pipeline.runtime.repro import choose
+from pipeline.runtime.runner import ROOT, run_stage
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -13,13 +13,13 @@ from situations import ROOT
 
 from benchmarks.worlds import EQUAL, MODELS, MUST, RESULTS, cells, made, spread
 from features.settings import Promise
-from models.hypotheses import HYPOTHESES, Seen, finding
-from models.trials import Z_DIRECTION, Z_TRUTH
-from pipeline import store
-from pipeline.params import load
-from pipeline.recover import asked, recover
-from pipeline.store import Folder
-from pipeline.visits import judged, listed, mature, queries, silences
+from models.hypotheses.contrasts import Z_DIRECTION, Z_TRUTH
+from models.hypotheses.statements import HYPOTHESES, Seen, finding
+from pipeline.engine.visits import judged, listed, mature, queries, silences
+from pipeline.runtime import store
+from pipeline.runtime.params import load
+from pipeline.runtime.store import Folder
+from pipeline.stages.recover import asked, recover
 
 PARAMS = load(ROOT)
 IDS = "P4 P5 P6 F2 F3 F4 F6 F7 E2 E3 E5 K3 K4 K5 K7 D2 D3 D4 D5 D7 D8".split()

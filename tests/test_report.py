@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from morning_page import COSTS, UNSCORED, WINDOWS, Seen, counted, customer, flowed, ids, measured, page_of, published
 
-from models.queues import QUEUES
-from pipeline.errors import InputError
-from pipeline.params import Report
-from pipeline.report import report
-from pipeline.store import to_json
+from models.decision.queues import QUEUES
+from pipeline.runtime.errors import InputError
+from pipeline.runtime.params import Report
+from pipeline.runtime.store import to_json
+from pipeline.stages.report import report
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -7,9 +7,9 @@ import pytest
 from morning_page import COSTS, INGEST, UNSCORED, WINDOWS, Seen, counted, customer, flowed, ids, measured, page_of, published
 
 from features.catalogue import DECLARED
-from pipeline.desk_charts import apart, stage_chart, ticks
-from pipeline.params import Report
-from pipeline.report import measure, report, stages_now
+from pipeline.desk.charts import apart, stage_chart, ticks
+from pipeline.runtime.params import Report
+from pipeline.stages.report import measure, report, stages_now
 
 
 def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from models.lifecycle import STAGES
-from pipeline import store
-from pipeline.runner import ROOT
+from models.lifecycle.state_machine import STAGES
+from pipeline.runtime import store
+from pipeline.runtime.runner import ROOT
 
 SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2}
 

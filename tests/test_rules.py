@@ -23,9 +23,9 @@ from situations import (
 from test_lifecycle_paths import naive_deadlines, naive_life
 from twin import bought, naive_rhythm
 
-from features.cycle import day_after, gap_statistics, quantile, whole_days
+from features.ipt import day_after, gap_statistics, quantile, whole_days
 from features.records import NEVER, Shop, scratch
-from models.lifecycle import CORE, CORE_DEFECTOR, STRONG, life_cycle
+from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, STRONG, life_cycle
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]

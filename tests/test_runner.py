@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from situations import ROOT, params
 
-from pipeline import store
-from pipeline.errors import BusyError, ConfigError, StorageError
-from pipeline.params import Calibrate, Params
-from pipeline.runner import Stage, argument, bind, locked, run_stage, stages
+from pipeline.runtime import store
+from pipeline.runtime.errors import BusyError, ConfigError, StorageError
+from pipeline.runtime.params import Calibrate, Params
+from pipeline.runtime.runner import Stage, argument, bind, locked, run_stage, stages
 
 HOLD = """
 import sys
 from pathlib import Path
-from pipeline.runner import locked
+from pipeline.runtime.runner import locked
 with locked(Path(sys.argv[1]), "label"):
     print("held", flush=True)
     sys.stdin.read()

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import small_shop
 
-from models.worklist import contacts, held_out, ranked, stakes, values
-from pipeline import store
-from pipeline.errors import ModelError
-from pipeline.params import load
-from pipeline.runner import ROOT, run_stage
-from pipeline.score import PUBLISHED, score
-from pipeline.spreadsheet import safe_table
-from pipeline.store import Folder
-from pipeline.train import train
+from models.decision.worklist import contacts, held_out, ranked, stakes, values
+from pipeline.delivery.spreadsheet import safe_table
+from pipeline.runtime import store
+from pipeline.runtime.errors import ModelError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT, run_stage
+from pipeline.runtime.store import Folder
+from pipeline.stages.score import PUBLISHED, score
+from pipeline.stages.train import train
 
 PARAMS = load(ROOT)
 CONTRACT = (

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from test_lifecycle_paths import EVENT_CLOCK, closure
 
-from pipeline.repro import choose
-from pipeline.runner import ROOT, run_stage
+from pipeline.runtime.repro import choose
+from pipeline.runtime.runner import ROOT, run_stage
 
 RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
 STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report", "recover"]

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from demo_shop import NEXT, PARAMS, World, world
 
-from pipeline import store
-from pipeline.simulate import simulate
+from pipeline.runtime import store
+from pipeline.stages.simulate import simulate
 
 EVENTS = [
     ("customers", "created_at"),

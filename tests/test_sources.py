@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 from raw_shop import Ingested
 
-from pipeline.contract import TABLES
-from pipeline.errors import ConfigError, StorageError
-from pipeline.fetch import PACKAGES, fetch
-from pipeline.ingest import ingest
-from pipeline.params import Ingest, load
-from pipeline.runner import ROOT
-from pipeline.simulate import simulate
-from pipeline.store import Folder, write
+from pipeline.inputs.contract import TABLES
+from pipeline.inputs.fetch import PACKAGES, fetch
+from pipeline.runtime.errors import ConfigError, StorageError
+from pipeline.runtime.params import Ingest, load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder, write
+from pipeline.stages.ingest import ingest
+from pipeline.stages.simulate import simulate
 
 
 def _run(shop: str, raw: Path) -> Ingested:

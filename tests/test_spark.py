@@ -16,17 +16,17 @@ from pydantic import ValidationError
 from raw_shop import csv, ingested
 from situations import ROOT, params
 
-from pipeline.assign import assign
-from pipeline.calibrate import calibrate
-from pipeline.engine import partitions
-from pipeline.errors import ConfigError, Refused
-from pipeline.extract import extract
-from pipeline.java import java
-from pipeline.label import label
-from pipeline.params import Engine, Spark
-from pipeline.simulate import simulate
-from pipeline.spark import TABLES, session
-from pipeline.store import Folder, write
+from pipeline.engine.java import java
+from pipeline.engine.part import partitions
+from pipeline.engine.spark import TABLES, session
+from pipeline.runtime.errors import ConfigError, Refused
+from pipeline.runtime.params import Engine, Spark
+from pipeline.runtime.store import Folder, write
+from pipeline.stages.assign import assign
+from pipeline.stages.calibrate import calibrate
+from pipeline.stages.extract import extract
+from pipeline.stages.label import label
+from pipeline.stages.simulate import simulate
 
 P = params()
 LOCAL = P.engine
@@ -221,9 +221,9 @@ def test_a_master_that_does_not_answer_is_told_at_once() -> None:
 
 ALONE = """
 import json, sys
-from pipeline.errors import Refused
-from pipeline.params import Spark
-from pipeline.spark import session
+from pipeline.runtime.errors import Refused
+from pipeline.runtime.params import Spark
+from pipeline.engine.spark import session
 try:
     running = session(Spark(master="local[1]", conf=json.loads(sys.argv[1]), events=None))
 except Refused as error:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import spool
-from pipeline.record import Record
+from pipeline.registry import spool
+from pipeline.registry.run_record import Record
 
 
 def run(number: int, text: str = "figures") -> Record:

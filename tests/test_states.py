@@ -9,7 +9,7 @@ from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customer
 from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
-from models.lifecycle import CORE, CORE_DEFECTOR, life_cycle
+from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]

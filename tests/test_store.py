@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline import store
-from pipeline.store import Folder, Published, publish, read, write
+from pipeline.runtime import store
+from pipeline.runtime.store import Folder, Published, publish, read, write
 
 TABLE = pd.DataFrame({"id": ["001", "NA"], "value": [0.1, 2.0]})
 

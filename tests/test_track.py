@@ -13,12 +13,12 @@ import pytest
 import small_shop
 from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Project, project_at
 
-from models.defection import matrix, probabilities
-from pipeline import spool
-from pipeline.model_file import booster_of
-from pipeline.record import hashes
-from pipeline.store import Folder
-from pipeline.track import opened
+from models.defection.booster import matrix, probabilities
+from pipeline.registry import spool
+from pipeline.registry.mlflow_server import opened
+from pipeline.registry.model_files import booster_of
+from pipeline.registry.run_record import hashes
+from pipeline.runtime.store import Folder
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 

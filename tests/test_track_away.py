@@ -7,13 +7,12 @@ import pytest
 import tracking_server
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Project
 
-from pipeline import model as commands
-from pipeline import spool, store
-from pipeline import track as track_module
-from pipeline.errors import ConfigError, TrackingError
-from pipeline.params import load
-from pipeline.spool import Waiting
-from pipeline.track import opened
+from pipeline.registry import commands, mlflow_server, spool
+from pipeline.registry.mlflow_server import opened
+from pipeline.registry.spool import Waiting
+from pipeline.runtime import store
+from pipeline.runtime.errors import ConfigError, TrackingError
+from pipeline.runtime.params import load
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 PASSWORD = "hunter2"
@@ -98,7 +97,7 @@ def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_i
 
 
 def test_a_slow_server_gets_one_run_more_each_time(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(track_module, "PATIENCE", 0)
+    monkeypatch.setattr(mlflow_server, "PATIENCE", 0)
     missed(local, ("monday", "strong"), ("tuesday", "strong"))
     assert local.track("wednesday")["run_id"] is None
     assert len(spool.waiting(local.root)) == 2

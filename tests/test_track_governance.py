@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Made, Project, project_at
 
-from pipeline import model as commands
-from pipeline import store
-from pipeline.errors import BusyError, ConfigError
-from pipeline.runner import ROOT, locked
-from pipeline.track import opened
+from pipeline.registry import commands
+from pipeline.registry.mlflow_server import opened
+from pipeline.runtime import store
+from pipeline.runtime.errors import BusyError, ConfigError
+from pipeline.runtime.runner import ROOT, locked
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 

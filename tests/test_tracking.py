@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from features.records import NEVER
-from models.lifecycle import ACTIVITIES, POSSIBLE, STAGES
-from models.tracking import Tracking, moves, out_of_order, value_at_risk
+from models.lifecycle.over_time import Tracking, moves, out_of_order, value_at_risk
+from models.lifecycle.state_machine import ACTIVITIES, POSSIBLE, STAGES
 
 DATES = ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01", "2025-05-01", "2025-06-01", "2025-07-01"]
 

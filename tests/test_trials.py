@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.trials import FALLS, FEWEST, RISES, Claim, Effect, compare, slope
+from models.hypotheses.contrasts import FALLS, FEWEST, RISES, Claim, Effect, compare, slope
 
 
 def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:

@@ -8,11 +8,11 @@ import pytest
 import small_shop
 import yaml
 
-from models.defection import fit
-from pipeline.errors import ConfigError
-from pipeline.params import load
-from pipeline.runner import ROOT
-from pipeline.tune import known_first, search
+from models.defection.booster import fit
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.stages.tune import known_first, search
 
 PARAMS = load(ROOT)
 FEW = PARAMS.tune.model_copy(update={"trials": 3})

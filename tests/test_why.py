@@ -10,13 +10,13 @@ from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customer
 from test_lifecycle import MONTHLY, REFUSED
 
 from features.records import Shop
-from models.core_entry import NEEDS
-from models.facts import of_one
-from models.lifecycle import STRONG, life_cycle
-from models.queues import queue_of
+from models.decision.queues import queue_of
+from models.lifecycle.core_rules import NEEDS
+from models.lifecycle.facts import of_one
+from models.lifecycle.state_machine import STRONG, life_cycle
+from models.lifecycle.why import DATES, LACKING, beside, facts, queues, why
 from models.settings import Limits
-from models.why import DATES, LACKING, beside, facts, queues, why
-from pipeline.assign import lifecycle_table
+from pipeline.stages.assign import lifecycle_table
 
 LIMITS = params().assign
 NUMBER = r"\d{4}-\d\d-\d\d|\d+(?:\.\d+)?"

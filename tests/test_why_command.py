@@ -8,9 +8,9 @@ from raw_shop import csv, ingested
 from rich.console import Console
 from situations import ROOT
 
-from pipeline import store
-from pipeline.errors import ConfigError
-from pipeline.why import why
+from pipeline.delivery.customer import why
+from pipeline.runtime import store
+from pipeline.runtime.errors import ConfigError
 
 LINES = "customer_id,order_id,ordered_at,net_amount,promised_at,delivered_at,cancelled_at"
 ORDERS = [

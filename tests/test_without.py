@@ -7,10 +7,10 @@ import small_shop
 
 from benchmarks.without import AGAIN, WITHOUT, Worth, meant, worth
 from features.settings import Windows
-from pipeline import store
-from pipeline.errors import ConfigError
-from pipeline.params import load
-from pipeline.runner import ROOT
+from pipeline.runtime import store
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
 
 WINDOWS = Windows((30, 90), (30,))
 THERE = "spend spend_in_30d spend_in_90d complaints complaints_90d days_since_complaint gap_cv".split()

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import small_shop
 
-from pipeline import store
-from pipeline.evaluate import evaluate
-from pipeline.params import Params, load
-from pipeline.runner import ROOT
-from pipeline.store import Folder
-from pipeline.track import opened, track
-from pipeline.train import train
+from pipeline.registry.mlflow_server import opened
+from pipeline.runtime import store
+from pipeline.runtime.params import Params, load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder
+from pipeline.stages.evaluate import evaluate
+from pipeline.stages.track import track
+from pipeline.stages.train import train
 
 MLFLOWS_OWN_WARNINGS = [
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),

@@ -1,0 +1,68 @@
+"""Recency and cadence: how long the silence is, against the customer's own rhythm."""
+
+import math
+
+from features.columns import Column, Row
+from features.history import open_days
+from features.ipt import quantile, rhythm
+from features.kernel import kernel
+from features.records import Past, Shop
+
+COLUMNS = (
+    Column("recency_days", "days", "since the last purchase"),
+    Column("gap_mean", "days", "mean gap between purchases"),
+    Column("gap_sd", "days", "standard deviation of the gaps; needs two"),
+    Column("gap_cv", "ratio", "standard deviation over mean of the gaps; needs two"),
+    Column("gap_median", "days", "median gap"),
+    Column("gap_q90", "days", "90 % quantile of the gaps"),
+    Column("gap_max", "days", "longest gap"),
+    Column("gap_last_over_mean", "ratio", "last gap over the mean gap"),
+    Column("gap_share_longer", "share", "of own gaps that were at least as long as the silence now", direction=-1),
+    Column("cycle_days", "days", "usual gap, shrunk towards the shop's"),
+    Column("cycle_log_sd", "ln days", "spread of the log gap, shrunk towards the shop's"),
+    Column("expected_next_days", "days", "until the next purchase if it comes after the usual gap; below zero when it is overdue"),
+    Column("recency_over_cycle", "ratio", "time since the last purchase over the usual gap", direction=1),
+    Column("recency_over_gap_max", "ratio", "time since the last purchase over the longest gap", direction=1),
+    Column("recency_surprise", "sd", "log of recency over the usual gap, in the customer's own standard deviations", direction=1),
+)
+
+
+@kernel
+def recency(past: Past, shop: Shop, row: Row) -> None:
+    """How long the silence is, against the customer's own rhythm."""
+    n = len(past.purchases)
+    if n == 0:
+        return
+    last = past.purchases[n - 1].day
+    silence = open_days(last, past.snapshot, shop.opened)
+    cycle, log_sd = rhythm(past.purchases, n, shop)
+    row.recency_days = past.snapshot - last
+    row.cycle_days = cycle
+    row.cycle_log_sd = log_sd
+    row.expected_next_days = cycle - silence
+    row.recency_over_cycle = silence / cycle
+    if log_sd > 0:  # zero only in a shop whose customers all buy like clocks
+        row.recency_surprise = math.log(silence / cycle) / log_sd
+    gaps = n - 1
+    if gaps == 0:
+        return
+    total = 0
+    for i in range(gaps):
+        total += past.sorted_gaps[i]
+    mean = total / gaps
+    longest = past.sorted_gaps[gaps - 1]
+    row.gap_mean = mean
+    row.gap_median = quantile(past.sorted_gaps, 0.5)
+    row.gap_q90 = quantile(past.sorted_gaps, 0.9)
+    row.gap_max = longest
+    row.gap_last_over_mean = open_days(past.purchases[n - 2].day, last, shop.opened) / mean
+    row.recency_over_gap_max = silence / longest
+    squares, longer = 0.0, 0
+    for i in range(gaps):
+        squares += (past.sorted_gaps[i] - mean) ** 2
+        longer += past.sorted_gaps[i] >= silence
+    row.gap_share_longer = longer / gaps
+    if gaps > 1:
+        sd = math.sqrt(squares / (gaps - 1))
+        row.gap_sd = sd
+        row.gap_cv = sd / mean

@@ -1,0 +1,236 @@
+"""The demo shop's input tables, made from the arrays of demo_world and demo_life.
+
+Rows stand in order of time. What lies at or after the end is not known yet, so null.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.demo import life, world
+from pipeline.demo.world import NEVER, Flags, Floats, Ints
+from pipeline.runtime.params import Simulate
+
+EXPECTATIONS = ("delivery on a given day", "price within budget", "advice before buying", "a certain origin")
+WORKDAY = (9, 17)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Turns whole days into times of day; what lies at or after the end is not known yet, so null."""
+
+    rng: np.random.Generator
+    first: int  # days since 1970
+    days: int
+
+    def at(self, day: Ints, hours: tuple[int, int] = WORKDAY) -> pa.Array:
+        return self._times(day, self.rng.integers(hours[0] * 3600, hours[1] * 3600, len(day)), day < self.days)
+
+    def promise(self, day: Ints) -> pa.Array:
+        """The evening of a day named in advance: known even if it lies after the end."""
+        return self._times(day, np.full(len(day), 18 * 3600), day != NEVER)
+
+    def midnight(self, day: Ints) -> pa.Array:
+        """The midnight that begins a day, as of which lists are made."""
+        return self._times(day, np.zeros_like(day), day < self.days)
+
+    def _times(self, day: Ints, second: Ints, known: Flags) -> pa.Array:
+        seconds = np.where(known, (self.first + day) * 86400 + second, 0)
+        return pa.array(seconds * 1_000_000, mask=~known).cast(pa.timestamp("us"))
+
+
+def ids(letter: str, number: Ints, width: int) -> pa.Array:
+    """Ids such as C000123."""
+    digits = pc.utf8_lpad(pa.array(number).cast(pa.string()), width, "0")
+    return pc.binary_join_element_wise(letter, digits, "")
+
+
+def _line_ids(order_id: pa.Array, place: Ints) -> pa.Array:
+    return pc.binary_join_element_wise(order_id, pa.array(place + 1).cast(pa.string()), "-")
+
+
+def words(names: tuple[str, ...], code: Ints, known: Flags | None = None) -> pa.Array:
+    """Codes as the names they stand for; null where not known."""
+    return pa.array(names).take(pa.array(code, mask=None if known is None else ~known))
+
+
+def _money(cents: Ints) -> pa.Array:
+    """DECIMAL(18,2) from cents: 128-bit integers, low half first."""
+    halves = np.stack([cents, np.zeros_like(cents)], axis=1).astype("<i8")
+    return pa.Array.from_buffers(pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves.tobytes())])
+
+
+def customers(clock: Clock, people: world.Prospects) -> pa.Table:
+    """One row per customer, known since his first touch."""
+    return pa.table(
+        {
+            "customer_id": ids("C", people.number, 6),
+            "created_at": clock.at(people.arrived, (6, 8)),
+            "do_not_contact": people.do_not_contact,
+            "profiling_objection": people.profiling_objection,
+        }
+    )
+
+
+def touches(clock: Clock, people: world.Prospects) -> pa.Table:
+    """One row per touch with a prospect: what he expected of us, by when, and when he got it."""
+    who, which = np.nonzero(people.at < clock.days)
+    expected, limit = people.expected[who, which], people.limit[who, which]
+    budget, grade = 10 * clock.rng.integers(2, 11, len(who)), clock.rng.integers(1, 6, len(who))
+    value = np.select([limit == 1, limit == 2], [(people.due - people.at)[who, which], budget], grade)
+    return pa.table(
+        {
+            "customer_id": ids("C", people.number[who], 6),
+            "at": clock.at(people.at[who, which]),
+            "expectation": words(EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected),
+            "limit_kind": words(world.LIMITS, limit, limit > 0),
+            "limit_value": pa.array(value.astype(np.float64), mask=limit == 0),
+            "due_at": clock.promise(people.due[who, which]),
+            "met_at": clock.at(people.met[who, which]),
+        }
+    ).sort_by([("at", "ascending"), ("customer_id", "ascending")])
+
+
+def market_events(clock: Clock, launched: world.Rivals) -> pa.Table:
+    """One row per launch of a rival."""
+    return pa.table(
+        {
+            "category": words(world.CATEGORIES, launched.category),
+            "starts_at": clock.at(launched.start),
+            "ends_at": clock.at(launched.end),
+            "kind": words(("rival_launch",), np.zeros_like(launched.category)),
+            "price_index": launched.price_index,
+        }
+    )
+
+
+class Lines(NamedTuple):
+    """One entry per order line, in order of time: its order (position in Orders), its place there, what, how many and for how much."""
+
+    order: Ints
+    place: Ints
+    category: Ints
+    sku: Ints
+    quantity: Ints
+    cents: Ints
+
+
+class Sold(NamedTuple):
+    """All orders in order of time, how they went, when to the second, their numbers and whose they are."""
+
+    orders: life.Orders
+    went: life.Service
+    ordered_at: pa.Array
+    number: Ints  # also that of its complaint and of its return: there is one at most
+    customer_id: pa.Array
+    order_id: pa.Array
+
+
+def in_order_of_time(clock: Clock, owner: Ints, orders: life.Orders, went: life.Service, before: int) -> Sold:
+    """Give each order its time of day and number them all as they came in, from `before`; `owner` is each buyer's customer number."""
+    ordered_at = clock.at(orders.day, (8, 20))
+    by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
+    orders, went = life.Orders._make(values[by_time] for values in orders), life.Service._make(values[by_time] for values in went)
+    number = before + 1 + np.arange(len(by_time))
+    customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
+    return Sold(orders, went, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
+
+
+def lines_of(rng: np.random.Generator, orders: life.Orders, b: life.Buyers, prices: Ints, p: Simulate) -> Lines:
+    """The lines of all orders, priced."""
+    order = np.repeat(np.arange(len(orders.lines)), orders.lines)
+    place = np.arange(len(order)) - (np.cumsum(orders.lines) - orders.lines)[order]
+    category, sku = orders.category[order, place], orders.sku[order, place]
+    # Who buys out of habit stocks up.
+    quantity = rng.integers(1, 4, len(order)) + 2 * (orders.run[order] > 0)
+    buyer = orders.buyer[order]
+    drawn = orders.contested[order] & (category == b.favourite[buyer])
+    spend: Floats = prices[category, sku] * quantity * b.level[buyer] * orders.growth[order] * np.where(drawn, p.competitor_shrink, 1)
+    return Lines(order, place, category, sku, quantity, np.maximum(1, np.rint(spend)).astype(np.int64))
+
+
+def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
+    """One row per order line, in order of time."""
+    order = pa.array(lines.order)
+    order_id = sold.order_id.take(order)
+    cut = pa.array((sold.went.cancelled[lines.order] != NEVER) & (lines.place == sold.orders.lines[lines.order] - 1))
+    never = pa.scalar(None, pa.timestamp("us"))
+    category = words(world.CATEGORIES, lines.category)
+    return pa.table(
+        {
+            "order_id": order_id,
+            "line_id": _line_ids(order_id, lines.place),
+            "customer_id": sold.customer_id.take(order),
+            "ordered_at": sold.ordered_at.take(order),
+            "sku": pc.binary_join_element_wise(category, ids("", lines.sku + 1, 2), "-"),
+            "category": category,
+            "quantity": lines.quantity,
+            "net_amount": _money(lines.cents),
+            "currency": words(("EUR",), np.zeros_like(lines.order)),
+            "promised_at": clock.promise(sold.went.promised).take(order),
+            "delivered_at": pc.if_else(cut, never, clock.at(sold.went.delivered).take(order)),
+            "cancelled_at": pc.if_else(cut, clock.at(sold.went.cancelled).take(order), never),
+        }
+    )
+
+
+def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
+    """One row per return: one whole line, because of a defect or for no fault of ours."""
+    n = len(sold.order_id)
+    defect = sold.went.kind == life.DEFECT
+    returned = clock.rng.random(n) < np.where(defect, p.defect_returned, p.other_returned)
+    on = sold.went.delivered + clock.rng.integers(2, 10, n)
+    settled = on + clock.rng.integers(2, 10, n)
+    place = clock.rng.integers(0, sold.orders.lines - (sold.went.cancelled != NEVER))  # never the cancelled line
+    o = np.flatnonzero(returned & (on < clock.days))
+    line = (np.cumsum(sold.orders.lines) - sold.orders.lines)[o] + place[o]
+    order_id = sold.order_id.take(pa.array(o))
+    return pa.table(
+        {
+            "return_id": ids("R", sold.number[o], 7),
+            "customer_id": sold.customer_id.take(pa.array(o)),
+            "order_id": order_id,
+            "line_id": _line_ids(order_id, place[o]),
+            "quantity": lines.quantity[line],
+            "net_amount": _money(lines.cents[line]),
+            "returned_at": clock.at(on[o]),
+            "settled_at": clock.at(settled[o]),
+            "reason": words(("changed_mind", "defect"), defect[o].astype(np.int64)),
+        }
+    ).sort_by([("returned_at", "ascending"), ("return_id", "ascending")])
+
+
+def complaints(clock: Clock, sold: Sold) -> pa.Table:
+    """One row per complaint."""
+    o = np.flatnonzero(sold.went.opened < clock.days)
+    return pa.table(
+        {
+            "complaint_id": ids("K", sold.number[o], 7),
+            "customer_id": sold.customer_id.take(pa.array(o)),
+            "opened_at": clock.at(sold.went.opened[o], (9, 13)),
+            "severity": words(life.SEVERITIES, sold.went.severity[o]),
+            "resolved_at": clock.at(sold.went.resolved[o], (13, 17)),
+            "kind": words(life.KINDS, sold.went.kind[o]),
+            "order_id": sold.order_id.take(pa.array(o)),
+        }
+    ).sort_by([("opened_at", "ascending"), ("complaint_id", "ascending")])
+
+
+def treatments(clock: Clock, sold: Sold) -> pa.Table:
+    """One row per core customer put on a list with a reason to leave: called, or held out at random to see what calling is worth."""
+    o = np.flatnonzero(sold.orders.listed < clock.days)
+    called = sold.orders.called[o]
+    return pa.table(
+        {
+            "customer_id": sold.customer_id.take(pa.array(o)),
+            "as_of": clock.midnight(sold.orders.listed[o]),
+            "queue": words(("core_care",), np.zeros_like(o)),
+            "action": words(("call and mend",), np.zeros_like(o)),
+            "contact": words(("hold_out", "call"), called.astype(np.int64)),
+            "decision": words(("done",), np.zeros_like(o), called),
+            "done_on": clock.at(np.where(called, sold.orders.listed[o], NEVER)),
+        }
+    ).sort_by([("as_of", "ascending"), ("customer_id", "ascending")])

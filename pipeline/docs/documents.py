@@ -1,0 +1,66 @@
+"""The documents that are made from the code, so that they cannot say anything else."""
+
+from pathlib import Path
+from types import ModuleType
+
+from features.catalogue import DECLARED, FAMILIES
+from features.columns import Column, spread
+from features.settings import Windows
+from pipeline.docs.handbook import lifecycle_markdown
+from pipeline.runtime import store
+from pipeline.runtime.params import Params
+from pipeline.runtime.yaml_file import read_yaml, reasons
+
+HIGHER = {1: "leaves", -1: "stays", 0: ""}
+
+ABOUT_FEATURES = """# Features
+
+Made from [features/](../features) by `corekeep docs`: change it there.
+
+`data/features/` has one row per customer and snapshot: `customer_id`, `snapshot` and the {count} columns below, as float32. They
+are made of nothing but what happened before midnight of the snapshot. Who has objected to profiling has no row.
+
+A purchase is a day with at least one paid line that was not cancelled by the snapshot. The last 30 days are the 30 whole days before
+the snapshot; which windows there are stands in `params.yaml`. The usual gap is shrunk towards the shop's, because few gaps prove
+little ([features/ipt.py](../features/ipt.py)).
+
+* **absent**: the value where the past has nothing to tell, as of gaps before the second purchase, or of the share of nothing.
+* **needs**: tables of the input contract, or columns of them ([pipeline/inputs/contract.py](../pipeline/inputs/contract.py)). Where a shop does
+  not record them the column is not there at all.
+* **higher**: `leaves` where a higher value can only speak for leaving, `stays` where only against it, by what the column means.
+
+What the families are worth, and how one more feature comes in: [adding-a-feature.md](adding-a-feature.md).
+"""
+
+
+def _cells(column: Column) -> str:
+    needs = ", ".join(f"`{need}`" for need in column.needs)
+    return f"| `{column.name}` | {column.unit} | {column.meaning} | {column.absent:g} | {needs} | {HIGHER[column.direction]} |"
+
+
+def _section(family: ModuleType, windows: Windows) -> str:
+    title = family.__name__.removeprefix("features.")
+    head = "| column | unit | meaning | absent | needs | higher |\n|---|---|---|---|---|---|"
+    return "\n".join([f"\n## {title}\n\n{family.__doc__}\n\n{head}", *map(_cells, spread(family.COLUMNS, windows))])
+
+
+def feature_dictionary(windows: Windows) -> str:
+    """Every feature column, a table for each family."""
+    about = ABOUT_FEATURES.format(count=len(spread(DECLARED, windows)))
+    return "\n".join([about.rstrip(), *(_section(family, windows) for family in FAMILIES)]) + "\n"
+
+
+def documents(root: Path) -> dict[str, str]:
+    """The text of each document by its path. Numbers are those of params.yaml, whatever a shop's own file says."""
+    path = root / "params.yaml"
+    base = Params.model_validate(read_yaml(path, root))
+    rules = lifecycle_markdown(base.assign, base.cycle, base.promise, reasons(path, ("assign", "cycle", "promise")))
+    return {"docs/features.md": feature_dictionary(base.windows), "docs/lifecycle.md": rules}
+
+
+def card(root: Path) -> dict[str, str]:
+    """The model card of the demo shop as its last run wrote it; nothing while another shop's lies there."""
+    reports = root / "reports"
+    if not (reports / "metrics.json").exists() or store.read(reports / "metrics.json")["shop"] != "demo":
+        return {}
+    return {"docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8")}

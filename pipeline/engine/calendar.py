@@ -1,0 +1,47 @@
+"""Day numbers and dates, the shop's open days, and the constants the kernels need to know of the shop."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.records import NEVER, Ints, Shop
+from features.settings import Cycle, Promise, Windows
+from pipeline.runtime.params import WEEKDAYS
+
+EPOCH = dt.date(1970, 1, 1)
+NO_WINDOWS = Windows((), ())
+LAST_DAY = "2200-01-01"  # no deadline is later
+
+
+def day_number(date: str) -> int:
+    """Days from 1970-01-01 to an ISO date."""
+    return (dt.date.fromisoformat(date) - EPOCH).days
+
+
+def iso_date(day: int) -> str:
+    """The ISO date that many days after 1970-01-01."""
+    return (EPOCH + dt.timedelta(days=int(day))).isoformat()
+
+
+def opened_by(closed: Iterable[str]) -> Ints:
+    """On how many days before each day, from 1970-01-01 on, a shop was open that closes on these weekdays and dates; empty if on none."""
+    days = np.arange(day_number(LAST_DAY))
+    shut = [WEEKDAYS.index(day) for day in closed if day in WEEKDAYS]
+    dates_shut = [day_number(day) for day in closed if day not in WEEKDAYS]
+    open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))  # 1970-01-01 was a Thursday
+    return np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32) if shut or dates_shut else np.empty(0, np.int32)
+
+
+def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, closed: Iterable[str], windows: Windows = NO_WINDOWS) -> Shop:
+    """What the kernels need to know of the shop: its rules, its frozen rhythm, its closed days and, for features, the windows."""
+    counts, trends = (np.array(days, np.int32) for days in windows)
+    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]), opened_by(closed), counts, trends)
+
+
+def dates(days: npt.NDArray[np.int32]) -> pa.Array:
+    """Day numbers as dates; those that never come as null."""
+    return pa.array(days, pa.int32(), mask=days == NEVER).cast(pa.date32())

@@ -1,0 +1,44 @@
+"""Maps kernels over customer partitions: threads here, because the kernels release the interpreter's lock, or Spark."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.engine.part import Work, part_of, partitions
+from pipeline.runtime.params import Engine
+from pipeline.runtime.progress import progress
+from pipeline.runtime.store import Folder
+
+
+def _on_threads(events: Folder, threads: int, names: list[str], work: Work) -> Iterator[tuple[str, pa.Table]]:
+    """No more partitions are in memory than threads plus one."""
+
+    def done(name: str) -> pa.Table:
+        return work(part_of(name, lambda table, columns: pq.read_table(events.path / table / name, columns=columns)))
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[str, Future[pa.Table]]] = deque()
+        for name in names:
+            waiting.append((name, pool.submit(done, name)))
+            if len(waiting) > threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+
+def over(events: Folder, engine: Engine, work: Work, label: str) -> Iterator[tuple[str, pa.Table]]:
+    """The work's table for each partition, in order, by the name of its file.
+
+    `work` is a function of a module, its constants bound by `functools.partial`, so that it can be sent to another machine.
+    """
+    names = partitions(events)
+    if engine.kind == "spark":
+        from pipeline.engine.spark import on_spark
+
+        return progress(on_spark(events, engine.spark, names, work), len(names), label)
+    return progress(_on_threads(events, engine.threads, names, work), len(names), label)

@@ -1,0 +1,320 @@
+"""Parameters: params.yaml merged with the chosen shop's own file, every key known and every value of its type."""
+
+import datetime as dt
+import difflib
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.settings import Cycle, Promise, Windows
+from models.decision.queues import QUEUES
+from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads, Tune
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.yaml_file import place_of, read_yaml
+
+Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+def _is_date(value: str) -> str:
+    dt.date.fromisoformat(value)
+    return value
+
+
+Date = Annotated[str, AfterValidator(_is_date)]  # YYYY-MM-DD
+
+
+def _is_closed_day(value: str) -> str:
+    if value not in WEEKDAYS:
+        try:
+            dt.date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("neither a weekday as in sunday nor a date as in 2025-12-25") from None
+    return value
+
+
+class Section(BaseModel):
+    """One section of params.yaml: unknown keys, missing keys and wrong types are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Spark(Section):
+    """A Spark to run on, and where it reads events."""
+
+    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)(,\d+)?\])?|spark://.+:\d+|k8s://.+|yarn)$")]
+    conf: dict[str, str]
+    events: Annotated[str, Field(min_length=1)] | None  # a namespace of tables; null: data/events
+
+
+class Engine(Section):
+    """How the kernels are mapped over the customers."""
+
+    kind: Literal["local", "spark"]
+    threads: Threads
+    lines_per_partition: Annotated[int, Field(ge=100)]  # fewer would make a file for every few customers
+    spark: Spark
+
+
+class Preset(Section):
+    """A rhythm for the demo world: the middle customer's usual gap, and how long the shop has been there."""
+
+    cycle_days: Positive
+    days: Annotated[int, Field(ge=30)]
+
+
+class Presets(Section):
+    """The rhythms there are."""
+
+    weekly: Preset
+    monthly: Preset
+    yearly: Preset
+
+
+class Simulate(Section):
+    """The demo world: what is planted, so that the other stages can be seen to find it. Triples are for minor, major, critical."""
+
+    seed: Annotated[int, Field(ge=0)]
+    customers: Count
+    customers_per_block: Count
+    preset: Literal["weekly", "monthly", "yearly"]
+    presets: Presets
+    end_date: Date  # exclusive
+    cycle_log_sd: Positive
+    gamma_shape: tuple[Positive, Positive]
+    season_amplitude: Chance
+    season_peak: Annotated[int, Field(ge=0, le=365)]
+    spend_log_sd: Positive
+    expectation_met: Share
+    cutoff_share: Share
+    cutoff_kept: Share
+    convert_base: float
+    convert_expectations_met: float
+    convert_cutoff_missed: float
+    convert_touch: float
+    further_line: Share
+    early_growth: Share
+    first_facets: Share
+    variety: tuple[Positive, Positive]
+    mishap_minor: Annotated[Share, Field(le=0.5)]
+    mishap_major: Annotated[Share, Field(le=0.5)]
+    critical_share: Share
+    complain_minor: Share
+    complain_major: Share
+    repair_days: tuple[Positive, Positive, Positive]
+    repair_log_sd: Positive
+    never_repaired: Share
+    patience_days: tuple[Positive, Positive, Positive]
+    defect_returned: Share
+    other_returned: Share
+    core_purchases: Annotated[int, Field(ge=2)]
+    core_days: Count
+    core_gap_cycles: Positive
+    core_probation: Count
+    hazard_first: Chance
+    hazard_first_failed: Chance
+    hazard_early: Chance
+    hazard_early_minor: Chance
+    hazard_early_major: Chance
+    early_fixed_factor: Share
+    hazard_core: Chance
+    hazard_core_minor_fixed: Chance
+    hazard_service: Chance
+    hazard_unrepaired: Chance
+    hazard_competitor: Chance
+    hazard_boredom: Chance
+    competitor_events: Count
+    competitor_days: Count
+    competitor_exposed: Share
+    competitor_shrink: Positive
+    boredom_run: Positive
+    boredom_width: Positive
+    treatment_from: Chance
+    treatment_share: Share
+    treatment_factor: Share
+    winback_per_day: Positive
+    winback_reason_factor: Positive
+    do_not_contact: Share
+    profiling_objection: Share
+
+    @property
+    def rhythm(self) -> Preset:
+        """That of the preset chosen."""
+        chosen: Preset = getattr(self.presets, self.preset)
+        return chosen
+
+
+class Ingest(Section):
+    """What is accepted from a shop's raw files."""
+
+    timezone: str
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    data_end: Date | None  # local; later events are out of the window
+    max_amount: Positive
+    quarantine_limit: dict[str, Share]
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("not a time zone as in Europe/London") from None
+        return value
+
+    @field_validator("quarantine_limit")
+    @classmethod
+    def _has_a_default(cls, value: dict[str, float]) -> dict[str, float]:
+        if "default" not in value:
+            raise ValueError("`default` is missing")
+        return value
+
+
+class Calibrate(Section):
+    """When the model is asked, taught and examined."""
+
+    horizon_days: Days | Literal["auto"]
+    step_days: Count | Literal["auto"]
+    origins: Count
+    training_snapshots: Count
+    min_history_days: Count | Literal["auto"]
+    benchmark_recency_days: Count | Literal["auto"]
+    min_gaps: Count
+    default_cycle_days: Annotated[Positive, Field(le=3650)] | None
+    default_log_sd: Positive
+
+
+class Evaluate(Section):
+    """How results are measured."""
+
+    bootstrap: Count
+    seed: Annotated[int, Field(ge=0)]
+    capacity: Share
+    bands: tuple[Share, Share]
+    min_rows: Count
+
+    @field_validator("bands")
+    @classmethod
+    def _ascend(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the first cut must be below the second")
+        return value
+
+
+class Score(Section):
+    """Whom to call, and how many."""
+
+    capacity: Share
+    hold_out: Share
+    hold_out_seed: str
+    drivers: Count
+    explain: Count
+    owners: dict[str, str]
+    actions: dict[str, str]
+
+    @field_validator("owners", "actions")
+    @classmethod
+    def _each_queue(cls, value: dict[str, str]) -> dict[str, str]:
+        if odd := sorted(set(QUEUES) ^ set(value)):
+            raise ValueError(f"one entry for each queue, no other; see {', '.join(odd)}")
+        return value
+
+
+class Report(Section):
+    """The page."""
+
+    rows: Count
+
+
+class Track(Section):
+    """Where runs are kept."""
+
+    uri: Annotated[str, Field(pattern=r"^(sqlite:///|https?://)[^@\s]+$")] | None  # passwords stand in the environment
+    experiment: Annotated[str, Field(min_length=1)]
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    required: bool
+    timeout_seconds: Count
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    shop: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    simulate: Simulate
+    ingest: Ingest
+    engine: Engine
+    cycle: Cycle
+    promise: Promise
+    windows: Windows
+    closed: list[Annotated[str, AfterValidator(_is_closed_day)]]
+    calibrate: Calibrate
+    assign: Limits
+    train: Boosting
+    tune: Tune
+    costs: Costs
+    evaluate: Evaluate
+    score: Score
+    report: Report
+    track: Track
+
+    @model_validator(mode="after")
+    def _late_comes_before_lapse(self) -> "Params":
+        cycle = self.cycle
+        if cycle.late_clip_low > cycle.late_clip_high or cycle.lapse_clip_low > cycle.lapse_clip_high:
+            raise ValueError("cycle: a clip's low end is above its high end")
+        if cycle.late_clip_high >= cycle.lapse_clip_high or cycle.late_clip_low >= cycle.lapse_clip_low:
+            raise ValueError("cycle: late_clip_* must be below lapse_clip_*: a customer is late before he has lapsed")
+        return self
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(base[key], value) if isinstance(base.get(key), dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError) -> ConfigError:
+    # A mistyped key is unknown under its own name and missing under the right one: the first says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    keys = [str(part) for part in first["loc"]]
+    # The file that has most of the keys; of two, the shop's own, whose value counts.
+    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
+    line = place_of(path, keys[:2])[1]
+    fix = "correct the value"
+    if first["type"] == "missing":
+        fix = "add the key"
+    elif first["type"] == "extra_forbidden":
+        section: Any = Params.model_fields if len(keys) == 1 else getattr(Params.model_fields[keys[0]].annotation, "__annotations__", {})
+        near = difflib.get_close_matches(keys[-1], list(section), n=1)
+        fix = f"did you mean {near[0]}?" if near else "remove the key"
+    dotted = ".".join(k for k in keys if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str")))
+    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted or 'params'}", first["msg"], fix)
+
+
+def load(root: Path) -> Params:
+    """The validated parameters of the shop that params.yaml chooses.
+
+    Raises ConfigError with file, line, key and the nearest known key.
+    """
+    base_path = root / "params.yaml"
+    base = read_yaml(base_path, root)
+    if not re.fullmatch("[a-z][a-z0-9_]*", str(base.get("shop"))) or not isinstance(base.get("shop"), str):
+        known = ", ".join(sorted(path.stem for path in (root / "shops").glob("*.yaml")))
+        raise ConfigError("E_PARAM", f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", "names no shop", f"one of: {known}")
+    shop_path = root / "shops" / f"{base.get('shop')}.yaml"
+    over = read_yaml(shop_path, root)
+    if "shop" in over:
+        raise ConfigError("E_PARAM", f"{shop_path.relative_to(root)}:1 shop", "the shop is chosen in params.yaml", "remove the key")
+    merged = _merge(base, over)
+    try:
+        return Params.model_validate(merged)
+    except ValidationError as error:
+        raise _refusal(root, [base_path, shop_path], merged, error) from None
