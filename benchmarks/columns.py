@@ -1,4 +1,7 @@
-"""What every system computes: the same columns for the same snapshots, in the terms of docs/features.md."""
+"""What every system computes.
+
+The same columns for the same snapshots, in the terms of docs/features.md.
+"""
 
 import datetime as dt
 
@@ -11,22 +14,37 @@ COUNTS = [f"purchases_in_{w}d" for w in WINDOWS]
 SUMS = [f"spend_in_{w}d" for w in WINDOWS]
 COLUMNS = [
     *"recency_days gap_mean gap_median gap_q90 gap_max gap_sd gap_cv gap_last_over_mean recency_over_gap_max gap_share_longer".split(),
-    *["purchases", *COUNTS, "purchase_rate", *(f"purchase_trend_{t}d" for t in TRENDS), "lines_per_purchase"],
-    *["spend", *SUMS, "net_spend_365d", "basket_mean", "basket_last_over_mean", *(f"spend_trend_{t}d" for t in TRENDS), "spend_share_90d"],
+    *[
+        "purchases",
+        *COUNTS,
+        "purchase_rate",
+        *(f"purchase_trend_{t}d" for t in TRENDS),
+        "lines_per_purchase",
+    ],
+    *[
+        "spend",
+        *SUMS,
+        "net_spend_365d",
+        "basket_mean",
+        "basket_last_over_mean",
+        *(f"spend_trend_{t}d" for t in TRENDS),
+        "spend_share_90d",
+    ],
     *"weekday_top_share month_top_share gap_regular_share".split(),
     *"products_365d categories_365d product_concentration_365d category_concentration_365d".split(),
     *"new_item_share_365d days_since_new_item".split(),
     *"returns returns_365d defect_returns_365d returns_per_purchase returned_share_365d days_since_return".split(),
     *"complaints complaints_90d complaints_365d complaints_minor_365d complaints_major_365d complaints_open".split(),
-    *"complaints_past_promise oldest_open_days open_over_promise longest_repair_ratio complaints_per_purchase days_since_complaint".split(),
+    *"complaints_past_sla oldest_open_days open_over_sla longest_repair_ratio complaints_per_purchase days_since_complaint".split(),
     *"tenure_days known_days".split(),
 ]
 
-# 0, not null, where there was nothing to count or add up; and the returned amount, which some columns are made of.
+# 0, not null, where there was nothing to count or add up; and the returned amount, which some
+# columns are made of.
 ABSENT_0 = [
     *COUNTS,
     *SUMS,
     *"products_365d categories_365d returns returns_365d defect_returns_365d returned_amount".split(),
     *"complaints complaints_90d complaints_365d complaints_minor_365d complaints_major_365d complaints_open".split(),
-    *"complaints_past_promise oldest_open_days open_over_promise longest_repair_ratio".split(),
+    *"complaints_past_sla oldest_open_days open_over_sla longest_repair_ratio".split(),
 ]

@@ -1,6 +1,8 @@
-"""The benchmark's world: three years of order lines, 24 a customer, with returns and complaints; the same for the same number of customers.
+"""The benchmark's world: three years of order lines, 24 a customer, with returns and complaints;
+the same for the same number of customers.
 
-Orders lie in one parquet file a month, in order of time, so a customer's lines are spread over all of them.
+Orders lie in one parquet file a month, in order of time, so a customer's lines are spread over all
+of them.
 """
 
 import shutil
@@ -22,13 +24,16 @@ Ids = npt.NDArray[np.int64]
 
 
 def _purchase_times(random: np.random.Generator, customers: int) -> tuple[Ids, Times]:
-    """Customer number and time of each line: a random start, then a rhythm of the customer's own with gamma gaps; in order of time."""
+    """Customer number and time of each line.
+
+    A random start, then a rhythm of the customer's own with gamma gaps; in order of time.
+    """
     lines = random.negative_binomial(1.2, 1.2 / (1.2 + 23.5), customers) + 1
     start = random.random(customers) * 900
-    usual_gap = (0.25 + 0.85 * random.random(customers)) * (DAYS - start) / lines
+    expected_ipt = (0.25 + 0.85 * random.random(customers)) * (DAYS - start) / lines
     customer = np.repeat(np.arange(customers), lines)
     first = np.cumsum(lines) - lines
-    elapsed = random.gamma(1.5, 1 / 1.5, len(customer)) * usual_gap[customer]
+    elapsed = random.gamma(1.5, 1 / 1.5, len(customer)) * expected_ipt[customer]
     elapsed[first] = 0
     np.cumsum(elapsed, out=elapsed)
     elapsed += (start - elapsed[first])[customer]
@@ -49,7 +54,9 @@ def _products(random: np.random.Generator, customer: Ids, customers: int) -> npt
 
 def _days_after(random: np.random.Generator, time: Times, days: float) -> Times:
     """Times up to so many days later, in whole seconds."""
-    return time + (random.random(len(time)) * days * 86_400).astype(np.int64) * np.timedelta64(1_000_000, "us")
+    return time + (random.random(len(time)) * days * 86_400).astype(np.int64) * np.timedelta64(
+        1_000_000, "us"
+    )
 
 
 def _orders(random: np.random.Generator, customers: int) -> dict[str, npt.NDArray[np.generic]]:
@@ -81,11 +88,15 @@ def _returns(random: np.random.Generator, orders: dict[str, npt.NDArray[np.gener
     ).sort_by("returned_at")
 
 
-def _complaints(random: np.random.Generator, orders: dict[str, npt.NDArray[np.generic]]) -> pa.Table:
+def _complaints(
+    random: np.random.Generator, orders: dict[str, npt.NDArray[np.generic]]
+) -> pa.Table:
     """One line in 50 is complained about within ten days; one complaint in 16 is never resolved."""
     about = np.flatnonzero(random.random(len(orders["amount"])) < 0.02)
     opened = _days_after(random, orders["ordered_at"][about], 10)  # type: ignore[arg-type]
-    resolved = opened + (random.gamma(1.2, 60, len(about)) * 3600).astype(np.int64) * np.timedelta64(1_000_000, "us")
+    resolved = opened + (random.gamma(1.2, 60, len(about)) * 3600).astype(
+        np.int64
+    ) * np.timedelta64(1_000_000, "us")
     never = (random.random(len(about)) < 0.06) | (resolved >= END)
     severity = random.choice(np.array([0, 1, 2], np.int8), len(about), p=[0.7, 0.2, 0.1])
     seen = opened < END
@@ -107,13 +118,21 @@ def _write(folder: Path, customers: int) -> None:
     edges = np.searchsorted(orders["ordered_at"], [*months.astype("datetime64[us]"), END])
     for month, begin, end in zip(months, edges, edges[1:], strict=False):
         table = pa.table({name: column[begin:end] for name, column in orders.items()})
-        pq.write_table(table, folder / "orders" / f"{month}.parquet", compression="zstd", row_group_size=250_000)
+        pq.write_table(
+            table,
+            folder / "orders" / f"{month}.parquet",
+            compression="zstd",
+            row_group_size=250_000,
+        )
     pq.write_table(_returns(random, orders), folder / "returns.parquet", compression="zstd")
     pq.write_table(_complaints(random, orders), folder / "complaints.parquet", compression="zstd")
 
 
 def world(cache: Path, customers: int) -> Path:
-    """The folder that holds so many customers' orders/, returns.parquet and complaints.parquet; made if it is not there."""
+    """The folder that holds so many customers' orders/, returns.parquet and complaints.parquet.
+
+    Made if it is not there.
+    """
     folder = cache / f"customers-{customers}"
     if not folder.exists():
         unfinished = cache / f"unfinished-{customers}"

@@ -1,4 +1,7 @@
-"""The columns in SQL as one writes it first: per snapshot a wide GROUP BY with COUNT(DISTINCT) FILTER, and what is joined to it."""
+"""The columns in SQL as one writes it first.
+
+Per snapshot a wide GROUP BY with COUNT(DISTINCT) FILTER, and what is joined to it.
+"""
 
 import datetime as dt
 from pathlib import Path
@@ -8,8 +11,12 @@ import duckdb
 from benchmarks.columns import ABSENT_0, COLUMNS, PROMISED, TRENDS, WINDOWS
 
 MINOR, MAJOR, CRITICAL = PROMISED
-COUNTED = ",\n".join(f"count(distinct day) filter (age <= {w}) as purchases_in_{w}d" for w in WINDOWS)
-SUMMED = ",\n".join(f"coalesce(sum(amount) filter (age <= {w}), 0) as spend_in_{w}d" for w in WINDOWS)
+COUNTED = ",\n".join(
+    f"count(distinct day) filter (age <= {w}) as purchases_in_{w}d" for w in WINDOWS
+)
+SUMMED = ",\n".join(
+    f"coalesce(sum(amount) filter (age <= {w}), 0) as spend_in_{w}d" for w in WINDOWS
+)
 COMPARED = ",\n".join(
     f"(purchases_in_{t}d + 1) / (purchases_in_{2 * t}d - purchases_in_{t}d + 1) as purchase_trend_{t}d,"
     f"(spend_in_{t}d + basket_mean) / (spend_in_{2 * t}d - spend_in_{t}d + basket_mean) as spend_trend_{t}d"
@@ -65,8 +72,8 @@ complained as (
     select customer_id, count(*) as complaints, count(*) filter (age <= 90) as complaints_90d,
            count(*) filter (age <= 365) as complaints_365d, count(*) filter (age <= 365 and severity = 0) as complaints_minor_365d,
            count(*) filter (age <= 365 and severity > 0) as complaints_major_365d, count(*) filter (open) as complaints_open,
-           count(*) filter (age <= 365 and ratio > 1) as complaints_past_promise, max(age) filter (open) as oldest_open_days,
-           max(ratio) filter (open) as open_over_promise, max(ratio) filter (age <= 365) as longest_repair_ratio,
+           count(*) filter (age <= 365 and ratio > 1) as complaints_past_sla, max(age) filter (open) as oldest_open_days,
+           max(ratio) filter (open) as open_over_sla, max(ratio) filter (age <= 365) as longest_repair_ratio,
            min(age) as days_since_complaint
     from complaint group by customer_id),
 told as (
@@ -94,4 +101,6 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     db.execute(f"create view complaints as from '{data}/complaints.parquet'")
     for snapshot in snapshots:
         query = QUERY.replace("$snapshot", f"date '{snapshot}'")
-        db.execute(f"copy ({query}) to '{out}/{snapshot}.parquet' (format parquet, compression zstd, compression_level 1)")
+        db.execute(
+            f"copy ({query}) to '{out}/{snapshot}.parquet' (format parquet, compression zstd, compression_level 1)"
+        )

@@ -1,4 +1,7 @@
-"""The columns by this project's kernels: its whole catalogue is computed, the shared columns are written."""
+"""The columns by this project's kernels.
+
+Its whole catalogue is computed, the shared columns are written.
+"""
 
 import datetime as dt
 import math
@@ -16,19 +19,23 @@ from benchmarks.partition import partitions
 from features.catalogue import DECLARED, feature_matrix
 from features.columns import spread
 from features.records import Shop
-from features.settings import Promise, Windows
+from features.settings import Sla, Windows
 from pipeline.engine.calendar import EPOCH, dates, shop_of
 from pipeline.runtime.params import load
 
 LINES_PER_PARTITION = 125_000
 THREADS = 2
-RHYTHM = {"usual_gap": 30.0, "log_sd": 0.8}  # no shared column depends on it
+RHYTHM = {"expected_ipt": 30.0, "log_sd": 0.8}  # no shared column depends on it
 
 
 def _shop() -> Shop:
-    """The rules of the project's own parameters, with the promises and windows that all systems share."""
-    cycle = load(Path(__file__).parents[1]).cycle
-    return shop_of(RHYTHM, cycle, Promise(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS))
+    """The rules of the project's own parameters, with the promises and windows that all systems
+    share.
+    """
+    ipt = load(Path(__file__).parents[1]).ipt
+    return shop_of(
+        RHYTHM, ipt, Sla(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS)
+    )
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
@@ -44,8 +51,16 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
             ids, tables = parts.load(part)
             customers, at, found = feature_matrix(tables, days, shop)
             shared = {name: found[names.index(name)] for name in COLUMNS}
-            table = pa.table({"customer_id": ids.take(pa.array(customers)), "snapshot": dates(at), **shared})
-            pq.write_table(table, out / f"part-{part:03d}.parquet", compression="zstd", compression_level=1, use_dictionary=False)
+            table = pa.table(
+                {"customer_id": ids.take(pa.array(customers)), "snapshot": dates(at), **shared}
+            )
+            pq.write_table(
+                table,
+                out / f"part-{part:03d}.parquet",
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+            )
 
         list(pool.map(work, range(2**bits)))
 

@@ -1,4 +1,7 @@
-"""Whether systems found the same: every cell of every column, float32 to within 1e-5 of its size; absent equals absent."""
+"""Whether systems found the same.
+
+Every cell of every column, float32 to within 1e-5 of its size; absent equals absent.
+"""
 
 from pathlib import Path
 
@@ -23,10 +26,14 @@ def differences(one: Path, other: Path) -> list[str]:
     """The columns in which two folders of rows differ, each with the number of cells."""
     left, right = _rows(one), _rows(other)
     if any(not np.array_equal(left[key], right[key]) for key in ("customer_id", "snapshot")):
-        return [f"customers and snapshots: {len(left['snapshot'])} rows, {len(right['snapshot'])} rows"]
+        return [
+            f"customers and snapshots: {len(left['snapshot'])} rows, {len(right['snapshot'])} rows"
+        ]
     found = []
     for name in COLUMNS:
-        different = ~np.isclose(left[name], right[name], rtol=TOLERANCE, atol=TOLERANCE / 10, equal_nan=True)
+        different = ~np.isclose(
+            left[name], right[name], rtol=TOLERANCE, atol=TOLERANCE / 10, equal_nan=True
+        )
         if different.any():
             found.append(f"{name}: {different.sum()} of {len(different)} cells")
     return found

@@ -1,7 +1,8 @@
-"""`python -m benchmarks.features`: this engine against SQL, Polars and pandas, same columns, same files, equal results.
+"""`python -m benchmarks.features`: this engine against SQL, Polars and pandas, same columns, same
+files, equal results.
 
-Each run is a process of its own; systems take turns, and medians over the repetitions are told. What is found is printed and written
-to benchmarks/results/features.json.
+Each run is a process of its own; systems take turns, and medians over the repetitions are told.
+What is found is printed and written to benchmarks/results/features.json.
 """
 
 import argparse
@@ -43,7 +44,11 @@ def plan(small: int, further: list[int]) -> list[Run]:
     runs = [Run(system, small, snapshots) for system in SYSTEMS for snapshots in (12, 1)]
     runs += [Run("floor", small, 12), Run("ingest", small, 12)]
     for customers in further:
-        runs += [Run("engine", customers, 12), Run("engine", customers, 1), Run("floor", customers, 12)]
+        runs += [
+            Run("engine", customers, 12),
+            Run("engine", customers, 1),
+            Run("floor", customers, 12),
+        ]
     return runs
 
 
@@ -52,44 +57,68 @@ def _out(folder: Path, run: Run) -> Path:
 
 
 def check_equal(folder: Path, customers: int) -> None:
-    """End the benchmark if the systems do not agree: times of different answers are no comparison."""
+    """End the benchmark if the systems do not agree.
+
+    Times of different answers are no comparison.
+    """
     for snapshots in (12, 1):
         engine, *others = (Run(system, customers, snapshots) for system in SYSTEMS)
         for other in others:
             if found := differences(_out(folder, engine), _out(folder, other)):
-                raise SystemExit(f"{other.system} and this engine differ at {snapshots} snapshots:\n" + "\n".join(found))
-    say(f"{', '.join(SYSTEMS)} agree in {len(COLUMNS)} columns of {rows_of(_out(folder, Run('engine', customers, 12)))} rows")
+                raise SystemExit(
+                    f"{other.system} and this engine differ at {snapshots} snapshots:\n"
+                    + "\n".join(found)
+                )
+    say(
+        f"{', '.join(SYSTEMS)} agree in {len(COLUMNS)} columns of {rows_of(_out(folder, Run('engine', customers, 12)))} rows"
+    )
 
 
 def measure(runs: list[Run], folder: Path, repeat: int) -> dict[Run, list[Cost]]:
-    """What each run costs, so many times; the order is rotated, and after the first time the systems are compared."""
+    """What each run costs, so many times.
+
+    The order is rotated, and after the first time the systems are compared.
+    """
     costs: dict[Run, list[Cost]] = {run: [] for run in runs}
     for repetition in range(repeat):
         shift = repetition * len(runs) // repeat
         turn = runs[shift:] + runs[:shift]
         for run in progress(turn, len(turn), f"repetition {repetition + 1} of {repeat}"):
-            costs[run].append(cost(run.system, world(folder, run.customers), _out(folder, run), run.snapshots))
+            costs[run].append(
+                cost(run.system, world(folder, run.customers), _out(folder, run), run.snapshots)
+            )
         if repetition == 0:
             check_equal(folder, runs[0].customers)
     return costs
 
 
 def _medians(costs: list[Cost], rows: int) -> dict[str, float]:
-    cpu, wall, rss = (statistics.median(getattr(c, name) for c in costs) for name in ("cpu_s", "wall_s", "rss_gb"))
+    cpu, wall, rss = (
+        statistics.median(getattr(c, name) for c in costs) for name in ("cpu_s", "wall_s", "rss_gb")
+    )
     return {"cpu_s": round(cpu, 3), "wall_s": round(wall, 3), "rss_gb": round(rss, 3), "rows": rows}
 
 
 def ratios(found: dict[Run, dict[str, float]], lines: dict[int, int]) -> dict[str, float]:
-    """CPU of the peers over this engine's, of this engine over the floor's, of 12 snapshots over one, and how it grows with the lines."""
+    """CPU of the peers over this engine's, of this engine over the floor's, of 12 snapshots over
+    one, and how it grows with the lines.
+    """
     cpu = {run: costs["cpu_s"] for run, costs in found.items()}
     small, medium, *large = lines
     told = {
         name: cpu[Run(system, small, 12)] / cpu[Run("engine", small, 12)]
-        for name, system in (("duckdb_naive", "duckdb_naive"), ("polars_tuned", "polars_tuned"), ("pandas", "pandas_groupby"))
+        for name, system in (
+            ("duckdb_naive", "duckdb_naive"),
+            ("polars_tuned", "polars_tuned"),
+            ("pandas", "pandas_groupby"),
+        )
     }
     told["floor"] = cpu[Run("engine", medium, 12)] / cpu[Run("floor", medium, 12)]
     told["snapshots_12_over_1"] = cpu[Run("engine", medium, 12)] / cpu[Run("engine", medium, 1)]
-    for name, less, more in [("scaling_exponent", small, medium), *(("scaling_exponent_large", medium, customers) for customers in large)]:
+    for name, less, more in [
+        ("scaling_exponent", small, medium),
+        *(("scaling_exponent_large", medium, customers) for customers in large),
+    ]:
         growth = math.log(cpu[Run("engine", more, 12)] / cpu[Run("engine", less, 12)])
         told[name] = growth / math.log(lines[more] / lines[less])
     return {name: round(value, 2) for name, value in told.items()}
@@ -98,13 +127,22 @@ def ratios(found: dict[Run, dict[str, float]], lines: dict[int, int]) -> dict[st
 def _cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     models = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+        [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
     )
     return models[0] if models else platform.processor()
 
 
 def _starting(folder: Path, costs: dict[Run, list[Cost]], customers: int) -> dict[str, float]:
-    """CPU seconds before the first line is read: with compiled kernels, and where there are none yet."""
+    """CPU seconds before the first line is read.
+
+    With compiled kernels, and where there are none yet.
+    """
     with TemporaryDirectory() as kernels:
         cold = cost("engine", world(folder, WARM_UP), folder / "out" / "cold", 1, Path(kernels))
     warm = statistics.median(c.start_s for c in costs[Run("engine", customers, 12)])
@@ -114,7 +152,8 @@ def _starting(folder: Path, costs: dict[Run, list[Cost]], customers: int) -> dic
 def benchmark(small: int, further: list[int], folder: Path, repeat: int) -> dict[str, Any]:
     """Measure everything; what is written to features.json."""
     lines = {customers: lines_of(world(folder, customers)) for customers in (small, *further)}
-    cost("engine", world(folder, WARM_UP), folder / "out" / "warm", 1)  # so that no run has to compile
+    # so that no run has to compile
+    cost("engine", world(folder, WARM_UP), folder / "out" / "warm", 1)
     costs = measure(plan(small, further), folder, repeat)
     found = {run: _medians(costs[run], rows_of(_out(folder, run))) for run in costs}
     ingest = found.pop(Run("ingest", small, 12))
@@ -123,12 +162,22 @@ def benchmark(small: int, further: list[int], folder: Path, repeat: int) -> dict
         "lines": {names[customers]: count for customers, count in lines.items()},
         "columns": len(COLUMNS),
         "repeat": repeat,
-        "sizes": {n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 12)} for c, n in names.items()},
-        "one_snapshot": {n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 1)} for c, n in names.items()},
+        "sizes": {
+            n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 12)}
+            for c, n in names.items()
+        },
+        "one_snapshot": {
+            n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 1)}
+            for c, n in names.items()
+        },
         "ratios": ratios(found, lines),
         "ingest": {name: ingest[name] for name in ("cpu_s", "wall_s", "rss_gb")},
         **_starting(folder, costs, small),
-        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {
+            "cpu": _cpu_model(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
         "versions": {library: version(library) for library in LIBRARIES},
     }
 
@@ -136,11 +185,24 @@ def benchmark(small: int, further: list[int], folder: Path, repeat: int) -> dict
 def show(results: dict[str, Any]) -> None:
     """Print the results as tables."""
     console = Console()
-    table = Table("lines", "snapshots", "system", *(f"[right]{head}" for head in ("CPU s", "wall s", "RSS GB", "rows")))
+    table = Table(
+        "lines",
+        "snapshots",
+        "system",
+        *(f"[right]{head}" for head in ("CPU s", "wall s", "RSS GB", "rows")),
+    )
     for snapshots, part in (("12", "sizes"), ("1", "one_snapshot")):
         for size, systems in results[part].items():
             for system, c in systems.items():
-                table.add_row(size, snapshots, system, f"{c['cpu_s']:.2f}", f"{c['wall_s']:.2f}", f"{c['rss_gb']:.2f}", str(c["rows"]))
+                table.add_row(
+                    size,
+                    snapshots,
+                    system,
+                    f"{c['cpu_s']:.2f}",
+                    f"{c['wall_s']:.2f}",
+                    f"{c['rss_gb']:.2f}",
+                    str(c["rows"]),
+                )
     console.print(table)
     summary = Table("ratio", "")
     for name, value in results["ratios"].items():
@@ -149,17 +211,28 @@ def show(results: dict[str, Any]) -> None:
     console.print(
         f"ingest, on {next(iter(results['lines']))} lines: {results['ingest']['cpu_s']:.1f} CPU s, told apart: the others trust their input"
     )
-    console.print(f"start, kernels compiled: {results['start_cpu_s']} CPU s; compiling them: {results['compile_cpu_s']} more, once")
+    console.print(
+        f"start, kernels compiled: {results['start_cpu_s']} CPU s; compiling them: {results['compile_cpu_s']} more, once"
+    )
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
-    parser.add_argument("--large", action="store_true", help="60 million lines as well: 5 GB of disk, an hour")
+    parser.add_argument(
+        "--large", action="store_true", help="60 million lines as well: 5 GB of disk, an hour"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="medians of so many runs")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "bench", help="where the data is kept for the next time")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=ROOT / ".cache" / "bench",
+        help="where the data is kept for the next time",
+    )
     options = parser.parse_args()
-    results = benchmark(SMALL, [MEDIUM, LARGE] if options.large else [MEDIUM], options.folder, options.repeat)
+    results = benchmark(
+        SMALL, [MEDIUM, LARGE] if options.large else [MEDIUM], options.folder, options.repeat
+    )
     show(results)
     store.write(RESULTS, results)
 

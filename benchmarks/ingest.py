@@ -1,6 +1,8 @@
-"""What the stage `ingest` costs on the same lines: every row checked, accounted for, numbered, partitioned and sorted.
+"""What the stage `ingest` costs on the same lines: every row checked, accounted for, numbered,
+partitioned and sorted.
 
-The other systems trust their input; the product does not. So this is told apart and is no part of any ratio.
+The other systems trust their input; the product does not. So this is told apart and is no part of
+any ratio.
 """
 
 import datetime as dt
@@ -30,6 +32,12 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     with TemporaryDirectory(dir=out) as shop:
         for path in [*months, data / "returns.parquet", data / "complaints.parquet"]:
             os.link(path, Path(shop) / path.name)
-        files = ingest(Folder(Path(shop)), f"create view orders as {lines};{REST}", params.ingest, params.engine, "benchmark")
+        files = ingest(
+            Folder(Path(shop)),
+            f"create view orders as {lines};{REST}",
+            params.ingest,
+            params.engine,
+            "benchmark",
+        )
         for name in ("events", "quarantine"):
             store.write(out / name, files[name])

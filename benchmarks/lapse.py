@@ -1,17 +1,21 @@
-"""`python -m benchmarks.lapse`: how often living customers are called lapsed, and how many of those who are gone, by the simulated truth.
+"""`python -m benchmarks.lapse`: how often living customers are called lapsed, and how many of those
+who are gone, by the simulated truth.
 
-Shops of each preset of params.yaml, and of the rarest and the most frequent also such ones whose leavers come back as often a cycle as in
-the demo, not as often a year. Each, from several seeds, passes through the stages simulate, ingest, calibrate and assign in a temporary
-folder, with every other parameter as in params.yaml. They are looked at on the snapshots of `tracking` in the second half of the shop's
-history. A row is a customer with at least two purchases before such a snapshot, and `last` is his latest purchase before it:
+Shops of each preset of params.yaml, and of the rarest and the most frequent also such ones whose
+leavers come back as often a cycle as in the demo, not as often a year. Each, from several seeds,
+passes through the stages simulate, ingest, calibrate and assign in a temporary folder, with every
+other parameter as in params.yaml. They are looked at on the snapshots of `tracking` in the second
+half of the shop's history. A row is a customer with at least two purchases before such a snapshot,
+and `last` is his latest purchase before it:
 
 * living: `last` did not end the relation, so the next purchase is only a matter of time. `false_lapse` is the share of them lapsed.
-* gone: `last` ended the relation (`fired` in the truth) at least three of his own true cycles (`cycle_days` there) ago. Who will come
+* gone: `last` ended the relation (`fired` in the truth) at least three of his own true cycles (`ipt_days` there) ago. Who will come
   back by himself some day is gone until then. `recall` is the share of them lapsed.
 
-Who left less than three cycles ago is neither. Three rules are asked of the same rows: `corekeep`, the activity that `assign`
-gives; `fixed_182d`, 182 days of silence; `three_gaps`, three times the shop's usual gap (`usual_gap` in calibration.json).
-What is found is printed and written to benchmarks/results/lapse.json.
+Who left less than three cycles ago is neither. Three rules are asked of the same rows: `corekeep`,
+the activity that `assign` gives; `fixed_182d`, 182 days of silence; `three_gaps`, three times the
+shop's usual gap (`expected_ipt` in calibration.json). What is found is printed and written to
+benchmarks/results/lapse.json.
 """
 
 import argparse
@@ -49,14 +53,18 @@ MUST = {  # at most, at least
     "monthly": {"false_lapse": 0.02, "recall": 0.85},
     "yearly": {"false_lapse": 0.02, "recall": 0.30},
 }
-RULES = {"corekeep": "activity = 'lapsed'", "fixed_182d": "silence >= 182", "three_gaps": "silence >= 3 * $usual_gap::double"}
+RULES = {
+    "corekeep": "activity = 'lapsed'",
+    "fixed_182d": "silence >= 182",
+    "three_gaps": "silence >= 3 * $expected_ipt::double",
+}
 ROWS = """
     select activity, snapshot - day as silence, fired = 'none' as living,
-           fired <> 'none' and snapshot - day >= 3 * cycle_days as gone
+           fired <> 'none' and snapshot - day >= 3 * ipt_days as gone
     from (select customer_id as customer, snapshot, activity from read_parquet($lifecycle) where list_contains($seen_on::date[], snapshot))
     asof join (select customer_id, ordered_at::date as day, number, fired from read_parquet($orders)) last
       on customer = last.customer_id and snapshot > day
-    join (select customer_id, cycle_days from read_parquet($customers)) really on customer = really.customer_id
+    join (select customer_id, ipt_days from read_parquet($customers)) really on customer = really.customer_id
     where number >= 2
 """
 
@@ -65,7 +73,10 @@ Spread = dict[str, dict[str, dict[str, float]]]
 
 
 def shop(root: Path, world: dict[str, Any]) -> Path:
-    """Make a folder like the project's, with these parameters of `simulate` for the demo; run the stages up to `assign` in it."""
+    """Make a folder like the project's, with these parameters of `simulate` for the demo.
+
+    Run the stages up to `assign` in it.
+    """
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(ROOT / "sources", root / "sources")
@@ -77,7 +88,10 @@ def shop(root: Path, world: dict[str, Any]) -> Path:
 
 
 def rates(root: Path) -> Rates:
-    """By rule, over all rows of a shop: the share of the living that it calls lapsed, and of those gone for three cycles."""
+    """By rule, over all rows of a shop.
+
+    The share of the living that it calls lapsed, and of those gone for three cycles.
+    """
     data, truth = root / "data", root / "data" / "truth" / "demo"
     calibration = store.read(data / "calibration.json")
     tracked = calibration["tracking"]
@@ -86,31 +100,54 @@ def rates(root: Path) -> Rates:
         "orders": str(truth / "order.parquet"),
         "customers": str(truth / "customer.parquet"),
         "seen_on": tracked[len(tracked) // 2 :],
-        "usual_gap": calibration["usual_gap"],
+        "expected_ipt": calibration["expected_ipt"],
     }
-    shares = [f"avg(({rule})::int) filter (where {whom})" for rule in RULES.values() for whom in ("living", "gone")]
+    shares = [
+        f"avg(({rule})::int) filter (where {whom})"
+        for rule in RULES.values()
+        for whom in ("living", "gone")
+    ]
     with duckdb.connect() as db:
         [found] = db.execute(f"select {', '.join(shares)} from ({ROWS})", given).fetchall()
-    return {rule: {"false_lapse": found[2 * i], "recall": found[2 * i + 1]} for i, rule in enumerate(RULES)}
+    return {
+        rule: {"false_lapse": found[2 * i], "recall": found[2 * i + 1]}
+        for i, rule in enumerate(RULES)
+    }
 
 
 def spread(runs: list[Rates]) -> Spread:
-    """By rule and rate: the mean over the runs, their standard deviation, the lowest and the highest."""
+    """By rule and rate.
+
+    The mean over the runs, their standard deviation, the lowest and the highest.
+    """
     told: Spread = {}
     for rule in RULES:
         for rate in ("false_lapse", "recall"):
             found = [run[rule][rate] for run in runs]
-            figures = {"mean": statistics.mean(found), "sd": statistics.stdev(found), "lowest": min(found), "highest": max(found)}
-            told.setdefault(rule, {})[rate] = {name: round(figure, 4) for name, figure in figures.items()}
+            figures = {
+                "mean": statistics.mean(found),
+                "sd": statistics.stdev(found),
+                "lowest": min(found),
+                "highest": max(found),
+            }
+            told.setdefault(rule, {})[rate] = {
+                name: round(figure, 4) for name, figure in figures.items()
+            }
     return told
 
 
 def is_met(world: str, found: Spread) -> bool | None:
-    """Whether our rule reaches, in the mean, what it must in a world; None where nothing is asked of it."""
+    """Whether our rule reaches, in the mean, what it must in a world.
+
+    None where nothing is asked of it.
+    """
     if world not in MUST:
         return None
     ours, must = found["corekeep"], MUST[world]
-    return ours["false_lapse"]["mean"] <= must["false_lapse"] and ours["recall"]["mean"] >= must["recall"]
+    return (
+        ours["false_lapse"]["mean"] <= must["false_lapse"]
+        and ours["recall"]["mean"] >= must["recall"]
+    )
 
 
 def show(found: dict[str, Spread]) -> None:
@@ -118,8 +155,17 @@ def show(found: dict[str, Spread]) -> None:
     table = Table("world", "rule", "[right]living, lapsed", "[right]gone, lapsed", "met")
     for world, rules in found.items():
         for rule, told in rules.items():
-            met = {True: "yes", False: "NO", None: ""}[is_met(world, rules)] if rule == "corekeep" else ""
-            table.add_row(world, rule, *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in told.values()), met)
+            met = (
+                {True: "yes", False: "NO", None: ""}[is_met(world, rules)]
+                if rule == "corekeep"
+                else ""
+            )
+            table.add_row(
+                world,
+                rule,
+                *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in told.values()),
+                met,
+            )
     Console().print(table)
 
 
@@ -134,7 +180,9 @@ def main() -> None:
     runs: dict[str, list[Rates]] = {}
     for world, seed in progress(shops, len(shops), "shops"):
         with TemporaryDirectory() as folder:
-            runs.setdefault(world, []).append(rates(shop(Path(folder), {"customers": CUSTOMERS, **WORLDS[world], "seed": seed})))
+            runs.setdefault(world, []).append(
+                rates(shop(Path(folder), {"customers": CUSTOMERS, **WORLDS[world], "seed": seed}))
+            )
     found = {world: spread(each) for world, each in runs.items()}
     show(found)
     met = {world: is_met(world, found[world]) for world in MUST}

@@ -1,4 +1,7 @@
-"""What one run of a system costs, in a process of its own: `python -m benchmarks.measure SYSTEM WORLD OUT SNAPSHOTS`."""
+"""What one run of a system costs, in a process of its own.
+
+`python -m benchmarks.measure SYSTEM WORLD OUT SNAPSHOTS`.
+"""
 
 import importlib
 import json
@@ -20,7 +23,11 @@ WARM_UP = 200  # customers
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run: seconds of both cores, on the clock, and the most memory held; `start_s` are the CPU seconds until it began."""
+    """Of one run.
+
+    Seconds of both cores, on the clock, and the most memory held; `start_s` are the CPU seconds
+    until it began.
+    """
 
     cpu_s: float
     wall_s: float
@@ -35,13 +42,22 @@ def spent() -> float:
 
 
 def peak() -> float:
-    """The most memory this process has held, in GB. What getrusage tells begins with what the parent process held."""
+    """The most memory this process has held, in GB.
+
+    What getrusage tells begins with what the parent process held.
+    """
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 2**20
+    return (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+        / 2**20
+    )
 
 
 def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
-    """Run a system in this process on the last so many snapshots; libraries imported and kernels loaded before count as start."""
+    """Run a system in this process on the last so many snapshots.
+
+    Libraries imported and kernels loaded before count as start.
+    """
     module = importlib.import_module(f"benchmarks.{system}")
     if hasattr(module, "warm"):
         module.warm(world(data.parent, WARM_UP))
@@ -52,12 +68,25 @@ def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
 
 
 def cost(system: str, data: Path, out: Path, snapshots: int, kernels: Path | None = None) -> Cost:
-    """Run a system in a process of its own, `out` emptied before; with `kernels`, compiled ones are kept there and not where they were."""
+    """Run a system in a process of its own, `out` emptied before.
+
+    With `kernels`, compiled ones are kept there and not where they were.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    command = [sys.executable, "-m", "benchmarks.measure", system, str(data.resolve()), str(out.resolve()), str(snapshots)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.measure",
+        system,
+        str(data.resolve()),
+        str(out.resolve()),
+        str(snapshots),
+    ]
     environment = {**os.environ, **({"NUMBA_CACHE_DIR": str(kernels)} if kernels else {})}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     return Cost(**json.loads(ended.stdout.splitlines()[-1]))
 
 

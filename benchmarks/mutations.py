@@ -1,11 +1,13 @@
-"""Which slips in the rules would be noticed: each is made, one at a time, and the tests of the rules must fail.
+"""Which slips in the rules would be noticed: each is made, one at a time, and the tests of the
+rules must fail.
 
     python -m benchmarks.mutations                      # a quarter of an hour or more; results in benchmarks/results/mutations.json
     python -m benchmarks.mutations models/lifecycle/state_machine.py  # one file's results anew, the others' as they are
 
-Everything happens in temporary copies, on two processes, with kernels run as plain Python: compiling would take most of the time. A
-run that takes twice as long as it should is ended, which counts as noticed. A slip that changes nothing anybody could see is
-named in mutations_alike.yaml with the reason; one that is named there and noticed all the same is told.
+Everything happens in temporary copies, on two processes, with kernels run as plain Python:
+compiling would take most of the time. A run that takes twice as long as it should is ended, which
+counts as noticed. A slip that changes nothing anybody could see is named in mutations_alike.yaml
+with the reason; one that is named there and noticed all the same is told.
 """
 
 import compileall
@@ -33,7 +35,16 @@ RULES = (
 # The rest of the suite has the rules under test as well, but takes minutes uncompiled.
 TESTS = tuple(f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules"))
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
-LIBRARIES = ("hypothesis", "numba", "numpy", "pandas", "pydantic", "pyarrow.parquet", "pytest", "yaml")
+LIBRARIES = (
+    "hypothesis",
+    "numba",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "pyarrow.parquet",
+    "pytest",
+    "yaml",
+)
 PATIENCE = 2
 
 
@@ -57,7 +68,10 @@ def begin(folder: Path, cpu_seconds: int) -> int:
     import pytest
 
     os.chdir(folder)
-    sys.path[:] = [str(folder), *(place for place in sys.path if place and Path(place).resolve() != ROOT)]
+    sys.path[:] = [
+        str(folder),
+        *(place for place in sys.path if place and Path(place).resolve() != ROOT),
+    ]
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -98,7 +112,11 @@ def main(files: list[str]) -> None:
     sys.dont_write_bytecode = True  # of two slips made within a second the first would be run twice
     for library in LIBRARIES:
         __import__(library)
-    made = [slip for file in files or RULES for slip in slips(file, (ROOT / file).read_text(encoding="utf-8"))]
+    made = [
+        slip
+        for file in files or RULES
+        for slip in slips(file, (ROOT / file).read_text(encoding="utf-8"))
+    ]
     alike = yaml.safe_load((ROOT / "benchmarks/mutations_alike.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
         folders = [copy(Path(tempfile.mkdtemp(dir=temporary))) for _ in range(2)]
@@ -108,13 +126,22 @@ def main(files: list[str]) -> None:
     for file in files or RULES:
         own, lived = ([str(slip) for slip in some if slip.file == file] for some in (made, passed))
         left = [slip for slip in lived if slip not in alike]
-        found[file] = {"made": len(own), "noticed": len(own) - len(lived), "alike": len(lived) - len(left), "unnoticed": left}
+        found[file] = {
+            "made": len(own),
+            "noticed": len(own) - len(lived),
+            "alike": len(lived) - len(left),
+            "unnoticed": left,
+        }
         for slip in sorted(set(own) & set(alike) - set(lived)):
             print(f"noticed, though it is said to change nothing: {slip}")
-    counts = {name: sum(told[name] for told in found.values()) for name in ("made", "noticed", "alike")}
+    counts = {
+        name: sum(told[name] for told in found.values()) for name in ("made", "noticed", "alike")
+    }
     total = {**counts, "noticed_share": round(counts["noticed"] / counts["made"], 4)}
     print(json.dumps(total))
-    results.write_text(json.dumps({"total": total, "files": found}, indent=1) + "\n", encoding="utf-8")
+    results.write_text(
+        json.dumps({"total": total, "files": found}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

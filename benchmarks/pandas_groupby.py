@@ -1,4 +1,7 @@
-"""The columns in pandas: lines become purchases (customer and day) once, then groupbys over what is seen at each snapshot."""
+"""The columns in pandas.
+
+Lines become purchases (customer and day) once, then groupbys over what is seen at each snapshot.
+"""
 
 import datetime as dt
 from pathlib import Path
@@ -18,7 +21,13 @@ def _days(times: pd.Series) -> pd.Series:
 def _read_lines(data: Path) -> pd.DataFrame:
     """One row per paid line."""
     columns = ["customer_id", "ordered_at", "product", "category", "amount", "quantity"]
-    lines = pd.concat([pd.read_parquet(path, columns=columns) for path in sorted((data / "orders").glob("*.parquet"))], ignore_index=True)
+    lines = pd.concat(
+        [
+            pd.read_parquet(path, columns=columns)
+            for path in sorted((data / "orders").glob("*.parquet"))
+        ],
+        ignore_index=True,
+    )
     lines = lines[(lines["amount"] > 0) & (lines["quantity"] > 0)]
     return lines.assign(day=_days(lines["ordered_at"])).drop(columns=["ordered_at", "quantity"])
 
@@ -54,9 +63,14 @@ def _cadence(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
         }
     )
     for name in ("weekday", "month"):
-        rows[f"top_{name}"] = seen.groupby(["customer_id", name]).size().groupby("customer_id").max()
+        rows[f"top_{name}"] = (
+            seen.groupby(["customer_id", name]).size().groupby("customer_id").max()
+        )
     gaps = seen.loc[seen["gap"].notna(), ["customer_id", "gap"]]
-    usual, silence = gaps["customer_id"].map(rows["gap_median"]), gaps["customer_id"].map(rows["recency_days"])
+    usual, silence = (
+        gaps["customer_id"].map(rows["gap_median"]),
+        gaps["customer_id"].map(rows["recency_days"]),
+    )
     shares = pd.DataFrame(
         {
             "customer_id": gaps["customer_id"],
@@ -82,19 +96,29 @@ def _variety(lines: pd.DataFrame, item: str, distinct: str) -> pd.DataFrame:
     squares = per_item.pow(2).groupby("customer_id").sum()
     grouped = per_item.groupby("customer_id")
     total = grouped.sum()
-    return pd.DataFrame({distinct: grouped.size(), f"{item}_concentration_365d": squares / total**2, f"{item}_lines": total})
+    return pd.DataFrame(
+        {
+            distinct: grouped.size(),
+            f"{item}_concentration_365d": squares / total**2,
+            f"{item}_lines": total,
+        }
+    )
 
 
 def _new_items(first_days: pd.DataFrame, snapshot: int) -> pd.DataFrame:
     seen = first_days[first_days["day"] < snapshot]
     grouped = seen.assign(new=seen["day"] >= snapshot - 365).groupby("customer_id")
-    return pd.DataFrame({"days_since_new_item": snapshot - grouped["day"].max(), "new_lines": grouped["new"].sum()})
+    return pd.DataFrame(
+        {"days_since_new_item": snapshot - grouped["day"].max(), "new_lines": grouped["new"].sum()}
+    )
 
 
 def _returns(returns: pd.DataFrame, snapshot: int) -> pd.DataFrame:
     seen = returns[returns["day"] < snapshot]
     year = seen["day"] >= snapshot - 365
-    seen = seen.assign(year=year, defects=year & seen["defect"], value=seen["amount"].where(year, 0.0))
+    seen = seen.assign(
+        year=year, defects=year & seen["defect"], value=seen["amount"].where(year, 0.0)
+    )
     grouped = seen.groupby("customer_id")
     rows = grouped[["year", "defects", "value"]].sum()
     rows.columns = pd.Index(["returns_365d", "defect_returns_365d", "returned_amount"])
@@ -116,17 +140,19 @@ def _complaints(complaints: pd.DataFrame, snapshot: int) -> pd.DataFrame:
             "complaints_minor_365d": year & (seen["severity"] == 0),
             "complaints_major_365d": year & (seen["severity"] > 0),
             "complaints_open": is_open,
-            "complaints_past_promise": year & (ratio > 1),
+            "complaints_past_sla": year & (ratio > 1),
             "oldest_open_days": age.where(is_open, 0),
-            "open_over_promise": ratio.where(is_open, 0.0),
+            "open_over_sla": ratio.where(is_open, 0.0),
             "longest_repair_ratio": ratio.where(year, 0.0),
             "days_since_complaint": age,
         }
     )
     grouped = columns.groupby("customer_id")
     counts = grouped[[c for c in columns if columns[c].dtype == bool]].sum()
-    longest = grouped[["oldest_open_days", "open_over_promise", "longest_repair_ratio"]].max()
-    return counts.join(longest).assign(complaints=grouped.size(), days_since_complaint=grouped["days_since_complaint"].min())
+    longest = grouped[["oldest_open_days", "open_over_sla", "longest_repair_ratio"]].max()
+    return counts.join(longest).assign(
+        complaints=grouped.size(), days_since_complaint=grouped["days_since_complaint"].min()
+    )
 
 
 def _ratios(r: pd.DataFrame) -> dict[str, pd.Series]:
@@ -146,7 +172,8 @@ def _ratios(r: pd.DataFrame) -> dict[str, pd.Series]:
         "month_top_share": r["top_month"] / r["purchases"],
         "new_item_share_365d": r["new_lines"] / r["product_lines"],
         "returns_per_purchase": r["returns"] / r["purchases"],
-        "returned_share_365d": r["returned_amount"] / r["spend_in_365d"].where(r["spend_in_365d"] > 0),
+        "returned_share_365d": r["returned_amount"]
+        / r["spend_in_365d"].where(r["spend_in_365d"] > 0),
         "complaints_per_purchase": r["complaints"] / r["purchases"],
         "known_days": r["tenure_days"],
     }
@@ -166,7 +193,9 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     returns = pd.read_parquet(data / "returns.parquet")
     returns = returns.assign(day=_days(returns["returned_at"]))
     complaints = pd.read_parquet(data / "complaints.parquet")
-    complaints = complaints.assign(day=_days(complaints["opened_at"]), resolved=_days(complaints["resolved_at"]))
+    complaints = complaints.assign(
+        day=_days(complaints["opened_at"]), resolved=_days(complaints["resolved_at"])
+    )
     for date in snapshots:
         snapshot = (date - EPOCH).days
         seen = purchases[purchases["day"] < snapshot]
@@ -184,4 +213,6 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
         rows[ABSENT_0] = rows[ABSENT_0].fillna(0)
         rows = rows.assign(**_ratios(rows))[COLUMNS].astype(np.float32).reset_index()
         rows.insert(1, "snapshot", date)
-        rows.to_parquet(out / f"{date}.parquet", compression="zstd", compression_level=1, index=False)
+        rows.to_parquet(
+            out / f"{date}.parquet", compression="zstd", compression_level=1, index=False
+        )

@@ -1,6 +1,8 @@
-"""From unsorted files to one partition at a time: whole customers together, sorted by customer and day.
+"""From unsorted files to one partition at a time: whole customers together, sorted by customer and
+day.
 
-Lines are spilled to one file per partition while they are read, so memory holds a batch and the partitions in work, whatever the size.
+Lines are spilled to one file per partition while they are read, so memory holds a batch and the
+partitions in work, whatever the size.
 """
 
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ SPILLED = np.dtype(
 )
 BATCH = 500_000
 DAY_US = 86_400_000_000
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: its high bits spread ids that follow one another
+# 2**64 over the golden ratio: its high bits spread ids that follow one another
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def part_of(ids: Longs, bits: int) -> npt.NDArray[np.uint64]:
@@ -36,11 +39,19 @@ def part_of(ids: Longs, bits: int) -> npt.NDArray[np.uint64]:
 
 @entry
 def scatter(part: Any, columns: Any, spilled: Any, ends: Longs) -> None:
-    """Put the lines of each partition together, in the order they came; `ends` are where they begin, and afterwards end."""
+    """Put the lines of each partition together, in the order they came.
+
+    `ends` are where they begin, and afterwards end.
+    """
     customer_id, time, product, category, amount, quantity = columns
     for i in range(len(part)):
         to = spilled[ends[part[i]]]
-        to.customer_id, to.day, to.product, to.category = customer_id[i], time[i] // DAY_US, product[i], category[i]
+        to.customer_id, to.day, to.product, to.category = (
+            customer_id[i],
+            time[i] // DAY_US,
+            product[i],
+            category[i],
+        )
         to.amount, to.quantity = round(amount[i] * UNIT), quantity[i]
         ends[part[i]] += 1
 
@@ -56,7 +67,13 @@ def place(spilled: Any, number: Ints, next_line: Longs, start: Longs, lines: Any
             lines[at] = lines[at - 1]
             at -= 1
         to = lines[at]
-        to.amount, to.quantity, to.day, to.sku, to.category = line.amount, line.quantity, line.day, line.product, line.category
+        to.amount, to.quantity, to.day, to.sku, to.category = (
+            line.amount,
+            line.quantity,
+            line.day,
+            line.product,
+            line.category,
+        )
         to.basket = i
         to.promised, to.delivered, to.cancelled = NEVER, NEVER, NEVER
 
@@ -66,7 +83,12 @@ def _spill(orders: Path, bits: int, files: list[IO[bytes]]) -> None:
     spilled = np.empty(BATCH, SPILLED)
     for path in sorted(orders.glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(BATCH, columns=names):
-            columns = tuple(batch[name].cast(pa.int64()).to_numpy() if name == "ordered_at" else batch[name].to_numpy() for name in names)
+            columns = tuple(
+                batch[name].cast(pa.int64()).to_numpy()
+                if name == "ordered_at"
+                else batch[name].to_numpy()
+                for name in names
+            )
             part = part_of(columns[0], bits)
             counts = np.bincount(part.astype(np.int64), minlength=len(files))
             ends = np.cumsum(counts) - counts
@@ -102,7 +124,11 @@ class Partitions:
         lines = np.empty(len(spilled), LINE)
         place(spilled, number, start[:-1].copy(), start, lines)
         returned, complained = self.returns[part], self.complaints[part]
-        back = {"amount": _units(returned["amount"]), "day": _days(returned["returned_at"]), "defect": returned["defect"].to_numpy()}
+        back = {
+            "amount": _units(returned["amount"]),
+            "day": _days(returned["returned_at"]),
+            "defect": returned["defect"].to_numpy(),
+        }
         back["basket"] = np.full(len(returned), -1, np.int32)
         cases = {
             "opened": _days(complained["opened_at"]),
@@ -122,9 +148,13 @@ class Partitions:
 
 @contextmanager
 def partitions(data: Path, bits: int, spill: Path) -> Iterator[Partitions]:
-    """The events of a world in 2**bits partitions, meanwhile in files without a name in the folder `spill`."""
+    """The events of a world in 2**bits partitions, meanwhile in files without a name in the folder
+    `spill`.
+    """
     with ExitStack() as stack:
-        yield Partitions(data, bits, [stack.enter_context(TemporaryFile(dir=spill)) for _ in range(2**bits)])
+        yield Partitions(
+            data, bits, [stack.enter_context(TemporaryFile(dir=spill)) for _ in range(2**bits)]
+        )
 
 
 def _days(times: pa.ChunkedArray) -> Ints:
@@ -137,7 +167,9 @@ def _units(amounts: pa.ChunkedArray) -> Longs:
     return np.asarray(np.round(amounts.to_numpy() * UNIT), np.int64)
 
 
-def _sorted(kind: str, ids: pa.Array, owner_ids: pa.ChunkedArray, columns: dict[str, Any]) -> tuple[Longs, Records]:
+def _sorted(
+    kind: str, ids: pa.Array, owner_ids: pa.ChunkedArray, columns: dict[str, Any]
+) -> tuple[Longs, Records]:
     """Where each customer's events begin, and the events by customer and day."""
     owner = np.asarray(pc.index_in(owner_ids, ids).to_numpy())
     order = np.lexsort((columns[TIMES[kind]], owner))

@@ -1,7 +1,9 @@
-"""The columns in Polars with everything that does not depend on the snapshot computed once, in the order the rest needs.
+"""The columns in Polars with everything that does not depend on the snapshot computed once, in the
+order the rest needs.
 
-Customers are numbered by their first day, so those known at a snapshot are the first so many and most joins are by position.
-Sort keys are packed into one integer. Distinct counts, shares and tops come from the ends of runs in keys sorted by customer and item.
+Customers are numbered by their first day, so those known at a snapshot are the first so many and
+most joins are by position. Sort keys are packed into one integer. Distinct counts, shares and tops
+come from the ends of runs in keys sorted by customer and item.
 """
 
 import datetime as dt
@@ -21,7 +23,10 @@ DAYS, ITEMS = 2**16, 2**20  # room in a packed key
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is the same for every snapshot. `customers`: one row per customer, by number; the others are sorted by customer."""
+    """What is the same for every snapshot.
+
+    `customers`: one row per customer, by number; the others are sorted by customer.
+    """
 
     customers: pl.DataFrame
     purchases: pl.DataFrame
@@ -43,7 +48,9 @@ def _runs(customer_item_day: pl.Series) -> pl.DataFrame:
     """Rows sorted by customer, item and day; `run` names the pair of customer and item."""
     key = pl.col("key")
     return pl.DataFrame({"key": customer_item_day.sort()}).select(
-        day=(key % DAYS).cast(pl.Int32), run=key // DAYS, customer=(key // (DAYS * ITEMS)).cast(pl.UInt32)
+        day=(key % DAYS).cast(pl.Int32),
+        run=key // DAYS,
+        customer=(key // (DAYS * ITEMS)).cast(pl.UInt32),
     )
 
 
@@ -53,7 +60,9 @@ def _packed(item: pl.Expr) -> pl.Expr:
 
 def _purchases(lines: pl.DataFrame) -> pl.DataFrame:
     """One row per customer and day with a purchase, sorted."""
-    sorted_lines = lines.select(amount=pl.col("amount"), purchase=customer.cast(pl.Int64) * DAYS + day).sort("purchase")
+    sorted_lines = lines.select(
+        amount=pl.col("amount"), purchase=customer.cast(pl.Int64) * DAYS + day
+    ).sort("purchase")
     purchase = pl.col("purchase")
     return (
         sorted_lines.group_by("purchase")
@@ -65,7 +74,9 @@ def _purchases(lines: pl.DataFrame) -> pl.DataFrame:
             customer=(purchase // DAYS).cast(pl.UInt32).set_sorted(),
             day=(purchase % DAYS).cast(pl.Int32),
         )
-        .with_columns(gap=pl.when(customer == customer.shift(1)).then(day - day.shift(1)).cast(pl.Int32))
+        .with_columns(
+            gap=pl.when(customer == customer.shift(1)).then(day - day.shift(1)).cast(pl.Int32)
+        )
     )
 
 
@@ -77,13 +88,20 @@ def prepare(data: Path) -> Prepared:
         .select("customer_id", "product", "category", "amount", day=_day("ordered_at"))
         .collect()
     )
-    customers = lines.group_by("customer_id").agg(known=day.min()).sort("known", "customer_id").with_row_index("customer")
+    customers = (
+        lines.group_by("customer_id")
+        .agg(known=day.min())
+        .sort("known", "customer_id")
+        .with_row_index("customer")
+    )
     numbers = customers.select("customer_id", "customer")
     lines = lines.join(numbers, on="customer_id")
     purchases = _purchases(lines)
     gaps = purchases.filter(pl.col("gap").is_not_null()).select("customer", "gap", "day")
     products = _runs(lines.select(_packed(pl.col("product"))).to_series())
-    first = products.filter(pl.col("run") != pl.col("run").shift(1, fill_value=-1)).select("customer", "day")
+    first = products.filter(pl.col("run") != pl.col("run").shift(1, fill_value=-1)).select(
+        "customer", "day"
+    )
     weekdays = purchases.select(_packed(day % 7)).to_series()
     months = purchases.select(_packed(pl.from_epoch(day, "d").dt.month())).to_series()
     complaints = pl.read_parquet(data / "complaints.parquet").join(numbers, on="customer_id")
@@ -98,13 +116,20 @@ def prepare(data: Path) -> Prepared:
         _runs(weekdays),
         _runs(months),
         returns.select("customer", "amount", "defect", day=_day("returned_at")),
-        complaints.select("customer", "severity", day=_day("opened_at"), resolved=_day("resolved_at")),
+        complaints.select(
+            "customer", "severity", day=_day("opened_at"), resolved=_day("resolved_at")
+        ),
     )
 
 
 def _run_lengths(runs: pl.DataFrame, snapshot: int, days: int) -> pl.LazyFrame:
-    """How many rows of the last so many days each pair of customer and item has: the distance of its run's end to the end before."""
-    seen = runs.lazy().filter(day.is_between(snapshot - days, snapshot - 1)).with_row_index("place", 1)
+    """How many rows of the last so many days each pair of customer and item has.
+
+    The distance of its run's end to the end before.
+    """
+    seen = (
+        runs.lazy().filter(day.is_between(snapshot - days, snapshot - 1)).with_row_index("place", 1)
+    )
     ends = seen.filter(pl.col("run") != pl.col("run").shift(-1, fill_value=-1))
     place = pl.col("place").cast(pl.Int64)
     return ends.select(customer.set_sorted(), length=place - place.shift(1, fill_value=0))
@@ -113,7 +138,11 @@ def _run_lengths(runs: pl.DataFrame, snapshot: int, days: int) -> pl.LazyFrame:
 def _variety(runs: pl.DataFrame, distinct: str, name: str, snapshot: int) -> pl.LazyFrame:
     concentration = (length * length).sum() / length.sum().cast(pl.Float64) ** 2
     lengths = _run_lengths(runs, snapshot, 365).group_by("customer")
-    return lengths.agg(pl.len().alias(distinct), concentration.alias(f"{name}_concentration_365d"), length.sum().alias(f"{name}_lines"))
+    return lengths.agg(
+        pl.len().alias(distinct),
+        concentration.alias(f"{name}_concentration_365d"),
+        length.sum().alias(f"{name}_lines"),
+    )
 
 
 def _top(runs: pl.DataFrame, name: str, snapshot: int) -> pl.LazyFrame:
@@ -122,7 +151,9 @@ def _top(runs: pl.DataFrame, name: str, snapshot: int) -> pl.LazyFrame:
 
 def _new_items(first_lines: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
     seen = first_lines.lazy().filter(day < snapshot)
-    return seen.group_by("customer").agg(days_since_new_item=snapshot - day.max(), new_lines=(day >= snapshot - 365).sum())
+    return seen.group_by("customer").agg(
+        days_since_new_item=snapshot - day.max(), new_lines=(day >= snapshot - 365).sum()
+    )
 
 
 def _windows(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
@@ -130,7 +161,10 @@ def _windows(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
     year = purchases.lazy().filter(day.is_between(snapshot - 365, snapshot - 1))
     within = [day >= snapshot - w for w in WINDOWS]
     counts = [inside.sum().alias(name) for inside, name in zip(within, COUNTS, strict=True)]
-    sums = [pl.col("amount").filter(inside).sum().alias(name) for inside, name in zip(within, SUMS, strict=True)]
+    sums = [
+        pl.col("amount").filter(inside).sum().alias(name)
+        for inside, name in zip(within, SUMS, strict=True)
+    ]
     return year.group_by("customer").agg(*counts, *sums)
 
 
@@ -150,28 +184,49 @@ def _totals(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
 
 
 def _quantile(gap: pl.Series, count: pl.Series, q: float) -> pl.Series:
-    """Linear quantile of each customer's gaps, which lie ascending one customer after the other; null without any."""
-    frame = pl.DataFrame({"count": count, "end": count.cum_sum()}).with_columns(place=(pl.col("count") - 1) * q)
+    """Linear quantile of each customer's gaps, which lie ascending one customer after the other.
+
+    Null without any.
+    """
+    frame = pl.DataFrame({"count": count, "end": count.cum_sum()}).with_columns(
+        place=(pl.col("count") - 1) * q
+    )
     low, start = pl.col("place").floor().cast(pl.Int64), pl.col("end") - pl.col("count")
     high = pl.min_horizontal(low + 1, pl.col("count") - 1)
     places = frame.select(
         pl.when(pl.col("count") > 0).then(place)
-        for place in ((start + low).alias("low"), (start + high).alias("high"), pl.col("place") - low)
+        for place in (
+            (start + low).alias("low"),
+            (start + high).alias("high"),
+            pl.col("place") - low,
+        )
     )
     below, above = gap.gather(places["low"]), gap.gather(places["high"])
     return below + (above - below) * places["place"]
 
 
 def _cadence(gaps: pl.DataFrame, totals: pl.DataFrame, snapshot: int) -> pl.DataFrame:
-    """The totals with the quantiles of the gaps, and the shares of gaps that are as long as the silence or about the usual one."""
+    """The totals with the quantiles of the gaps, and the shares of gaps that are as long as the
+    silence or about the usual one.
+    """
     seen = gaps.filter(day < snapshot)
     gap, count = seen["gap"], totals["purchases"].cast(pl.Int64) - 1
-    quantiles = {name: _quantile(gap, count, q) for name, q in (("gap_median", 0.5), ("gap_q90", 0.9), ("gap_max", 1.0))}
-    silence, usual = totals["recency_days"].gather(seen["customer"]), quantiles["gap_median"].gather(seen["customer"])
-    compared = pl.LazyFrame({"customer": seen["customer"], "gap": gap, "silence": silence, "usual": usual})
+    quantiles = {
+        name: _quantile(gap, count, q)
+        for name, q in (("gap_median", 0.5), ("gap_q90", 0.9), ("gap_max", 1.0))
+    }
+    silence, usual = (
+        totals["recency_days"].gather(seen["customer"]),
+        quantiles["gap_median"].gather(seen["customer"]),
+    )
+    compared = pl.LazyFrame(
+        {"customer": seen["customer"], "gap": gap, "silence": silence, "usual": usual}
+    )
     shares = compared.group_by(customer.set_sorted()).agg(
         gap_share_longer=(pl.col("gap") >= pl.col("silence")).mean(),
-        gap_regular_share=pl.col("gap").is_between(0.75 * pl.col("usual"), 1.25 * pl.col("usual")).mean(),
+        gap_regular_share=pl.col("gap")
+        .is_between(0.75 * pl.col("usual"), 1.25 * pl.col("usual"))
+        .mean(),
     )
     return totals.with_columns(**quantiles).join(shares.collect(), on="customer", how="left")
 
@@ -197,9 +252,24 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
     age = snapshot - day
     took = pl.when(still_open).then(age).otherwise(pl.col("resolved") - day)
     minor, major, critical = PROMISED
-    promised = pl.when(pl.col("severity") == 0).then(minor).when(pl.col("severity") == 1).then(major).otherwise(critical)
-    seen = complaints.lazy().filter(day < snapshot).with_columns(open=still_open, age=age, year=age <= 365, ratio=took / promised)
-    year, severity, ratio, opened = pl.col("year"), pl.col("severity"), pl.col("ratio"), pl.col("open")
+    promised = (
+        pl.when(pl.col("severity") == 0)
+        .then(minor)
+        .when(pl.col("severity") == 1)
+        .then(major)
+        .otherwise(critical)
+    )
+    seen = (
+        complaints.lazy()
+        .filter(day < snapshot)
+        .with_columns(open=still_open, age=age, year=age <= 365, ratio=took / promised)
+    )
+    year, severity, ratio, opened = (
+        pl.col("year"),
+        pl.col("severity"),
+        pl.col("ratio"),
+        pl.col("open"),
+    )
     return seen.group_by("customer").agg(
         pl.len().alias("complaints"),
         complaints_90d=(pl.col("age") <= 90).sum(),
@@ -207,9 +277,9 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
         complaints_minor_365d=(year & (severity == 0)).sum(),
         complaints_major_365d=(year & (severity > 0)).sum(),
         complaints_open=opened.sum(),
-        complaints_past_promise=(year & (ratio > 1)).sum(),
+        complaints_past_sla=(year & (ratio > 1)).sum(),
         oldest_open_days=pl.col("age").filter(opened).max(),
-        open_over_promise=ratio.filter(opened).max(),
+        open_over_sla=ratio.filter(opened).max(),
         longest_repair_ratio=ratio.filter(year).max(),
         days_since_complaint=pl.col("age").min(),
     )
@@ -224,7 +294,11 @@ def _ratios() -> list[pl.Expr]:
         count, double = c(f"purchases_in_{t}d"), c(f"purchases_in_{2 * t}d")
         spend, twice = c(f"spend_in_{t}d"), c(f"spend_in_{2 * t}d")
         trends.append(((count + 1) / (double - count + 1)).alias(f"purchase_trend_{t}d"))
-        trends.append(((spend + c("basket_mean")) / (twice - spend + c("basket_mean"))).alias(f"spend_trend_{t}d"))
+        trends.append(
+            ((spend + c("basket_mean")) / (twice - spend + c("basket_mean"))).alias(
+                f"spend_trend_{t}d"
+            )
+        )
     return [
         *trends,
         pl.when(c("purchases") > 1).then(gap_mean).alias("gap_mean"),
@@ -240,7 +314,9 @@ def _ratios() -> list[pl.Expr]:
         (c("top_month") / c("purchases")).alias("month_top_share"),
         (c("new_lines") / c("product_lines")).alias("new_item_share_365d"),
         (c("returns") / c("purchases")).alias("returns_per_purchase"),
-        pl.when(c("spend_in_365d") > 0).then(c("returned_amount") / c("spend_in_365d")).alias("returned_share_365d"),
+        pl.when(c("spend_in_365d") > 0)
+        .then(c("returned_amount") / c("spend_in_365d"))
+        .alias("returned_share_365d"),
         (c("complaints") / c("purchases")).alias("complaints_per_purchase"),
         c("tenure_days").alias("known_days"),
     ]
@@ -262,7 +338,9 @@ def describe(prepared: Prepared, snapshot: int) -> pl.LazyFrame:
     rows = totals.lazy().with_columns(prepared.customers["customer_id"].head(len(totals)))
     for part in parts:
         rows = rows.join(part, on="customer", how="left")
-    rows = rows.with_columns(pl.col(ABSENT_0).fill_null(0), basket_mean=pl.col("spend") / pl.col("purchases")).with_columns(_ratios())
+    rows = rows.with_columns(
+        pl.col(ABSENT_0).fill_null(0), basket_mean=pl.col("spend") / pl.col("purchases")
+    ).with_columns(_ratios())
     at = pl.lit(EPOCH + dt.timedelta(snapshot)).alias("snapshot")
     return rows.select("customer_id", at, pl.col(COLUMNS).cast(pl.Float32))
 

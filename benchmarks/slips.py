@@ -1,4 +1,7 @@
-"""Slips of the pen in the functions of a file, each alone: a comparison off by one, a sum for a difference, a step left out."""
+"""Slips of the pen in the functions of a file, each alone.
+
+A comparison off by one, a sum for a difference, a step left out.
+"""
 
 import ast
 import copy
@@ -28,7 +31,11 @@ SWAPPED = {"min": "max", "max": "min"}
 
 
 class Slip(NamedTuple):
-    """One changed file: where, the statement before and after, which of several such in the function, and the changed source."""
+    """One changed file.
+
+    Where, the statement before and after, which of several such in the function, and the changed
+    source.
+    """
 
     file: str
     function: str
@@ -73,7 +80,9 @@ def variants(node: Any) -> Iterator[ast.AST]:
         case ast.If(test=test) | ast.IfExp(test=test):
             if not isinstance(test, ast.Compare) or len(test.ops) > 1:
                 yield other(test=ast.UnaryOp(ast.Not(), test))
-        case ast.Return(value=value) if value is not None and not isinstance(value, ast.Constant | ast.Tuple):
+        case ast.Return(value=value) if value is not None and not isinstance(
+            value, ast.Constant | ast.Tuple
+        ):
             yield other(value=ast.Constant(0))
         case ast.AugAssign(op=op):
             yield ast.Pass()
@@ -83,9 +92,14 @@ def variants(node: Any) -> Iterator[ast.AST]:
 
 
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt]]:
-    """Where nodes hang that run: parent, field, place in the field's list if it is one, and the statement they are part of."""
+    """Where nodes hang that run.
 
-    def below(parent: ast.AST, statement: ast.stmt) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt]]:
+    Parent, field, place in the field's list if it is one, and the statement they are part of.
+    """
+
+    def below(
+        parent: ast.AST, statement: ast.stmt
+    ) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt]]:
         for field, value in ast.iter_fields(parent):
             for i, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 if isinstance(child, ast.AST):
@@ -109,7 +123,9 @@ def first_line(statement: ast.AST) -> str:
 def slips(file: str, source: str) -> Iterator[Slip]:
     """Every slip in the functions of a file, in the order of its lines."""
     tree = ast.parse(source)
-    owner = {id(s): f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for s in ast.walk(f)}
+    owner = {
+        id(s): f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for s in ast.walk(f)
+    }
     seen: Counter[tuple[str, str, str]] = Counter()
     for parent, field, i, statement in places(tree):
         node = getattr(parent, field) if i is None else getattr(parent, field)[i]
@@ -122,7 +138,15 @@ def slips(file: str, source: str) -> Iterator[Slip]:
             after = first_line(variant if node is statement else statement)
             seen[function, before, after] += 1
             number = seen[function, before, after]
-            yield Slip(file, function, statement.lineno, before, after, number, ast.unparse(ast.fix_missing_locations(tree)))
+            yield Slip(
+                file,
+                function,
+                statement.lineno,
+                before,
+                after,
+                number,
+                ast.unparse(ast.fix_missing_locations(tree)),
+            )
             if i is None:
                 setattr(parent, field, node)
             else:

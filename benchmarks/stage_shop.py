@@ -18,12 +18,17 @@ from pipeline.runtime.runner import stages
 
 UP_TO = "evaluate"
 # The stages are started as `python`, which must be this one.
-ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+}
 
 
 def run(root: Path, *command: str) -> None:
     """Run a command in a folder, its output hidden unless it fails."""
-    ended = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     if ended.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}")
 
@@ -34,10 +39,17 @@ def python(root: Path, *words: str) -> None:
 
 
 def project(target: Path, customers: int | None = None, days: int | None = None) -> Path:
-    """A clone of this project as it stands, changes included, without data; its demo shop of another size where one is given."""
+    """A clone of this project as it stands, changes included, without data.
+
+    Its demo shop of another size where one is given.
+    """
     run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(target))
     listed = subprocess.run(
-        ["git", "ls-files", "--modified", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--modified", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in listed.stdout.splitlines():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,19 +86,28 @@ def _renamed(table: pa.Table, copy: int) -> pa.Table:
 
 
 def crowd(source: Path, target: Path, customers: int) -> Path:
-    """A shop of at least so many customers at the newest snapshot alone: those of another over and over, under new ids.
+    """A shop of at least so many customers at the newest snapshot alone: those of another over and
+    over, under new ids.
 
     It has what the stage `score` reads. Each time they are a partition of their own.
     """
     for name in ("shops", "reports", "data"):
-        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("features", "lifecycle", "customers"))
+        shutil.copytree(
+            source / name,
+            target / name,
+            ignore=shutil.ignore_patterns("features", "lifecycle", "customers"),
+        )
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(source / name, target / name)
     end = json.loads((source / "data" / "calibration.json").read_text(encoding="utf-8"))["data_end"]
     tables = {}
     for name in ("features", "lifecycle", "events/customers"):
         table = pq.read_table(source / "data" / name)
-        tables[name] = table if "snapshot" not in table.column_names else table.filter(pc.equal(table["snapshot"].cast(pa.string()), end))
+        tables[name] = (
+            table
+            if "snapshot" not in table.column_names
+            else table.filter(pc.equal(table["snapshot"].cast(pa.string()), end))
+        )
     for copy in range(-(-customers // len(tables["lifecycle"]))):
         for name, table in tables.items():
             store.write(target / "data" / name / f"part-{copy:03d}.parquet", _renamed(table, copy))

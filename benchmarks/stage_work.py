@@ -1,4 +1,5 @@
-"""What one piece of a stage's work costs, in a process of its own: `python -m benchmarks.stage_work PIECE WARM_UP SHOP OUT`.
+"""What one piece of a stage's work costs, in a process of its own: `python -m benchmarks.stage_work
+PIECE WARM_UP SHOP OUT`.
 
 WARM_UP and SHOP are folders like this project's, with the data of their shop up to the metrics.
 """
@@ -49,13 +50,18 @@ Piece = Callable[[Shop, Path], Run]  # prepares, unmeasured; what it returns is 
 
 
 def stage(name: str, **instead: Any) -> Piece:
-    """A stage as the runner runs it, its inputs read and its outputs written; `instead` of what it reads come calibration or parameters."""
+    """A stage as the runner runs it, its inputs read and its outputs written.
+
+    `instead` of what it reads come calibration or parameters.
+    """
 
     def prepared(shop: Shop, out: Path) -> Run:
         def run() -> None:
             spec, work = stages(shop.root, shop.params.shop)[name], function(name)
             arguments = bind(spec, work, shop.params, shop.root)
-            returned = work(**{**arguments, **{key: change(arguments[key]) for key, change in instead.items()}})
+            returned = work(
+                **{**arguments, **{key: change(arguments[key]) for key, change in instead.items()}}
+            )
             for output, value in returned.items() if isinstance(returned, Mapping) else returned:
                 store.write(out / spec.outputs[output], value)
 
@@ -70,7 +76,10 @@ def newest_alone(calibration: dict[str, Any]) -> dict[str, Any]:
 
 
 def life_cycle(shop: Shop, out: Path) -> Run:
-    """Stage, deadlines and reasons at the snapshots of the features; what is told of the shop as a whole is left out."""
+    """Stage, deadlines and reasons at the snapshots of the features.
+
+    What is told of the shop as a whole is left out.
+    """
     spec, work = stages(shop.root, shop.params.shop)["assign"], function("assign")
     arguments = bind(spec, work, shop.params, shop.root)
     arguments["calibration"] = {**shop.calibration, "tracking": shop.calibration["snapshots"][-1:]}
@@ -83,48 +92,83 @@ def life_cycle(shop: Shop, out: Path) -> Run:
 
 
 class Lesson(NamedTuple):
-    """What the final model is taught: rows of customers and snapshots; and the number of trees it came to."""
+    """What the final model is taught.
+
+    Rows of customers and snapshots; and the number of trees it came to.
+    """
 
     rows: pd.DataFrame
     columns: list[str]
-    directions: dict[str, int]
+    monotone_constraints: dict[str, int]
     rounds: int
 
 
 def _lesson(shop: Shop) -> Lesson:
     teachers, end = shop.calibration["final_training"], shop.calibration["data_end"]
     features = shop.folder("features")
-    rows = joined(features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), teachers)
+    rows = joined(
+        features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), teachers
+    )
     columns = feature_names(features)
-    directions = store.read(shop.root / "data" / "directions.json") if shop.params.train.monotone else {}
+    monotone_constraints = (
+        store.read(shop.root / "data" / "monotone_constraints.json")
+        if shop.params.train.monotone
+        else {}
+    )
     taught = purged(rows, teachers, end, shop.calibration["horizon_days"])
-    return Lesson(taught, columns, directions, about_of(shop.folder("model"))["chosen"]["model.txt"]["rounds"])
+    return Lesson(
+        taught,
+        columns,
+        monotone_constraints,
+        about_of(shop.folder("model"))["chosen"]["model.txt"]["rounds"],
+    )
 
 
 def _fitted(lesson: Lesson, params: Boosting, rounds: int) -> lgb.Booster:
-    return fit(lesson.rows, lesson.columns, lesson.rows["defected"].to_numpy(bool), params, rounds, lesson.directions)
+    return fit(
+        lesson.rows,
+        lesson.columns,
+        lesson.rows["defected"].to_numpy(bool),
+        params,
+        rounds,
+        lesson.monotone_constraints,
+    )
 
 
 def training(shop: Shop, out: Path) -> Run:
     """The final model from its rows."""
     lesson = _lesson(shop)
-    return lambda: store.write(out / "model.txt", text(_fitted(lesson, shop.params.train, lesson.rounds)))
+    return lambda: store.write(
+        out / "model.txt", text(_fitted(lesson, shop.params.train, lesson.rounds))
+    )
 
 
 def training_bare(shop: Shop, out: Path) -> Run:
     """The same trees by LightGBM alone, with the same parameters on ready arrays."""
     lesson = _lesson(shop)
-    features, label = matrix(lesson.rows, lesson.columns), lesson.rows["defected"].to_numpy(np.float64)
+    features, label = (
+        matrix(lesson.rows, lesson.columns),
+        lesson.rows["defected"].to_numpy(np.float64),
+    )
     given = _fitted(lesson, shop.params.train, 1).params
     given.pop("num_iterations", None)
-    return lambda: store.write(out / "model.txt", text(lgb.train(given, lgb.Dataset(features, label), lesson.rounds)))
+    return lambda: store.write(
+        out / "model.txt", text(lgb.train(given, lgb.Dataset(features, label), lesson.rounds))
+    )
 
 
 def rounds(shop: Shop, out: Path) -> Run:
     """The choice of form and number of trees for the final model."""
     lesson = _lesson(shop)
     horizon = shop.calibration["horizon_days"]
-    return lambda: choice_for(lesson.rows, lesson.rows[:0], lesson.columns, horizon, shop.params.train, lesson.directions)
+    return lambda: choice_for(
+        lesson.rows,
+        lesson.rows[:0],
+        lesson.columns,
+        horizon,
+        shop.params.train,
+        lesson.monotone_constraints,
+    )
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:
@@ -136,7 +180,9 @@ def scoring_bare(shop: Shop, out: Path) -> Run:
         table = pq.read_table(shop.root / "data" / "features")
         features = np.column_stack([table[column].to_numpy() for column in columns])
         risk = booster.predict(features, num_threads=1)
-        store.write(out / "risk.parquet", pa.table({"customer_id": table["customer_id"], "risk": risk}))
+        store.write(
+            out / "risk.parquet", pa.table({"customer_id": table["customer_id"], "risk": risk})
+        )
 
     return run
 
@@ -149,7 +195,9 @@ def explaining(shop: Shop, out: Path) -> Run:
     told, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
     params = shop.params.score.model_copy(update={"explain": EXPLAINED})
     ids = pa.array(numbers.index, pa.string())
-    return lambda: store.write(out / "explanations.parquet", explanations(ids, told, which, numbers, chosen, params))
+    return lambda: store.write(
+        out / "explanations.parquet", explanations(ids, told, which, numbers, chosen, params)
+    )
 
 
 PIECES: dict[str, Piece] = {
@@ -172,7 +220,10 @@ def shop_in(root: Path) -> Shop:
 
 
 def measured(piece: str, warm_up: Path, root: Path, out: Path) -> Cost:
-    """Do the work for the small shop, so that all is loaded and compiled, then for the other: what that costs."""
+    """Do the work for the small shop, so that all is loaded and compiled, then for the other.
+
+    What that costs.
+    """
     PIECES[piece](shop_in(warm_up), out / "warm-up")()
     run = PIECES[piece](shop_in(root), out)
     start, began = spent(), time.perf_counter()

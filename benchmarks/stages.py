@@ -1,6 +1,8 @@
-"""`python -m benchmarks.stages`: what each stage costs beside the least that its work can cost, and what the whole pipeline costs.
+"""`python -m benchmarks.stages`: what each stage costs beside the least that its work can cost, and
+what the whole pipeline costs.
 
-Everything runs in temporary clones of this project as it stands. What is found is printed and written to benchmarks/results/stages.json.
+Everything runs in temporary clones of this project as it stands. What is found is printed and
+written to benchmarks/results/stages.json.
 """
 
 import argparse
@@ -10,6 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -57,8 +60,23 @@ def piece(name: str, clones: Path) -> Cost:
     """One piece of a stage's work, in a process of its own."""
     root = clones / ("crowd" if name in OF_THE_CROWD else "shop")
     with TemporaryDirectory(dir=clones) as out:
-        command = [sys.executable, "-m", "benchmarks.stage_work", name, str(clones / "smallest"), str(root), out]
-        ended = subprocess.run(command, cwd=clones / "shop", env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.stage_work",
+            name,
+            str(clones / "smallest"),
+            str(root),
+            out,
+        ]
+        ended = subprocess.run(
+            command,
+            cwd=clones / "shop",
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
     return Cost(**json.loads(ended.stdout.splitlines()[-1]))
 
 
@@ -72,10 +90,16 @@ def prepare(clones: Path, customers: int, listed: int) -> None:
 
 
 def plan(clones: Path) -> dict[str, Callable[[], Cost]]:
-    """All runs by name. Those of the whole pipeline follow one another: what is up to date, or compiled, was made by the one before."""
-    runs: dict[str, Callable[[], Cost]] = {name: lambda name=name: piece(name, clones) for name in PIECES}  # type: ignore[misc]
+    """All runs by name.
+
+    Those of the whole pipeline follow one another: what is up to date, or compiled, was made by the
+    one before.
+    """
+    runs: dict[str, Callable[[], Cost]] = {name: partial(piece, name, clones) for name in PIECES}
     for name in ("smallest", "demo"):
-        runs[f"{name}_first_time"] = lambda root=clones / name: whole_run.from_nothing(root, first_time=True)  # type: ignore[misc]
+        runs[f"{name}_first_time"] = lambda root=clones / name: whole_run.from_nothing(
+            root, first_time=True
+        )  # type: ignore[misc]
     return runs | {
         "smallest_later": lambda: whole_run.from_nothing(clones / "smallest", first_time=False),
         "unchanged": lambda: whole_run.unchanged(clones / "demo"),
@@ -85,7 +109,10 @@ def plan(clones: Path) -> dict[str, Callable[[], Cost]]:
 
 def medians(costs: list[Cost]) -> dict[str, float]:
     """Of the repetitions of one run; memory only where it was measured."""
-    found = {name: statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu_s", "wall_s", "rss_gb")}
+    found = {
+        name: statistics.median(getattr(cost, name) for cost in costs)
+        for name in ("cpu_s", "wall_s", "rss_gb")
+    }
     return {name: round(value, 3) for name, value in found.items() if value}
 
 
@@ -93,8 +120,15 @@ def against(runs: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
     """Each target with what was found: a ratio, or seconds."""
     told = {}
     for name, target in TARGETS.items():
-        found = runs[target.of][target.measure] / (runs[target.over][target.measure] if target.over else 1)
-        told[name] = {"found": round(found, 2), "must": target.must, "stretch": target.stretch, "met": found <= target.must}
+        found = runs[target.of][target.measure] / (
+            runs[target.over][target.measure] if target.over else 1
+        )
+        told[name] = {
+            "found": round(found, 2),
+            "must": target.must,
+            "stretch": target.stretch,
+            "met": found <= target.must,
+        }
     return told
 
 
@@ -110,7 +144,11 @@ def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[st
     found = {name: medians(each) for name, each in costs.items()}
     stages = whole_run.by_stage(clones / "smallest")
     dvc = {
-        f"{when}_cpu_s": round(found[f"smallest_{run}"]["cpu_s"] - sum(stage[f"{when}_cpu_s"] for stage in stages.values()), 2)
+        f"{when}_cpu_s": round(
+            found[f"smallest_{run}"]["cpu_s"]
+            - sum(stage[f"{when}_cpu_s"] for stage in stages.values()),
+            2,
+        )
         for when, run in (("first", "first_time"), ("later", "later"))
     }
     return {
@@ -129,19 +167,32 @@ def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[st
 def show(results: dict[str, Any]) -> None:
     """Print the results as tables."""
     console = Console()
-    for title, rows in (("against", results["targets"]), ("run", results["runs"]), ("stage", results["smallest_by_stage"])):
+    for title, rows in (
+        ("against", results["targets"]),
+        ("run", results["runs"]),
+        ("stage", results["smallest_by_stage"]),
+    ):
         columns = list(dict.fromkeys(key for row in rows.values() for key in row))
         table = Table(title, *(f"[right]{column}" for column in columns))
         for name, row in rows.items():
-            table.add_row(name, *("" if row.get(column) is None else str(row[column]) for column in columns))
+            table.add_row(
+                name, *("" if row.get(column) is None else str(row[column]) for column in columns)
+            )
         console.print(table)
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--repeat", type=int, default=3, help="how often each run is repeated; medians are told")
-    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="of the shop that features, life cycle and training see")
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="how often each run is repeated; medians are told"
+    )
+    parser.add_argument(
+        "--customers",
+        type=int,
+        default=CUSTOMERS,
+        help="of the shop that features, life cycle and training see",
+    )
     parser.add_argument("--listed", type=int, default=LISTED, help="customers to score")
     asked = parser.parse_args()
     with TemporaryDirectory() as clones:

@@ -1,4 +1,7 @@
-"""What the whole pipeline costs: from nothing, with nothing changed, and where the fixed part of it goes."""
+"""What the whole pipeline costs.
+
+From nothing, with nothing changed, and where the fixed part of it goes.
+"""
 
 import re
 import shutil
@@ -11,7 +14,8 @@ from benchmarks.measure import Cost, spent
 from benchmarks.stage_shop import ENVIRONMENT, python, reproduced, run
 
 MADE = ("data", "reports", ".dvc/cache", ".dvc/tmp")
-KEPT = (".cache", "mlflow.db", "mlartifacts", "mlruns")  # from one run to the next: compiled kernels and tracked runs
+# from one run to the next: compiled kernels and tracked runs
+KEPT = (".cache", "mlflow.db", "mlartifacts", "mlruns")
 
 
 def timed(root: Path, *words: str) -> Cost:
@@ -40,26 +44,37 @@ def unchanged(root: Path) -> Cost:
 
 
 def trivial(target: Path, source: Path) -> Path:
-    """A folder under DVC with as many stages as the source has, each of which copies a line from the one before."""
+    """A folder under DVC with as many stages as the source has, each of which copies a line from
+    the one before.
+    """
     target.mkdir()
     run(target, "git", "init", "--quiet")
     python(target, "dvc", "init", "--quiet")
     shutil.copy(source / ".dvc" / "config", target / ".dvc" / "config")
     (target / "0").write_text("a line\n", encoding="utf-8")
     names = reproduced(source)
-    text = [f"  {name}:\n    cmd: cp {i} {i + 1}\n    deps: ['{i}']\n    outs: ['{i + 1}']\n" for i, name in enumerate(names)]
+    text = [
+        f"  {name}:\n    cmd: cp {i} {i + 1}\n    deps: ['{i}']\n    outs: ['{i + 1}']\n"
+        for i, name in enumerate(names)
+    ]
     (target / "dvc.yaml").write_text("stages:\n" + "".join(text), encoding="utf-8")
     python(target, "dvc", "repro")
     return target
 
 
 def import_seconds(said: str) -> float:
-    """How long imports took. A line that `-X importtime` prints: microseconds of the module alone, with all it imports, its name."""
+    """How long imports took.
+
+    A line that `-X importtime` prints: microseconds of the module alone, with all it imports, its
+    name.
+    """
     return sum(int(own) for own in re.findall(r"(?m)^import time: +(\d+) \|", said)) / 1e6
 
 
 def by_stage(root: Path) -> dict[str, dict[str, float]]:
-    """CPU seconds of each stage for the first time and again, and how many of the latter are imports."""
+    """CPU seconds of each stage for the first time and again, and how many of the latter are
+    imports.
+    """
     forget(root, first_time=True)
     found: dict[str, dict[str, float]] = {}
     for column in ("first_cpu_s", "later_cpu_s"):
@@ -69,6 +84,8 @@ def by_stage(root: Path) -> dict[str, dict[str, float]]:
             found.setdefault(name, {})[column] = round(spent() - start, 2)
     for name, told in found.items():
         command = [sys.executable, "-X", "importtime", "-m", "pipeline", "stage", name]
-        ended = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        ended = subprocess.run(
+            command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=True
+        )
         told["import_s"] = round(import_seconds(ended.stderr), 2)
     return found

@@ -1,7 +1,9 @@
-"""`python -m benchmarks.worlds`: what is planted in the demo world, recovered from many seeds; and worlds in which nothing is planted.
+"""`python -m benchmarks.worlds`: what is planted in the demo world, recovered from many seeds; and
+worlds in which nothing is planted.
 
-Each world passes through the stages from simulate to recover in a temporary folder, with every other parameter as in params.yaml. What is
-found is printed and written to benchmarks/results/worlds.json:
+Each world passes through the stages from simulate to recover in a temporary folder, with every
+other parameter as in params.yaml. What is found is printed and written to
+benchmarks/results/worlds.json:
 
 * missed: of each hypothesis, the seeds from which it is not recovered.
 * contrasts: of each, mean and standard deviation over the seeds of the estimate, the mean truth and the mean standard error, and the
@@ -44,10 +46,16 @@ from pipeline.stages.recover import SHARES, asked
 
 RESULTS = ROOT / "benchmarks" / "results" / "worlds.json"
 SEEDS = 20
-MODELS = 5  # of the seeds the model is taught as well, which costs as much again; and so many worlds are EQUAL
+# of the seeds the model is taught as well, which costs as much again; and so many worlds are EQUAL
+MODELS = 5
 RECOVER, TRAIN = ("label", "recover"), ("extract", "train")
-MUST: dict[str, Any] = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}  # AUC of the oracle less the model's, at most; the benchmark's slope
-EFFECTS = [name for name in Simulate.model_fields if name.startswith(("hazard_", "convert_e", "convert_c", "convert_t"))]
+# AUC of the oracle less the model's, at most; the benchmark's slope
+MUST: dict[str, Any] = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}
+EFFECTS = [
+    name
+    for name in Simulate.model_fields
+    if name.startswith(("hazard_", "convert_e", "convert_c", "convert_t"))
+]
 EQUAL: dict[str, Any] = {
     **dict.fromkeys([*EFFECTS, "early_growth", "first_facets"], 0.0),
     **dict.fromkeys(("hazard_first", "hazard_early", "hazard_core"), 0.1),
@@ -57,7 +65,7 @@ NULL: dict[str, Any] = {
     **EQUAL,
     **dict.fromkeys(("hazard_first", "hazard_early", "hazard_core"), 0.0),
     "customers": 3000,  # nobody leaves, so there is enough to see
-    "cycle_log_sd": 1e-9,
+    "ipt_log_sd": 1e-9,
     "gamma_shape": (1.0, 1.0),
     "season_amplitude": 0.0,
     "boredom_run": 1000.0,  # never
@@ -65,7 +73,9 @@ NULL: dict[str, Any] = {
 
 
 def made(root: Path, world: dict[str, Any], stages: tuple[str, ...]) -> Path:
-    """A folder like the project's in which the stages up to assign and then these have run, with these parameters of the demo world."""
+    """A folder like the project's in which the stages up to assign and then these have run, with
+    these parameters of the demo world.
+    """
     shop(root, world)
     with contextlib.redirect_stdout(io.StringIO()):
         for name in stages:
@@ -74,17 +84,37 @@ def made(root: Path, world: dict[str, Any], stages: tuple[str, ...]) -> Path:
 
 
 def against_oracle(root: Path) -> dict[str, dict[str, float]]:
-    """By population, over all test origins: AUC of the model and of the oracle, and the model's calibration slope."""
+    """By population, over all test origins.
+
+    AUC of the model and of the oracle, and the model's calibration slope.
+    """
     params: Params = load(root)
-    folders = {name: Folder(root / "data" / name) for name in ("events", "features", "lifecycle", "labels", "model")}
+    folders = {
+        name: Folder(root / "data" / name)
+        for name in ("events", "features", "lifecycle", "labels", "model")
+    }
     calibration = store.read(root / "data" / "calibration.json")
-    truth, past = Folder(root / "data" / "truth" / "demo"), (folders["events"], folders["lifecycle"], folders["labels"])
-    known = asked(truth, *past, calibration, params.promise, params.simulate).stays[["customer_id", "snapshot", "true_again"]]
-    rows = joined(folders["features"], folders["lifecycle"], calibration, folders["labels"], list(calibration["origins"]))
+    truth, past = (
+        Folder(root / "data" / "truth" / "demo"),
+        (folders["events"], folders["lifecycle"], folders["labels"]),
+    )
+    known = asked(truth, *past, calibration, params.sla, params.simulate).stays[
+        ["customer_id", "snapshot", "true_again"]
+    ]
+    rows = joined(
+        folders["features"],
+        folders["lifecycle"],
+        calibration,
+        folders["labels"],
+        list(calibration["origins"]),
+    )
     found = predictions(rows, folders["model"], about_of(folders["model"]), params.costs)
     found["snapshot"] = found["snapshot"].map(day_number)
     found = found.merge(known, on=["customer_id", "snapshot"], validate="1:1")
-    return {population: beside_oracle(found[found[population]]) for population in ("benchmark", "scored")}
+    return {
+        population: beside_oracle(found[found[population]])
+        for population in ("benchmark", "scored")
+    }
 
 
 def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
@@ -94,13 +124,24 @@ def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
     defected, model = rows["defected"].to_numpy(bool), rows["model"].to_numpy(np.float64)
     oracle, everyone = 1 - rows["true_again"].to_numpy(np.float64), np.ones(len(rows))
     odds = np.log(model / (1 - model))[:, None]
-    aucs = {"model_auc": weighted_auc(model, defected, everyone), "oracle_auc": weighted_auc(oracle, defected, everyone)}
+    aucs = {
+        "model_auc": weighted_auc(model, defected, everyone),
+        "oracle_auc": weighted_auc(oracle, defected, everyone),
+    }
     slope = float(LogisticRegression(C=np.inf).fit(odds, defected).coef_[0, 0])
-    return {"rows": len(rows), **aucs, "oracle_ahead": aucs["oracle_auc"] - aucs["model_auc"], "slope": slope}
+    return {
+        "rows": len(rows),
+        **aucs,
+        "oracle_ahead": aucs["oracle_auc"] - aucs["model_auc"],
+        "slope": slope,
+    }
 
 
 def planted(seed: int) -> dict[str, Any]:
-    """One seed of the demo world: the hypotheses as `recover` finds them and, of the first seeds, the model against the oracle."""
+    """One seed of the demo world.
+
+    The hypotheses as `recover` finds them and, of the first seeds, the model against the oracle.
+    """
     with TemporaryDirectory() as folder:
         root = made(Path(folder), {"seed": seed}, RECOVER + TRAIN if seed <= MODELS else RECOVER)
         model = against_oracle(root) if seed <= MODELS else None
@@ -111,7 +152,11 @@ def equal(seed: int) -> list[str]:
     """The hypotheses that are recovered in one seed of the world EQUAL."""
     with TemporaryDirectory() as folder:
         root = made(Path(folder), {**EQUAL, "seed": seed}, RECOVER)
-        return [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == RECOVERED]
+        return [
+            one["id"]
+            for one in store.read(root / "reports" / "hypotheses.json")
+            if one["verdict"] == RECOVERED
+        ]
 
 
 def by_chance() -> dict[str, list[int]]:
@@ -126,14 +171,24 @@ def by_chance() -> dict[str, list[int]]:
 def null() -> dict[str, Any]:
     """What `evaluate` says of the world NULL."""
     with TemporaryDirectory() as folder:
-        metrics = store.read(made(Path(folder), NULL, ("label", *TRAIN, "evaluate")) / "reports" / "metrics.json")
-    aucs = {"scored": metrics["model"]["auc_ci"], "benchmark": metrics["benchmark"]["model"]["auc_ci"]}
+        metrics = store.read(
+            made(Path(folder), NULL, ("label", *TRAIN, "evaluate")) / "reports" / "metrics.json"
+        )
+    aucs = {
+        "scored": metrics["model"]["auc_ci"],
+        "benchmark": metrics["benchmark"]["model"]["auc_ci"],
+    }
     return {"auc_ci": aucs, "verdict": metrics["verdict"]}
 
 
 def figures(values: list[float]) -> dict[str, float]:
     """Mean, standard deviation, lowest and highest."""
-    told = {"mean": statistics.mean(values), "sd": statistics.stdev(values), "lowest": min(values), "highest": max(values)}
+    told = {
+        "mean": statistics.mean(values),
+        "sd": statistics.stdev(values),
+        "lowest": min(values),
+        "highest": max(values),
+    }
     return {name: round(value, 4) for name, value in told.items()}
 
 
@@ -147,23 +202,49 @@ def contrasts(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     each = []
     for (name, what), parts in found.items():
         errors = [(part["high"] - part["low"]) / 2 / 1.644854 for part in parts]
-        off = [(part["estimate"] - part["truth"]) / error for part, error in zip(parts, errors, strict=True)]
-        means = {"truth": statistics.mean(part["truth"] for part in parts), "error": statistics.mean(errors)}
+        off = [
+            (part["estimate"] - part["truth"]) / error
+            for part, error in zip(parts, errors, strict=True)
+        ]
+        means = {
+            "truth": statistics.mean(part["truth"] for part in parts),
+            "error": statistics.mean(errors),
+        }
         rounded = {key: round(value, 5) for key, value in means.items()}
-        each.append({"id": name, "what": what, "estimate": figures([part["estimate"] for part in parts]), **rounded, "off": figures(off)})
+        each.append(
+            {
+                "id": name,
+                "what": what,
+                "estimate": figures([part["estimate"] for part in parts]),
+                **rounded,
+                "off": figures(off),
+            }
+        )
     return each
 
 
 def told(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """All that is written: `missed` names the seeds, from 1 on, from which a hypothesis is not recovered."""
+    """All that is written.
+
+    `missed` names the seeds, from 1 on, from which a hypothesis is not recovered.
+    """
     found = [run["hypotheses"] for run in runs]
-    missed = {each[0]["id"]: [seed for seed, one in enumerate(each, 1) if one["verdict"] != RECOVERED] for each in zip(*found, strict=True)}
+    missed = {
+        each[0]["id"]: [seed for seed, one in enumerate(each, 1) if one["verdict"] != RECOVERED]
+        for each in zip(*found, strict=True)
+    }
     models = [run["model"] for run in runs if run["model"]]
     model = {
         population: {name: figures([each[population][name] for each in models]) for name in first}
         for population, first in models[0].items()
     }
-    return {"seeds": len(runs), "missed": missed, "contrasts": contrasts(found), "must": MUST, "model": model}
+    return {
+        "seeds": len(runs),
+        "missed": missed,
+        "contrasts": contrasts(found),
+        "must": MUST,
+        "model": model,
+    }
 
 
 def spread(figure: dict[str, float]) -> str:
@@ -172,12 +253,19 @@ def spread(figure: dict[str, float]) -> str:
 
 
 def cells(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The contrasts for people: whose, what, estimate, truth, distance of the two in standard errors, from how many seeds recovered."""
+    """The contrasts for people.
+
+    Whose, what, estimate, truth, distance of the two in standard errors, from how many seeds
+    recovered.
+    """
     rows: list[tuple[str, ...]] = []
     for one in found["contrasts"]:
         estimate, off = one["estimate"], one["off"]
         digits = 0 if abs(one["truth"]) > SHARES else 3
-        told = (f"{estimate['mean']:.{digits}f} ± {estimate['sd']:.{digits}f}", f"{one['truth']:.{digits}f}")
+        told = (
+            f"{estimate['mean']:.{digits}f} ± {estimate['sd']:.{digits}f}",
+            f"{one['truth']:.{digits}f}",
+        )
         held = f"{found['seeds'] - len(found['missed'][one['id']])} of {found['seeds']}"
         rows.append((one["id"], one["what"], *told, f"{off['mean']:+.1f} ± {off['sd']:.1f}", held))
     return rows
@@ -185,14 +273,23 @@ def cells(found: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def show(found: dict[str, Any]) -> None:
     """Print what the seeds say."""
-    table = Table("", "contrast", "[right]estimate", "[right]truth", "[right]off by, standard errors", "[right]recovered")
+    table = Table(
+        "",
+        "contrast",
+        "[right]estimate",
+        "[right]truth",
+        "[right]off by, standard errors",
+        "[right]recovered",
+    )
     for row in cells(found):
         table.add_row(*row)
     Console(width=140).print(table)
     for population, measured in found["model"].items():
         for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"):
             Console().print(f"{population}, {name}: {spread(measured[name])}")
-    Console().print(f"where hazards are equal: {found['equal']}; where nothing tells: {found['null']}")
+    Console().print(
+        f"where hazards are equal: {found['equal']}; where nothing tells: {found['null']}"
+    )
 
 
 def main() -> None:
@@ -202,7 +299,10 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     if seeds < 2:
         parser.error("--seeds: at least 2, or there is no spread")
-    found = told([planted(seed) for seed in progress(range(1, seeds + 1), seeds, "worlds")]) | {"equal": by_chance(), "null": null()}
+    found = told([planted(seed) for seed in progress(range(1, seeds + 1), seeds, "worlds")]) | {
+        "equal": by_chance(),
+        "null": null(),
+    }
     show(found)
     store.write(RESULTS, found)
 

@@ -1,4 +1,7 @@
-"""One customer's past as a feature may see it: events before midnight of the snapshot, later dates masked."""
+"""One customer's past as a feature may see it.
+
+Events before midnight of the snapshot, later dates masked.
+"""
 
 import math
 from typing import Any
@@ -7,7 +10,7 @@ import numpy as np
 
 from features.kernel import kernel
 from features.records import NEVER, UNIT, Ints, Longs, Past, Scratch, Tables
-from features.settings import Promise
+from features.settings import Sla
 
 
 @kernel
@@ -15,7 +18,13 @@ def rewind(tables: Tables, customer: int, room: Scratch, cursor: Any) -> None:
     """Before the customer's first order."""
     cursor.line = tables.line_start[customer]
     cursor.owner += 1
-    cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = 0, 0, 0, 0, 0
+    cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
     for i in range(len(room.calendar)):
         room.calendar[i] = 0
 
@@ -38,7 +47,10 @@ def begin(tables: Tables, customer: int, room: Scratch) -> None:
 
 @kernel
 def open_days(day: int, later: int, opened: Ints) -> int:
-    """Days from one purchase to a later day on which the shop was open: silence while it is closed says nothing. At least one."""
+    """Days from one purchase to a later day on which the shop was open.
+
+    Silence while it is closed says nothing. At least one.
+    """
     return int(later - day) if len(opened) == 0 else max(1, int(opened[later] - opened[day]))
 
 
@@ -73,7 +85,11 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
         weekday, month = line.day % 7, 7 + purchase.month
         room.calendar[weekday] += 1
         room.calendar[month] += 1
-        purchase.total, purchase.weekday_top, purchase.month_top = 0, room.calendar[weekday], room.calendar[month]
+        purchase.total, purchase.weekday_top, purchase.month_top = (
+            0,
+            room.calendar[weekday],
+            room.calendar[month],
+        )
         if n > 0:
             before_it = room.purchases[n - 1]
             purchase.total = before_it.total
@@ -107,10 +123,23 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
 
 @kernel
 def add_order(line: Any, room: Scratch, cursor: Any) -> None:
-    """Add one paid line to its order: promised, delivered or cancelled as a whole with the last of its lines."""
-    if cursor.orders == 0 or room.placed[cursor.orders - 1].basket != line.basket or room.placed[cursor.orders - 1].day != line.day:
+    """Add one paid line to its order.
+
+    Promised, delivered or cancelled as a whole with the last of its lines.
+    """
+    if (
+        cursor.orders == 0
+        or room.placed[cursor.orders - 1].basket != line.basket
+        or room.placed[cursor.orders - 1].day != line.day
+    ):
         new = room.placed[cursor.orders]
-        new.day, new.basket, new.promised, new.delivered, new.cancelled = line.day, line.basket, -1, -1, -1
+        new.day, new.basket, new.promised, new.delivered, new.cancelled = (
+            line.day,
+            line.basket,
+            -1,
+            -1,
+            -1,
+        )
         cursor.orders += 1
     order = room.placed[cursor.orders - 1]
     if line.promised != NEVER:
@@ -141,30 +170,54 @@ def masked(day: int, snapshot: int) -> int:
 
 @kernel
 def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
-    """The customer's past at a snapshot. Snapshots of one customer are asked for in ascending order after `begin`."""
+    """The customer's past at a snapshot.
+
+    Snapshots of one customer are asked for in ascending order after `begin`.
+    """
     cursor = room.cursor[0]
     if cursor.cancels:
-        # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not count now.
+        # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not
+        # count now.
         rewind(tables, customer, room, cursor)
     advance(tables, customer, snapshot, room, cursor)
     for i in range(cursor.orders):
         placed, order = room.placed[i], room.orders[i]
-        order.day, order.basket, order.promised = placed.day, placed.basket, placed.promised if placed.promised >= 0 else NEVER
-        order.delivered, order.cancelled = masked(placed.delivered, snapshot), masked(placed.cancelled, snapshot)
+        order.day, order.basket, order.promised = (
+            placed.day,
+            placed.basket,
+            placed.promised if placed.promised >= 0 else NEVER,
+        )
+        order.delivered, order.cancelled = (
+            masked(placed.delivered, snapshot),
+            masked(placed.cancelled, snapshot),
+        )
 
-    while cursor.returned < tables.return_start[customer + 1] and tables.returns[cursor.returned].day < snapshot:
+    while (
+        cursor.returned < tables.return_start[customer + 1]
+        and tables.returns[cursor.returned].day < snapshot
+    ):
         cursor.returned += 1
-    while cursor.complaint < tables.complaint_start[customer + 1] and tables.complaints[cursor.complaint].opened < snapshot:
+    while (
+        cursor.complaint < tables.complaint_start[customer + 1]
+        and tables.complaints[cursor.complaint].opened < snapshot
+    ):
         cursor.complaint += 1
-    while cursor.touch < tables.touch_start[customer + 1] and tables.touches[cursor.touch].day < snapshot:
+    while (
+        cursor.touch < tables.touch_start[customer + 1]
+        and tables.touches[cursor.touch].day < snapshot
+    ):
         cursor.touch += 1
     first = tables.complaint_start[customer]
     for i in range(first, cursor.complaint):
         case, seen = tables.complaints[i], room.complaints[i - first]
         seen.opened, seen.basket, seen.severity = case.opened, case.basket, case.severity
-        seen.resolved, seen.reopened = masked(case.resolved, snapshot), masked(case.reopened, snapshot)
+        seen.resolved, seen.reopened = (
+            masked(case.resolved, snapshot),
+            masked(case.reopened, snapshot),
+        )
     n = cursor.purchases
-    midnight: Any = np.int32(snapshot)  # of one type whoever asks: all that reads a past is compiled once
+    # of one type whoever asks: all that reads a past is compiled once
+    midnight: Any = np.int32(snapshot)
     return Past(
         midnight,
         tables.known[customer],
@@ -182,7 +235,10 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
 
 @kernel
 def first_within(past: Past, days: int) -> int:
-    """The place of the first purchase of the last so many days; the number of purchases where there is none."""
+    """The place of the first purchase of the last so many days.
+
+    The number of purchases where there is none.
+    """
     i = len(past.purchases)
     while i > 0 and past.snapshot - past.purchases[i - 1].day <= days:
         i -= 1
@@ -217,31 +273,40 @@ def returned_amount(past: Past, days: int) -> float:
 
 @kernel
 def is_open(complaint: Any, day: int) -> bool:
-    """Whether a complaint waits for its repair at the end of a day; one that came back after the repair waits again, from the first on."""
-    return bool(complaint.opened <= day and (complaint.resolved > day or complaint.resolved <= complaint.reopened <= day))
+    """Whether a complaint waits for its repair at the end of a day.
+
+    One that came back after the repair waits again, from the first on.
+    """
+    return bool(
+        complaint.opened <= day
+        and (complaint.resolved > day or complaint.resolved <= complaint.reopened <= day)
+    )
 
 
 @kernel
-def promise_broken_on(order: Any, snapshot: int, promise: Promise) -> int:
-    """The last day, grace included, for an order that came later or has not come; NEVER where the promise was or may yet be kept.
+def late_delivery_due(order: Any, snapshot: int, sla: Sla) -> int:
+    """The last day, grace included, for an order that came later or has not come; NEVER where the
+    promise was or may yet be kept.
 
-    An order is late when it has not come {delivery_grace} days after the day it was promised for; one cancelled by then was not owed.
+    An order is late when it has not come {delivery_grace} days after the day it was promised for;
+    one cancelled by then was not owed.
     """
     if order.promised == NEVER:
         return NEVER
-    due = order.promised + promise.delivery_grace
+    due = order.promised + sla.delivery_grace
     return int(due) if due < snapshot and order.cancelled > due and order.delivered > due else NEVER
 
 
 @kernel
-def promised_days(severity: int, promise: Promise) -> float:
+def sla_days(severity: int, sla: Sla) -> float:
     """Days within which a complaint of this severity is to be mended.
 
-    A complaint is to be mended within {minor} days if it is minor, {major} if it is major and {critical} if it is critical; the last two
-    are grave. One that comes back after the repair is open again, from its first day on.
+    A complaint is to be mended within {minor} days if it is minor, {major} if it is major and
+    {critical} if it is critical; the last two are grave. One that comes back after the repair is
+    open again, from its first day on.
     """
     if severity == 0:
-        return promise.minor
+        return sla.minor
     if severity == 1:
-        return promise.major
-    return promise.critical
+        return sla.major
+    return sla.critical

@@ -1,8 +1,9 @@
-"""What a past is made of: the records of events as they lie in data/events, and of what they come to.
+"""What a past is made of: the records of events as they lie in data/events, and of what they come
+to.
 
-Days are whole calendar days of the business time zone, counted from 1970-01-01; an event is visible if its day is before the
-snapshot's. A date that is not there, or not there yet, is NEVER. Money is added up exactly (ten-thousandths, as integers) and then a
-float in the shop's currency.
+Days are whole calendar days of the business time zone, counted from 1970-01-01; an event is visible
+if its day is before the snapshot's. A date that is not there, or not there yet, is NEVER. Money is
+added up exactly (ten-thousandths, as integers) and then a float in the shop's currency.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.settings import Cycle, Promise
+from features.settings import IptRules, Sla
 
 NEVER = 2**31 - 1
 UNIT = 10_000.0
@@ -21,7 +22,8 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
-Records = npt.NDArray[Any]  # rows[i].field: one array to hand on from kernel to kernel, not one for each field
+# rows[i].field: one array to hand on from kernel to kernel, not one for each field
+Records = npt.NDArray[Any]
 
 
 def _record(*fields: tuple[str, Any]) -> np.dtype[Any]:
@@ -40,8 +42,16 @@ LINE = _record(
     ("delivered", np.int32),
     ("cancelled", np.int32),
 )
-RETURN = _record(("amount", np.int64), ("day", np.int32), ("basket", np.int32), ("defect", np.bool_))
-COMPLAINT = _record(("opened", np.int32), ("resolved", np.int32), ("reopened", np.int32), ("basket", np.int32), ("severity", np.int8))
+RETURN = _record(
+    ("amount", np.int64), ("day", np.int32), ("basket", np.int32), ("defect", np.bool_)
+)
+COMPLAINT = _record(
+    ("opened", np.int32),
+    ("resolved", np.int32),
+    ("reopened", np.int32),
+    ("basket", np.int32),
+    ("severity", np.int8),
+)
 TOUCH = _record(("day", np.int32))
 KINDS = {"orders": LINE, "returns": RETURN, "complaints": COMPLAINT, "touches": TOUCH}
 TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "day"}
@@ -59,24 +69,32 @@ PURCHASE = _record(
 )
 BOUGHT = _record(
     ("day", np.int32),
-    ("product", np.int32),  # numbered in the order in which the customer first bought them; -1 unnamed
+    # numbered in the order in which the customer first bought them; -1 unnamed
+    ("product", np.int32),
     ("category", np.int32),  # likewise
     ("first", np.bool_),  # the first line ever with this product
 )
 RUN = _record(("purchases", np.int32), ("last", np.int32))
-ORDER = _record(("day", np.int32), ("basket", np.int32), ("promised", np.int32), ("delivered", np.int32), ("cancelled", np.int32))
+ORDER = _record(
+    ("day", np.int32),
+    ("basket", np.int32),
+    ("promised", np.int32),
+    ("delivered", np.int32),
+    ("cancelled", np.int32),
+)
 
 
 class Shop(NamedTuple):
-    """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days) and its spread (sd of ln gap).
+    """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days)
+    and its spread (sd of ln gap).
 
-    `opened[d]`: on how many days before day d the shop was open; empty for a shop that never closes. `counts`, `trends`: the windows,
-    for those who need them.
+    `opened[d]`: on how many days before day d the shop was open; empty for a shop that never
+    closes. `counts`, `trends`: the windows, for those who need them.
     """
 
-    cycle: Cycle
-    promise: Promise
-    usual_gap: float
+    ipt: IptRules
+    sla: Sla
+    expected_ipt: float
     log_sd: float
     opened: Ints
     counts: Ints
@@ -84,7 +102,10 @@ class Shop(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """All events of a partition, sorted by customer and time; `<kind>_start[c]` is where customer c's rows begin."""
+    """All events of a partition, sorted by customer and time.
+
+    `<kind>_start[c]` is where customer c's rows begin.
+    """
 
     known: Ints
     line_start: Longs
@@ -100,11 +121,12 @@ class Tables(NamedTuple):
 class Past(NamedTuple):
     """What one customer did and met with before one snapshot.
 
-    `purchases` (PURCHASE): one per day with at least one paid line not cancelled by then; `sorted_gaps`: open days between them, ascending.
-    `bought` (BOUGHT): the lines they consist of. `runs[p]` (RUN), for product p: how many purchases in a row held it, and the last of them.
-    `orders` (ORDER): paid orders, also those cancelled since, with the dates of their last lines; none where nothing was ever promised
-    or cancelled.
-    `returns`, `complaints`, `touches`: as in the tables. `tally`: zeros to count in, to be left as zeros.
+    `purchases` (PURCHASE): one per day with at least one paid line not cancelled by then;
+    `sorted_gaps`: open days between them, ascending. `bought` (BOUGHT): the lines they consist of.
+    `runs[p]` (RUN), for product p: how many purchases in a row held it, and the last of them.
+    `orders` (ORDER): paid orders, also those cancelled since, with the dates of their last lines;
+    none where nothing was ever promised or cancelled. `returns`, `complaints`, `touches`: as in the
+    tables. `tally`: zeros to count in, to be left as zeros.
     """
 
     snapshot: int
@@ -121,7 +143,9 @@ class Past(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for the longest past of a partition, filled anew for each customer, and the cursors into the tables."""
+    """Room for the longest past of a partition, filled anew for each customer, and the cursors into
+    the tables.
+    """
 
     purchases: Records
     sorted_gaps: Ints
@@ -158,9 +182,18 @@ CURSOR = _record(
 def scratch(tables: Tables, opened: Ints) -> Scratch:
     """Room for any customer of the partition; `opened` as in Shop."""
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
-    orders = max(int(rows["basket"].max(initial=0)) for rows in (tables.lines, tables.returns, tables.complaints)) + 1
+    orders = (
+        max(
+            int(rows["basket"].max(initial=0))
+            for rows in (tables.lines, tables.returns, tables.complaints)
+        )
+        + 1
+    )
     last_day = int(tables.lines["day"].max(initial=0))
-    months = np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    months = (
+        np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        % 12
+    )
     return Scratch(
         purchases=np.empty(longest, PURCHASE),
         sorted_gaps=np.empty(longest, np.int32),

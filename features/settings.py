@@ -1,4 +1,7 @@
-"""What the picture of a customer's past is drawn with; the values and the reason for each are in params.yaml."""
+"""What the picture of a customer's past is drawn with.
+
+The values and the reason for each are in params.yaml.
+"""
 
 from typing import Annotated, NamedTuple
 
@@ -13,10 +16,14 @@ def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
     return days
 
 
-Trailing = Annotated[tuple[Annotated[int, Field(ge=1, le=3650)], ...], Field(min_length=1, max_length=24), AfterValidator(_ascending)]
+Trailing = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=3650)], ...],
+    Field(min_length=1, max_length=24),
+    AfterValidator(_ascending),
+]
 
 
-class Cycle(NamedTuple):
+class IptRules(NamedTuple):
     """How a customer's own rhythm is learnt and when silence counts as late or lapsed."""
 
     prior_weight: Positive  # gaps that the shop's rhythm counts for
@@ -32,11 +39,14 @@ class Cycle(NamedTuple):
     own_gaps: Annotated[int, Field(ge=2)]  # from so many gaps on, silences survived before count
     own_quantile: Annotated[float, Field(gt=0, lt=1)]
     own_factor: Positive
-    own_limit_cycles: Positive
+    own_limit_ipts: Positive
 
 
-class Promise(NamedTuple):
-    """What the shop promises: days to mend a complaint by severity, days of grace for a delivery."""
+class Sla(NamedTuple):
+    """What the shop promises.
+
+    Days to mend a complaint by severity, days of grace for a delivery.
+    """
 
     minor: Positive
     major: Positive
@@ -46,7 +56,10 @@ class Promise(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Days that end at the snapshot: those purchases and spend are counted in, and those compared with as many days before them."""
+    """Days that end at the snapshot.
+
+    Those purchases and spend are counted in, and those compared with as many days before them.
+    """
 
     counts: Trailing
     trends: Trailing

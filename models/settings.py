@@ -1,4 +1,7 @@
-"""What judgement is made with: limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml."""
+"""What judgement is made with.
+
+Limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml.
+"""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -19,21 +22,21 @@ class Limits(NamedTuple):
 
     core_min_purchases: Annotated[int, Field(ge=2)]
     core_min_days: Annotated[int, Field(ge=0)]
-    core_min_cycles: Annotated[float, Field(ge=0)]
-    core_max_cycle_ratio: Positive
+    core_min_ipts: Annotated[float, Field(ge=0)]
+    core_max_ipt_ratio: Positive
     core_max_log_sd: Positive
     core_max_complaints_per_purchase: Share
     core_max_defect_returns: Share
     winback_purchases: Count
     reactivated_purchases: Count
-    prospect_stale_cycles: Positive
+    prospect_stale_ipts: Positive
     core_needs_complaints: bool  # nobody is core in a shop that does not record complaints
-    partial_cycles: Positive
-    partial_baseline_cycles: Positive
+    partial_ipts: Positive
+    partial_baseline_ipts: Positive
     partial_min_purchases: Count
     partial_ratio: Share
-    satisfaction_cycles: Positive
-    satisfaction_half_life_cycles: Positive
+    satisfaction_ipts: Positive
+    satisfaction_half_life_ipts: Positive
     satisfaction_minor: Annotated[int, Field(ge=0)]
     satisfaction_major: Annotated[int, Field(ge=0)]
     satisfaction_critical: Annotated[int, Field(ge=0)]
@@ -92,6 +95,6 @@ class Costs(BaseModel):
 
     margin: Annotated[float, Field(gt=0, le=1)]
     kept_share: Annotated[float, Field(gt=0, le=1)]
-    gamma: Annotated[float, Field(ge=-1, le=1)]
+    save_rate: Annotated[float, Field(ge=-1, le=1)]
     incentive: Annotated[float, Field(ge=0)]
     contact: Annotated[float, Field(ge=0)]

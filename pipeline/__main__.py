@@ -9,21 +9,34 @@ from typing import Annotated
 try:
     import typer
 except ModuleNotFoundError:
-    print("E_VENV python — corekeep's libraries are not installed for it — activate .venv, or use `make repro`", file=sys.stderr)
+    print(
+        "E_VENV python — corekeep's libraries are not installed for it — activate .venv, or use `make repro`",
+        file=sys.stderr,
+    )
     sys.exit(2)
 
 from pipeline.runtime.errors import Refused
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
+)
 
-models = typer.Typer(no_args_is_help=True, help="The registered versions of the model, and which of them is champion.")
+models = typer.Typer(
+    no_args_is_help=True,
+    help="The registered versions of the model, and which of them is champion.",
+)
 app.add_typer(models, name="model")
-Reason = Annotated[str, typer.Option(help="Why, in a few words; kept with the version. Name nobody.")]
+Reason = Annotated[
+    str, typer.Option(help="Why, in a few words; kept with the version. Name nobody.")
+]
 
 
 @app.command()
 def repro(
-    shop: Annotated[str | None, typer.Option(help="Choose this shop first; without it the one of params.yaml stands.")] = None,
+    shop: Annotated[
+        str | None,
+        typer.Option(help="Choose this shop first; without it the one of params.yaml stands."),
+    ] = None,
 ) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
     from pipeline.runtime.repro import repro as run
@@ -52,7 +65,9 @@ def fetch(name: str) -> None:
 
 @app.command()
 def docs() -> None:
-    """Make the documents anew that are made from the code, and the model card from the demo's last run."""
+    """Make the documents anew that are made from the code, and the model card from the demo's last
+    run.
+    """
     from pipeline.docs.documents import card, documents
     from pipeline.runtime import store
     from pipeline.runtime.progress import say
@@ -66,8 +81,12 @@ def docs() -> None:
 @app.command()
 def why(
     customer: str,
-    as_of: Annotated[str | None, typer.Option(help="The day, as in 2026-01-31; the end of the data unless told.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole time line, not only a screenful.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option(help="The day, as in 2026-01-31; the end of the data unless told.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The whole time line, not only a screenful.")
+    ] = False,
 ) -> None:
     """Tell where one customer stands, why, and how it came to that."""
     from rich.console import Console

@@ -1,4 +1,7 @@
-"""The order of the tests, and what those of tracking share, made once: a shop with two models, and the servers that keep its runs."""
+"""The order of the tests, and what those of tracking share, made once.
+
+A shop with two models, and the servers that keep its runs.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +13,9 @@ LONGEST = ("test_repro", "test_shops", "test_spark", "test_track")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest begin first, so that of several processes none waits long for the last one."""
+    """The files that take longest begin first, so that of several processes none waits long for the
+    last one.
+    """
     items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
@@ -38,13 +43,18 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
 @pytest.fixture(params=["sqlite", "server"])
 def project(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    made: Made,
+    addresses: Callable[[str], str],
 ) -> Project:
     return project_at(tmp_path_factory.mktemp("project"), made, addresses(request.param))
 
 
 @pytest.fixture
-def local(tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]) -> Project:
+def local(
+    tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+) -> Project:
     return project_at(tmp_path_factory.mktemp("project"), made, addresses("sqlite"))
 
 

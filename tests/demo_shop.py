@@ -16,7 +16,10 @@ World = Callable[[str], list[tuple[Any, ...]]]
 
 
 def world(**changes: Any) -> World:
-    """Simulate with some parameters changed; the tables can then be asked in SQL, the truth as true_customer and true_order."""
+    """Simulate with some parameters changed.
+
+    The tables can then be asked in SQL, the truth as true_customer and true_order.
+    """
     connection = duckdb.connect()
     made = simulate(PARAMS.model_copy(update=changes))
     for prefix, files in (("", made["shops"]), ("true_", made["truth"])):

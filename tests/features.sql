@@ -17,14 +17,14 @@ create view cycles as
 with latest as (
     select customer, t, count(gap) as n, coalesce(sum(ln(gap)), 0) as total, coalesce(sum(ln(gap) ** 2), 0) as squares
     from asked left join (select customer, t, gap from gaps, shop where back <= last_gaps) using (customer, t) group by all),
-centred as (select *, prior + n as weight, (prior * ln(usual_gap) + total) / (prior + n) as centre from latest, shop)
-select customer, t, exp(centre) as cycle_days,
-       sqrt((prior * log_sd ** 2 + squares - 2 * centre * total + n * centre ** 2) / weight) as cycle_log_sd
+centred as (select *, prior + n as weight, (prior * ln(expected_ipt) + total) / (prior + n) as centre from latest, shop)
+select customer, t, exp(centre) as ipt_days,
+       sqrt((prior * log_sd ** 2 + squares - 2 * centre * total + n * centre ** 2) / weight) as ipt_log_sd
 from centred;
 
 create view cases as
 select customer, t, t - opened as age, opened, severity, wait_open,
-       (if(wait_open, t, resolved) - opened) / promise as over_promise
+       (if(wait_open, t, resolved) - opened) / sla as over_promise
 from (
     select *, resolved is null or resolved >= t or coalesce(reopened >= resolved and reopened < t, false) as wait_open
     from asked join complaints using (customer) where opened < t) join promises using (severity);
@@ -41,9 +41,9 @@ from whole, shop;
 create view owed as select *, coalesce(delivered > due, true) as late from placed where due < t and coalesce(cancelled > due, true);
 
 create view told_recency as
-select customer, t, min(age) as recency_days, max(age) as tenure_days, min(age) / any_value(cycle_days) as recency_over_cycle,
-       ln(min(age) / any_value(cycle_days)) / any_value(cycle_log_sd) as recency_surprise, any_value(cycle_days) as cycle_days,
-       any_value(cycle_log_sd) as cycle_log_sd, any_value(cycle_days) - min(age) as expected_next_days
+select customer, t, min(age) as recency_days, max(age) as tenure_days, min(age) / any_value(ipt_days) as recency_over_ipt,
+       ln(min(age) / any_value(ipt_days)) / any_value(ipt_log_sd) as recency_surprise, any_value(ipt_days) as ipt_days,
+       any_value(ipt_log_sd) as ipt_log_sd, any_value(ipt_days) - min(age) as expected_next_days
 from purchases join cycles using (customer, t) group by all;
 
 create view told_gaps as
@@ -120,14 +120,14 @@ create view told_complaints as
 select customer, t, count(*) as complaints, count(*) filter (age <= 90) as complaints_90d,
        count(*) filter (age <= 365) as complaints_365d, count(*) filter (age <= 365 and severity = 0) as complaints_minor_365d,
        count(*) filter (age <= 365 and severity > 0) as complaints_major_365d, count(*) filter (wait_open) as complaints_open,
-       count(*) filter (age <= 365 and over_promise > 1) as complaints_past_promise, max(age) filter (wait_open) as oldest_open_days,
-       max(over_promise) filter (wait_open) as open_over_promise, max(over_promise) filter (age <= 365) as longest_repair_ratio,
+       count(*) filter (age <= 365 and over_promise > 1) as complaints_past_sla, max(age) filter (wait_open) as oldest_open_days,
+       max(over_promise) filter (wait_open) as open_over_sla, max(over_promise) filter (age <= 365) as longest_repair_ratio,
        min(age) as days_since_complaint
 from cases group by all;
 
 create view told_complaints_again as
 with since as (select *, opened - lag(opened) over (partition by customer, t order by opened) as wait from cases)
-select customer, t, max((age <= 365 and wait <= 4 * cycle_days + 1e-6)::int) as complaint_repeated
+select customer, t, max((age <= 365 and wait <= 4 * ipt_days + 1e-6)::int) as complaint_repeated
 from since join cycles using (customer, t) group by all;
 
 create view told_per_purchase as

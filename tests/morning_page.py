@@ -17,17 +17,32 @@ from pipeline.stages.report import report
 from pipeline.stages.score import typed
 
 WINDOWS = Windows((30, 180), (30,))
-COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.25, incentive=0.1, contact=0.01)
+COSTS = Costs(margin=0.3, kept_share=0.5, save_rate=0.25, incentive=0.1, contact=0.01)
 DAY = dt.date(2026, 1, 1)
-SCORED = {"risk": 0.5, "risk_band": "medium", "value_at_risk": 10.25, "expected_profit": 2.5, "model_id": "abc"}
+SCORED = {
+    "risk": 0.5,
+    "risk_band": "medium",
+    "value_at_risk": 10.25,
+    "expected_profit": 2.5,
+    "model_id": "abc",
+}
 UNSCORED: dict[str, Any] = dict.fromkeys(SCORED)
 RESULT = {"auc": 0.7, "auc_ci": [0.65, 0.75]}
 WORSE = {"auc": 0.6, "auc_ci": [0.55, 0.65]}
-INGEST: dict[str, Any] = {"rows_in": 9, "accepted": 9, "quarantined": {}, "exact_duplicates": 0, "out_of_window": 0, "erased": 0}
+INGEST: dict[str, Any] = {
+    "rows_in": 9,
+    "accepted": 9,
+    "quarantined": {},
+    "exact_duplicates": 0,
+    "out_of_window": 0,
+    "erased": 0,
+}
 
 
 class Seen(HTMLParser):
-    """The elements of a page in their order, its texts, the places it points to, the content of its scripts."""
+    """The elements of a page in their order, its texts, the places it points to, the content of its
+    scripts.
+    """
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -40,7 +55,11 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, tuple(name for name, _ in attrs)))
-        self.points_to += [value or "" for name, value in attrs if name in {"src", "href", "action", "data", "srcset", "poster"}]
+        self.points_to += [
+            value or ""
+            for name, value in attrs
+            if name in {"src", "href", "action", "data", "srcset", "poster"}
+        ]
         self.inside = tag
 
     def handle_endtag(self, tag: str) -> None:
@@ -52,7 +71,9 @@ class Seen(HTMLParser):
         self.texts.append(data.strip())
 
 
-def customer(name: str, rank: int, queue: str = "core_care", contact: str = "call", **other: Any) -> dict[str, Any]:
+def customer(
+    name: str, rank: int, queue: str = "core_care", contact: str = "call", **other: Any
+) -> dict[str, Any]:
     row = {
         "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late", "stage_since": DAY, **SCORED,
         "rank": rank, "rank_in_stage": rank, "value_365d": 100.0, "contact": contact, "why": "Core since then.", "action": "Call.",
@@ -63,13 +84,30 @@ def customer(name: str, rank: int, queue: str = "core_care", contact: str = "cal
 
 def told(name: str, drivers: list[tuple[str, float | None, float]]) -> list[dict[str, Any]]:
     head = {"customer_id": name, "driver": None, "value": None, "contribution": None, "position": 0}
-    rows = [{**head, "driver": d, "value": v, "contribution": c, "position": i} for i, (d, v, c) in enumerate(drivers, 1)]
-    return [{**head, "facts": to_json({"stage": "core", "purchases": 36, "silent_days": 63})}, *rows]
+    rows = [
+        {**head, "driver": d, "value": v, "contribution": c, "position": i}
+        for i, (d, v, c) in enumerate(drivers, 1)
+    ]
+    return [
+        {**head, "facts": to_json({"stage": "core", "purchases": 36, "silent_days": 63})},
+        *rows,
+    ]
 
 
-def published(path: Path, rows: list[dict[str, Any]], drivers: list[tuple[str, float | None, float]], verdict: str = "model") -> Folder:
+def published(
+    path: Path,
+    rows: list[dict[str, Any]],
+    drivers: list[tuple[str, float | None, float]],
+    verdict: str = "model",
+) -> Folder:
     explained = [row for r in rows for row in told(r["customer_id"], drivers)]
-    columns = {"customer_id": str, "driver": object, "value": float, "contribution": float, "facts": object}
+    columns = {
+        "customer_id": str,
+        "driver": object,
+        "value": float,
+        "contribution": float,
+        "facts": object,
+    }
     files = {
         "scored.parquet": typed(pd.DataFrame(rows)),
         "explanations.parquet": pd.DataFrame(explained).astype(columns),
@@ -84,19 +122,35 @@ def published(path: Path, rows: list[dict[str, Any]], drivers: list[tuple[str, f
 
 
 def measured(verdict: str = "model") -> dict[str, Any]:
-    results = {"population": 1234, "model": RESULT, "peers": {"recency": WORSE, "logistic_rfm": WORSE, "bg_nbd": None}}
+    results = {
+        "population": 1234,
+        "model": RESULT,
+        "baselines": {"recency": WORSE, "logistic_rfm": WORSE, "bg_nbd": None},
+    }
     return {"shop": "demo", "verdict": verdict, "grade": "", **results, "benchmark": results}
 
 
 def counted(*days: tuple[str, int, int]) -> pd.DataFrame:
     return pd.DataFrame(
-        [row for day, late, lapsed in days for row in ((day, "core", "late", late), (day, "first_time", "lapsed", lapsed))],
+        [
+            row
+            for day, late, lapsed in days
+            for row in ((day, "core", "late", late), (day, "first_time", "lapsed", lapsed))
+        ],
         columns=["as_of", "stage", "activity", "customers"],
     )
 
 
 def flowed(leak: bool) -> pd.DataFrame:
-    row = {"as_of": "2026-01-01", "new": 3, "won_back": 1, "lapsed": 9, "net_customers": -5, "net_revenue": -50.0, "leak": leak}
+    row = {
+        "as_of": "2026-01-01",
+        "new": 3,
+        "won_back": 1,
+        "lapsed": 9,
+        "net_customers": -5,
+        "net_revenue": -50.0,
+        "leak": leak,
+    }
     return pd.DataFrame([row])
 
 
@@ -113,9 +167,17 @@ def page_of(
     metrics = metrics or measured()
     lists = published(path, rows, drivers or [], metrics["verdict"])
     counts = counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 4))
-    return report(lists, metrics, counts, flowed(leak), {"tables": {"orders": ingest}}, "demo", COSTS, WINDOWS, Report(rows=limit))[
-        "retention_desk"
-    ]
+    return report(
+        lists,
+        metrics,
+        counts,
+        flowed(leak),
+        {"tables": {"orders": ingest}},
+        "demo",
+        COSTS,
+        WINDOWS,
+        Report(rows=limit),
+    )["retention_desk"]
 
 
 def ids(page: str, name: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""Customers of `situations` as the raw tables a shop would deliver, every table and column of theirs among them."""
+"""Customers of `situations` as the raw tables a shop would deliver, every table and column of
+theirs among them.
+"""
 
 import datetime as dt
 from typing import Any
@@ -67,7 +69,9 @@ def raw_of(customers: list[Customer]) -> Raw:
                     "reopened_at": at(case.reopened, 23),
                 }
             )
-        raw["touches"] += [{**who, "at": at(touch.day, 12 + i)} for i, touch in enumerate(told.touches)]
+        raw["touches"] += [
+            {**who, "at": at(touch.day, 12 + i)} for i, touch in enumerate(told.touches)
+        ]
     return raw
 
 

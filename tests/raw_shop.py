@@ -33,7 +33,11 @@ class Ingested:
     account: dict[str, Any]
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        return [row for name in self.events.names(f"{table}/*.parquet") for row in self.events.read(name).to_pylist()]
+        return [
+            row
+            for name in self.events.names(f"{table}/*.parquet")
+            for row in self.events.read(name).to_pylist()
+        ]
 
     def codes(self, table: str) -> dict[str, int]:
         return dict(self.account["tables"][table]["quarantined"])
@@ -47,8 +51,17 @@ def csv(*rows: str, head: str = HEAD) -> str:
     return "\n".join([head, *rows, ""])
 
 
-def ingested(folder: Path, files: Mapping[str, Any], sql: str | None = None, lines_per_partition: int = 1000, **settings: Any) -> Ingested:
-    """Run the stage over files given as text, bytes or tables; without SQL each file is the input table of its name."""
+def ingested(
+    folder: Path,
+    files: Mapping[str, Any],
+    sql: str | None = None,
+    lines_per_partition: int = 1000,
+    **settings: Any,
+) -> Ingested:
+    """Run the stage over files given as text, bytes or tables.
+
+    Without SQL each file is the input table of its name.
+    """
     raw = folder / "raw"
     raw.mkdir(exist_ok=True)
     for name, content in files.items():
@@ -57,9 +70,13 @@ def ingested(folder: Path, files: Mapping[str, Any], sql: str | None = None, lin
             pq.write_table(content, raw / name)
         else:
             (raw / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    views = sql or " ".join(f"create view {name.split('.')[0]} as from raw.{name.split('.')[0]};" for name in files)
+    views = sql or " ".join(
+        f"create view {name.split('.')[0]} as from raw.{name.split('.')[0]};" for name in files
+    )
     engine = params().engine.model_copy(update={"lines_per_partition": lines_per_partition})
-    result = ingest(Folder(raw), views, Ingest.model_validate({**SETTINGS, **settings}), engine, "literal")
+    result = ingest(
+        Folder(raw), views, Ingest.model_validate({**SETTINGS, **settings}), engine, "literal"
+    )
     for output in ("events", "quarantine"):
         write(folder / output, result[output])
     return Ingested(Folder(folder / "events"), Folder(folder / "quarantine"), result["ingest"])

@@ -1,4 +1,7 @@
-"""Tiny pasts, written as literals or drawn at random, as the tables that kernels read. Days are numbers; amounts are currency."""
+"""Tiny pasts, written as literals or drawn at random, as the tables that kernels read.
+
+Days are numbers; amounts are currency.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -70,7 +73,13 @@ class Customer(NamedTuple):
 
 def row_of(kind: Any, told: Any) -> Any:
     """A row told as a tuple, as some of its fields, or as its bare day."""
-    return kind(*told) if isinstance(told, tuple) else kind(**told) if isinstance(told, dict) else kind(told)
+    return (
+        kind(*told)
+        if isinstance(told, tuple)
+        else kind(**told)
+        if isinstance(told, dict)
+        else kind(told)
+    )
 
 
 def customer(known: int | None = None, **rows: Any) -> Customer:
@@ -81,10 +90,16 @@ def customer(known: int | None = None, **rows: Any) -> Customer:
 
 
 def tables_of(*customers: Customer) -> Tables:
-    """The tables of these customers, in this order; within a day rows keep the order they are given in."""
+    """The tables of these customers, in this order.
+
+    Within a day rows keep the order they are given in.
+    """
     arrays: list[npt.NDArray[Any]] = [np.array([c.known for c in customers], np.int32)]
     for kind, record in KINDS.items():
-        each = [sorted(getattr(c, kind), key=lambda row: (row[0], getattr(row, "basket", 0))) for c in customers]
+        each = [
+            sorted(getattr(c, kind), key=lambda row: (row[0], getattr(row, "basket", 0)))
+            for c in customers
+        ]
         records = np.zeros(sum(map(len, each)), record)
         for field in record.names or ():
             values = [getattr(row, field) for rows in each for row in rows]
@@ -104,10 +119,15 @@ def params() -> Params:
     return Params.model_validate(read_yaml(ROOT / "params.yaml", ROOT))
 
 
-def shop(usual_gap: float = 30, log_sd: float = 0.5, windows: Windows | None = None, closed: Sequence[str] = ()) -> Shop:
+def shop(
+    expected_ipt: float = 30,
+    log_sd: float = 0.5,
+    windows: Windows | None = None,
+    closed: Sequence[str] = (),
+) -> Shop:
     """A shop of monthly needs with the rules of params.yaml."""
-    learnt = {"usual_gap": usual_gap, "log_sd": log_sd}
-    return shop_of(learnt, params().cycle, params().promise, closed, windows or params().windows)
+    learnt = {"expected_ipt": expected_ipt, "log_sd": log_sd}
+    return shop_of(learnt, params().ipt, params().sla, closed, windows or params().windows)
 
 
 def columns() -> tuple[Column, ...]:
@@ -115,21 +135,34 @@ def columns() -> tuple[Column, ...]:
     return spread(DECLARED, params().windows)
 
 
-def features_at(tables: Tables, *snapshots: int, of: Shop | None = None) -> dict[tuple[int, int], Any]:
+def features_at(
+    tables: Tables, *snapshots: int, of: Shop | None = None
+) -> dict[tuple[int, int], Any]:
     """Feature rows by customer and snapshot."""
     of = of or shop()
     customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of)
     of_windows = spread(DECLARED, Windows(tuple(of.counts), tuple(of.trends)))
-    named = np.ascontiguousarray(found.T).view([(column.name, np.float32) for column in of_windows])[:, 0]
+    named = np.ascontiguousarray(found.T).view(
+        [(column.name, np.float32) for column in of_windows]
+    )[:, 0]
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), named, strict=True))
 
 
 def states_at(
-    tables: Tables, *snapshots: int, of: Shop | None = None, limits: Limits | None = None, strong: Any = ()
+    tables: Tables,
+    *snapshots: int,
+    of: Shop | None = None,
+    limits: Limits | None = None,
+    strong: Any = (),
 ) -> dict[tuple[int, int], Any]:
-    """Life-cycle states by customer and snapshot; `strong` is evidence of the first customer, (day of a purchase, strong from)."""
+    """Life-cycle states by customer and snapshot.
+
+    `strong` is evidence of the first customer, (day of a purchase, strong from).
+    """
     evidence = np.array([0, *[len(strong)] * len(tables.known)]), np.array(list(strong), STRONG)
-    customers, at, found = life_cycle(tables, np.array(snapshots, np.int32), of or shop(), limits or params().assign, evidence)
+    customers, at, found = life_cycle(
+        tables, np.array(snapshots, np.int32), of or shop(), limits or params().assign, evidence
+    )
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), found, strict=True))
 
 
@@ -139,7 +172,9 @@ def words(row: Any) -> tuple[str, str, str]:
 
 
 def random_customer(random: np.random.Generator, days: int, cancelling: float = 0.1) -> Customer:
-    """A customer with a rhythm of his own, long silences, same-day and unpaid lines, broken promises, returns, complaints of all kinds."""
+    """A customer with a rhythm of his own, long silences, same-day and unpaid lines, broken
+    promises, returns, complaints of all kinds.
+    """
     known = int(random.integers(0, days // 2))
     orders, returns, complaints = [], [], []
     usual, day = random.uniform(3, 80), known + int(random.integers(0, 30))
@@ -147,27 +182,50 @@ def random_customer(random: np.random.Generator, days: int, cancelling: float = 
     for _ in range(int(random.choice([0, 1, 2, 3, 5, 12, 30]))):
         basket = 0
         for _ in range(int(random.choice([1, 1, 2, 4]))):
-            amount, quantity = float(random.choice([0, 0.01, 7.35, 20, 99.9])), float(random.choice([0, 1, 1, 2.5]))
+            amount, quantity = (
+                float(random.choice([0, 0.01, 7.35, 20, 99.9])),
+                float(random.choice([0, 1, 1, 2.5])),
+            )
             cancelled = day + int(random.integers(0, 40)) if random.random() < cancelling else NEVER
             sku = int(random.choice([-1, 0, 1, 2, 3, 30]))
             category = int(random.choice([-1, 0, 1, 2]))
-            promised = day + int(random.integers(0, 9)) if promising and random.random() < 0.8 else NEVER
-            delivered = day + int(random.integers(0, 15)) if promising and random.random() < 0.9 else NEVER
+            promised = (
+                day + int(random.integers(0, 9)) if promising and random.random() < 0.8 else NEVER
+            )
+            delivered = (
+                day + int(random.integers(0, 15)) if promising and random.random() < 0.9 else NEVER
+            )
             basket += int(random.random() < 0.3)
-            orders.append(Order(day, amount, quantity, cancelled, sku, category, promised, delivered, basket))
+            orders.append(
+                Order(day, amount, quantity, cancelled, sku, category, promised, delivered, basket)
+            )
         if random.random() < 0.2:
-            returns.append(Return(day + int(random.integers(0, 30)), round(random.uniform(0.01, 30), 2), bool(random.random() < 0.5)))
+            returns.append(
+                Return(
+                    day + int(random.integers(0, 30)),
+                    round(random.uniform(0.01, 30), 2),
+                    bool(random.random() < 0.5),
+                )
+            )
         if random.random() < 0.15:
             opened = day + int(random.integers(0, 9))
             resolved = opened + int(random.integers(0, 12)) if random.random() < 0.9 else NEVER
             reopened = opened + int(random.integers(0, 20)) if random.random() < 0.2 else NEVER
-            complaints.append(Complaint(opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), resolved, reopened))
-        day += max(1, round(usual * random.lognormal(0, 0.4) * (8 if random.random() < 0.05 else 1)))
+            complaints.append(
+                Complaint(
+                    opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), resolved, reopened
+                )
+            )
+        day += max(
+            1, round(usual * random.lognormal(0, 0.4) * (8 if random.random() < 0.05 else 1))
+        )
     touches = [Touch(known + int(d)) for d in random.integers(0, 200, int(random.integers(0, 3)))]
     return Customer(orders, returns, complaints, touches, known)
 
 
-def random_customers(seed: int, count: int, days: int = 900, cancelling: float = 0.1) -> list[Customer]:
+def random_customers(
+    seed: int, count: int, days: int = 900, cancelling: float = 0.1
+) -> list[Customer]:
     """So many random customers; the same for the same seed."""
     random = np.random.default_rng(seed)
     return [random_customer(random, days, cancelling) for _ in range(count)]
@@ -182,6 +240,9 @@ def later(seen: Customer, days: int) -> Customer:
     dates = {"day", "cancelled", "promised", "delivered", "opened", "resolved", "reopened"}
 
     def moved_all(rows: Any) -> Any:
-        return [row._replace(**{f: moved(getattr(row, f)) for f in dates & set(row._fields)}) for row in rows]
+        return [
+            row._replace(**{f: moved(getattr(row, f)) for f in dates & set(row._fields)})
+            for row in rows
+        ]
 
     return Customer(*(moved_all(rows) for rows in seen[:-1]), known=seen.known + days)

@@ -1,4 +1,7 @@
-"""A shop of made-up rows for the model: features, life cycle and labels as the stages before would write them."""
+"""A shop of made-up rows for the model.
+
+Features, life cycle and labels as the stages before would write them.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,22 @@ from pipeline.runtime.store import Folder
 
 HORIZON = 30
 ORIGINS = {
-    "2025-07-01": ["2025-03-18", "2025-04-02", "2025-04-17", "2025-05-02", "2025-05-17", "2025-06-01"],
-    "2025-08-01": ["2025-04-18", "2025-05-03", "2025-05-18", "2025-06-02", "2025-06-17", "2025-07-02"],
+    "2025-07-01": [
+        "2025-03-18",
+        "2025-04-02",
+        "2025-04-17",
+        "2025-05-02",
+        "2025-05-17",
+        "2025-06-01",
+    ],
+    "2025-08-01": [
+        "2025-04-18",
+        "2025-05-03",
+        "2025-05-18",
+        "2025-06-02",
+        "2025-06-17",
+        "2025-07-02",
+    ],
 }
 DATA_END = "2025-09-01"
 FINAL = ["2025-06-18", "2025-07-03", "2025-07-18", "2025-08-02"]
@@ -22,7 +39,7 @@ def calibration() -> dict[str, Any]:
     """The calendar of the shop, as `calibrate` writes it."""
     snapshots = sorted({DATA_END, *FINAL, *ORIGINS, *(t for ts in ORIGINS.values() for t in ts)})
     return {
-        "usual_gap": 20.0,
+        "expected_ipt": 20.0,
         "log_sd": 0.8,
         "learnt_before": "2025-07-01",
         "horizon_days": HORIZON,
@@ -38,7 +55,10 @@ def calibration() -> dict[str, Any]:
 
 
 def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
-    """One row per customer and snapshot. The log-odds of defection are `signal` times a product no logarithm of RFM can follow."""
+    """One row per customer and snapshot.
+
+    The log-odds of defection are `signal` times a product no logarithm of RFM can follow.
+    """
     random = np.random.default_rng(seed)
     snapshots = calibration()["snapshots"]
     size = customers * len(snapshots)
@@ -65,16 +85,43 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
 def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     """The folders features, lifecycle and labels."""
     keys = ["customer_id", "snapshot"]
-    dates = {name: frame["snapshot"] for name in ("since", "first_on", "last_purchase_on", "core_since", "late_on", "lapses_on")}
+    dates = {
+        name: frame["snapshot"]
+        for name in ("since", "first_on", "last_purchase_on", "core_since", "late_on", "lapses_on")
+    }
     lifecycle = frame[keys].assign(
-        stage=np.where(frame["purchases"] > 8, "core", "early_repeat"), activity="active", status=None, scored=True, **dates
+        stage=np.where(frame["purchases"] > 8, "core", "early_repeat"),
+        activity="active",
+        status=None,
+        scored=True,
+        **dates,
     )
-    lifecycle = lifecycle.assign(purchases=frame["purchases"].astype(int), cycle_days=20.0, cycle_log_sd=0.8, open_past_promise=0)
-    entry = {"entry_purchases": 4, "entry_days": 90, "entry_cycle_days": 20.0, "entry_log_sd": 0.8, "purchases_back": 0}
-    failures = dict.fromkeys(("complaints", "defects", "grave_open", "past_promise"), 0)
-    lifecycle = lifecycle.assign(**entry, **failures, reactivated=False, partial_defection=False, satisfaction=1.0, confidence="normal")
-    lifecycle = lifecycle.assign(lacks=np.where(lifecycle["stage"] == "early_repeat", "days", None), defects_on=None)
-    bought = {"net_spend_365d": frame["net_spend_365d"].astype(float), "purchases_365d": lifecycle["purchases"]}
+    lifecycle = lifecycle.assign(
+        purchases=frame["purchases"].astype(int), ipt_days=20.0, ipt_log_sd=0.8, open_past_sla=0
+    )
+    entry = {
+        "entry_purchases": 4,
+        "entry_days": 90,
+        "entry_ipt_days": 20.0,
+        "entry_log_sd": 0.8,
+        "purchases_back": 0,
+    }
+    failures = dict.fromkeys(("complaints", "defects", "grave_open", "past_sla"), 0)
+    lifecycle = lifecycle.assign(
+        **entry,
+        **failures,
+        reactivated=False,
+        partial_defection=False,
+        satisfaction=1.0,
+        confidence="normal",
+    )
+    lifecycle = lifecycle.assign(
+        lacks=np.where(lifecycle["stage"] == "early_repeat", "days", None), defects_on=None
+    )
+    bought = {
+        "net_spend_365d": frame["net_spend_365d"].astype(float),
+        "purchases_365d": lifecycle["purchases"],
+    }
     lifecycle = lifecycle.assign(**bought).astype({"status": "string"})
     mature = frame[frame["snapshot"].astype(str) != DATA_END]
     returned = pd.array([None] * len(mature), dtype="boolean")

@@ -1,4 +1,7 @@
-"""A catalogue of bad inputs: what each is answered with. Refused (exit 3 or 2), set aside and counted, or taken as it is."""
+"""A catalogue of bad inputs.
+
+What each is answered with. Refused (exit 3 or 2), set aside and counted, or taken as it is.
+"""
 
 import gzip
 from pathlib import Path
@@ -23,7 +26,11 @@ def orders(*rows: str, head: str = HEAD) -> dict[str, str]:
 
 
 def parquet(**columns: Any) -> dict[str, pa.Table]:
-    return {"orders.parquet": pa.table({"customer_id": ["C1"], "order_id": ["O1"], "ordered_at": ["2026-01-05"], **columns})}
+    return {
+        "orders.parquet": pa.table(
+            {"customer_id": ["C1"], "order_id": ["O1"], "ordered_at": ["2026-01-05"], **columns}
+        )
+    }
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -74,7 +81,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("files", "code", "named"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_table_that_cannot_be_read_safely_is_refused(tmp_path: Path, files: dict[str, Any], code: str, named: str) -> None:
+def test_a_table_that_cannot_be_read_safely_is_refused(
+    tmp_path: Path, files: dict[str, Any], code: str, named: str
+) -> None:
     with pytest.raises(Refused) as error:
         ingested(tmp_path, files)
     assert (error.value.code, error.value.exit_code) == (code, 3)
@@ -116,33 +125,61 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("files", "code", "column"), BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_bad_order_line_is_set_aside_with_its_place(tmp_path: Path, files: dict[str, Any], code: str, column: str) -> None:
+def test_a_bad_order_line_is_set_aside_with_its_place(
+    tmp_path: Path, files: dict[str, Any], code: str, column: str
+) -> None:
     result = ingested(tmp_path, files)
     assert result.set_aside("orders") == [("orders.csv", 3, column, code)]
     assert (
-        result.account["tables"]["orders"] | {"rows_in": 2, "accepted": 1, "quarantined": {code: 1}} == result.account["tables"]["orders"]
+        result.account["tables"]["orders"] | {"rows_in": 2, "accepted": 1, "quarantined": {code: 1}}
+        == result.account["tables"]["orders"]
     )
 
 
 @pytest.mark.parametrize(("files", "code", "column"), BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_too_many_bad_lines_stop_the_run_naming_the_first(tmp_path: Path, files: dict[str, Any], code: str, column: str) -> None:
+def test_too_many_bad_lines_stop_the_run_naming_the_first(
+    tmp_path: Path, files: dict[str, Any], code: str, column: str
+) -> None:
     with pytest.raises(QualityError) as error:
         ingested(tmp_path, files, quarantine_limit={"default": 0.001})
     assert (error.value.code, error.value.exit_code) == (code, 4)
     assert "orders.csv:3" in error.value.place
-    assert f"orders: {error.value.rule.split(': ', 1)[1]}" == error.value.rule and "1 of 2 rows" in error.value.rule
+    assert (
+        f"orders: {error.value.rule.split(': ', 1)[1]}" == error.value.rule
+        and "1 of 2 rows" in error.value.rule
+    )
 
 
 ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "a return of an unknown customer": ("returns", "R1,C2,,1,5,2026-01-05", "E_UNKNOWN_CUSTOMER"),
     "a return of an unknown order": ("returns", "R1,C1,O2,1,5,2026-01-05", "E_UNKNOWN_ORDER"),
-    "a return of another customer's order": ("returns", "R1,C1,O9,1,5,2026-01-05", "E_OTHER_CUSTOMER"),
+    "a return of another customer's order": (
+        "returns",
+        "R1,C1,O9,1,5,2026-01-05",
+        "E_OTHER_CUSTOMER",
+    ),
     "a return before its order": ("returns", "R1,C1,O1,1,5,2026-01-04", "E_BEFORE_ORDER"),
     "a return of nothing": ("returns", "R1,C1,O1,0,5,2026-01-05", "E_QUANTITY"),
-    "a complaint of an unknown customer": ("complaints", "K1,C2,2026-01-05,minor,,", "E_UNKNOWN_CUSTOMER"),
-    "a complaint about another customer's order": ("complaints", "K1,C1,2026-01-05,minor,,O9", "E_OTHER_CUSTOMER"),
-    "a complaint mended before it was made": ("complaints", "K1,C1,2026-01-05T12:00:00,minor,2026-01-05T10:00:00,", "E_TIME_ORDER"),
-    "a suppression of somebody unknown": ("suppressions", "C2,all,2026-01-05", "E_SUPPRESSED_UNKNOWN"),
+    "a complaint of an unknown customer": (
+        "complaints",
+        "K1,C2,2026-01-05,minor,,",
+        "E_UNKNOWN_CUSTOMER",
+    ),
+    "a complaint about another customer's order": (
+        "complaints",
+        "K1,C1,2026-01-05,minor,,O9",
+        "E_OTHER_CUSTOMER",
+    ),
+    "a complaint mended before it was made": (
+        "complaints",
+        "K1,C1,2026-01-05T12:00:00,minor,2026-01-05T10:00:00,",
+        "E_TIME_ORDER",
+    ),
+    "a suppression of somebody unknown": (
+        "suppressions",
+        "C2,all,2026-01-05",
+        "E_SUPPRESSED_UNKNOWN",
+    ),
 }
 HEADS = {
     "customers": "customer_id,created_at,do_not_contact",
@@ -153,7 +190,9 @@ HEADS = {
 
 
 @pytest.mark.parametrize(("table", "row", "code"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
-def test_a_row_that_leads_nowhere_is_set_aside(tmp_path: Path, table: str, row: str, code: str) -> None:
+def test_a_row_that_leads_nowhere_is_set_aside(
+    tmp_path: Path, table: str, row: str, code: str
+) -> None:
     sold = orders(GOOD, "C9,O9,2026-01-05,A,tea,1,1")
     result = ingested(tmp_path, sold | {f"{table}.csv": csv(row, head=HEADS[table])})
     assert result.codes(table) == {code: 1}
@@ -161,45 +200,68 @@ def test_a_row_that_leads_nowhere_is_set_aside(tmp_path: Path, table: str, row: 
 
 
 def test_a_word_for_a_flag_sets_the_customer_aside(tmp_path: Path) -> None:
-    customers = csv("C1,2025-01-01,no", "C2,2025-01-01,perhaps", head="customer_id,created_at,do_not_contact")
+    customers = csv(
+        "C1,2025-01-01,no", "C2,2025-01-01,perhaps", head="customer_id,created_at,do_not_contact"
+    )
     result = ingested(tmp_path, orders(GOOD) | {"customers.csv": customers})
     assert result.set_aside("customers") == [("customers.csv", 3, "do_not_contact", "E_FLAG")]
 
 
 def test_every_rule_has_a_case_here() -> None:
-    tried = {code for _, code, _ in (*REFUSED.values(), *BAD_ROWS.values())} | {code for *_, code in ELSEWHERE.values()} | {"E_FLAG"}
+    tried = (
+        {code for _, code, _ in (*REFUSED.values(), *BAD_ROWS.values())}
+        | {code for *_, code in ELSEWHERE.values()}
+        | {"E_FLAG"}
+    )
     assert set(CODES) - tried == set()
 
 
 TAKEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "leading zeros": (csv(GOOD.replace("C1", "00123")), {"customer_id": "00123"}),
-    "17 digits": (csv(GOOD.replace("C1", "90071992547409931")), {"customer_id": "90071992547409931"}),
+    "17 digits": (
+        csv(GOOD.replace("C1", "90071992547409931")),
+        {"customer_id": "90071992547409931"},
+    ),
     "1e5": (csv(GOOD.replace("C1", "1e5")), {"customer_id": "1e5"}),
     "NA": (csv(GOOD.replace("C1", "NA")), {"customer_id": "NA"}),
     "null": (csv(GOOD.replace("C1", "null")), {"customer_id": "null"}),
     "None": (csv(GOOD.replace("C1", "None")), {"customer_id": "None"}),
     "outer blanks": (csv(GOOD.replace("C1", " \u00a0C1 ")), {"customer_id": "C1"}),
-    "a formula": (csv(GOOD.replace("C1", "=cmd|'/c calc'!A1")), {"customer_id": "=cmd|'/c calc'!A1"}),
+    "a formula": (
+        csv(GOOD.replace("C1", "=cmd|'/c calc'!A1")),
+        {"customer_id": "=cmd|'/c calc'!A1"},
+    ),
     "letters of an escape": (csv(GOOD.replace("C1", "ua0u")), {"customer_id": "ua0u"}),
     "a path": (csv(GOOD.replace("C1", "../../etc/passwd")), {"customer_id": "../../etc/passwd"}),
     "a byte order mark": ("\ufeff" + csv(GOOD), {"customer_id": "C1"}),
     "windows line ends": (csv(GOOD).replace("\n", "\r\n"), {"net": 99900}),
     "old line ends": (csv(GOOD).replace("\n", "\r"), {"net": 99900}),
     "a line break inside a text": (csv(GOOD.replace("tea", '"te\na"')), {"category_id": "te\na"}),
-    "columns in another order": (csv("9.99,C1,2026-01-05,O1", head="net_amount,customer_id,ordered_at,order_id"), {"net": 99900}),
+    "columns in another order": (
+        csv("9.99,C1,2026-01-05,O1", head="net_amount,customer_id,ordered_at,order_id"),
+        {"net": 99900},
+    ),
     "an amount of zero": (csv(AMOUNT.format(quantity=1, amount=0)), {"net": 0}),
     "half a kilo": (csv(AMOUNT.format(quantity=0.5, amount=1)), {"quantity": 0.5}),
     "the last day of a leap year": (csv(LINE.format(time="2024-12-31T23:59:59")), {"day": 20088}),
     "a leap day": (csv(LINE.format(time="2024-02-29")), {"day": 19782}),
-    "an offset, that is converted": (csv(LINE.format(time="2026-01-05T23:30:00-05:00")), {"day": 20459}),
+    "an offset, that is converted": (
+        csv(LINE.format(time="2026-01-05T23:30:00-05:00")),
+        {"day": 20459},
+    ),
     "UTC in summer": (csv(LINE.format(time="2025-07-01T23:30:00Z")), {"day": 20271}),
     "no offset: local time": (csv(LINE.format(time="2025-07-01 23:30")), {"day": 20270}),
-    "a date of which the first hour was skipped": (csv(LINE.format(time="2025-03-30")), {"day": 20177}),
+    "a date of which the first hour was skipped": (
+        csv(LINE.format(time="2025-03-30")),
+        {"day": 20177},
+    ),
 }
 
 
 @pytest.mark.parametrize(("file", "expected"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_looks_odd_but_is_right_is_taken(tmp_path: Path, file: str | bytes, expected: dict[str, Any]) -> None:
+def test_what_looks_odd_but_is_right_is_taken(
+    tmp_path: Path, file: str | bytes, expected: dict[str, Any]
+) -> None:
     result = ingested(tmp_path, {"orders.csv": file})
     (line,), (customer,) = result.rows("orders"), result.rows("customers")
     product = result.events.read("products.parquet").to_pylist()
@@ -207,7 +269,9 @@ def test_what_looks_odd_but_is_right_is_taken(tmp_path: Path, file: str | bytes,
     assert {key: found[key] for key in expected} == expected
 
 
-def test_a_column_the_contract_does_not_know_is_named_and_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_column_the_contract_does_not_know_is_named_and_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = ingested(tmp_path, orders(GOOD + ",x", head=HEAD + ",shoe_size"))
     assert "orders: not in the contract, not read: shoe_size" in capsys.readouterr().out
     assert len(result.rows("orders")) == 1
@@ -225,7 +289,11 @@ def test_an_optional_table_may_be_empty(tmp_path: Path, table: str) -> None:
     [
         ("create view orders as from raw.ordres", "E_NO_FILE", "sources/literal.sql:1"),
         ("create view customers as from raw.orders", "E_NO_TABLE", "sources/literal.sql"),
-        ("create view orders as\nselect nothing from raw.orders", "E_SOURCE", "sources/literal.sql:2"),
+        (
+            "create view orders as\nselect nothing from raw.orders",
+            "E_SOURCE",
+            "sources/literal.sql:2",
+        ),
         (
             "create view orders as select customer_id, order_id::int as order_id, ordered_at from raw.orders",
             "E_SOURCE",
@@ -233,7 +301,9 @@ def test_an_optional_table_may_be_empty(tmp_path: Path, table: str) -> None:
         ),
     ],
 )
-def test_a_mistake_in_the_shops_sql_is_named_without_values(tmp_path: Path, sql: str, code: str, place: str) -> None:
+def test_a_mistake_in_the_shops_sql_is_named_without_values(
+    tmp_path: Path, sql: str, code: str, place: str
+) -> None:
     with pytest.raises(Refused) as error:
         ingested(tmp_path, orders(GOOD), sql)
     assert (error.value.code, error.value.place, error.value.exit_code) == (code, place, 3)
@@ -252,7 +322,9 @@ def test_a_file_outside_the_shops_folder_is_refused(tmp_path: Path) -> None:
 def test_sql_that_reads_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text(csv(GOOD))
     with pytest.raises(Refused) as error:
-        ingested(tmp_path, orders(GOOD), f"create view orders as from read_csv('{tmp_path}/secret.csv')")
+        ingested(
+            tmp_path, orders(GOOD), f"create view orders as from read_csv('{tmp_path}/secret.csv')"
+        )
     assert error.value.code == "E_OUTSIDE"
 
 

@@ -32,10 +32,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     frame = small_shop.rows(CUSTOMERS, signal=2)
     folders = small_shop.write(root / "data", frame)
     store.write(root / "data" / "calibration.json", small_shop.calibration())
-    store.write(root / "data" / "directions.json", {})
+    store.write(root / "data" / "monotone_constraints.json", {})
     params = load(root)
     few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
-    taught = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)
+    taught = train(
+        **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
+    )
     small_shop.model_folder(root / "data", taught["model"])
     ids = sorted(frame["customer_id"].unique())
     known: dict[str, Any] = {"customer": range(len(ids)), "customer_id": ids}
@@ -52,7 +54,9 @@ def test_the_bare_training_grows_the_same_trees(shop: Shop, tmp_path: Path) -> N
     assert grown[0] == grown[1]
 
 
-def test_a_run_costs_time_and_memory_and_its_warm_up_is_not_counted(shop: Shop, tmp_path: Path) -> None:
+def test_a_run_costs_time_and_memory_and_its_warm_up_is_not_counted(
+    shop: Shop, tmp_path: Path
+) -> None:
     cost = measured("scoring_bare", shop.root, shop.root, tmp_path)
     assert 0 < cost.cpu_s < cost.start_s
     assert cost.rss_gb > 0.05
@@ -60,15 +64,24 @@ def test_a_run_costs_time_and_memory_and_its_warm_up_is_not_counted(shop: Shop, 
     assert pq.read_metadata(tmp_path / "risk.parquet").num_rows == CUSTOMERS * snapshots
 
 
-def test_a_crowd_is_as_large_as_asked_for_and_each_in_it_has_an_id_of_his_own(shop: Shop, tmp_path: Path) -> None:
+def test_a_crowd_is_as_large_as_asked_for_and_each_in_it_has_an_id_of_his_own(
+    shop: Shop, tmp_path: Path
+) -> None:
     target = crowd(shop.root, tmp_path / "crowd", 4 * CUSTOMERS + 1)
     for name in ("features", "lifecycle", "events/customers"):
-        ids = pq.read_table(target / "data" / name, columns=["customer_id"])["customer_id"].to_pylist()
+        ids = pq.read_table(target / "data" / name, columns=["customer_id"])[
+            "customer_id"
+        ].to_pylist()
         assert len(set(ids)) == len(ids) == 5 * CUSTOMERS
 
 
 def test_what_is_above_its_must_is_missed() -> None:
-    runs = {name: {"cpu_s": 10.0, "wall_s": 10.0} for target in TARGETS.values() for name in (target.of, target.over) if name}
+    runs = {
+        name: {"cpu_s": 10.0, "wall_s": 10.0}
+        for target in TARGETS.values()
+        for name in (target.of, target.over)
+        if name
+    }
     runs["scoring"]["cpu_s"] = 15.1
     told = against(runs)
     assert {name for name, found in told.items() if not found["met"]} == {"scoring_over_bare"}
@@ -77,7 +90,9 @@ def test_what_is_above_its_must_is_missed() -> None:
 
 def test_all_that_a_target_compares_is_measured(tmp_path: Path) -> None:
     runs = plan(tmp_path)
-    assert {name for target in TARGETS.values() for name in (target.of, target.over) if name} <= set(runs)
+    assert {
+        name for target in TARGETS.values() for name in (target.of, target.over) if name
+    } <= set(runs)
 
 
 def test_imports_are_added_up_by_the_modules_own_time() -> None:

@@ -28,9 +28,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_all_systems_agree_in_every_column(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_systems_agree_in_every_column(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     check_equal(folder, 100)
-    assert f"agree in {len(COLUMNS)} columns of {rows_of(folder / 'out' / 'engine-100-12')} rows" in capsys.readouterr().out
+    assert (
+        f"agree in {len(COLUMNS)} columns of {rows_of(folder / 'out' / 'engine-100-12')} rows"
+        in capsys.readouterr().out
+    )
 
 
 def test_one_wrong_cell_ends_the_benchmark(folder: Path, tmp_path: Path) -> None:
@@ -47,7 +52,9 @@ def test_a_missing_row_ends_the_benchmark(folder: Path, tmp_path: Path) -> None:
     right = folder / "out" / "engine-100-12"
     table = pq.read_table(right)
     pq.write_table(table[1:], tmp_path / "rows.parquet")
-    assert differences(right, tmp_path) == [f"customers and snapshots: {len(table)} rows, {len(table) - 1} rows"]
+    assert differences(right, tmp_path) == [
+        f"customers and snapshots: {len(table)} rows, {len(table) - 1} rows"
+    ]
 
 
 def test_the_compared_columns_are_most_of_the_catalogue() -> None:
@@ -66,7 +73,11 @@ def test_a_run_in_a_process_of_its_own_tells_what_it_cost(folder: Path) -> None:
 def test_a_ratio_above_one_says_that_a_peer_is_slower_and_the_engine_above_the_floor() -> None:
     seconds = {"engine": 2.0, "duckdb_naive": 40.0, "polars_tuned": 6.0, "pandas_groupby": 14.0}
     found = {Run(system, 10, 12): {"cpu_s": seconds[system]} for system in SYSTEMS}
-    found |= {Run("engine", 100, 12): {"cpu_s": 20.0}, Run("engine", 100, 1): {"cpu_s": 8.0}, Run("floor", 100, 12): {"cpu_s": 4.0}}
+    found |= {
+        Run("engine", 100, 12): {"cpu_s": 20.0},
+        Run("engine", 100, 1): {"cpu_s": 8.0},
+        Run("floor", 100, 12): {"cpu_s": 4.0},
+    }
     found |= {Run("engine", 500, 12): {"cpu_s": 125.0}}
     assert ratios(found, {10: 1000, 100: 10_000, 500: 25_000}) == {
         "duckdb_naive": 20,

@@ -1,4 +1,6 @@
-"""Nothing said of a customer at a snapshot depends on what happened from it on, on the order of rows, or on being compiled."""
+"""Nothing said of a customer at a snapshot depends on what happened from it on, on the order of
+rows, or on being compiled.
+"""
 
 import functools
 import os
@@ -12,7 +14,20 @@ import numpy as np
 import pytest
 from histories import compare, customers, snapshots
 from hypothesis import given
-from situations import ROOT, ROWS, Complaint, Customer, Order, Return, Touch, columns, features_at, random_customers, states_at, tables_of
+from situations import (
+    ROOT,
+    ROWS,
+    Complaint,
+    Customer,
+    Order,
+    Return,
+    Touch,
+    columns,
+    features_at,
+    random_customers,
+    states_at,
+    tables_of,
+)
 
 from features.records import NEVER, Tables
 from models.lifecycle.state_machine import STATE
@@ -25,12 +40,24 @@ Describe = Callable[..., dict[tuple[int, int], Any]]
 
 
 LATER = {"cancelled", "delivered", "resolved", "reopened"}  # dates in a row that may lie after it
-EXTREMES = {"amount": 1e9, "quantity": 1e9, "severity": 2, "sku": 29, "category": 3, "promised": 1, "basket": 99, "defect": True}
+EXTREMES = {
+    "amount": 1e9,
+    "quantity": 1e9,
+    "severity": 2,
+    "sku": 29,
+    "category": 3,
+    "promised": 1,
+    "basket": 99,
+    "defect": True,
+}
 
 
 def with_dates(rows: list[Any], change: Callable[[int], int]) -> list[Any]:
     """The rows with their later dates changed."""
-    return [row._replace(**{field: change(getattr(row, field)) for field in LATER & set(row._fields)}) for row in rows]
+    return [
+        row._replace(**{field: change(getattr(row, field)) for field in LATER & set(row._fields)})
+        for row in rows
+    ]
 
 
 def delete(customer: Customer, snapshot: int, _: np.random.Generator) -> Customer:
@@ -39,14 +66,19 @@ def delete(customer: Customer, snapshot: int, _: np.random.Generator) -> Custome
     def masked(day: int) -> int:
         return day if day < snapshot else NEVER
 
-    return Customer(*(with_dates([r for r in rows if r[0] < snapshot], masked) for rows in customer[:-1]), known=customer.known)
+    return Customer(
+        *(with_dates([r for r in rows if r[0] < snapshot], masked) for rows in customer[:-1]),
+        known=customer.known,
+    )
 
 
 def add(customer: Customer, snapshot: int, random: np.random.Generator) -> Customer:
     """More of everything, from the very day of the snapshot on."""
     later = [snapshot, snapshot + 1, *(snapshot + int(d) for d in random.integers(0, 400, 5))]
     return Customer(
-        customer.orders + [Order(day, 55, 1, day + 3, 2, 1, day, day + 9) for day in later] + [Order(day, 44) for day in later],
+        customer.orders
+        + [Order(day, 55, 1, day + 3, 2, 1, day, day + 9) for day in later]
+        + [Order(day, 44) for day in later],
         customer.returns + [Return(day, 5, True) for day in later],
         customer.complaints + [Complaint(day, 2) for day in later],
         customer.touches + [Touch(day) for day in later],
@@ -58,12 +90,23 @@ def poison(customer: Customer, snapshot: int, random: np.random.Generator) -> Cu
     """Every later date another one, every later amount enormous."""
 
     def other(day: int) -> int:
-        return day if day < snapshot else int(random.choice([snapshot, snapshot + 1, snapshot + 99, NEVER]))
+        return (
+            day
+            if day < snapshot
+            else int(random.choice([snapshot, snapshot + 1, snapshot + 99, NEVER]))
+        )
 
     def poisoned(row: Any) -> Any:
-        return row if row[0] < snapshot else row._replace(**{f: value for f, value in EXTREMES.items() if f in row._fields})
+        return (
+            row
+            if row[0] < snapshot
+            else row._replace(**{f: value for f, value in EXTREMES.items() if f in row._fields})
+        )
 
-    return Customer(*(with_dates([poisoned(r) for r in rows], other) for rows in customer[:-1]), known=customer.known)
+    return Customer(
+        *(with_dates([poisoned(r) for r in rows], other) for rows in customer[:-1]),
+        known=customer.known,
+    )
 
 
 def shuffle(customer: Customer, _: int, random: np.random.Generator) -> Customer:
@@ -72,7 +115,13 @@ def shuffle(customer: Customer, _: int, random: np.random.Generator) -> Customer
     def mixed(rows: list[Any]) -> list[Any]:
         return [rows[i] for i in random.permutation(len(rows))]
 
-    return Customer(mixed(customer.orders), mixed(customer.returns), mixed(customer.complaints), mixed(customer.touches), customer.known)
+    return Customer(
+        mixed(customer.orders),
+        mixed(customer.returns),
+        mixed(customer.complaints),
+        mixed(customer.touches),
+        customer.known,
+    )
 
 
 ATTACKS: dict[str, Attack] = {"delete": delete, "add": add, "poison": poison, "shuffle": shuffle}
@@ -80,15 +129,24 @@ ATTACKS: dict[str, Attack] = {"delete": delete, "add": add, "poison": poison, "s
 
 @functools.cache
 def changed(describe: Describe, attack: str) -> frozenset[str]:
-    """The fields that differ in any bit at or before any snapshot once everything from it on was tampered with."""
+    """The fields that differ in any bit at or before any snapshot once everything from it on was
+    tampered with.
+    """
     random = np.random.default_rng(7)
     found = set()
     for k, snapshot in enumerate(SNAPSHOTS):
         until = SNAPSHOTS[: k + 1]
         true = describe(tables_of(*CUSTOMERS), *until)
-        tampered = describe(tables_of(*(ATTACKS[attack](c, snapshot, random) for c in CUSTOMERS)), *until)
+        tampered = describe(
+            tables_of(*(ATTACKS[attack](c, snapshot, random) for c in CUSTOMERS)), *until
+        )
         assert true.keys() == tampered.keys()
-        found |= {name for key, row in true.items() for name in row.dtype.names if row[name].tobytes() != tampered[key][name].tobytes()}
+        found |= {
+            name
+            for key, row in true.items()
+            for name in row.dtype.names
+            if row[name].tobytes() != tampered[key][name].tobytes()
+        }
     return frozenset(found)
 
 
@@ -100,16 +158,24 @@ def test_a_feature_is_the_same_whatever_happens_later(column: str, attack: str) 
 
 @compare
 @given(customers(), snapshots())
-def test_no_history_however_odd_tells_more_than_the_part_of_it_before_the_snapshot(seen: Customer, snapshot: int) -> None:
+def test_no_history_however_odd_tells_more_than_the_part_of_it_before_the_snapshot(
+    seen: Customer, snapshot: int
+) -> None:
     known = delete(seen, snapshot, np.random.default_rng(0))
     for describe in (features_at, states_at):
-        whole, part = (describe(tables_of(told), snapshot - 100, snapshot) for told in (seen, known))
-        assert {key: row.tobytes() for key, row in whole.items()} == {key: row.tobytes() for key, row in part.items()}
+        whole, part = (
+            describe(tables_of(told), snapshot - 100, snapshot) for told in (seen, known)
+        )
+        assert {key: row.tobytes() for key, row in whole.items()} == {
+            key: row.tobytes() for key, row in part.items()
+        }
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("field", STATE.names or ())
-def test_a_stage_and_all_said_of_it_are_the_same_whatever_happens_later(field: str, attack: str) -> None:
+def test_a_stage_and_all_said_of_it_are_the_same_whatever_happens_later(
+    field: str, attack: str
+) -> None:
     assert field not in changed(states_at, attack)
 
 
@@ -124,7 +190,9 @@ def lines(tables: Tables, customer: int) -> Any:
 
 def mended_ever(tables: Tables, customer: int, snapshot: int) -> float:
     """Leaks: reads the repair of a visible complaint before it took place."""
-    rows = tables.complaints[tables.complaint_start[customer] : tables.complaint_start[customer + 1]]
+    rows = tables.complaints[
+        tables.complaint_start[customer] : tables.complaint_start[customer + 1]
+    ]
     return float(((rows["opened"] < snapshot) & (rows["resolved"] != NEVER)).sum())
 
 
@@ -172,7 +240,9 @@ def first_line(tables: Tables, customer: int, snapshot: int) -> float:
         (first_line, "shuffle"),
     ],
 )
-def test_a_kernel_that_sees_the_future_is_caught(kernel: Callable[[Tables, int, int], float], attack: str) -> None:
+def test_a_kernel_that_sees_the_future_is_caught(
+    kernel: Callable[[Tables, int, int], float], attack: str
+) -> None:
     def describe(tables: Tables, *snapshots: int) -> dict[tuple[int, int], Any]:
         cells = [(c, s) for c in range(len(tables.known)) for s in snapshots if tables.known[c] < s]
         return {cell: np.array((kernel(tables, *cell),), [("leak", np.float32)]) for cell in cells}
@@ -181,7 +251,9 @@ def test_a_kernel_that_sees_the_future_is_caught(kernel: Callable[[Tables, int, 
 
 
 def told(customers: list[Customer]) -> str:
-    """All features and states of some customers, to the digits that do not depend on who does the sums."""
+    """All features and states of some customers, to the digits that do not depend on who does the
+    sums.
+    """
     tables = tables_of(*customers)
     rows = [*features_at(tables, *SNAPSHOTS).values(), *states_at(tables, *SNAPSHOTS).values()]
     return "\n".join(" ".join(f"{float(value):.4g}" for value in row.tolist()) for row in rows)
@@ -189,6 +261,12 @@ def told(customers: list[Customer]) -> str:
 
 def test_uncompiled_kernels_say_the_same() -> None:
     code = "from test_blindness import *; print(told(CUSTOMERS[:15]))"
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}"}
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "NUMBA_DISABLE_JIT": "1",
+        "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert ended.stdout == told(CUSTOMERS[:15]) + "\n"

@@ -31,10 +31,14 @@ hold = settings(max_examples=200, deadline=None, derandomize=True)
 
 @hold
 @given(CALENDARS)
-def test_every_calendar_keeps_the_future_apart_from_what_teaches(drawn: tuple[int, int, int, int | str, int | str, int, int]) -> None:
+def test_every_calendar_keeps_the_future_apart_from_what_teaches(
+    drawn: tuple[int, int, int, int | str, int | str, int, int],
+) -> None:
     first, length, horizon, step_days, history, origins, snapshots = drawn
     end = first + length
-    chosen = with_(step_days=step_days, min_history_days=history, origins=origins, training_snapshots=snapshots)
+    chosen = with_(
+        step_days=step_days, min_history_days=history, origins=origins, training_snapshots=snapshots
+    )
     days = calendar(first, end, horizon, chosen)
     step = math.ceil(horizon / 2) if step_days == "auto" else step_days
     earliest = first + (2 * horizon if history == "auto" else int(history))
@@ -51,7 +55,9 @@ def test_every_calendar_keeps_the_future_apart_from_what_teaches(drawn: tuple[in
         assert before + horizon <= day
 
 
-def test_a_year_before_is_looked_at_for_each_day_a_model_is_asked_or_examined_as_far_as_the_history_reaches() -> None:
+def test_a_year_before_is_looked_at_for_each_day_a_model_is_asked_or_examined_as_far_as_the_history_reaches() -> (
+    None
+):
     days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
     assert days["season"] == {580: 216, 610: 246, 640: 276, 670: 306, 730: 366}
     assert calendar(0, 364 + 119, 60, with_(origins=1))["season"] == {}
@@ -78,5 +84,6 @@ def test_two_years_with_a_horizon_of_sixty_days() -> None:
 
 @pytest.mark.parametrize(("length", "origins"), [(239, []), (240, [180])])
 def test_an_origin_that_nothing_can_teach_is_left_out(length: int, origins: list[int]) -> None:
-    # The shortest history: 120 days before the first teaching snapshot, 60 it looks ahead, 60 the origin does.
+    # The shortest history: 120 days before the first teaching snapshot, 60 it looks ahead, 60 the
+    # origin does.
     assert list(calendar(0, length, 60, with_(origins=3))["training"]) == origins

@@ -1,4 +1,7 @@
-"""Champion against newcomer: asked only where neither was taught through, on the same rows, and no champion falls by chance."""
+"""Champion against newcomer.
+
+Asked only where neither was taught through, on the same rows, and no champion falls by chance.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,9 @@ FINAL = "model.txt"
 
 def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> Version:
     folders = small_shop.write(folder, frame)
-    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=FEW)["model"]
+    files = train(
+        **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=FEW
+    )["model"]
     return Version(small_shop.model_folder(folder, files), files["model.json"], verdict)
 
 
@@ -47,12 +52,23 @@ def asked() -> pd.DataFrame:
     return rows[rows["snapshot"].isin(ORIGINS)]
 
 
-def judged(champion: Version, newcomer: Version, rows: pd.DataFrame | None = None) -> tuple[str, str]:
-    found = against(champion, newcomer, asked() if rows is None else rows, small_shop.HORIZON, EVALUATE, PARAMS.costs)
+def judged(
+    champion: Version, newcomer: Version, rows: pd.DataFrame | None = None
+) -> tuple[str, str]:
+    found = against(
+        champion,
+        newcomer,
+        asked() if rows is None else rows,
+        small_shop.HORIZON,
+        EVALUATE,
+        PARAMS.costs,
+    )
     return found.alias, found.reason
 
 
-def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(strong: Version, weak: Version) -> None:
+def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(
+    strong: Version, weak: Version
+) -> None:
     alias, reason = judged(weak, strong)
     assert alias == "champion"
     assert reason.startswith("better: AUC 0.")
@@ -60,15 +76,25 @@ def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figure
 
 
 @pytest.mark.parametrize("newcomer", ["weak", "strong"])
-def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(newcomer: str, strong: Version, weak: Version) -> None:
+def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(
+    newcomer: str, strong: Version, weak: Version
+) -> None:
     alias, reason = judged(strong, weak if newcomer == "weak" else strong)
     assert (alias, reason[:25]) == ("challenger", "not better beyond chance:")
 
 
 @pytest.mark.parametrize("which", ["champion", "newcomer"])
-def test_a_version_whose_features_are_no_longer_made_is_not_compared(which: str, strong: Version, weak: Version) -> None:
-    told = judged(*((strong, weak) if which == "champion" else (weak, strong)), asked().drop(columns="weather"))
-    assert told == ("challenger", f"not compared: 1 features of the {which} are no longer made, first weather")
+def test_a_version_whose_features_are_no_longer_made_is_not_compared(
+    which: str, strong: Version, weak: Version
+) -> None:
+    told = judged(
+        *((strong, weak) if which == "champion" else (weak, strong)),
+        asked().drop(columns="weather"),
+    )
+    assert told == (
+        "challenger",
+        f"not compared: 1 features of the {which} are no longer made, first weather",
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,9 +102,21 @@ def test_a_version_whose_features_are_no_longer_made_is_not_compared(which: str,
     [
         (
             "2025-08-02",
-            {"2025-06-30": None, "2025-07-01": "origins/2025-07-01.txt", "2025-08-31": "origins/2025-08-01.txt", "2025-09-01": FINAL},
+            {
+                "2025-06-30": None,
+                "2025-07-01": "origins/2025-07-01.txt",
+                "2025-08-31": "origins/2025-08-01.txt",
+                "2025-09-01": FINAL,
+            },
         ),
-        ("2025-07-01", {"2025-07-30": "origins/2025-07-01.txt", "2025-07-31": FINAL, "2025-08-01": "origins/2025-08-01.txt"}),
+        (
+            "2025-07-01",
+            {
+                "2025-07-30": "origins/2025-07-01.txt",
+                "2025-07-31": FINAL,
+                "2025-08-01": "origins/2025-08-01.txt",
+            },
+        ),
     ],
 )
 def test_a_version_is_asked_by_its_newest_booster_whose_outcomes_were_known(
@@ -89,12 +127,19 @@ def test_a_version_is_asked_by_its_newest_booster_whose_outcomes_were_known(
 
 
 def test_origins_that_either_was_trained_through_are_left_out(strong: Version) -> None:
-    young = {name: sha for name, sha in strong.about["sha256"].items() if name != "origins/2025-07-01.txt"}
+    young = {
+        name: sha
+        for name, sha in strong.about["sha256"].items()
+        if name != "origins/2025-07-01.txt"
+    }
     champion = Version(strong.model, strong.about | {"sha256": young}, "model")
     _, reason = judged(champion, strong)
     assert reason.endswith("on 400 rows at 2025-08-01")
     none = Version(strong.model, strong.about | {"sha256": {FINAL: ""}}, "model")
-    assert judged(none, strong) == ("challenger", "not compared: 0 rows at origins neither was trained through, or one outcome only")
+    assert judged(none, strong) == (
+        "challenger",
+        "not compared: 0 rows at origins neither was trained through, or one outcome only",
+    )
 
 
 def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version) -> None:
@@ -105,21 +150,36 @@ def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version)
     assert judged(strong, plain)[0] == "challenger"
 
 
-def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_said(strong: Version, weak: Version) -> None:
-    other = {name: Version(one.model, one.about | {"horizon_days": 28}, "model") for name, one in (("strong", strong), ("weak", weak))}
+def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_said(
+    strong: Version, weak: Version
+) -> None:
+    other = {
+        name: Version(one.model, one.about | {"horizon_days": 28}, "model")
+        for name, one in (("strong", strong), ("weak", weak))
+    }
     alias, reason = judged(other["weak"], strong)
     assert alias == "champion"
     assert reason.endswith(f"{ORIGINS[-1]}, the champion being made for 28 days, not 30")
-    assert judged(weak, other["strong"])[1].endswith(f"{ORIGINS[-1]}, the newcomer being made for 28 days, not 30")
+    assert judged(weak, other["strong"])[1].endswith(
+        f"{ORIGINS[-1]}, the newcomer being made for 28 days, not 30"
+    )
 
 
 @pytest.mark.parametrize("change", [None, "tree"])
-def test_a_champion_whose_files_were_altered_is_not_compared(change: str | None, strong: Version, weak: Version, tmp_path: Path) -> None:
-    files: dict[str, Any] = {name: (weak.model.path / name).read_text() for name in weak.about["sha256"]}
+def test_a_champion_whose_files_were_altered_is_not_compared(
+    change: str | None, strong: Version, weak: Version, tmp_path: Path
+) -> None:
+    files: dict[str, Any] = {
+        name: (weak.model.path / name).read_text() for name in weak.about["sha256"]
+    }
     files |= {f"origins/{ORIGINS[0]}.txt": change} if change else {}
     if not change:
         del files[f"origins/{ORIGINS[0]}.txt"]
-    broken = Version(Folder(small_shop.model_folder(tmp_path, files | {"peers.json": {}}).path), weak.about, "model")
+    broken = Version(
+        Folder(small_shop.model_folder(tmp_path, files | {"baselines.json": {}}).path),
+        weak.about,
+        "model",
+    )
     alias, reason = judged(broken, strong)
     assert alias == "challenger"
     assert reason.startswith(f"not compared: origins/{ORIGINS[0]}.txt")
@@ -127,4 +187,7 @@ def test_a_champion_whose_files_were_altered_is_not_compared(change: str | None,
 
 def test_customers_are_resampled_with_all_their_rows(strong: Version, weak: Version) -> None:
     # Copies of the same rows are no more customers, and make nothing surer.
-    assert judged(weak, strong, pd.concat([asked()] * 4))[1].replace("on 3200 rows", "on 800 rows") == judged(weak, strong)[1]
+    assert (
+        judged(weak, strong, pd.concat([asked()] * 4))[1].replace("on 3200 rows", "on 800 rows")
+        == judged(weak, strong)[1]
+    )

@@ -1,4 +1,5 @@
-"""However a shop delivers the same facts, and whatever it delivers about later days, the features are the same.
+"""However a shop delivers the same facts, and whatever it delivers about later days, the features
+are the same.
 
 From raw files through the stages `ingest` and `extract`, for every feature column.
 """
@@ -17,7 +18,16 @@ import pandas as pd
 import pytest
 from raw_customers import START, Raw, at, iso, raw_of, tables_of_raw
 from raw_shop import SETTINGS, ingested
-from situations import Customer, columns, customer, features_at, later, params, random_customers, tables_of
+from situations import (
+    Customer,
+    columns,
+    customer,
+    features_at,
+    later,
+    params,
+    random_customers,
+    tables_of,
+)
 
 from pipeline.runtime.store import Folder
 from pipeline.stages.calibrate import calibrate
@@ -34,7 +44,9 @@ every_column = pytest.mark.parametrize("column", COLUMNS)
 
 def deliverable(told: Customer) -> Customer:
     """What of a random history is an input: no line of nothing, and nothing later than today."""
-    early = Customer(*([row for row in rows if row[0] < END + 300] for rows in told[:-1]), known=told.known)
+    early = Customer(
+        *([row for row in rows if row[0] < END + 300] for rows in told[:-1]), known=told.known
+    )
     return early._replace(orders=[line for line in early.orders if line.quantity > 0])
 
 
@@ -43,17 +55,28 @@ CUSTOMERS = [deliverable(c) for c in random_customers(seed=6, count=100)]
 
 def features_of(events: Folder) -> pd.DataFrame:
     """Features by customer and snapshot, with a rhythm of the shop frozen before."""
-    frozen = {"usual_gap": 30, "log_sd": 0.5, "snapshots": [iso(day) for day in SNAPSHOTS]}
-    parts = extract(events, frozen, params().cycle, params().promise, [], params().windows, params().engine)["features"]
-    return pd.concat([table.to_pandas() for _, table in parts]).set_index(["customer_id", "snapshot"]).sort_index()
+    frozen = {"expected_ipt": 30, "log_sd": 0.5, "snapshots": [iso(day) for day in SNAPSHOTS]}
+    parts = extract(
+        events, frozen, params().ipt, params().sla, [], params().windows, params().engine
+    )["features"]
+    return (
+        pd.concat([table.to_pandas() for _, table in parts])
+        .set_index(["customer_id", "snapshot"])
+        .sort_index()
+    )
 
 
 def delivered(raw: Raw, files: int = 1, end: int = END, **settings: Any) -> pd.DataFrame:
-    """The features of a shop that delivers these rows, each table in so many files, its data ending at a day."""
+    """The features of a shop that delivers these rows, each table in so many files, its data ending
+    at a day.
+    """
     tables, sql = {}, ""
     for name, rows in tables_of_raw(raw).items():
         edges = [len(rows) * k // files for k in range(files + 1)]
-        tables |= {f"{name}_{k}.parquet": rows.slice(edges[k], edges[k + 1] - edges[k]) for k in range(files)}
+        tables |= {
+            f"{name}_{k}.parquet": rows.slice(edges[k], edges[k + 1] - edges[k])
+            for k in range(files)
+        }
         sql += f"create view {name} as {' union all by name '.join(f'from raw.{name}_{k}' for k in range(files))};"
     with TemporaryDirectory() as folder:
         found = ingested(Path(folder), tables, sql, data_end=iso(end), **settings)
@@ -63,7 +86,10 @@ def delivered(raw: Raw, files: int = 1, end: int = END, **settings: Any) -> pd.D
 
 def each(raw: Raw, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Raw:
     """The rows changed one by one; None leaves a row out."""
-    return {name: [new for row in rows if (new := change(dict(row))) is not None] for name, rows in raw.items()}
+    return {
+        name: [new for row in rows if (new := change(dict(row))) is not None]
+        for name, rows in raw.items()
+    }
 
 
 def shuffled(raw: Raw) -> Raw:
@@ -75,15 +101,26 @@ def shuffled(raw: Raw) -> Raw:
 def renamed(row: dict[str, Any]) -> dict[str, Any]:
     """Other names for customers, orders, products and everything else that has one."""
     ids = {"customer_id", "order_id", "line_id", "sku", "category", "return_id", "complaint_id"}
-    return {key: f"{key} {value[::-1]}" if key in ids and value is not None else value for key, value in row.items()}
+    return {
+        key: f"{key} {value[::-1]}" if key in ids and value is not None else value
+        for key, value in row.items()
+    }
 
 
 def elsewhere(row: dict[str, Any]) -> dict[str, Any]:
     """The same instants, as clocks east and west of the shop show them."""
     for key, value in row.items():
         if key.endswith("_at") or key == "at":
-            zone = dt.timezone(dt.timedelta(hours=(len(row["customer_id"]) + hash_of(value)) % 24 - 11, minutes=30))
-            row[key] = value and dt.datetime.fromisoformat(value).replace(tzinfo=ZONE).astimezone(zone).isoformat()
+            zone = dt.timezone(
+                dt.timedelta(hours=(len(row["customer_id"]) + hash_of(value)) % 24 - 11, minutes=30)
+            )
+            row[key] = (
+                value
+                and dt.datetime.fromisoformat(value)
+                .replace(tzinfo=ZONE)
+                .astimezone(zone)
+                .isoformat()
+            )
     return row
 
 
@@ -93,30 +130,53 @@ def hash_of(value: str | None) -> int:
 
 
 def cut(row: dict[str, Any]) -> dict[str, Any] | None:
-    """What could be delivered on the day of the cut: events before it, and of what came of them what had come."""
+    """What could be delivered on the day of the cut.
+
+    Events before it, and of what came of them what had come.
+    """
     if "created_at" not in row and next(row[key] for key in TIMES if key in row) >= iso(CUT):
         return None
     known_ahead = {"promised_at", "created_at"}
-    return {k: None if k.endswith("_at") and k not in known_ahead and v and v >= iso(CUT) else v for k, v in row.items()}
+    return {
+        k: None if k.endswith("_at") and k not in known_ahead and v and v >= iso(CUT) else v
+        for k, v in row.items()
+    }
 
 
 def tampered(row: dict[str, Any]) -> dict[str, Any]:
-    """Every later event another one, everything that came later of an earlier one otherwise or on another day."""
+    """Every later event another one, everything that came later of an earlier one otherwise or on
+    another day.
+    """
     event = next(row[key] for key in TIMES if key in row)
     latest = at(END + 400, 23)
-    other = (None, at(CUT, 23) if event < iso(CUT) else latest, latest)[hash_of(row["customer_id"] + event) % 3]
+    other = (None, at(CUT, 23) if event < iso(CUT) else latest, latest)[
+        hash_of(row["customer_id"] + event) % 3
+    ]
     for key, value in row.items():
-        if key.endswith("_at") and key not in (*TIMES, "promised_at") and (value is None or value >= iso(CUT)):
+        if (
+            key.endswith("_at")
+            and key not in (*TIMES, "promised_at")
+            and (value is None or value >= iso(CUT))
+        ):
             row[key] = other
     if "created_at" not in row and event >= iso(CUT):
-        worst = {"net_amount": 777.0, "quantity": 77.0, "severity": "critical", "reason": "damaged", "sku": "odd", "category": "odd"}
+        worst = {
+            "net_amount": 777.0,
+            "quantity": 77.0,
+            "severity": "critical",
+            "reason": "damaged",
+            "sku": "odd",
+            "category": "odd",
+        }
         row |= {key: value for key, value in worst.items() if key in row}
     return row
 
 
 def among_others() -> pd.DataFrame:
     """The features of the customers in a shop that has more of them."""
-    found = delivered(raw_of(CUSTOMERS + [deliverable(c) for c in random_customers(seed=7, count=30)]))
+    found = delivered(
+        raw_of(CUSTOMERS + [deliverable(c) for c in random_customers(seed=7, count=30)])
+    )
     return found[found.index.get_level_values(0) < f"C{len(CUSTOMERS):03d}"]
 
 
@@ -151,7 +211,9 @@ def test_the_features_are_the_same(column: str, change: str) -> None:
     found = after(change)[column]
     expected = after("nothing")[column]
     if change in ("as the world was on the day", "with another future"):
-        expected, found = (c[c.index.get_level_values(1) <= START + dt.timedelta(CUT)] for c in (expected, found))
+        expected, found = (
+            c[c.index.get_level_values(1) <= START + dt.timedelta(CUT)] for c in (expected, found)
+        )
         assert len(expected) > 100
     pd.testing.assert_series_equal(found, expected, check_exact=True)
 
@@ -159,24 +221,33 @@ def test_the_features_are_the_same(column: str, change: str) -> None:
 @every_column
 def test_the_stages_hand_the_kernels_what_was_delivered(column: str) -> None:
     first = (START - dt.date(1970, 1, 1)).days
-    rows = features_at(tables_of(*(later(c, first) for c in CUSTOMERS)), *(first + snapshot for snapshot in SNAPSHOTS))
+    rows = features_at(
+        tables_of(*(later(c, first) for c in CUSTOMERS)),
+        *(first + snapshot for snapshot in SNAPSHOTS),
+    )
     told = [row[column] for _, row in sorted(rows.items(), key=lambda cell: cell[0])]
     np.testing.assert_array_equal(after("nothing")[column].to_numpy(), told)
 
 
-def test_the_rhythm_is_learnt_from_nothing_that_comes_after_the_first_test_origin(tmp_path: Path) -> None:
+def test_the_rhythm_is_learnt_from_nothing_that_comes_after_the_first_test_origin(
+    tmp_path: Path,
+) -> None:
     asked = params().calibrate.model_copy(update={"horizon_days": 60, "step_days": 30})
     first_origin = END - 60 - 2 * 30
 
     def learnt(name: str, customers: list[Customer]) -> tuple[float, float]:
         folder = tmp_path / name
         folder.mkdir()
-        files = {f"{table}.parquet": rows for table, rows in tables_of_raw(raw_of(customers)).items()}
+        files = {
+            f"{table}.parquet": rows for table, rows in tables_of_raw(raw_of(customers)).items()
+        }
         events = ingested(folder, files, data_end=iso(END)).events
         found = calibrate(events, asked, [], params().engine)["calibration"]
         assert found["learnt_before"] == iso(first_origin)
-        return found["usual_gap"], found["log_sd"]
+        return found["expected_ipt"], found["log_sd"]
 
     as_it_was = learnt("as it was", CUSTOMERS)
     assert learnt("later", [*CUSTOMERS, customer(orders=range(first_origin, END))]) == as_it_was
-    assert learnt("earlier", [*CUSTOMERS, customer(orders=range(first_origin - 9, END))]) != as_it_was
+    assert (
+        learnt("earlier", [*CUSTOMERS, customer(orders=range(first_origin - 9, END))]) != as_it_was
+    )

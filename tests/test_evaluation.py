@@ -21,10 +21,18 @@ from models.defection.evaluation import (
     weighted_auc,
     wilson,
 )
-from models.defection.profit import at_capacity, called, empc, expected_profit, gains, sensitivity, value_of
+from models.defection.profit import (
+    at_capacity,
+    called,
+    empc,
+    expected_profit,
+    gains,
+    sensitivity,
+    value_of,
+)
 from models.settings import Costs
 
-COSTS = Costs(margin=0.3, kept_share=0.5, gamma=0.3, incentive=0.1, contact=0.01)
+COSTS = Costs(margin=0.3, kept_share=0.5, save_rate=0.3, incentive=0.1, contact=0.01)
 
 
 def population(rows: int = 600, seed: int = 3) -> pd.DataFrame:
@@ -48,13 +56,17 @@ def test_the_weighted_auc_is_that_of_scikit_learn_ties_included(rounded: int) ->
     rows = population()
     scores, weights = rows["model"].round(rounded).to_numpy(), rows["value"].to_numpy()
     expected = roc_auc_score(rows["defected"], scores, sample_weight=weights)
-    assert weighted_auc(scores, rows["defected"].to_numpy(), weights) == pytest.approx(expected, abs=1e-12)
+    assert weighted_auc(scores, rows["defected"].to_numpy(), weights) == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_neighbouring_scores_at_which_half_left_are_told_apart() -> None:
     scores, defected = np.repeat([0.1, 0.2, 0.3], 4), np.tile([True, False], 6)
     weights = np.random.default_rng(3).random(12)
-    assert weighted_auc(scores, defected, weights) == pytest.approx(roc_auc_score(defected, scores, sample_weight=weights), abs=1e-12)
+    assert weighted_auc(scores, defected, weights) == pytest.approx(
+        roc_auc_score(defected, scores, sample_weight=weights), abs=1e-12
+    )
 
 
 def test_an_auc_of_one_outcome_is_unknown() -> None:
@@ -88,18 +100,33 @@ def test_the_difference_to_a_peer_is_point_low_high_of_the_same_rows() -> None:
 
 def test_intervals_are_as_wide_as_results_of_shops_alike_differ_and_hold_the_truth() -> None:
     random, steps = np.random.default_rng(8), (np.arange(100_000) + 0.5) / 100_000
-    # All risks are as likely, all are worth the same: the riskiest tenth leaves in 95 of 100 cases, the whole half the time.
+    # All risks are as likely, all are worth the same: the riskiest tenth leaves in 95 of 100 cases,
+    # the whole half the time.
     called_ones = 10 * (0.95 * (0.3 * 0.9) - 0.05 * 0.1 - 0.01)
     empc_then = empc(steps[None], 1 - steps[None])[0]
-    truth = {"auc": 5 / 6, "brier": 1 / 6, "empc": empc_then, "profit_at_10": called_ones, "profit_at_10_by_risk": called_ones}
+    truth = {
+        "auc": 5 / 6,
+        "brier": 1 / 6,
+        "empc": empc_then,
+        "profit_at_10": called_ones,
+        "profit_at_10_by_risk": called_ones,
+    }
     found = []
     for _ in range(60):
         risk = random.random(600)
-        shop = pd.DataFrame({"customer": np.arange(600), "origin": "2025-01-01", "value": 1.0, "model": risk})
-        found.append(compare(shop.assign(defected=random.random(600) < risk), ["model"], COSTS, 0.1, 100, 5)[0]["model"])
+        shop = pd.DataFrame(
+            {"customer": np.arange(600), "origin": "2025-01-01", "value": 1.0, "model": risk}
+        )
+        found.append(
+            compare(shop.assign(defected=random.random(600) < risk), ["model"], COSTS, 0.1, 100, 5)[
+                0
+            ]["model"]
+        )
     for metric, true in truth.items():
         low, high = np.array([one[f"{metric}_ci"] for one in found]).T
-        assert (high - low).mean() == pytest.approx(2 * 1.96 * np.std([one[metric] for one in found]), rel=0.25), metric
+        assert (high - low).mean() == pytest.approx(
+            2 * 1.96 * np.std([one[metric] for one in found]), rel=0.25
+        ), metric
         assert ((low <= true) & (true <= high)).mean() > 0.85, metric
 
 
@@ -109,7 +136,8 @@ def test_an_interval_is_a_point_where_no_draw_can_change_the_figure() -> None:
     measured, deltas = compare(rows, ["model", "twin"], dear, 0.1, 50, 5)
     assert set(deltas["twin"]) == set(RESAMPLED)
     assert all(delta == [0, 0, 0] for delta in deltas["twin"].values())
-    assert (measured["model"]["profit_at_10"], measured["model"]["profit_at_10_ci"]) == (0, [0, 0])  # nobody is called
+    # nobody is called
+    assert (measured["model"]["profit_at_10"], measured["model"]["profit_at_10_ci"]) == (0, [0, 0])
     alone = compare(rows.assign(customer=0), ["model"], COSTS, 0.1, 50, 5)[0]["model"]
     for metric in RESAMPLED:
         assert alone[f"{metric}_ci"] == pytest.approx([alone[metric]] * 2, abs=1e-4)
@@ -119,7 +147,9 @@ def test_each_draw_calls_its_own_top_share_and_a_row_drawn_twice_is_two_customer
     order, gain = np.array([3.0, 2.0, 1.0, -1.0]), np.array([10.0, 20.0, 40.0, 80.0])
     draws = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1], [0, 0, 1, 3], [0, 0, 0, 0]])
     # Of four, two are called, and nobody at a loss.
-    assert at_capacity(order, gain, 0.5)(draws) == pytest.approx([(10 + 20) / 4, 2 * 10 / 4, 2 * 20 / 4, 40 / 4, 0])
+    assert at_capacity(order, gain, 0.5)(draws) == pytest.approx(
+        [(10 + 20) / 4, 2 * 10 / 4, 2 * 20 / 4, 40 / 4, 0]
+    )
 
 
 def test_half_a_call_is_a_whole_one() -> None:
@@ -128,7 +158,9 @@ def test_half_a_call_is_a_whole_one() -> None:
     assert at_capacity(order, np.ones(5), 0.5)(np.ones((1, 5))) == pytest.approx([3 / 5])
 
 
-def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> None:
+def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> (
+    None
+):
     few = population().iloc[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].assign(customer=[0] * 5 + [400] * 5)
     few["defected"] = [True, False] * 5
     low, high = compare(few, ["model"], COSTS, 0.1, 200, 5)[0]["model"]["auc_ci"]
@@ -153,40 +185,78 @@ def scorer(auc: float, low: float) -> dict[str, object]:
         ((0.7, 0.65), "random_forest_rfm", 0.75, 0.7, [-0.05, -0.08, -0.02], "random_forest_rfm"),
     ],
 )
-def test_the_model_has_to_beat_the_simple_rules_and_not_to_be_beaten_by_any_peer(model, rival, auc, low, difference, expected) -> None:  # type: ignore[no-untyped-def]
-    assert verdict({"model": scorer(*model), rival: scorer(auc, low)}, {rival: {"auc": difference}}) == expected
+def test_the_model_has_to_beat_the_simple_rules_and_not_to_be_beaten_by_any_peer(
+    model, rival, auc, low, difference, expected
+) -> None:  # type: ignore[no-untyped-def]
+    assert (
+        verdict({"model": scorer(*model), rival: scorer(auc, low)}, {rival: {"auc": difference}})
+        == expected
+    )
 
 
 @pytest.mark.parametrize(("scorers", "expected"), [(2, "recency"), (6, "no_signal")])
-def test_of_many_scorers_the_best_has_to_be_further_from_chance(scorers: int, expected: str) -> None:
+def test_of_many_scorers_the_best_has_to_be_further_from_chance(
+    scorers: int, expected: str
+) -> None:
     others = {f"other_{i}": scorer(0.5, 0.45) for i in range(scorers - 1)}
     assert verdict({"recency": scorer(0.56, 0.51), **others}, {}) == expected
 
 
 def test_a_machine_that_does_not_beat_the_model_is_no_fall_back_for_it() -> None:
-    measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.68, 0.63), "expert_windows": scorer(0.72, 0.67)}
-    deltas = {"recency": {"auc": [0.02, -0.01, 0.05]}, "expert_windows": {"auc": [-0.02, -0.05, 0.01]}}
+    measured = {
+        "model": scorer(0.7, 0.65),
+        "recency": scorer(0.68, 0.63),
+        "expert_windows": scorer(0.72, 0.67),
+    }
+    deltas = {
+        "recency": {"auc": [0.02, -0.01, 0.05]},
+        "expert_windows": {"auc": [-0.02, -0.05, 0.01]},
+    }
     assert verdict(measured, deltas) == "recency"
     said = "recency is used: AUC 0.700 against 0.680 of recency, no difference beyond chance: +0.020 [-0.010, +0.050]"
     assert said in grade(measured, deltas, "recency")
 
 
 def test_a_rule_that_the_model_beats_does_not_score_in_its_stead() -> None:
-    measured = {"model": scorer(0.7, 0.65), "logistic_rfm": scorer(0.69, 0.64), "bg_nbd": scorer(0.68, 0.63), "recency": scorer(0.6, 0.55)}
-    deltas = {"logistic_rfm": {"auc": [0.01, 0.002, 0.02]}, "bg_nbd": {"auc": [0.02, -0.001, 0.04]}, "recency": {"auc": [0.1, 0.05, 0.15]}}
+    measured = {
+        "model": scorer(0.7, 0.65),
+        "logistic_rfm": scorer(0.69, 0.64),
+        "bg_nbd": scorer(0.68, 0.63),
+        "recency": scorer(0.6, 0.55),
+    }
+    deltas = {
+        "logistic_rfm": {"auc": [0.01, 0.002, 0.02]},
+        "bg_nbd": {"auc": [0.02, -0.001, 0.04]},
+        "recency": {"auc": [0.1, 0.05, 0.15]},
+    }
     assert verdict(measured, deltas) == "bg_nbd"
 
 
-def test_a_rule_without_a_signal_that_the_model_does_not_beat_takes_the_signal_of_no_other() -> None:
-    measured = {"model": scorer(0.7, 0.65), "logistic_rfm": scorer(0.66, 0.61), "recency": scorer(0.6, 0.4)}
+def test_a_rule_without_a_signal_that_the_model_does_not_beat_takes_the_signal_of_no_other() -> (
+    None
+):
+    measured = {
+        "model": scorer(0.7, 0.65),
+        "logistic_rfm": scorer(0.66, 0.61),
+        "recency": scorer(0.6, 0.4),
+    }
     deltas = {"logistic_rfm": {"auc": [0.04, 0.01, 0.07]}, "recency": {"auc": [0.1, -0.02, 0.2]}}
     assert verdict(measured, deltas) == "logistic_rfm"
-    assert "logistic_rfm, but another rule without a signal may be as good: +0.040" in grade(measured, deltas, "logistic_rfm")
+    assert "logistic_rfm, but another rule without a signal may be as good: +0.040" in grade(
+        measured, deltas, "logistic_rfm"
+    )
 
 
 def test_a_machine_that_beats_the_model_is_named_with_its_lead() -> None:
-    measured = {"model": scorer(0.7, 0.65), "recency": scorer(0.6, 0.55), "expert_windows": scorer(0.75, 0.7)}
-    deltas = {"recency": {"auc": [0.1, 0.05, 0.15]}, "expert_windows": {"auc": [-0.05, -0.08, -0.02]}}
+    measured = {
+        "model": scorer(0.7, 0.65),
+        "recency": scorer(0.6, 0.55),
+        "expert_windows": scorer(0.75, 0.7),
+    }
+    deltas = {
+        "recency": {"auc": [0.1, 0.05, 0.15]},
+        "expert_windows": {"auc": [-0.05, -0.08, -0.02]},
+    }
     assert verdict(measured, deltas) == "expert_windows"
     said = "expert_windows is used: AUC 0.700 against 0.750 of expert_windows, which beats it: -0.050 [-0.080, -0.020]"
     assert said in grade(measured, deltas, "expert_windows")
@@ -211,13 +281,17 @@ def test_profit_of_a_contact_by_hand() -> None:
     value = value_of(np.array([1000.0, 1000.0]), COSTS)
     assert value.tolist() == [150.0, 150.0]
     # p*gamma*(V - d) - (1 - p)*d - f with V = 150, d = 15, f = 1.5
-    assert expected_profit(np.array([0.5, 0.0]), value, COSTS) == pytest.approx([0.5 * 0.3 * 135 - 0.5 * 15 - 1.5, -16.5])
+    assert expected_profit(np.array([0.5, 0.0]), value, COSTS) == pytest.approx(
+        [0.5 * 0.3 * 135 - 0.5 * 15 - 1.5, -16.5]
+    )
 
 
 def test_realised_profit_of_calling_the_one_who_leaves() -> None:
     defected = np.arange(10) == 0
     gain, once = gains(np.full(10, 100.0), defected, COSTS), np.ones((1, 10))
-    assert at_capacity(np.where(defected, 1.0, 0.0), gain, 0.1)(once) == pytest.approx([0.3 * 90 / 10 - 0.1])
+    assert at_capacity(np.where(defected, 1.0, 0.0), gain, 0.1)(once) == pytest.approx(
+        [0.3 * 90 / 10 - 0.1]
+    )
     assert at_capacity(np.where(defected, 0.1, 1.0), gain, 0.1)(once) == pytest.approx([-1.1])
 
 
@@ -236,28 +310,46 @@ def test_empc_is_the_best_campaign_for_each_gamma_integrated_by_brute_force(roun
     cuts = [2.0, *np.unique(scores)]
     leavers = np.array([(defected & (scores >= cut)).mean() for cut in cuts])
     stayers = np.array([(~defected & (scores >= cut)).mean() for cut in cuts])
-    # Each caught leaver is saved with chance gamma, worth 200, and takes 10; each contact costs 1; a stayer takes 10, too.
+    # Each caught leaver is saved with chance gamma, worth 200, and takes 10; each contact costs 1;
+    # a stayer takes 10, too.
     gammas = (np.arange(20_000) + 0.5) / 20_000
-    best = np.array([(gamma * (200 - 10) * leavers - 1 * leavers - (10 + 1) * stayers).max() for gamma in gammas])
-    assert empc_of(scores, defected) == pytest.approx(np.average(best, weights=beta.pdf(gammas, 6, 14)), abs=1e-4)
+    best = np.array(
+        [
+            (gamma * (200 - 10) * leavers - 1 * leavers - (10 + 1) * stayers).max()
+            for gamma in gammas
+        ]
+    )
+    assert empc_of(scores, defected) == pytest.approx(
+        np.average(best, weights=beta.pdf(gammas, 6, 14)), abs=1e-4
+    )
 
 
 def test_empc_rewards_a_better_order_and_is_unknown_with_one_outcome() -> None:
     rows = population()
-    assert empc_of(rows["model"].to_numpy(), rows["defected"].to_numpy()) > empc_of(rows["noise"].to_numpy(), rows["defected"].to_numpy())
+    assert empc_of(rows["model"].to_numpy(), rows["defected"].to_numpy()) > empc_of(
+        rows["noise"].to_numpy(), rows["defected"].to_numpy()
+    )
     assert np.isnan(empc_of(np.array([0.1, 0.2]), np.array([False, False])))
 
 
 def test_an_assumption_that_would_change_whom_to_call_shows_in_what_it_costs_to_be_wrong() -> None:
-    # The second customer is worth a call as things are assumed (.6*.3*50 - .4*10 - 1 = 4); not if it saves half as often, if the
-    # incentive is twice as dear, or if customers are worth half. He would have stayed: calling him costs 10 + 1.
-    risk, value, defected = np.array([0.9, 0.6, 0.0, 0.0]), np.array([300.0, 60.0, 100.0, 100.0]), np.array([True, False, False, False])
-    found = {(e["assumption"], e["factor"]): e for e in sensitivity([(risk, value, defected)], COSTS, 0.5)}
-    assert {key: entry["overlap"] for key, entry in found.items()} == {
-        **{("gamma", 0.5): 0.5, ("incentive", 0.5): 1.0, ("value", 0.5): 0.5},
-        **{("gamma", 2.0): 1.0, ("incentive", 2.0): 0.5, ("value", 2.0): 1.0},
+    # The second customer is worth a call as things are assumed (.6*.3*50 - .4*10 - 1 = 4); not if
+    # it saves half as often, if the incentive is twice as dear, or if customers are worth half. He
+    # would have stayed: calling him costs 10 + 1.
+    risk, value, defected = (
+        np.array([0.9, 0.6, 0.0, 0.0]),
+        np.array([300.0, 60.0, 100.0, 100.0]),
+        np.array([True, False, False, False]),
+    )
+    found = {
+        (e["assumption"], e["factor"]): e
+        for e in sensitivity([(risk, value, defected)], COSTS, 0.5)
     }
-    adapted = found["gamma", 0.5]
+    assert {key: entry["overlap"] for key, entry in found.items()} == {
+        **{("save_rate", 0.5): 0.5, ("incentive", 0.5): 1.0, ("value", 0.5): 0.5},
+        **{("save_rate", 2.0): 1.0, ("incentive", 2.0): 0.5, ("value", 2.0): 1.0},
+    }
+    adapted = found["save_rate", 0.5]
     assert adapted["profit"] == pytest.approx((0.15 * 290 - 1) / 4)
     assert adapted["profit_as_assumed"] == pytest.approx((0.15 * 290 - 1 - 11) / 4)
 
@@ -266,6 +358,12 @@ def test_of_a_few_customers_a_risk_band_tells_nothing_but_that_they_are_few() ->
     rows = population(40)
     bands = large_enough(risk_bands(rows.assign(model=[0.7] * 3 + [0.1] * 37), "model", (0.3, 0.6)))
     low, high = sorted(bands, key=lambda b: b["band"] != "low")
-    assert (high["stage"], high["band"], high["customers"], high["defected"], high["rate"]) == ("core", "high", None, None, None)
+    assert (high["stage"], high["band"], high["customers"], high["defected"], high["rate"]) == (
+        "core",
+        "high",
+        None,
+        None,
+        None,
+    )
     assert low["rate"] == pytest.approx(low["defected"] / 37, abs=1e-5)
     assert low["low"] < low["rate"] < low["high"]

@@ -1,4 +1,7 @@
-"""`dvc exp run -S ...` does here what it does everywhere: an experiment beside the commit it began at, and its run in MLflow."""
+"""`dvc exp run -S ...` does here what it does everywhere.
+
+An experiment beside the commit it began at, and its run in MLflow.
+"""
 
 import json
 import os
@@ -21,12 +24,17 @@ from pipeline.runtime.runner import ROOT
 pytestmark = MLFLOWS_OWN_WARNINGS
 
 FEW = {"max_rounds": 50, "bootstrap": 20, "num_leaves": 7}
-STAGES = ("train", "evaluate", "track")  # what an experiment on a model changes; what other stages make is there as they would leave it
+# what an experiment on a model changes; what other stages make is there as they would leave it
+STAGES = ("train", "evaluate", "track")
 
 
 def run(folder: Path, *words: str) -> str:
     """What a command says on its output."""
-    author = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    author = {
+        f"GIT_{who}_{what}": "t@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, **author, "PATH": path}
     ended = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
@@ -36,22 +44,48 @@ def run(folder: Path, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository with this project's code and three of its stages, and the data of a small shop."""
+    """A git repository with this project's code and three of its stages, and the data of a small
+    shop.
+    """
     folder = tmp_path_factory.mktemp("experiments")
-    for name in ("features", "models", "pipeline", "shops", ".dvc/config", ".dvc/.gitignore", ".gitignore", ".dvcignore"):
+    for name in (
+        "features",
+        "models",
+        "pipeline",
+        "shops",
+        ".dvc/config",
+        ".dvc/.gitignore",
+        ".gitignore",
+        ".dvcignore",
+    ):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         (folder / name).parent.mkdir(exist_ok=True)
         copy(ROOT / name, folder / name)
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {name: stages[name] for name in STAGES}}))
+    (folder / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {name: stages[name] for name in STAGES}})
+    )
     params = (ROOT / "params.yaml").read_text()
     for key, value in FEW.items():
         params = re.sub(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", params, count=1)
     (folder / "params.yaml").write_text(params)
     small_shop.write(folder / "data", small_shop.rows(150, 2.0))
-    manifest = {"shop": "demo", "snapshot": small_shop.DATA_END, "model_id": "0123456789ab", "customers": 150}
-    others = {"data/calibration.json": small_shop.calibration(), "data/directions.json": {}, "data/lists/manifest.json": manifest}
-    others |= {"data/desk/retention_desk.html": "a page", "reports/hypotheses.json": [], "reports/stage_counts.csv": "as_of\n"}
+    manifest = {
+        "shop": "demo",
+        "snapshot": small_shop.DATA_END,
+        "model_id": "0123456789ab",
+        "customers": 150,
+    }
+    others = {
+        "data/calibration.json": small_shop.calibration(),
+        "data/monotone_constraints.json": {},
+        "data/lists/manifest.json": manifest,
+    }
+    others |= {
+        "data/desk/retention_desk.html": "a page",
+        "reports/hypotheses.json": [],
+        "reports/stage_counts.csv": "as_of\n",
+    }
     for name, content in others.items():
         store.write(folder / name, content)
     for words in ("git init --quiet", "git add --all", "git commit --quiet --message base"):
@@ -65,14 +99,24 @@ def test_an_experiment_is_shown_beside_its_commit_with_parameter_and_figures_and
     monkeypatch.setenv("MLFLOW_TRACKING_URI", addresses("sqlite"))
     run(project, "dvc", "exp", "run", "-S", "train.num_leaves=5")
     head = run(project, "git", "rev-parse", "HEAD").strip()
-    shown = {entry["rev"]: entry for entry in json.loads(run(project, "dvc", "exp", "show", "--json"))}
+    shown = {
+        entry["rev"]: entry for entry in json.loads(run(project, "dvc", "exp", "show", "--json"))
+    }
     (experiment,) = (found for entry in shown[head]["experiments"] for found in entry["revs"])
     assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["num_leaves"] == 5
-    assert shown[head]["data"]["params"]["params.yaml"]["data"]["train"]["num_leaves"] == FEW["num_leaves"]
+    assert (
+        shown[head]["data"]["params"]["params.yaml"]["data"]["train"]["num_leaves"]
+        == FEW["num_leaves"]
+    )
     found = store.read(project / "reports" / "metrics.json")["benchmark"]["model"]["auc"]
-    assert experiment["data"]["metrics"]["reports/metrics.json"]["data"]["benchmark"]["model"]["auc"] == found
+    assert (
+        experiment["data"]["metrics"]["reports/metrics.json"]["data"]["benchmark"]["model"]["auc"]
+        == found
+    )
     assert store.read(project / "data" / "model" / "model.json")["params"]["num_leaves"] == 5
-    tracked = opened(project, PARAMS.track).client.get_run(store.read(project / "reports" / "mlflow.json")["run_id"])
+    tracked = opened(project, PARAMS.track).client.get_run(
+        store.read(project / "reports" / "mlflow.json")["run_id"]
+    )
     assert tracked.data.tags["dvc.experiment"] == experiment["name"]
     assert tracked.data.tags["git.commit"] == head
     assert tracked.data.params["train.num_leaves"] == "5"

@@ -1,4 +1,7 @@
-"""Feature columns against what an analyst would write: the plain SQL of features.sql over tables of events."""
+"""Feature columns against what an analyst would write.
+
+The plain SQL of features.sql over tables of events.
+"""
 
 import functools
 from pathlib import Path
@@ -24,18 +27,39 @@ def events(of: Shop) -> dict[str, pa.Table]:
     """The customers as tables; what never happens, and what has no name, is null."""
     made = {}
     for kind, row in ROWS.items():
-        rows = [(number, event) for number, seen in enumerate(CUSTOMERS) for event in getattr(seen, kind)]
+        rows = [
+            (number, event)
+            for number, seen in enumerate(CUSTOMERS)
+            for event in getattr(seen, kind)
+        ]
         fields = {field: [getattr(event, field) for _, event in rows] for field in row._fields}
         nothing = {field: -1 if field in ("sku", "category") else NEVER for field in fields}
-        told = {field: [None if value == nothing[field] else value for value in values] for field, values in fields.items()}
+        told = {
+            field: [None if value == nothing[field] else value for value in values]
+            for field, values in fields.items()
+        }
         made[kind] = pa.table({"customer": [number for number, _ in rows], **told})
-    asked = [(number, snapshot) for number, seen in enumerate(CUSTOMERS) for snapshot in SNAPSHOTS if seen.known < snapshot]
-    made["asked"] = pa.table({"customer": [number for number, _ in asked], "t": [snapshot for _, snapshot in asked]})
-    made["known"] = pa.table({"customer": range(len(CUSTOMERS)), "known": [seen.known for seen in CUSTOMERS]})
-    days = (of.promise.minor, of.promise.major, of.promise.critical)
-    made["promises"] = pa.table({"severity": [0, 1, 2], "promise": days})
-    rhythm = {"usual_gap": of.usual_gap, "log_sd": of.log_sd, "prior": of.cycle.prior_weight, "last_gaps": of.cycle.last_gaps}
-    made["shop"] = pa.Table.from_pylist([{**rhythm, "grace": of.promise.delivery_grace}])
+    asked = [
+        (number, snapshot)
+        for number, seen in enumerate(CUSTOMERS)
+        for snapshot in SNAPSHOTS
+        if seen.known < snapshot
+    ]
+    made["asked"] = pa.table(
+        {"customer": [number for number, _ in asked], "t": [snapshot for _, snapshot in asked]}
+    )
+    made["known"] = pa.table(
+        {"customer": range(len(CUSTOMERS)), "known": [seen.known for seen in CUSTOMERS]}
+    )
+    days = (of.sla.minor, of.sla.major, of.sla.critical)
+    made["promises"] = pa.table({"severity": [0, 1, 2], "sla": days})
+    own_ipt = {
+        "expected_ipt": of.expected_ipt,
+        "log_sd": of.log_sd,
+        "prior": of.ipt.prior_weight,
+        "last_gaps": of.ipt.last_gaps,
+    }
+    made["shop"] = pa.Table.from_pylist([{**own_ipt, "grace": of.sla.delivery_grace}])
     return made
 
 
@@ -47,7 +71,9 @@ def answers() -> pd.DataFrame:
             db.register(name, table)
         db.execute(SQL)
         cells = db.sql("from asked").df().set_index(["customer", "t"]).sort_index()
-        for (family,) in db.sql("select view_name from duckdb_views() where starts_with(view_name, 'told_')").fetchall():
+        for (family,) in db.sql(
+            "select view_name from duckdb_views() where starts_with(view_name, 'told_')"
+        ).fetchall():
             cells = cells.join(db.sql(f"from {family}").df().set_index(["customer", "t"]))
     return cells
 

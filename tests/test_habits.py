@@ -8,9 +8,16 @@ from twin import bought
 
 
 def naive_habit(kinds: list[int]) -> int:
-    """The most frequent kind, of several the one seen last; -1 without any. `kinds` in the order of time."""
+    """The most frequent kind, of several the one seen last.
+
+    -1 without any. `kinds` in the order of time.
+    """
     counts = Counter(kinds)
-    return max(counts, key=lambda kind: (counts[kind], len(kinds) - kinds[::-1].index(kind))) if kinds else -1
+    return (
+        max(counts, key=lambda kind: (counts[kind], len(kinds) - kinds[::-1].index(kind)))
+        if kinds
+        else -1
+    )
 
 
 def test_habits_are_those_of_the_purchases_of_a_year() -> None:
@@ -19,7 +26,11 @@ def test_habits_are_those_of_the_purchases_of_a_year() -> None:
         days = [day for day in sorted(bought(customers[number], snapshot)) if day >= snapshot - 365]
         months = np.array(days, "datetime64[D]").astype("datetime64[M]").astype(int) % 12
         told = int(row["purchases_365d"]), int(row["weekday"]), int(row["month"])
-        assert told == (len(days), naive_habit([(day + 3) % 7 for day in days]), naive_habit(months.tolist()))
+        assert told == (
+            len(days),
+            naive_habit([(day + 3) % 7 for day in days]),
+            naive_habit(months.tolist()),
+        )
         seen.add(told[1])
     assert seen == set(range(-1, 7))
 

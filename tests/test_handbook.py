@@ -8,19 +8,19 @@ import pytest
 from situations import ROOT, params, past_of, random_customers, shop, states_at, tables_of, words
 from test_lifecycle_paths import EVENT_CLOCK
 
-from features.settings import Cycle
+from features.settings import IptRules
 from models.decision.queues import queue_of
 from models.lifecycle.state_machine import STRONG, life_cycle
 from models.settings import Limits
 from pipeline.docs.handbook import RULES, TRANSITIONS, lifecycle_markdown, places
 from pipeline.runtime.yaml_file import reasons
 
-LIMITS, CYCLE = params().assign, params().cycle
-REASONS = reasons(ROOT / "params.yaml", ("assign", "cycle", "promise"))
+LIMITS, CYCLE = params().assign, params().ipt
+REASONS = reasons(ROOT / "params.yaml", ("assign", "ipt", "sla"))
 
 
-def handbook(limits: Limits = LIMITS, cycle: Cycle = CYCLE) -> str:
-    return lifecycle_markdown(limits, cycle, params().promise, REASONS)
+def handbook(limits: Limits = LIMITS, ipt: IptRules = CYCLE) -> str:
+    return lifecycle_markdown(limits, ipt, params().sla, REASONS)
 
 
 def test_the_handbook_in_docs_is_that_of_the_code() -> None:
@@ -29,9 +29,11 @@ def test_the_handbook_in_docs_is_that_of_the_code() -> None:
 
 
 def test_every_threshold_of_the_rules_stands_in_the_handbook_with_its_reason() -> None:
-    told = {(section, key) for rule in RULES for section, keys in rule.numbers.items() for key in keys}
+    told = {
+        (section, key) for rule in RULES for section, keys in rule.numbers.items() for key in keys
+    }
     assert {key for section, key in told if section == "assign"} == set(Limits._fields)
-    assert {key for section, key in told if section == "cycle"} == set(Cycle._fields)
+    assert {key for section, key in told if section == "ipt"} == set(IptRules._fields)
     assert all(len(REASONS[section][key]) > 3 for section, key in told)
 
 
@@ -39,12 +41,14 @@ def test_every_number_of_a_rule_is_told_in_words_where_the_words_name_it() -> No
     text = handbook()
     assert "{" not in text
     assert "bought 4 times or more (C1), over 90 days" in text.replace("\n", " ")
-    assert "bought 6 times or more (C1), over 90 days" in handbook(LIMITS._replace(core_min_purchases=6)).replace("\n", " ")
+    assert "bought 6 times or more (C1), over 90 days" in handbook(
+        LIMITS._replace(core_min_purchases=6)
+    ).replace("\n", " ")
 
 
 def test_a_reason_that_is_missing_is_missed() -> None:
     with pytest.raises(KeyError, match="prior_weight"):
-        lifecycle_markdown(LIMITS, CYCLE, params().promise, {**REASONS, "cycle": {}})
+        lifecycle_markdown(LIMITS, CYCLE, params().sla, {**REASONS, "ipt": {}})
 
 
 @pytest.mark.parametrize("gap", [7, 30, 365])
@@ -56,14 +60,24 @@ def test_the_days_of_the_examples_are_those_of_customers_who_buy_like_that(gap: 
 
 
 def test_an_example_follows_its_parameters() -> None:
-    assert "| 30 days | regular | 0.5 | 90 |" in handbook(cycle=CYCLE._replace(late_clip_low=3.0, late_clip_high=3.0))
+    assert "| 30 days | regular | 0.5 | 90 |" in handbook(
+        ipt=CYCLE._replace(late_clip_low=3.0, late_clip_high=3.0)
+    )
 
 
-def test_every_place_a_customer_can_be_in_is_told_with_his_queue_and_whether_he_is_given_a_risk() -> None:
+def test_every_place_a_customer_can_be_in_is_told_with_his_queue_and_whether_he_is_given_a_risk() -> (
+    None
+):
     customers = random_customers(41, 150)
     start = np.arange(len(customers) + 1)
     strong = np.array([(max((o.day for o in c.orders), default=0), 0) for c in customers], STRONG)
-    _, _, found = life_cycle(tables_of(*customers), np.arange(1, 1500, 20, dtype=np.int32), shop(), LIMITS, (start, strong))
+    _, _, found = life_cycle(
+        tables_of(*customers),
+        np.arange(1, 1500, 20, dtype=np.int32),
+        shop(),
+        LIMITS,
+        (start, strong),
+    )
     seen = {(*words(row), queue_of(*words(row)), bool(row["scored"])) for row in found}
     assert seen == set(places())
 

@@ -15,18 +15,37 @@ from features.records import NEVER, Longs, Past, Scratch, Tables, scratch
 def tell(tables: Tables, snapshot: int, customer: int, room: Scratch, lengths: Longs) -> float:
     begin(tables, customer, room)
     past = before(tables, customer, snapshot, room)
-    lengths[0], lengths[1], lengths[2] = len(past.purchases), len(past.sorted_gaps), len(past.bought)
+    lengths[0], lengths[1], lengths[2] = (
+        len(past.purchases),
+        len(past.sorted_gaps),
+        len(past.bought),
+    )
     lengths[3], lengths[4], lengths[5] = len(past.runs), len(past.orders), len(past.returns)
     lengths[6], lengths[7] = len(past.complaints), len(past.touches)
     return net_spend(past, 365)
 
 
 def seen(tables: Tables, snapshot: int, customer: int = 0) -> Past:
-    """The past as it lies in the scratch and the tables: what a kernel sees cannot be handed out of it."""
+    """The past as it lies in the scratch and the tables.
+
+    What a kernel sees cannot be handed out of it.
+    """
     room, lengths = scratch(tables, shop().opened), np.zeros(8, np.int64)
     tell(tables, snapshot, customer, room, lengths)
-    returns, touches = tables.returns[tables.return_start[customer] :], tables.touches[tables.touch_start[customer] :]
-    places = (room.purchases, room.sorted_gaps, room.bought, room.runs, room.orders, returns, room.complaints, touches)
+    returns, touches = (
+        tables.returns[tables.return_start[customer] :],
+        tables.touches[tables.touch_start[customer] :],
+    )
+    places = (
+        room.purchases,
+        room.sorted_gaps,
+        room.bought,
+        room.runs,
+        room.orders,
+        returns,
+        room.complaints,
+        touches,
+    )
     parts = [place[:length] for place, length in zip(places, lengths, strict=True)]
     return Past(snapshot, int(tables.known[customer]), *parts, room.tally)
 
@@ -39,7 +58,9 @@ def as_lists(past: Past) -> list[Any]:
     return [value.tolist() if isinstance(value, np.ndarray) else value for value in past[:-1]]
 
 
-@pytest.mark.parametrize(("snapshot", "visible"), [(9, False), (10, False), (11, True)], ids=["before", "at", "after"])
+@pytest.mark.parametrize(
+    ("snapshot", "visible"), [(9, False), (10, False), (11, True)], ids=["before", "at", "after"]
+)
 @pytest.mark.parametrize(
     ("field", "event"),
     [
@@ -51,13 +72,17 @@ def as_lists(past: Past) -> list[Any]:
         ("touches.day", {"touches": [10]}),
     ],
 )
-def test_an_event_is_visible_from_the_day_after_it(field: str, event: dict[str, Any], snapshot: int, visible: bool) -> None:
+def test_an_event_is_visible_from_the_day_after_it(
+    field: str, event: dict[str, Any], snapshot: int, visible: bool
+) -> None:
     past = seen(past_of(known=0, **event), snapshot)
     kind, name = field.split(".")
     assert getattr(past, kind)[name].tolist() == ([10] if visible else [])
 
 
-@pytest.mark.parametrize(("snapshot", "date"), [(19, NEVER), (20, NEVER), (21, 20)], ids=["before", "at", "after"])
+@pytest.mark.parametrize(
+    ("snapshot", "date"), [(19, NEVER), (20, NEVER), (21, 20)], ids=["before", "at", "after"]
+)
 @pytest.mark.parametrize(
     ("field", "event"),
     [
@@ -67,7 +92,9 @@ def test_an_event_is_visible_from_the_day_after_it(field: str, event: dict[str, 
         ("orders.cancelled", {"orders": [{"day": 10, "cancelled": 20}]}),
     ],
 )
-def test_what_came_of_an_event_is_visible_from_the_day_after(field: str, event: dict[str, Any], snapshot: int, date: int) -> None:
+def test_what_came_of_an_event_is_visible_from_the_day_after(
+    field: str, event: dict[str, Any], snapshot: int, date: int
+) -> None:
     kind, name = field.split(".")
     assert getattr(seen(past_of(**event), snapshot), kind)[name].tolist() == [date]
 
@@ -75,9 +102,18 @@ def test_what_came_of_an_event_is_visible_from_the_day_after(field: str, event: 
 @pytest.mark.parametrize(
     ("resolved", "reopened", "waiting"),
     [(20, 25, 25), (20, 20, 25), (30, 25, 0), (20, NEVER, 0), (NEVER, 25, 25), (20, 40, 0)],
-    ids=["came back", "came back at once", "mended after it came back", "stayed mended", "never mended", "comes back later"],
+    ids=[
+        "came back",
+        "came back at once",
+        "mended after it came back",
+        "stayed mended",
+        "never mended",
+        "comes back later",
+    ],
 )
-def test_a_complaint_that_came_back_is_open_again_and_as_old_as_ever(resolved: int, reopened: int, waiting: int) -> None:
+def test_a_complaint_that_came_back_is_open_again_and_as_old_as_ever(
+    resolved: int, reopened: int, waiting: int
+) -> None:
     row = features_at(past_of(complaints=[(10, MINOR, resolved, reopened)]), 35)[0, 35]
     assert row["oldest_open_days"] == waiting
 
@@ -90,19 +126,42 @@ def test_an_order_is_promised_delivered_and_cancelled_with_the_last_of_its_lines
         {"day": 10, "basket": 1, "promised": 17},
         {"day": 10, "basket": 2, "promised": 17, "amount": 0},
     ]
-    assert seen(past_of(orders=lines), 90).orders.tolist() == [(10, 0, 14, 15, NEVER), (10, 1, 17, NEVER, NEVER)]
+    assert seen(past_of(orders=lines), 90).orders.tolist() == [
+        (10, 0, 14, 15, NEVER),
+        (10, 1, 17, NEVER, NEVER),
+    ]
 
 
 def test_a_run_is_of_purchases_that_all_hold_the_product() -> None:
     skus = {0: [7, 7], 1: [7, 8], 2: [8], 3: [8, -1, 9], 4: [9, 8]}
-    past = seen(past_of(orders=[{"day": day, "sku": sku} for day, bought in skus.items() for sku in bought]), 90)
+    past = seen(
+        past_of(
+            orders=[{"day": day, "sku": sku} for day, bought in skus.items() for sku in bought]
+        ),
+        90,
+    )
     assert past.bought["product"].tolist() == [0, 0, 0, 1, 1, 1, -1, 2, 2, 1]
-    assert past.bought["first"].tolist() == [True, False, False, True, False, False, False, True, False, False]
+    assert past.bought["first"].tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
     assert past.runs.tolist() == [(2, 1), (4, 4), (2, 4)]
 
 
-@pytest.mark.parametrize(("snapshot", "purchases"), [(19, 1), (20, 1), (21, 0)], ids=["before", "at", "after"])
-def test_a_cancellation_takes_a_purchase_back_from_the_day_after_it(snapshot: int, purchases: int) -> None:
+@pytest.mark.parametrize(
+    ("snapshot", "purchases"), [(19, 1), (20, 1), (21, 0)], ids=["before", "at", "after"]
+)
+def test_a_cancellation_takes_a_purchase_back_from_the_day_after_it(
+    snapshot: int, purchases: int
+) -> None:
     past = seen(past_of(orders=[(10, 5, 1, 20)]), snapshot)
     assert len(past.purchases) == purchases
 
@@ -126,7 +185,9 @@ def test_a_customer_sees_no_other_customers_events() -> None:
 
 @pytest.mark.parametrize("cancelling", [0, 0.3], ids=["nothing cancelled", "orders cancelled"])
 @pytest.mark.parametrize("ask", [features_at, states_at])
-def test_asking_one_snapshot_after_another_is_asking_each_alone(ask: Any, cancelling: float) -> None:
+def test_asking_one_snapshot_after_another_is_asking_each_alone(
+    ask: Any, cancelling: float
+) -> None:
     tables = tables_of(*random_customers(seed=5, count=60, cancelling=cancelling))
     snapshots = range(60, 1500, 90)
     together = ask(tables, *snapshots)
@@ -142,11 +203,16 @@ def test_nothing_is_said_of_a_customer_before_he_is_known() -> None:
 
 
 @pytest.mark.parametrize(("snapshot", "left"), [(365, 15), (366, 5), (370, 5), (371, -3)])
-def test_net_spend_counts_purchases_and_returns_of_exactly_so_many_days(snapshot: int, left: float) -> None:
+def test_net_spend_counts_purchases_and_returns_of_exactly_so_many_days(
+    snapshot: int, left: float
+) -> None:
     assert spent(past_of(orders=[(0, 10), (5, 8)], returns=[(200, 3)]), snapshot) == left
 
 
 def test_returned_money_adds_up_the_same_in_any_order() -> None:
     amounts = (0.1, 0.2, 0.3, 1e9)
-    sums = {spent(past_of(orders=[0], returns=[(1, a) for a in order]), 2) for order in (amounts, amounts[::-1])}
+    sums = {
+        spent(past_of(orders=[0], returns=[(1, a) for a in order]), 2)
+        for order in (amounts, amounts[::-1])
+    }
     assert len(sums) == 1

@@ -11,8 +11,8 @@ import pytest
 from raw_shop import GOOD, HEAD, Ingested, csv, ingested
 
 from features import records
+from features.records import NEVER
 from pipeline.delivery.spreadsheet import safe_table
-from pipeline.inputs.contract import NEVER
 from pipeline.runtime.store import Folder
 
 DAY = 20458  # 2026-01-05
@@ -28,10 +28,25 @@ def events_of(result: Ingested) -> dict[str, Any]:
     return {name: result.events.read(name) for name in result.events.names("**/*")}
 
 
-def test_the_folder_has_every_table_of_every_partition_and_says_what_was_delivered(tmp_path: Path) -> None:
+def test_the_folder_has_every_table_of_every_partition_and_says_what_was_delivered(
+    tmp_path: Path,
+) -> None:
     result = ingested(tmp_path, {"orders.csv": csv(GOOD)})
-    tables = ["customers", "orders", "returns", "complaints", "touches", "treatments", "suppressions"]
-    files = {"meta.json", "products.parquet", "market_events.parquet", *(f"{table}/part-000.parquet" for table in tables)}
+    tables = [
+        "customers",
+        "orders",
+        "returns",
+        "complaints",
+        "touches",
+        "treatments",
+        "suppressions",
+    ]
+    files = {
+        "meta.json",
+        "products.parquet",
+        "market_events.parquet",
+        *(f"{table}/part-000.parquet" for table in tables),
+    }
     assert set(result.events.names("**/*")) == files
     assert result.events.read("meta.json") == {
         "tables": {"orders": HEAD.split(",")},
@@ -63,23 +78,48 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize(("table", "columns"), SCHEMAS.items())
-def test_a_table_has_the_same_columns_whether_or_not_it_was_delivered(tmp_path: Path, table: str, columns: str) -> None:
-    schema = ingested(tmp_path, {"orders.csv": csv(GOOD)}).events.read(f"{table}/part-000.parquet").schema
+def test_a_table_has_the_same_columns_whether_or_not_it_was_delivered(
+    tmp_path: Path, table: str, columns: str
+) -> None:
+    schema = (
+        ingested(tmp_path, {"orders.csv": csv(GOOD)})
+        .events.read(f"{table}/part-000.parquet")
+        .schema
+    )
     assert ", ".join(f"{field.name}: {field.type}" for field in schema) == columns
 
 
-def test_returns_and_complaints_carry_the_number_of_their_order_among_the_customers(tmp_path: Path) -> None:
-    orders = csv("C1,O1,2026-01-05,A,tea,1,9", "C1,O2,2026-01-05,A,tea,1,9", "C2,O3,2026-01-06,A,tea,1,9")
+def test_returns_and_complaints_carry_the_number_of_their_order_among_the_customers(
+    tmp_path: Path,
+) -> None:
+    orders = csv(
+        "C1,O1,2026-01-05,A,tea,1,9", "C1,O2,2026-01-05,A,tea,1,9", "C2,O3,2026-01-06,A,tea,1,9"
+    )
     returned = "return_id,customer_id,order_id,quantity,net_amount,returned_at\nR1,C1,O2,1,9,2026-01-06\nR2,C2,,1,9,2026-01-06\n"
     complained = "complaint_id,customer_id,opened_at,severity,order_id\nK1,C1,2026-01-06,minor,O1\nK2,C2,2026-01-06,minor,\n"
-    result = ingested(tmp_path, {"orders.csv": orders, "returns.csv": returned, "complaints.csv": complained})
-    assert [(row["return_id"], row["basket"]) for row in result.rows("returns")] == [("R1", 1), ("R2", -1)]
-    assert [(row["complaint_id"], row["basket"]) for row in result.rows("complaints")] == [("K1", 0), ("K2", -1)]
+    result = ingested(
+        tmp_path, {"orders.csv": orders, "returns.csv": returned, "complaints.csv": complained}
+    )
+    assert [(row["return_id"], row["basket"]) for row in result.rows("returns")] == [
+        ("R1", 1),
+        ("R2", -1),
+    ]
+    assert [(row["complaint_id"], row["basket"]) for row in result.rows("complaints")] == [
+        ("K1", 0),
+        ("K2", -1),
+    ]
 
 
 def test_an_order_line_in_numbers(tmp_path: Path) -> None:
     head = HEAD + ",promised_at,delivered_at,cancelled_at"
-    result = ingested(tmp_path, {"orders.csv": csv("C1,O1,2026-01-05T10:00,A,tea,2,9.99,2026-01-07,2026-01-05,", head=head)})
+    result = ingested(
+        tmp_path,
+        {
+            "orders.csv": csv(
+                "C1,O1,2026-01-05T10:00,A,tea,2,9.99,2026-01-07,2026-01-05,", head=head
+            )
+        },
+    )
     assert result.rows("orders") == [
         {
             "customer": 0, "day": DAY, "basket": 0, "sku": 0, "category": 0, "quantity": 2.0, "amount": 99900,
@@ -100,9 +140,16 @@ def test_amounts_are_added_up_exactly(tmp_path: Path) -> None:
 
 
 def test_an_order_that_says_only_who_and_when_counts_as_one_thing_bought(tmp_path: Path) -> None:
-    result = ingested(tmp_path, {"orders.csv": csv("C1,O1,2026-01-05", head="customer_id,order_id,ordered_at")})
+    result = ingested(
+        tmp_path, {"orders.csv": csv("C1,O1,2026-01-05", head="customer_id,order_id,ordered_at")}
+    )
     (line,) = result.rows("orders")
-    assert (line["quantity"], line["amount"], line["sku"], line["category"]) == (1.0, 10_000, -1, -1)
+    assert (line["quantity"], line["amount"], line["sku"], line["category"]) == (
+        1.0,
+        10_000,
+        -1,
+        -1,
+    )
 
 
 def test_every_row_of_a_table_has_one_fate_and_all_are_counted(tmp_path: Path) -> None:
@@ -115,10 +162,24 @@ def test_every_row_of_a_table_has_one_fate_and_all_are_counted(tmp_path: Path) -
         "C3,O5,2026-01-06,A,tea,1,1",
         "C1,O6,2026-01-20,A,tea,1,1",
     ]
-    customers = csv("C1,2025-01-01,", "C2,2025-01-01,2026-01-10", "C4,2026-01-20,", head="customer_id,created_at,erased_at")
-    result = ingested(tmp_path, {"orders.csv": csv(*rows), "customers.csv": customers}, data_end="2026-01-15")
+    customers = csv(
+        "C1,2025-01-01,",
+        "C2,2025-01-01,2026-01-10",
+        "C4,2026-01-20,",
+        head="customer_id,created_at,erased_at",
+    )
+    result = ingested(
+        tmp_path, {"orders.csv": csv(*rows), "customers.csv": customers}, data_end="2026-01-15"
+    )
     assert result.account["tables"] == {
-        "customers": {"rows_in": 3, "accepted": 1, "quarantined": {}, "exact_duplicates": 0, "out_of_window": 1, "erased": 1},
+        "customers": {
+            "rows_in": 3,
+            "accepted": 1,
+            "quarantined": {},
+            "exact_duplicates": 0,
+            "out_of_window": 1,
+            "erased": 1,
+        },
         "orders": {
             "rows_in": 7,
             "accepted": 1,
@@ -154,7 +215,10 @@ def test_the_order_and_repetition_of_rows_change_nothing(tmp_path: Path, change:
     for name, rows in {"as_is": MANY, "changed": change(MANY)}.items():
         (tmp_path / name).mkdir()
         ingested(tmp_path / name, {"orders.csv": csv(*rows)})
-    first, second = (events_of(Ingested(Folder(tmp_path / n / "events"), Folder(tmp_path), {})) for n in ("as_is", "changed"))
+    first, second = (
+        events_of(Ingested(Folder(tmp_path / n / "events"), Folder(tmp_path), {}))
+        for n in ("as_is", "changed")
+    )
     assert first == second
 
 
@@ -174,7 +238,9 @@ def test_partitions_hold_whole_customers_and_together_what_one_holds(tmp_path: P
     (tmp_path / "five").mkdir()
     one = ingested(tmp_path / "one", {"orders.csv": csv(*MANY)})
     lines = one.events.read("meta.json")["lines"]
-    five = ingested(tmp_path / "five", {"orders.csv": csv(*MANY)}, lines_per_partition=-(-lines // 5))
+    five = ingested(
+        tmp_path / "five", {"orders.csv": csv(*MANY)}, lines_per_partition=-(-lines // 5)
+    )
     assert five.events.read("meta.json")["partitions"] == len(five.events.names("orders/*")) == 5
     assert sum(len(five.events.read(name)) for name in five.events.names("customers/*")) == 40
     assert by_id(five) == by_id(one)
@@ -183,7 +249,9 @@ def test_partitions_hold_whole_customers_and_together_what_one_holds(tmp_path: P
 def test_lines_are_sorted_and_baskets_numbered_as_they_appear(tmp_path: Path) -> None:
     result = ingested(tmp_path, {"orders.csv": csv(*MANY)})
     lines = result.rows("orders")
-    assert lines == sorted(lines, key=lambda r: (r["customer"], r["day"], r["order_id"], r["line_id"]))
+    assert lines == sorted(
+        lines, key=lambda r: (r["customer"], r["day"], r["order_id"], r["line_id"])
+    )
     for customer in range(40):
         baskets = [row["basket"] for row in lines if row["customer"] == customer]
         orders = [row["order_id"] for row in lines if row["customer"] == customer]
@@ -192,15 +260,27 @@ def test_lines_are_sorted_and_baskets_numbered_as_they_appear(tmp_path: Path) ->
 
 
 def test_lines_without_an_id_are_numbered_within_their_order(tmp_path: Path) -> None:
-    rows = ["C1,O1,2026-01-05,B,tea,1,2", "C1,O1,2026-01-05,A,tea,1,2", "C1,O2,2026-01-05,A,tea,1,2"]
+    rows = [
+        "C1,O1,2026-01-05,B,tea,1,2",
+        "C1,O1,2026-01-05,A,tea,1,2",
+        "C1,O2,2026-01-05,A,tea,1,2",
+    ]
     lines = ingested(tmp_path, {"orders.csv": csv(*rows)}).rows("orders")
-    assert [(line["order_id"], line["line_id"], line["sku"]) for line in lines] == [("O1", "0001", 0), ("O1", "0002", 1), ("O2", "0001", 0)]
+    assert [(line["order_id"], line["line_id"], line["sku"]) for line in lines] == [
+        ("O1", "0001", 0),
+        ("O1", "0002", 1),
+        ("O2", "0001", 0),
+    ]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize(("zone", "day"), [(None, DAY), ("UTC", DAY + 1), ("Asia/Tokyo", DAY + 1)])
-def test_times_of_a_parquet_file_are_local_or_converted(tmp_path: Path, unit: str, zone: str | None, day: int) -> None:
-    time = pa.array([dt.datetime(2026, 1, 5, 23, 30)], pa.timestamp(unit)).cast(pa.timestamp(unit, zone))  # noqa: DTZ001
+def test_times_of_a_parquet_file_are_local_or_converted(
+    tmp_path: Path, unit: str, zone: str | None, day: int
+) -> None:
+    time = pa.array([dt.datetime(2026, 1, 5, 23, 30)], pa.timestamp(unit)).cast(
+        pa.timestamp(unit, zone)
+    )  # noqa: DTZ001
     table = pa.table({"customer_id": ["C1"], "order_id": ["O1"], "ordered_at": time})
     (line,) = ingested(tmp_path, {"orders.parquet": table}, timezone="Europe/Berlin").rows("orders")
     assert line["day"] == day
@@ -209,7 +289,13 @@ def test_times_of_a_parquet_file_are_local_or_converted(tmp_path: Path, unit: st
 def test_a_customer_is_known_from_the_first_event_of_any_kind(tmp_path: Path) -> None:
     files = {
         "orders.csv": csv(GOOD, GOOD.replace("1,O1", "2,O2"), GOOD.replace("1,O1", "3,O3")),
-        "customers.csv": csv("C1,2026-01-03", "C2,2026-01-07", "C3,2026-01-06", "C4,2026-01-01", head="customer_id,created_at"),
+        "customers.csv": csv(
+            "C1,2026-01-03",
+            "C2,2026-01-07",
+            "C3,2026-01-06",
+            "C4,2026-01-01",
+            head="customer_id,created_at",
+        ),
         "touches.csv": csv("C2,2026-01-02", head="customer_id,at"),
     }
     assert [(row["customer_id"], row["known"] - DAY) for row in ingested(tmp_path, files).rows("customers")] == [
@@ -219,8 +305,14 @@ def test_a_customer_is_known_from_the_first_event_of_any_kind(tmp_path: Path) ->
 
 def test_complaints_keep_their_first_opening_and_their_severity(tmp_path: Path) -> None:
     head = "complaint_id,customer_id,opened_at,severity,resolved_at,reopened_at"
-    rows = ["K1,C1,2026-01-03,minor,,2026-01-05", "K2,C1,2026-01-02,critical,2026-01-04,", "K3,C1,2026-01-02,major,,"]
-    found = ingested(tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": csv(*rows, head=head)}).rows("complaints")
+    rows = [
+        "K1,C1,2026-01-03,minor,,2026-01-05",
+        "K2,C1,2026-01-02,critical,2026-01-04,",
+        "K3,C1,2026-01-02,major,,",
+    ]
+    found = ingested(
+        tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": csv(*rows, head=head)}
+    ).rows("complaints")
     assert [(c["complaint_id"], c["opened"] - DAY, c["severity"], c["resolved"], c["reopened"]) for c in found] == [
         ("K2", -3, 2, DAY - 1, NEVER), ("K3", -3, 1, NEVER, NEVER), ("K1", -2, 0, NEVER, DAY),
     ]  # fmt: skip
@@ -229,22 +321,43 @@ def test_complaints_keep_their_first_opening_and_their_severity(tmp_path: Path) 
 def test_a_repair_noted_minutes_before_the_complaint_is_taken_as_at_once(tmp_path: Path) -> None:
     head = "complaint_id,customer_id,opened_at,severity,resolved_at"
     complaint = csv("K1,C1,2026-01-05T00:10,minor,2026-01-04T23:50", head=head)
-    (row,) = ingested(tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": complaint}).rows("complaints")
+    (row,) = ingested(tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": complaint}).rows(
+        "complaints"
+    )
     assert row["resolved"] == row["opened"] == DAY
 
 
 @pytest.mark.parametrize(
-    ("reason", "defect"), [("Defective", True), ("arrived damaged", True), ("faulty lid", True), ("changed my mind", False), ("", False)]
+    ("reason", "defect"),
+    [
+        ("Defective", True),
+        ("arrived damaged", True),
+        ("faulty lid", True),
+        ("changed my mind", False),
+        ("", False),
+    ],
 )
-def test_a_return_blames_us_when_its_reason_says_so(tmp_path: Path, reason: str, defect: bool) -> None:
-    returns = csv(f"R1,C1,1,5,2026-01-05,{reason}", head="return_id,customer_id,quantity,net_amount,returned_at,reason")
+def test_a_return_blames_us_when_its_reason_says_so(
+    tmp_path: Path, reason: str, defect: bool
+) -> None:
+    returns = csv(
+        f"R1,C1,1,5,2026-01-05,{reason}",
+        head="return_id,customer_id,quantity,net_amount,returned_at,reason",
+    )
     (row,) = ingested(tmp_path, {"orders.csv": csv(GOOD), "returns.csv": returns}).rows("returns")
     assert row["defect"] is defect
 
 
 def test_a_product_has_the_category_of_most_of_its_lines_and_none_is_lost(tmp_path: Path) -> None:
-    rows = ["C1,O1,2026-01-05,A,tea,1,1", "C1,O2,2026-01-05,A,coffee,1,1", "C1,O3,2026-01-05,A,tea,1,1", "C1,O4,2026-01-05,,jam,1,1"]
-    assert ingested(tmp_path, {"orders.csv": csv(*rows)}).events.read("products.parquet").to_pylist() == [
+    rows = [
+        "C1,O1,2026-01-05,A,tea,1,1",
+        "C1,O2,2026-01-05,A,coffee,1,1",
+        "C1,O3,2026-01-05,A,tea,1,1",
+        "C1,O4,2026-01-05,,jam,1,1",
+    ]
+    assert ingested(tmp_path, {"orders.csv": csv(*rows)}).events.read(
+        "products.parquet"
+    ).to_pylist() == [
         {"sku": 0, "sku_id": "A", "category": 2, "category_id": "tea"},
         {"sku": -1, "sku_id": None, "category": 0, "category_id": "coffee"},
         {"sku": -1, "sku_id": None, "category": 1, "category_id": "jam"},
@@ -252,29 +365,50 @@ def test_a_product_has_the_category_of_most_of_its_lines_and_none_is_lost(tmp_pa
 
 
 def test_events_after_the_end_are_counted_and_left_out(tmp_path: Path) -> None:
-    complaints = csv("K1,C1,2026-01-06,minor", "K2,C1,2026-01-05,minor", head="complaint_id,customer_id,opened_at,severity")
+    complaints = csv(
+        "K1,C1,2026-01-06,minor",
+        "K2,C1,2026-01-05,minor",
+        head="complaint_id,customer_id,opened_at,severity",
+    )
     result = ingested(tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": complaints})
     assert result.account["tables"]["complaints"]["out_of_window"] == 1
     assert [row["complaint_id"] for row in result.rows("complaints")] == ["K2"]
 
 
-def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_says_so(tmp_path: Path) -> None:
+def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_says_so(
+    tmp_path: Path,
+) -> None:
     files = {
         "orders.csv": csv(GOOD, GOOD.replace("C1,O1", "C2,O2"), GOOD.replace("C1,O1", "C3,O3")),
-        "suppressions.csv": csv("C1,contact,2026-01-05", "C2,profiling,2026-01-05", head="customer_id,scope,since"),
+        "suppressions.csv": csv(
+            "C1,contact,2026-01-05", "C2,profiling,2026-01-05", head="customer_id,scope,since"
+        ),
     }
     wishes = {
-        row["customer_id"]: (row["do_not_contact"], row["profiling_objection"]) for row in ingested(tmp_path, files).rows("customers")
+        row["customer_id"]: (row["do_not_contact"], row["profiling_objection"])
+        for row in ingested(tmp_path, files).rows("customers")
     }
     assert wishes == {"C1": (True, False), "C2": (True, True), "C3": (False, False)}
 
 
 def test_a_list_put_back_names_the_same_customers_as_before_the_spreadsheet(tmp_path: Path) -> None:
     ids = ["+4912", "=x", "-1", "@y", "'quoted"]
-    frame = pd.DataFrame({"customer_id": ids, "as_of": "2026-01-05", "queue": "core_care", "action": "call", "contact": "call"})
-    listed = safe_table(pa.table({name: pa.array(column, pa.string()) for name, column in frame.items()})).to_pandas()
+    frame = pd.DataFrame(
+        {
+            "customer_id": ids,
+            "as_of": "2026-01-05",
+            "queue": "core_care",
+            "action": "call",
+            "contact": "call",
+        }
+    )
+    listed = safe_table(
+        pa.table({name: pa.array(column, pa.string()) for name, column in frame.items()})
+    ).to_pandas()
     files = {
-        "orders.csv": csv(*(GOOD.replace("C1,O1", f"{customer},O{i}") for i, customer in enumerate(ids))),
+        "orders.csv": csv(
+            *(GOOD.replace("C1,O1", f"{customer},O{i}") for i, customer in enumerate(ids))
+        ),
         "treatments.csv": listed.to_csv(index=False),
     }
     result = ingested(tmp_path, files)

@@ -1,4 +1,7 @@
-"""How kernels are compiled and kept: safe for several processes at once, once for all of them, and never called by mistake."""
+"""How kernels are compiled and kept.
+
+Safe for several processes at once, once for all of them, and never called by mistake.
+"""
 
 import os
 import subprocess
@@ -7,15 +10,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from situations import ROOT, Order, customer, features_at, past_of, random_customers, shop, tables_of
+from situations import (
+    ROOT,
+    Order,
+    customer,
+    features_at,
+    past_of,
+    random_customers,
+    shop,
+    tables_of,
+)
 from twin import naive
 
 from features.catalogue import DECLARED
 from features.columns import spread
-from features.ipt import rhythm
+from features.ipt import own_ipt
 from features.settings import Windows
 
-# Prints what a kernel makes of some customers, and how often it was compiled because it was not at hand, or found.
+# Prints what a kernel makes of some customers, and how often it was compiled because it was not at
+# hand, or found.
 PROGRAM = """
 import numpy as np
 from features.ipt import gap_statistics
@@ -31,11 +44,23 @@ print(sum(gap_statistics.stats.cache_misses.values()), sum(gap_statistics.stats.
 
 def start(cache: Path) -> subprocess.Popen[str]:
     """A process that runs a kernel, compiled kernels being kept in a folder."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}"}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(cache),
+        "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def test_two_processes_may_start_without_a_cache_and_a_third_compiles_nothing(tmp_path: Path) -> None:
+def test_two_processes_may_start_without_a_cache_and_a_third_compiles_nothing(
+    tmp_path: Path,
+) -> None:
     ended = [process.communicate() for process in [start(tmp_path), start(tmp_path)]]
     ended.append(start(tmp_path).communicate())
     assert [errors for _, errors in ended] == ["", "", ""]
@@ -47,9 +72,11 @@ def test_two_processes_may_start_without_a_cache_and_a_third_compiles_nothing(tm
 
 def test_an_inner_kernel_called_by_mistake_says_so_and_the_process_lives() -> None:
     past = past_of(orders=[0])
-    with pytest.raises(TypeError, match="rhythm is for kernels to call; from Python call its py_func, or an entry"):
-        rhythm(past.lines, 1, shop())
-    assert rhythm.py_func(past.lines, 1, shop()) == (30, 0.5)  # type: ignore[attr-defined]
+    with pytest.raises(
+        TypeError, match="own_ipt is for kernels to call; from Python call its py_func, or an entry"
+    ):
+        own_ipt(past.lines, 1, shop())
+    assert own_ipt.py_func(past.lines, 1, shop()) == (30, 0.5)  # type: ignore[attr-defined]
 
 
 def test_columns_follow_the_windows_of_the_parameters() -> None:
@@ -58,9 +85,22 @@ def test_columns_follow_the_windows_of_the_parameters() -> None:
     edges = customer(orders=[Order(100 - age, 10 + age) for age in (1, 7, 8, 10, 11, 20, 21, 22)])
     customers = [edges, *random_customers(seed=8, count=40)]
     names = [column.name for column in declared]
-    assert [name for name in names if name.startswith(("purchases_in", "purchase_trend", "spend_in", "spend_trend"))] == [
-        *("purchases_in_7d", "purchases_in_21d", "purchase_trend_10d", "spend_in_7d", "spend_in_21d", "spend_trend_10d")
+    assert [
+        name
+        for name in names
+        if name.startswith(("purchases_in", "purchase_trend", "spend_in", "spend_trend"))
+    ] == [
+        *(
+            "purchases_in_7d",
+            "purchases_in_21d",
+            "purchase_trend_10d",
+            "spend_in_7d",
+            "spend_in_21d",
+            "spend_trend_10d",
+        )
     ]
     for (number, snapshot), row in features_at(tables_of(*customers), 100, 500, of=of).items():
         twin = naive(customers[number], snapshot, of)
-        np.testing.assert_allclose(row.tolist(), [twin.get(c.name, c.absent) for c in declared], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            row.tolist(), [twin.get(c.name, c.absent) for c in declared], rtol=1e-5, atol=1e-5
+        )

@@ -1,4 +1,7 @@
-"""What became of a customer after a snapshot: here on day 100, looking ahead 30 days unless said otherwise."""
+"""What became of a customer after a snapshot.
+
+Here on day 100, looking ahead 30 days unless said otherwise.
+"""
 
 from typing import Any
 
@@ -10,7 +13,9 @@ from features.records import NEVER, Tables
 from pipeline.stages.label import next_purchase, outcomes
 
 
-def labels(tables: Tables, *snapshots: int, horizon: int = 30, end: int = 1000) -> dict[tuple[int, int], tuple[bool, int]]:
+def labels(
+    tables: Tables, *snapshots: int, horizon: int = 30, end: int = 1000
+) -> dict[tuple[int, int], tuple[bool, int]]:
     """Defected, and returned (-1 unknown), by customer and snapshot."""
     days = np.array(snapshots, np.int32)
     size = int((tables.known[:, None] < days).sum())
@@ -26,12 +31,18 @@ def defected(*orders: Any) -> bool:
 
 
 @pytest.mark.parametrize(("day", "stays"), [(99, False), (100, True), (129, True), (130, False)])
-def test_a_purchase_counts_from_the_snapshots_day_to_the_day_before_the_horizons_end(day: int, stays: bool) -> None:
+def test_a_purchase_counts_from_the_snapshots_day_to_the_day_before_the_horizons_end(
+    day: int, stays: bool
+) -> None:
     assert defected(day) == (not stays)
 
 
-@pytest.mark.parametrize(("cancelled", "stays"), [(110, False), (129, False), (130, True), (500, True)])
-def test_a_purchase_cancelled_within_the_horizon_does_not_count(cancelled: int, stays: bool) -> None:
+@pytest.mark.parametrize(
+    ("cancelled", "stays"), [(110, False), (129, False), (130, True), (500, True)]
+)
+def test_a_purchase_cancelled_within_the_horizon_does_not_count(
+    cancelled: int, stays: bool
+) -> None:
     assert defected((105, 10, 1, cancelled)) == (not stays)
 
 
@@ -46,7 +57,11 @@ def test_a_line_without_goods_or_price_keeps_nobody(line: tuple[int, ...]) -> No
 
 def test_the_next_purchase_is_the_first_of_them() -> None:
     tables = past_of(orders=[90, 120, 110])
-    assert [next_purchase.py_func(tables, 0, snapshot, 130) for snapshot in (100, 111, 121)] == [110, 120, NEVER]
+    assert [next_purchase.py_func(tables, 0, snapshot, 130) for snapshot in (100, 111, 121)] == [
+        110,
+        120,
+        NEVER,
+    ]
 
 
 @pytest.mark.parametrize(("day", "returned"), [(129, -1), (130, 1), (189, 1), (190, 0)])
@@ -55,7 +70,9 @@ def test_a_defector_returns_within_the_two_horizons_after(day: int, returned: in
 
 
 @pytest.mark.parametrize(("end", "returned"), [(189, -1), (190, 1)])
-def test_whether_a_defector_returned_is_unknown_where_the_data_ends_before(end: int, returned: int) -> None:
+def test_whether_a_defector_returned_is_unknown_where_the_data_ends_before(
+    end: int, returned: int
+) -> None:
     assert labels(past_of(known=0, orders=[150]), 100, end=end)[0, 100] == (True, returned)
 
 
@@ -69,7 +86,11 @@ def test_random_labels_are_those_of_the_naive_twin() -> None:
     found = labels(tables_of(*customers), *range(50, 800, 50))
     for (number, snapshot), (left, _) in found.items():
         kept = [
-            o for o in customers[number].orders if 0 <= o.day - snapshot < 30 and o.amount * o.quantity > 0 and o.cancelled >= snapshot + 30
+            o
+            for o in customers[number].orders
+            if 0 <= o.day - snapshot < 30
+            and o.amount * o.quantity > 0
+            and o.cancelled >= snapshot + 30
         ]
         assert left == (not kept)
     assert {left for left, _ in found.values()} == {True, False}

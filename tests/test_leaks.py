@@ -1,4 +1,7 @@
-"""The traps of modelling, each fallen into on purpose: what a leak pretends to be worth, and what stops it."""
+"""The traps of modelling, each fallen into on purpose.
+
+What a leak pretends to be worth, and what stops it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,9 @@ COLUMNS = ["recency_days", "purchases", "spend", "tenure_days", "gap_mean"]
 
 @pytest.fixture(scope="module")
 def histories() -> list[npt.NDArray[np.float64]]:
-    """Days of purchase of 1,500 customers, each in the shop from some day of its first year on, as BG/NBD says."""
+    """Days of purchase of 1,500 customers, each in the shop from some day of its first year on, as
+    BG/NBD says.
+    """
     random = np.random.default_rng(4)
     found = []
     for _ in range(1500):
@@ -44,8 +49,16 @@ def histories() -> list[npt.NDArray[np.float64]]:
     return found
 
 
-def seen(histories: list[npt.NDArray[np.float64]], snapshots: list[int], purchases: int = 2, recent: int = 2 * HORIZON) -> pd.DataFrame:
-    """One row per customer and snapshot with so many purchases, the last so recent: customer, snapshot, features, defected."""
+def seen(
+    histories: list[npt.NDArray[np.float64]],
+    snapshots: list[int],
+    purchases: int = 2,
+    recent: int = 2 * HORIZON,
+) -> pd.DataFrame:
+    """One row per customer and snapshot with so many purchases, the last so recent.
+
+    Customer, snapshot, features, defected.
+    """
     rows = []
     for customer, at in enumerate(histories):
         for snapshot in snapshots:
@@ -55,7 +68,18 @@ def seen(histories: list[npt.NDArray[np.float64]], snapshots: list[int], purchas
             stays = ((at >= snapshot) & (at < snapshot + HORIZON)).any()
             gap = (past[-1] - past[0]) / max(len(past) - 1, 1)
             spend = (past * 7919 % 97 + 3).sum()  # a sum of odd baskets: nearly a customer's name
-            rows.append((customer, snapshot, snapshot - past[-1], len(past), spend, snapshot - past[0], gap, not stays))
+            rows.append(
+                (
+                    customer,
+                    snapshot,
+                    snapshot - past[-1],
+                    len(past),
+                    spend,
+                    snapshot - past[0],
+                    gap,
+                    not stays,
+                )
+            )
     return pd.DataFrame(rows, columns=["customer", "snapshot", *COLUMNS, "defected"])
 
 
@@ -65,7 +89,9 @@ def auc(scores: npt.NDArray[np.float64], rows: pd.DataFrame) -> float:
 
 def learnt(taught: pd.DataFrame, asked: pd.DataFrame) -> float:
     """AUC of a learner with a good memory."""
-    forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=0).fit(taught[COLUMNS], taught["defected"])
+    forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=0).fit(
+        taught[COLUMNS], taught["defected"]
+    )
     return auc(forest.predict_proba(asked[COLUMNS])[:, 1], asked)
 
 
@@ -75,14 +101,18 @@ def honest(histories: list[npt.NDArray[np.float64]]) -> float:
     return learnt(seen(histories, TEACHERS), seen(histories, [ORIGIN]))
 
 
-def test_labels_that_reach_over_the_origin_pretend_to_a_better_model_and_are_refused(histories, honest: float) -> None:  # type: ignore[no-untyped-def]
+def test_labels_that_reach_over_the_origin_pretend_to_a_better_model_and_are_refused(
+    histories, honest: float
+) -> None:  # type: ignore[no-untyped-def]
     late = [ORIGIN - 10, *(ORIGIN - 20 - 20 * j for j in range(6))]
     assert learnt(seen(histories, late), seen(histories, [ORIGIN])) > honest + 0.02
     with pytest.raises(ConfigError, match="E_LEAK snapshot 2025-06-02"):
         purged(small_shop.rows(10, 1.0), ["2025-05-01", "2025-06-02"], "2025-07-01", 30)
 
 
-def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_split_by_customer_does_not(histories, honest: float) -> None:  # type: ignore[no-untyped-def]
+def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_split_by_customer_does_not(
+    histories, honest: float
+) -> None:  # type: ignore[no-untyped-def]
     pooled = seen(histories, [*TEACHERS, ORIGIN])
     random = np.random.default_rng(1)
     by_row = random.random(len(pooled)) < 0.7
@@ -93,9 +123,16 @@ def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_spl
 
 
 def cross_validated(rows: pd.DataFrame) -> float | None:
-    quick = PARAMS.train.model_copy(update={"extra_trees": False})  # the best cuts learn names by heart sooner
-    found = grouped_cv(rows, ["mood", "weather"], Choice("plain", 50, {}, 0.0, seasonal=False), quick, {})
-    assert (found["folds"], found["customers"], found["rows"]) == (2, rows["customer_id"].nunique(), len(rows))
+    # the best cuts learn names by heart sooner
+    quick = PARAMS.train.model_copy(update={"extra_trees": False})
+    found = grouped_cv(
+        rows, ["mood", "weather"], Choice("plain", 50, {}, 0.0, seasonal=False), quick, {}
+    )
+    assert (found["folds"], found["customers"], found["rows"]) == (
+        2,
+        rows["customer_id"].nunique(),
+        len(rows),
+    )
     auc: float | None = found["auc"]
     return auc
 
@@ -110,7 +147,9 @@ def test_a_name_is_worth_nothing_where_no_customer_is_on_both_sides_of_a_fold() 
     assert by_row > 0.65
 
 
-def test_folds_by_customer_leave_nothing_to_learn_where_one_customer_has_all_of_an_outcome() -> None:
+def test_folds_by_customer_leave_nothing_to_learn_where_one_customer_has_all_of_an_outcome() -> (
+    None
+):
     rows = small_shop.rows(30, 0.0)
     assert cross_validated(rows.assign(defected=rows["customer_id"] == "c0003")) is None
 
@@ -125,14 +164,28 @@ def test_no_customers_snapshot_teaches_and_is_asked() -> None:
         assert (gap >= pd.Timedelta(days=small_shop.HORIZON)).all()
 
 
-def test_one_time_buyers_pretend_to_a_better_score_and_are_not_among_the_rows(histories, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    everyone, repeaters = seen(histories, [ORIGIN], purchases=1, recent=ORIGIN), seen(histories, [ORIGIN])
-    of_all, of_repeaters = (auc((rows["recency_days"] / rows["purchases"]).to_numpy(), rows) for rows in (everyone, repeaters))
+def test_one_time_buyers_pretend_to_a_better_score_and_are_not_among_the_rows(
+    histories, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    everyone, repeaters = (
+        seen(histories, [ORIGIN], purchases=1, recent=ORIGIN),
+        seen(histories, [ORIGIN]),
+    )
+    of_all, of_repeaters = (
+        auc((rows["recency_days"] / rows["purchases"]).to_numpy(), rows)
+        for rows in (everyone, repeaters)
+    )
     assert of_all > of_repeaters + 0.05
     frame = small_shop.rows(20, 1.0)
     frame.loc[frame["customer_id"] < "c0005", "purchases"] = 1
     folders, calendar = small_shop.write(tmp_path, frame), small_shop.calibration()
-    found = joined(folders["features"], folders["lifecycle"], calendar, folders["labels"], calendar["snapshots"])
+    found = joined(
+        folders["features"],
+        folders["lifecycle"],
+        calendar,
+        folders["labels"],
+        calendar["snapshots"],
+    )
     assert found["customer_id"].min() == "c0005"
 
 
@@ -140,13 +193,20 @@ def test_the_chance_to_be_alive_is_a_worse_score_than_the_chance_to_buy(historie
     buyers, asked = seen(histories, [ORIGIN], purchases=1, recent=ORIGIN), seen(histories, [ORIGIN])
     fitted = fit(*known(buyers))
     alive = {len(rows): 1 - no_purchase(fitted, *known(rows), 1e30) for rows in (buyers, asked)}
-    assert auc(1 - alive[len(asked)], asked) < auc(no_purchase(fitted, *known(asked), HORIZON), asked) - 0.02
+    assert (
+        auc(1 - alive[len(asked)], asked)
+        < auc(no_purchase(fitted, *known(asked), HORIZON), asked) - 0.02
+    )
     assert alive[len(buyers)][buyers["purchases"] == 1] == pytest.approx(1, abs=1e-6)
 
 
 def known(rows: pd.DataFrame) -> tuple[npt.NDArray[np.float64], ...]:
     tenure = rows["tenure_days"].to_numpy(float)
-    return rows["purchases"].to_numpy(float) - 1, tenure - rows["recency_days"].to_numpy(float), tenure
+    return (
+        rows["purchases"].to_numpy(float) - 1,
+        tenure - rows["recency_days"].to_numpy(float),
+        tenure,
+    )
 
 
 def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
@@ -154,7 +214,8 @@ def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
     recency = random.normal(size=(4000, 1))
     defected = random.random(4000) < 1 / (1 + np.exp(2.2 - recency[:, 0]))  # one in eight leaves
     plain, balanced = (
-        LogisticRegression(class_weight=weights).fit(recency, defected).predict_proba(recency)[:, 1] for weights in (None, "balanced")
+        LogisticRegression(class_weight=weights).fit(recency, defected).predict_proba(recency)[:, 1]
+        for weights in (None, "balanced")
     )
     assert (np.argsort(plain) == np.argsort(balanced)).all()
     assert calibration_error(plain, defected) < 2 * calibration_floor(plain, 1)
@@ -164,14 +225,21 @@ def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
 def taught(folder: Path, frame: pd.DataFrame) -> Folder:
     few = PARAMS.train.model_copy(update={"max_rounds": 20, "round_step": 10})
     folders = small_shop.write(folder, frame)
-    return small_shop.model_folder(folder, train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"])
+    return small_shop.model_folder(
+        folder,
+        train(**folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few)[
+            "model"
+        ],
+    )
 
 
 def judged(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:
     """What `evaluate` says of the model in a small shop with these rows."""
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 50})
     folders, calendar = small_shop.write(folder, frame), small_shop.calibration()
-    return evaluate(**folders, model=model, calibration=calendar, shop="small", params=quick, costs=PARAMS.costs)
+    return evaluate(
+        **folders, model=model, calibration=calendar, shop="small", params=quick, costs=PARAMS.costs
+    )
 
 
 @pytest.fixture(scope="module")
@@ -179,18 +247,27 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return taught(tmp_path_factory.mktemp("taught"), small_shop.rows(150, 2.0))
 
 
-def test_a_label_that_recency_can_compute_stops_the_run_and_names_it(model: Folder, tmp_path: Path) -> None:
+def test_a_label_that_recency_can_compute_stops_the_run_and_names_it(
+    model: Folder, tmp_path: Path
+) -> None:
     frame = small_shop.rows(150, 2.0)
-    with pytest.raises(QualityError, match=r"E_LEAK data/features recency_days .* AUC 1\.000") as refused:
+    with pytest.raises(
+        QualityError, match=r"E_LEAK data/features recency_days .* AUC 1\.000"
+    ) as refused:
         judged(tmp_path, frame.assign(defected=frame["recency_days"] > 30), model)
     assert refused.value.exit_code == 4
 
 
-def test_who_is_only_ever_known_to_stay_is_a_result_with_its_reason(model: Folder, tmp_path: Path) -> None:
+def test_who_is_only_ever_known_to_stay_is_a_result_with_its_reason(
+    model: Folder, tmp_path: Path
+) -> None:
     frame = small_shop.rows(150, 2.0)
     frame.loc[frame["snapshot"].astype(str).isin(small_shop.ORIGINS), "defected"] = False
     found = judged(tmp_path, frame, model)["metrics"]
-    assert (found["verdict"], found["grade"]) == ("no_signal", "no signal: 300 benchmark rows at the test origins, all of one outcome")
+    assert (found["verdict"], found["grade"]) == (
+        "no_signal",
+        "no signal: 300 benchmark rows at the test origins, all of one outcome",
+    )
 
 
 def test_a_feature_that_tells_the_date_stops_the_run_and_is_named() -> None:
@@ -198,7 +275,10 @@ def test_a_feature_that_tells_the_date_stops_the_run_and_is_named() -> None:
     columns = [*small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"])]
     require_honest(rows, columns)
     with pytest.raises(QualityError, match="E_LEAK data/features day .* tells the date"):
-        require_honest(rows.assign(day=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal)), [*columns, "day"])
+        require_honest(
+            rows.assign(day=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal)),
+            [*columns, "day"],
+        )
 
 
 def test_a_model_that_knows_what_no_feature_alone_tells_stops_the_run() -> None:
@@ -208,16 +288,20 @@ def test_a_model_that_knows_what_no_feature_alone_tells_stops_the_run() -> None:
 
 
 @pytest.mark.parametrize("permuted", [False, True], ids=["coin flips", "permuted labels"])
-def test_where_labels_are_chance_nobody_does_better_than_a_coin(permuted: bool, tmp_path: Path) -> None:
+def test_where_labels_are_chance_nobody_does_better_than_a_coin(
+    permuted: bool, tmp_path: Path
+) -> None:
     frame = small_shop.rows(400, 2.0 if permuted else 0.0)
     if permuted:
         shuffle = np.random.default_rng(6).permutation
-        frame["defected"] = frame.groupby("snapshot")["defected"].transform(lambda flags: shuffle(flags.to_numpy()))
+        frame["defected"] = frame.groupby("snapshot")["defected"].transform(
+            lambda flags: shuffle(flags.to_numpy())
+        )
     found = judged(tmp_path, frame, taught(tmp_path, frame))
     measured = found["metrics"]["benchmark"]
     assert found["metrics"]["verdict"] == "no_signal"
     assert "no signal" in found["model_card"]
-    for scorer in (measured["model"], *measured["peers"].values()):
+    for scorer in (measured["model"], *measured["baselines"].values()):
         assert scorer["auc"] == pytest.approx(0.5, abs=0.05)
         assert scorer["auc_ci"][0] < 0.5 < scorer["auc_ci"][1]
 
@@ -235,9 +319,17 @@ def outcomes(rows: int) -> npt.NDArray[np.bool_]:
         (np.where(np.arange(90) < 84, outcomes(90), ~outcomes(90)).astype(float), False),
         (np.full(90, np.nan), False),
     ],
-    ids=["higher for leavers", "lower for leavers", "unknown for leavers", "for most of them", "unknown"],
+    ids=[
+        "higher for leavers",
+        "lower for leavers",
+        "unknown for leavers",
+        "for most of them",
+        "unknown",
+    ],
 )
-def test_a_column_that_knows_the_outcome_is_named_whichever_way_it_points(column: npt.NDArray[np.float64], named: bool) -> None:
+def test_a_column_that_knows_the_outcome_is_named_whichever_way_it_points(
+    column: npt.NDArray[np.float64], named: bool
+) -> None:
     assert ("told" in oracles(pd.DataFrame({"told": column}), ["told"], outcomes(90))) is named
 
 
@@ -247,5 +339,13 @@ def test_of_a_handful_of_leavers_chance_may_tell_all() -> None:
 
 
 def test_a_column_is_a_clock_only_if_it_changes_between_snapshots_and_not_within() -> None:
-    rows = pd.DataFrame({"snapshot": [1, 1, 2, 2], "clock": [7.0, 7, 8, 8], "constant": 0.0, "own": [1.0, 2, 1, 2], "unknown": np.nan})
+    rows = pd.DataFrame(
+        {
+            "snapshot": [1, 1, 2, 2],
+            "clock": [7.0, 7, 8, 8],
+            "constant": 0.0,
+            "own": [1.0, 2, 1, 2],
+            "unknown": np.nan,
+        }
+    )
     assert clocks(rows, ["clock", "constant", "own", "unknown"]) == ["clock"]

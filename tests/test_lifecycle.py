@@ -1,4 +1,7 @@
-"""The life cycle, situation by situation: the shop's usual gap is 30 days (log sd 0.5) unless said otherwise."""
+"""The life cycle, situation by situation.
+
+The shop's usual gap is 30 days (log sd 0.5) unless said otherwise.
+"""
 
 import itertools
 import math
@@ -16,7 +19,9 @@ LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150
 
 
-def state(day: int, of: Shop | None = None, limits: Limits | None = None, strong: Any = (), **events: Any) -> Any:
+def state(
+    day: int, of: Shop | None = None, limits: Limits | None = None, strong: Any = (), **events: Any
+) -> Any:
     """The customer's state at the midnight that begins a day."""
     return states_at(past_of(**events), day, of=of, limits=limits, strong=strong)[0, day]
 
@@ -52,10 +57,26 @@ def test_four_regular_purchases_over_ninety_days_make_a_core_customer() -> None:
 REFUSED = {
     # condition: what is said to lack, the situation, its last purchase, what else would let him in
     "C1 too few purchases": ("purchases", {"orders": [0, 45, 90]}, {"core_min_purchases": 3}),
-    "C2 too short a time in days": ("days", {"orders": [0, 29, 58, 89]}, {"core_min_days": 89, "core_min_cycles": 2.0}),
-    "C2 too short a time in the shop's cycles": ("days", {"of": shop(60), "orders": [0, 45, 90, 179]}, {"core_min_cycles": 2.9}),
-    "C3 too slow for this shop": ("pace", {"orders": [0, 120, 240, 360]}, {"core_max_cycle_ratio": 2.5}),
-    "C3 less regular than chance": ("regularity", {"orders": [0, 1, 61, 62, 122, 123]}, {"core_max_log_sd": 1.9}),
+    "C2 too short a time in days": (
+        "days",
+        {"orders": [0, 29, 58, 89]},
+        {"core_min_days": 89, "core_min_ipts": 2.0},
+    ),
+    "C2 too short a time in the shop's cycles": (
+        "days",
+        {"of": shop(60), "orders": [0, 45, 90, 179]},
+        {"core_min_ipts": 2.9},
+    ),
+    "C3 too slow for this shop": (
+        "pace",
+        {"orders": [0, 120, 240, 360]},
+        {"core_max_ipt_ratio": 2.5},
+    ),
+    "C3 less regular than chance": (
+        "regularity",
+        {"orders": [0, 1, 61, 62, 122, 123]},
+        {"core_max_log_sd": 1.9},
+    ),
     "C4 too many complaints per purchase": (
         "few_complaints",
         {"orders": MONTHLY, "complaints": [(5, MINOR, 6), (35, MINOR, 36)]},
@@ -66,7 +87,11 @@ REFUSED = {
         {"orders": MONTHLY, "returns": [(5, 1, True), (35, 1, True)]},
         {"core_max_defect_returns": 0.5},
     ),
-    "C5 on probation after a lapse": ("staying", {"orders": [0, 30, 60, 121]}, {"reactivated_purchases": 1}),
+    "C5 on probation after a lapse": (
+        "staying",
+        {"orders": [0, 30, 60, 121]},
+        {"reactivated_purchases": 1},
+    ),
 }
 
 
@@ -81,8 +106,9 @@ def test_core_is_refused_when_one_condition_fails_and_granted_when_that_alone_is
 
 
 def test_who_stands_exactly_at_the_limits_of_pace_and_regularity_is_let_in() -> None:
-    daily = shop(1, 0.5)._replace(cycle=shop().cycle._replace(last_gaps=6))  # his irregularity: the root of 2 * 0.5**2 / (2 + 6)
-    strict = LIMITS._replace(core_max_cycle_ratio=1.0, core_max_log_sd=0.25)
+    # his irregularity: the root of 2 * 0.5**2 / (2 + 6)
+    daily = shop(1, 0.5)._replace(ipt=shop().ipt._replace(last_gaps=6))
+    strict = LIMITS._replace(core_max_ipt_ratio=1.0, core_max_log_sd=0.25)
     assert stage(91, of=daily, limits=strict, orders=range(91)) == "core"
 
 
@@ -94,9 +120,16 @@ def test_who_stands_exactly_at_the_limits_of_pace_and_regularity_is_let_in() -> 
         ((82, MINOR, 91), (83, MINOR, 91)),
         ((82, MINOR, 91), (82, MINOR, 90)),
     ],
-    ids=["major still open", "critical still open", "open a day past its promise", "open past its promise at the time"],
+    ids=[
+        "major still open",
+        "critical still open",
+        "open a day past its promise",
+        "open past its promise at the time",
+    ],
 )
-def test_core_is_refused_while_a_complaint_spoils_satisfaction(refused: tuple[int, ...], granted: tuple[int, ...]) -> None:
+def test_core_is_refused_while_a_complaint_spoils_satisfaction(
+    refused: tuple[int, ...], granted: tuple[int, ...]
+) -> None:
     assert stage(91, orders=MONTHLY, complaints=[refused]) == "early_repeat"
     assert stage(91, orders=MONTHLY, complaints=[granted]) == "core"
 
@@ -107,10 +140,16 @@ def test_returns_without_a_defect_do_not_count_against_satisfaction() -> None:
 
 def test_core_is_entered_only_at_a_purchase() -> None:
     mended = {"orders": [*MONTHLY, 120], "complaints": [(80, MAJOR, 95)]}
-    assert [stage(day, **mended) for day in (91, 96, 119, 120, 121)] == ["early_repeat"] * 4 + ["core"]
+    assert [stage(day, **mended) for day in (91, 96, 119, 120, 121)] == ["early_repeat"] * 4 + [
+        "core"
+    ]
 
 
-@pytest.mark.parametrize("complaint", [(100, MINOR, 107), (91, MINOR, 91), (100, MINOR, 130)], ids=["in time", "at once", "late"])
+@pytest.mark.parametrize(
+    "complaint",
+    [(100, MINOR, 107), (91, MINOR, 91), (100, MINOR, 130)],
+    ids=["in time", "at once", "late"],
+)
 def test_a_core_customer_with_one_small_complaint_stays_core(complaint: tuple[int, ...]) -> None:
     found = states_at(past_of(orders=[*MONTHLY, 120], complaints=[complaint]), *range(91, 162))
     assert {STAGES[row["stage"]] for row in found.values()} == {"core"}
@@ -118,12 +157,19 @@ def test_a_core_customer_with_one_small_complaint_stays_core(complaint: tuple[in
 
 def test_a_core_customer_is_late_on_exactly_the_day_named() -> None:
     assert state(91, orders=MONTHLY)["late_on"] == 132
-    assert [words(state(day, orders=MONTHLY))[:2] for day in (131, 132)] == [("core", "active"), ("core", "late")]
+    assert [words(state(day, orders=MONTHLY))[:2] for day in (131, 132)] == [
+        ("core", "active"),
+        ("core", "late"),
+    ]
 
 
 def test_a_core_customer_who_lapses_becomes_a_defector_on_exactly_the_day_named() -> None:
     before, after = state(149, orders=MONTHLY), state(150, orders=MONTHLY)
-    assert (before["lapses_on"], words(before), words(after)) == (150, ("core", "late", ""), ("core_defector", "lapsed", "lost"))
+    assert (before["lapses_on"], words(before), words(after)) == (
+        150,
+        ("core", "late", ""),
+        ("core_defector", "lapsed", "lost"),
+    )
     assert (after["since"], after["core_since"], after["scored"]) == (150, 90, False)
 
 
@@ -134,8 +180,16 @@ def test_a_purchase_on_the_day_before_the_lapse_keeps_core_and_on_the_day_itself
 def test_one_purchase_begins_a_win_back_and_the_second_completes_it() -> None:
     back = {"orders": [*MONTHLY, 200, 220]}
     first, second = state(201, **back), state(221, **back)
-    assert (words(first), first["since"], first["scored"]) == (("core_defector", "active", "won_back"), 150, True)
-    assert (words(second), second["since"], second["core_since"]) == (("core", "active", ""), 220, 90)
+    assert (words(first), first["since"], first["scored"]) == (
+        ("core_defector", "active", "won_back"),
+        150,
+        True,
+    )
+    assert (words(second), second["since"], second["core_since"]) == (
+        ("core", "active", ""),
+        220,
+        90,
+    )
 
 
 def test_a_win_back_interrupted_by_another_lapse_begins_anew() -> None:
@@ -149,10 +203,15 @@ def test_nobody_is_won_back_while_a_complaint_is_open_past_its_promise() -> None
     assert [stage(day, **cross) for day in (221, 241, 245, 246)] == ["core_defector"] * 3 + ["core"]
 
 
-def test_a_first_time_customer_who_returns_after_a_lapse_is_early_repeat_and_on_probation_for_two_purchases() -> None:
+def test_a_first_time_customer_who_returns_after_a_lapse_is_early_repeat_and_on_probation_for_two_purchases() -> (
+    None
+):
     assert state(50, orders=[0])["lapses_on"] == 82
     rows = [state(day, orders=[0, 82, 100]) for day in (83, 101)]
-    assert [(words(row)[0], bool(row["reactivated"])) for row in rows] == [("early_repeat", True), ("early_repeat", False)]
+    assert [(words(row)[0], bool(row["reactivated"])) for row in rows] == [
+        ("early_repeat", True),
+        ("early_repeat", False),
+    ]
 
 
 def test_an_early_customer_who_returns_in_time_is_not_on_probation() -> None:
@@ -160,7 +219,9 @@ def test_an_early_customer_who_returns_in_time_is_not_on_probation() -> None:
 
 
 @pytest.mark.parametrize(("touches", "stale_on"), [([], 65), ([10], 70), ([10, 40], 100)])
-def test_a_prospect_is_stale_two_cycles_after_the_last_touch(touches: list[int], stale_on: int) -> None:
+def test_a_prospect_is_stale_two_cycles_after_the_last_touch(
+    touches: list[int], stale_on: int
+) -> None:
     rows = [state(day, known=5, touches=touches) for day in (stale_on - 1, stale_on)]
     assert [words(row) for row in rows] == [("prospect", "open", ""), ("prospect", "stale", "")]
     assert rows[0]["lapses_on"] == stale_on
@@ -169,13 +230,19 @@ def test_a_prospect_is_stale_two_cycles_after_the_last_touch(touches: list[int],
 def test_a_silence_survived_before_gives_a_christmas_buyer_more_time() -> None:
     christmas = [0, 7, 14, 365, 372, 379, 730, 737, 744]
     patient, hasty = shop(60), shop(60)
-    hasty = hasty._replace(cycle=hasty.cycle._replace(own_gaps=99))
+    hasty = hasty._replace(ipt=hasty.ipt._replace(own_gaps=99))
     assert state(745, of=patient, orders=christmas)["lapses_on"] == 744 + math.ceil(1.25 * 351)
     assert state(745, of=hasty, orders=christmas)["lapses_on"] < 744 + 351
 
 
-@pytest.mark.parametrize(("orders", "lapses_on"), [([0, 5, 10, 110], 171), ([0, 5, 10, 110, 210], 330)], ids=["three gaps", "four gaps"])
-def test_a_silence_survived_counts_from_the_fourth_gap_on(orders: list[int], lapses_on: int) -> None:
+@pytest.mark.parametrize(
+    ("orders", "lapses_on"),
+    [([0, 5, 10, 110], 171), ([0, 5, 10, 110, 210], 330)],
+    ids=["three gaps", "four gaps"],
+)
+def test_a_silence_survived_counts_from_the_fourth_gap_on(
+    orders: list[int], lapses_on: int
+) -> None:
     assert state(orders[-1] + 1, of=shop(10), orders=orders)["lapses_on"] == lapses_on
 
 
@@ -197,9 +264,18 @@ SILENT = {"orders": MONTHLY}  # core from day 90, late on 132, lapsed on 150
 @pytest.mark.parametrize(
     ("strong_from", "defects_on"),
     [(100, 132), (132, 132), (140, 140), (149, 149), (150, NEVER), (NEVER, NEVER)],
-    ids=["before he is late", "as he is late", "later", "on the last day", "when he has lapsed", "never"],
+    ids=[
+        "before he is late",
+        "as he is late",
+        "later",
+        "on the last day",
+        "when he has lapsed",
+        "never",
+    ],
 )
-def test_a_core_customer_defects_from_the_first_day_on_which_he_is_late_and_evidence_is_strong(strong_from: int, defects_on: int) -> None:
+def test_a_core_customer_defects_from_the_first_day_on_which_he_is_late_and_evidence_is_strong(
+    strong_from: int, defects_on: int
+) -> None:
     evidence = [(90, strong_from)]
     assert state(91, strong=evidence, **SILENT)["defects_on"] == defects_on
     told = [words(state(day, strong=evidence, **SILENT)) for day in range(91, 160)]
@@ -208,16 +284,25 @@ def test_a_core_customer_defects_from_the_first_day_on_which_he_is_late_and_evid
     assert {told[day - 91][:2] for day in defecting} <= {("core_defector", "late")}
 
 
-def test_a_defector_is_still_scored_and_has_been_one_since_that_day_even_when_he_has_lapsed() -> None:
+def test_a_defector_is_still_scored_and_has_been_one_since_that_day_even_when_he_has_lapsed() -> (
+    None
+):
     defecting, lost = (state(day, strong=[(90, 140)], **SILENT) for day in (145, 151))
-    assert (defecting["since"], defecting["scored"], words(defecting)[2]) == (140, True, "defecting")
+    assert (defecting["since"], defecting["scored"], words(defecting)[2]) == (
+        140,
+        True,
+        "defecting",
+    )
     assert (lost["since"], lost["scored"], words(lost)[2]) == (140, False, "lost")
 
 
 def test_a_defector_who_buys_before_he_lapses_is_core_again_from_that_purchase_on() -> None:
     bought_in_time = {"orders": [*MONTHLY, 148], "strong": [(90, 140)]}
     rows = [state(day, **bought_in_time) for day in (148, 149)]
-    assert [(words(row)[0], row["since"]) for row in rows] == [("core_defector", 140), ("core", 148)]
+    assert [(words(row)[0], row["since"]) for row in rows] == [
+        ("core_defector", 140),
+        ("core", 148),
+    ]
     unmoved = state(149, orders=[*MONTHLY, 148], strong=[(60, 61)])
     assert (words(unmoved)[0], unmoved["since"]) == ("core", 90)
 
@@ -225,7 +310,10 @@ def test_a_defector_who_buys_before_he_lapses_is_core_again_from_that_purchase_o
 def test_a_defector_who_lapses_has_to_be_won_back() -> None:
     back = {"orders": [*MONTHLY, 160, 180], "strong": [(90, 140)]}
     rows = [state(day, **back) for day in (161, 181)]
-    assert [(words(row)[0], words(row)[2], row["since"]) for row in rows] == [("core_defector", "won_back", 140), ("core", "", 180)]
+    assert [(words(row)[0], words(row)[2], row["since"]) for row in rows] == [
+        ("core_defector", "won_back", 140),
+        ("core", "", 180),
+    ]
 
 
 def test_evidence_does_not_move_customers_who_were_never_core() -> None:
@@ -237,9 +325,9 @@ def test_evidence_does_not_move_customers_who_were_never_core() -> None:
 def test_a_shop_that_is_shut_on_sundays_does_not_count_them_as_silence() -> None:
     weekly = {"orders": range(4, 40, 7)}  # Mondays: the first of January 1970 was a Thursday
     every_day, but_sundays = shop(7, 0.1), shop(6, 0.1, closed=["sunday"])
-    assert state(40, of=every_day, **weekly)["cycle_days"] == 7
+    assert state(40, of=every_day, **weekly)["ipt_days"] == 7
     row = state(40, of=but_sundays, **weekly)
-    assert row["cycle_days"] == 6
+    assert row["ipt_days"] == 6
     assert row["lapses_on"] == 39 + 16  # fourteen open days, two Sundays
 
 
@@ -247,7 +335,9 @@ def test_a_fortnight_shut_gives_everybody_a_fortnight_more() -> None:
     shut = [f"1970-05-{day:02}" for day in range(5, 19)]  # days 124 to 137
     row = state(91, of=shop(closed=shut), **SILENT)
     assert (row["late_on"], row["lapses_on"]) == (132 + 14, 150 + 14)
-    assert [words(state(day, of=shop(closed=shut), **SILENT))[1] for day in (145, 146, 163, 164)] == ["active", "late", "late", "lapsed"]
+    assert [
+        words(state(day, of=shop(closed=shut), **SILENT))[1] for day in (145, 146, 163, 164)
+    ] == ["active", "late", "late", "lapsed"]
 
 
 def test_a_purchase_on_a_day_on_which_the_shop_is_shut_is_a_purchase() -> None:
@@ -261,7 +351,11 @@ def test_core_once_entered_is_not_lost_by_cancelling_the_purchase_that_led_there
     assert stage(91, orders=[0, 30, 60, {"day": 90, "cancelled": 90}]) == "early_repeat"
 
 
-GRID = list(itertools.product((0, 1, 2, 3, 9), (False, True), range(len(ACTIVITIES)), (False, True), (False, True)))
+GRID = list(
+    itertools.product(
+        (0, 1, 2, 3, 9), (False, True), range(len(ACTIVITIES)), (False, True), (False, True)
+    )
+)
 
 
 @pytest.mark.parametrize(("n", "core_ever", "activity", "winning_back", "defecting"), GRID)

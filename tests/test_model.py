@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import small_shop
 
-from models.defection.baselines import PEERS, predict
+from models.defection.baselines import BASELINES, predict
 from models.defection.booster import fit, probabilities
+from pipeline.registry import model_files as model_file
 from pipeline.registry.model_files import booster_of, scorer
-from pipeline.registry.versions import model_files as model_file
 from pipeline.runtime.errors import ConfigError, ModelError
 from pipeline.runtime.params import load
 from pipeline.runtime.runner import ROOT
@@ -30,16 +30,30 @@ PARAMS = load(ROOT)
 FEATURES = list(small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"]))
 
 
-def trained(folder: Path, customers: int = 400, signal: float = 2.0) -> tuple[dict[str, Folder], dict[str, Any]]:
+def trained(
+    folder: Path, customers: int = 400, signal: float = 2.0
+) -> tuple[dict[str, Folder], dict[str, Any]]:
     folders = small_shop.write(folder, small_shop.rows(customers, signal))
-    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
+    files = train(
+        **folders,
+        monotone_constraints={},
+        calibration=small_shop.calibration(),
+        params=PARAMS.train,
+    )["model"]
     return folders, files
 
 
 def judged(folder: Path, customers: int = 400, signal: float = 2.0) -> dict[str, Any]:
     folders, files = trained(folder, customers, signal)
     model = small_shop.model_folder(folder, files)
-    return evaluate(**folders, model=model, calibration=small_shop.calibration(), shop="small", params=PARAMS.evaluate, costs=PARAMS.costs)
+    return evaluate(
+        **folders,
+        model=model,
+        calibration=small_shop.calibration(),
+        shop="small",
+        params=PARAMS.evaluate,
+        costs=PARAMS.costs,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +62,35 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return folder, trained(folder)[1]
 
 
-def test_the_same_rows_give_the_same_model_byte_for_byte(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_same_rows_give_the_same_model_byte_for_byte(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     assert trained(tmp_path)[1] == shop[1]
 
 
-def test_the_trees_have_the_shape_that_params_yaml_gives_them(shop: tuple[Path, dict[str, Any]]) -> None:
-    shape = PARAMS.train.model_dump(exclude={"forms", "max_rounds", "round_step", "season_weight", "monotone"})
+def test_the_trees_have_the_shape_that_params_yaml_gives_them(
+    shop: tuple[Path, dict[str, Any]],
+) -> None:
+    shape = PARAMS.train.model_dump(
+        exclude={"forms", "max_rounds", "round_step", "season_weight", "monotone"}
+    )
     shape["min_data_in_leaf"] = shape.pop("min_child_samples")
     told = dict(re.findall(r"(?m)^\[(\w+): (.*)\]$", shop[1]["model.txt"]))
-    assert {name: float(told[name]) for name in shape} == {name: float(value) for name, value in shape.items()}
+    assert {name: float(told[name]) for name in shape} == {
+        name: float(value) for name, value in shape.items()
+    }
 
 
-def test_there_is_a_model_for_each_origin_and_a_final_one(shop: tuple[Path, dict[str, Any]]) -> None:
+def test_there_is_a_model_for_each_origin_and_a_final_one(
+    shop: tuple[Path, dict[str, Any]],
+) -> None:
     boosters = {name for name in shop[1] if name.endswith(".txt")}
-    assert {name: set(chosen["losses"]) for name, chosen in shop[1]["model.json"]["chosen"].items()} == dict.fromkeys(
-        boosters, {"plain", "offset", "logistic_rfm"}
-    )
+    assert {
+        name: set(chosen["losses"]) for name, chosen in shop[1]["model.json"]["chosen"].items()
+    } == dict.fromkeys(boosters, {"plain", "offset", "logistic_rfm"})
     assert boosters == {"model.txt", *(f"origins/{origin}.txt" for origin in small_shop.ORIGINS)}
-    assert set(shop[1]["model.json"]["sha256"]) == boosters | {"peers.json"}
-    assert set(shop[1]["peers.json"]) == boosters
+    assert set(shop[1]["model.json"]["sha256"]) == boosters | {"baselines.json"}
+    assert set(shop[1]["baselines.json"]) == boosters
 
 
 def test_teaching_by_an_outcome_that_was_not_known_yet_is_refused() -> None:
@@ -75,14 +99,20 @@ def test_teaching_by_an_outcome_that_was_not_known_yet_is_refused() -> None:
     assert refused.value.exit_code == 2
 
 
-@pytest.mark.parametrize(("direction", "ways"), [(0, {-1.0, 1.0}), (1, {1.0}), (-1, {-1.0})], ids=["free", "up", "down"])
-def test_a_feature_with_a_direction_moves_the_probability_that_way_only(direction: int, ways: set[float]) -> None:
+@pytest.mark.parametrize(
+    ("monotone", "ways"), [(0, {-1.0, 1.0}), (1, {1.0}), (-1, {-1.0})], ids=["free", "up", "down"]
+)
+def test_a_feature_with_a_direction_moves_the_probability_that_way_only(
+    monotone: int, ways: set[float]
+) -> None:
     taught = small_shop.rows(200, 2.0)
     wavy = np.sin(3 * taught["mood"]) > 0
-    booster = fit(taught, ["mood", "weather"], wavy.to_numpy(bool), PARAMS.train, 50, {"mood": direction})
+    booster = fit(
+        taught, ["mood", "weather"], wavy.to_numpy(bool), PARAMS.train, 50, {"mood": monotone}
+    )
     told = probabilities(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
     assert {float(way) for way in np.sign(np.diff(told))} - {0.0} <= ways
-    assert direction or len(set(np.sign(np.diff(told))) - {0.0}) == 2
+    assert monotone or len(set(np.sign(np.diff(told))) - {0.0}) == 2
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +147,27 @@ def test_metrics_have_the_keys_their_readers_expect(metrics: dict[str, Any]) -> 
         "auc auc_ci pr_auc brier brier_ci log_loss ece ece_floor precision_at_10 lift_at_10 value_weighted_auc empc empc_ci "
         "profit_at_10 profit_at_10_ci profit_at_10_by_risk profit_at_10_by_risk_ci"
     ).split()
-    for measured in (found["model"], found["by_stage"]["core"]["model"], *found["peers"].values(), *found["benchmark"]["peers"].values()):
+    for measured in (
+        found["model"],
+        found["by_stage"]["core"]["model"],
+        *found["baselines"].values(),
+        *found["benchmark"]["baselines"].values(),
+    ):
         assert list(measured) == scorer_keys
         assert None not in measured.values()
-    assert list(found["peers"]) == list(found["delta"]) == ["recency", "logistic_rfm", "bg_nbd", "expert_windows", "random_forest_rfm"]
-    assert list(found["benchmark"]) == ["population", "base_rate", "model", "peers", "delta", "by_origin"]
+    assert (
+        list(found["baselines"])
+        == list(found["delta"])
+        == ["recency", "logistic_rfm", "bg_nbd", "expert_windows", "random_forest_rfm"]
+    )
+    assert list(found["benchmark"]) == [
+        "population",
+        "base_rate",
+        "model",
+        "baselines",
+        "delta",
+        "by_origin",
+    ]
     assert [entry["origin"] for entry in found["by_origin"]] == list(small_shop.ORIGINS)
 
 
@@ -137,15 +183,21 @@ def _spoil(text: str, what: str) -> str | None:
         "missing": None,
         "empty": "",
         "truncated": text[: len(text) // 2],
-        "a digit changed": text.replace("leaf_value=0", "leaf_value=1", 1).replace("leaf_value=-0", "leaf_value=-1", 1),
+        "a digit changed": text.replace("leaf_value=0", "leaf_value=1", 1).replace(
+            "leaf_value=-0", "leaf_value=-1", 1
+        ),
         "CRLF": text.replace("\n", "\r\n"),
         "NUL": text[:100] + "\0" + text[101:],
         "a pickle": pickle.dumps(text, protocol=0).decode(),
     }[what]
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL", "a pickle"])
-def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "what", ["missing", "empty", "truncated", "a digit changed", "CRLF", "NUL", "a pickle"]
+)
+def test_an_altered_model_is_refused_before_it_is_loaded(
+    what: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     files = dict(shop[1])
     spoilt = _spoil(files.pop("model.txt"), what)
     model = small_shop.model_folder(tmp_path, files)
@@ -158,7 +210,9 @@ def test_an_altered_model_is_refused_before_it_is_loaded(what: str, shop: tuple[
 
 def vouched_for(folder: Path, files: dict[str, Any], name: str, content: bytes) -> Folder:
     """A model on disk with another content of one file, for which its model.json vouches."""
-    about = files["model.json"] | {"sha256": files["model.json"]["sha256"] | {name: hashlib.sha256(content).hexdigest()}}
+    about = files["model.json"] | {
+        "sha256": files["model.json"]["sha256"] | {name: hashlib.sha256(content).hexdigest()}
+    }
     return small_shop.model_folder(folder, {**files, name: content, "model.json": about})
 
 
@@ -168,26 +222,58 @@ def unsized(text: str) -> str:
 
 
 def endless(text: str) -> str:
-    """Whoever walks through its first tree comes to each node by twice as many ways as to the one above, and never to an end."""
+    """Whoever walks through its first tree comes to each node by twice as many ways as to the one
+    above, and never to an end.
+    """
     nodes = 60
-    numbers = {"split_feature": 0, "split_gain": 1, "threshold": 0.5, "decision_type": 2, "internal_value": 0, "internal_count": 9}
+    numbers = {
+        "split_feature": 0,
+        "split_gain": 1,
+        "threshold": 0.5,
+        "decision_type": 2,
+        "internal_value": 0,
+        "internal_count": 9,
+    }
     numbers |= {"internal_weight": 9}
     lines = [f"{name}={' '.join([str(number)] * nodes)}" for name, number in numbers.items()]
-    lines += [f"{side}_child={' '.join(map(str, range(1, nodes)))} -1" for side in ("left", "right")]
-    lines += [f"leaf_{name}={' '.join(['1'] * (nodes + 1))}" for name in ("value", "weight", "count")]
-    tree = "\n".join(["Tree=0", f"num_leaves={nodes + 1}", "num_cat=0", *lines, "is_linear=0", "shrinkage=1\n\n\n"])
+    lines += [
+        f"{side}_child={' '.join(map(str, range(1, nodes)))} -1" for side in ("left", "right")
+    ]
+    lines += [
+        f"leaf_{name}={' '.join(['1'] * (nodes + 1))}" for name in ("value", "weight", "count")
+    ]
+    tree = "\n".join(
+        [
+            "Tree=0",
+            f"num_leaves={nodes + 1}",
+            "num_cat=0",
+            *lines,
+            "is_linear=0",
+            "shrinkage=1\n\n\n",
+        ]
+    )
     head, rest = unsized(text).split("Tree=0\n")
     return head + tree + rest[rest.index("Tree=1\n") :]
 
 
 BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "empty": (lambda text: "", "LightGBM cannot work with it"),
-    "truncated": (lambda text: text[: len(text) // 2], "LightGBM"),  # it reads beyond the end, whatever is there
-    "a line lost": (lambda text: text.replace("num_leaves=7\n", "", 1), "LightGBM crashes on it: SIG"),
+    # it reads beyond the end, whatever is there
+    "truncated": (lambda text: text[: len(text) // 2], "LightGBM"),
+    "a line lost": (
+        lambda text: text.replace("num_leaves=7\n", "", 1),
+        "LightGBM crashes on it: SIG",
+    ),
     "CRLF": (lambda text: text.replace("\n", "\r\n"), "LightGBM crashes on it: SIG"),
     "NUL": (lambda text: text.replace("Tree=5", "Tree\0005", 1), "LightGBM crashes on it: SIG"),
-    "a circle": (lambda text: text.replace("left_child=1", "left_child=0", 1), "LightGBM crashes on it: SIG"),
-    "no number": (lambda text: re.sub(r"leaf_value=\S+", "leaf_value=nan", unsized(text), count=1), "LightGBM cannot work with it"),
+    "a circle": (
+        lambda text: text.replace("left_child=1", "left_child=0", 1),
+        "LightGBM crashes on it: SIG",
+    ),
+    "no number": (
+        lambda text: re.sub(r"leaf_value=\S+", "leaf_value=nan", unsized(text), count=1),
+        "LightGBM cannot work with it",
+    ),
     "endless": (endless, "LightGBM does not come to an end with it in 1 s"),
 }
 
@@ -204,56 +290,91 @@ def test_a_broken_text_that_its_account_vouches_for_is_refused_and_ends_no_proce
     assert refused.value.exit_code == 5
 
 
-@pytest.mark.parametrize("name", ["model.txt", "peers.json"])
+@pytest.mark.parametrize("name", ["model.txt", "baselines.json"])
 def test_bytes_that_are_no_text_are_refused_though_its_account_vouches_for_them(
     name: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     model = vouched_for(tmp_path, shop[1], name, b"\xff\xfe")
     with pytest.raises(ModelError, match=f"E_MODEL_BROKEN {name}"):
-        scorer(model, "recency" if name == "peers.json" else "model", FEATURES, small_shop.DATA_END)
+        scorer(
+            model, "recency" if name == "baselines.json" else "model", FEATURES, small_shop.DATA_END
+        )
 
 
-def test_a_peer_that_is_a_booster_is_tried_out_as_well(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    peers = copy.deepcopy(shop[1]["peers.json"])
-    whole = peers["model.txt"]["expert_windows"]["text"]
-    peers["model.txt"]["expert_windows"]["text"] = whole[: len(whole) // 2]
-    model = vouched_for(tmp_path, shop[1], "peers.json", json.dumps(peers).encode())
-    with pytest.raises(ModelError, match="E_MODEL_BROKEN peers.json"):
+def test_a_peer_that_is_a_booster_is_tried_out_as_well(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    baselines = copy.deepcopy(shop[1]["baselines.json"])
+    whole = baselines["model.txt"]["expert_windows"]["text"]
+    baselines["model.txt"]["expert_windows"]["text"] = whole[: len(whole) // 2]
+    model = vouched_for(tmp_path, shop[1], "baselines.json", json.dumps(baselines).encode())
+    with pytest.raises(ModelError, match="E_MODEL_BROKEN baselines.json"):
         scorer(model, "expert_windows", FEATURES, small_shop.DATA_END)
 
 
-def test_a_trial_that_somebody_stops_says_nothing_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, -signal.SIGKILL))
-    with pytest.raises(ModelError, match="E_MODEL_UNTRIED model.txt — its trial was stopped: SIGKILL"):
+def test_a_trial_that_somebody_stops_says_nothing_of_the_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, **_: subprocess.CompletedProcess(command, -signal.SIGKILL),
+    )
+    with pytest.raises(
+        ModelError, match="E_MODEL_UNTRIED model.txt — its trial was stopped: SIGKILL"
+    ):
         model_file.try_out("a text that nobody has tried yet", "model.txt")
 
 
-def test_a_sound_text_of_other_features_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_sound_text_of_other_features_is_refused(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     other = shop[1]["model.txt"].replace(" mood weather ", " weather mood ", 1)
     assert other != shop[1]["model.txt"]
     with pytest.raises(ModelError, match="E_MODEL_SCHEMA model.txt feature_names"):
-        scorer(vouched_for(tmp_path, shop[1], "model.txt", other.encode()), "model", FEATURES, small_shop.DATA_END)
+        scorer(
+            vouched_for(tmp_path, shop[1], "model.txt", other.encode()),
+            "model",
+            FEATURES,
+            small_shop.DATA_END,
+        )
 
 
-@pytest.mark.parametrize("verdict", ["model", *PEERS])
+@pytest.mark.parametrize("verdict", ["model", *BASELINES])
 @pytest.mark.parametrize("canary", [None, {"rows": []}])
 def test_a_scorer_that_cannot_be_checked_is_refused(
     canary: dict[str, Any] | None, verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     about = {**shop[1]["model.json"], "canary": canary}
     with pytest.raises(ModelError, match="E_MODEL_CANARY model.json"):
-        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), verdict, FEATURES, small_shop.DATA_END)
+        scorer(
+            small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}),
+            verdict,
+            FEATURES,
+            small_shop.DATA_END,
+        )
 
 
-@pytest.mark.parametrize("verdict", ["model", *PEERS])
-def test_a_scorer_by_which_known_rows_score_otherwise_is_refused(verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("verdict", ["model", *BASELINES])
+def test_a_scorer_by_which_known_rows_score_otherwise_is_refused(
+    verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     about = copy.deepcopy(shop[1]["model.json"])
     about["canary"]["scores"][verdict][0] += 1e-8
-    with pytest.raises(ModelError, match=f"E_MODEL_CANARY {verdict} — known rows score differently by 1e-08"):
-        scorer(small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}), verdict, FEATURES, small_shop.DATA_END)
+    with pytest.raises(
+        ModelError, match=f"E_MODEL_CANARY {verdict} — known rows score differently by 1e-08"
+    ):
+        scorer(
+            small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}),
+            verdict,
+            FEATURES,
+            small_shop.DATA_END,
+        )
 
 
-def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_another_models_file_in_its_place_is_refused(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     swapped = {**shop[1], "model.txt": shop[1]["origins/2025-07-01.txt"]}
     with pytest.raises(ModelError, match="E_MODEL_CHANGED"):
         booster_of(small_shop.model_folder(tmp_path, swapped), shop[1]["model.json"], "model.txt")
@@ -268,24 +389,38 @@ def test_another_models_file_in_its_place_is_refused(shop: tuple[Path, dict[str,
         ({"lightgbm": "99.0.0"}, "E_MODEL_VERSION"),
     ],
 )
-def test_a_model_that_does_not_fit_is_refused(change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    about = {**shop[1]["model.json"], "lightgbm": change.get("lightgbm", shop[1]["model.json"]["lightgbm"])}
+def test_a_model_that_does_not_fit_is_refused(
+    change: dict[str, Any], code: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    about = {
+        **shop[1]["model.json"],
+        "lightgbm": change.get("lightgbm", shop[1]["model.json"]["lightgbm"]),
+    }
     model = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
     with pytest.raises(ModelError, match=code):
-        scorer(model, "model", change.get("columns", about["features"]), change.get("snapshot", small_shop.DATA_END))
+        scorer(
+            model,
+            "model",
+            change.get("columns", about["features"]),
+            change.get("snapshot", small_shop.DATA_END),
+        )
 
 
-@pytest.mark.parametrize("verdict", PEERS)
-def test_a_peer_whose_numbers_were_altered_is_refused(verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("verdict", BASELINES)
+def test_a_peer_whose_numbers_were_altered_is_refused(
+    verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
-    path = model.path / "peers.json"
+    path = model.path / "baselines.json"
     path.write_text(path.read_text().replace('"columns": ', '"columns":  '))
-    with pytest.raises(ModelError, match="E_MODEL_CHANGED peers.json"):
+    with pytest.raises(ModelError, match="E_MODEL_CHANGED baselines.json"):
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "null", "4", '{"trained": true}'])
-def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_model_without_its_account_is_refused(
+    content: str | None, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     (model.path / "model.json").unlink()
     if content is not None:
@@ -294,19 +429,28 @@ def test_a_model_without_its_account_is_refused(content: str | None, shop: tuple
         scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END)
 
 
-@pytest.mark.parametrize("verdict", PEERS)
-def test_a_peer_read_again_scores_as_it_did_when_it_was_taught(verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("verdict", BASELINES)
+def test_a_peer_read_again_scores_as_it_did_when_it_was_taught(
+    verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     model, rows = small_shop.model_folder(tmp_path, shop[1]), small_shop.rows(50, 1.0)
     chosen = scorer(model, verdict, FEATURES, small_shop.DATA_END)
-    assert (chosen.predict(rows) == predict(shop[1]["peers.json"]["model.txt"][verdict], rows)).all()
+    assert (
+        chosen.predict(rows) == predict(shop[1]["baselines.json"]["model.txt"][verdict], rows)
+    ).all()
     assert set(chosen.explain(rows).columns) <= set(FEATURES)
 
 
-def test_where_the_model_does_not_win_the_peer_scores(shop: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_where_the_model_does_not_win_the_peer_scores(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     model = small_shop.model_folder(tmp_path, shop[1])
     rows = small_shop.rows(5, 1.0)
     chosen = scorer(model, "recency", shop[1]["model.json"]["features"], small_shop.DATA_END)
-    assert chosen.model_id != scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END).model_id
+    assert (
+        chosen.model_id
+        != scorer(model, "model", shop[1]["model.json"]["features"], small_shop.DATA_END).model_id
+    )
     ordered = rows.assign(risk=chosen.predict(rows)).sort_values("recency_days")["risk"]
     assert ordered.is_monotonic_increasing or ordered.is_monotonic_decreasing
     assert list(chosen.explain(rows).columns) == ["recency_days"]

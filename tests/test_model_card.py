@@ -1,4 +1,6 @@
-"""The model card says what the figures are of, what is assumed, and what the score must not be used for."""
+"""The model card says what the figures are of, what is assumed, and what the score must not be used
+for.
+"""
 
 from typing import Any
 
@@ -11,12 +13,23 @@ from pipeline.runtime.params import load
 from pipeline.runtime.runner import ROOT
 
 COSTS = load(ROOT).costs
-ABOUT = {"trained": True, "features": ["recency_days", "complaints"], "training_rows": 1234, "trained_through": "2025-08-02"}
+ABOUT = {
+    "trained": True,
+    "features": ["recency_days", "complaints"],
+    "training_rows": 1234,
+    "trained_through": "2025-08-02",
+}
 FIGURES = dict.fromkeys(("brier", "ece", "ece_floor"), 0.1) | {"auc": 0.7, "auc_ci": [0.6, 0.8]}
 FIGURES |= dict.fromkeys(PROFITS, 1.5) | {f"{name}_ci": [-0.5, 2.5] for name in PROFITS}
 LEAD = {"auc": [0.05, 0.01, 0.09], **{name: [0.3, -0.1, 0.7] for name in PROFITS}}
 ORIGIN = {"origin": "2025-07-01", "population": 50, "base_rate": 0.3, "model": FIGURES}
-BENCH = {"population": 99, "base_rate": 0.25, "model": FIGURES, "peers": {"recency": FIGURES, "late": None}, "by_origin": [ORIGIN]}
+BENCH = {
+    "population": 99,
+    "base_rate": 0.25,
+    "model": FIGURES,
+    "baselines": {"recency": FIGURES, "late": None},
+    "by_origin": [ORIGIN],
+}
 BENCH |= {"delta": {"recency": LEAD, "late": None}}
 METRICS = {
     **{
@@ -29,9 +42,16 @@ METRICS = {
         "returned_later": 0.5,
         "grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": 0.72},
     },
-    **{"origins": ["2025-07-01"], "benchmark": BENCH, "by_stage": {"core": {"population": 44, "base_rate": 0.1, "model": FIGURES}}},
+    **{
+        "origins": ["2025-07-01"],
+        "benchmark": BENCH,
+        "by_stage": {"core": {"population": 44, "base_rate": 0.1, "model": FIGURES}},
+    },
 }
-BANDS = [{"stage": "core", "band": "low", "customers": 40, "defected": 4}, {"stage": "core", "band": "high", "customers": 9, "defected": 3}]
+BANDS = [
+    {"stage": "core", "band": "low", "customers": 40, "defected": 4},
+    {"stage": "core", "band": "high", "customers": 9, "defected": 3},
+]
 
 
 def card(metrics: dict[str, Any] = METRICS, about: dict[str, Any] = ABOUT) -> str:
@@ -41,7 +61,15 @@ def card(metrics: dict[str, Any] = METRICS, about: dict[str, Any] = ABOUT) -> st
 def test_a_card_has_all_its_parts_in_their_order() -> None:
     parts = [line.removeprefix("## ") for line in card().splitlines() if line.startswith("## ")]
     assert parts == [
-        *("Purpose", "Population", "Data", "Results on the benchmark", "Profit on the benchmark", "Results by stage", "Risk bands"),
+        *(
+            "Purpose",
+            "Population",
+            "Data",
+            "Results on the benchmark",
+            "Profit on the benchmark",
+            "Results by stage",
+            "Risk bands",
+        ),
         *("Costs: assumed", "Limits", "Misuse", "Ethics"),
     ]
 
@@ -61,17 +89,30 @@ def test_figures_are_told_with_their_intervals_by_scorer_origin_and_stage() -> N
 
 
 def test_profit_is_told_with_intervals_of_each_scorer_and_of_the_models_lead() -> None:
-    assert "| recency | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) |" in card()
+    assert (
+        "| recency | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) |" in card()
+    )
     leads = card().split("What the model has over each peer", 1)[1]
-    assert "| recency | +0.050 (+0.010 to +0.090) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) |" in leads
+    assert (
+        "| recency | +0.050 (+0.010 to +0.090) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) |"
+        in leads
+    )
     assert "| late | not computed | | | |" in leads
 
 
 def test_what_folds_by_customer_give_is_told_beside_the_origins_and_not_to_be_believed() -> None:
     told = " ".join(card().split("By test origin", 1)[1].split("## Profit", 1)[0].split())
-    assert "1234 rows of 77 customers that taught the final model, in 2 folds with no customer in common, AUC is 0.720" in told
-    assert "optimistic in time, and not the figure to believe. From the test origins it differs by +0.020:" in told
-    assert "Cross-validated" not in card(METRICS | {"grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": None}})
+    assert (
+        "1234 rows of 77 customers that taught the final model, in 2 folds with no customer in common, AUC is 0.720"
+        in told
+    )
+    assert (
+        "optimistic in time, and not the figure to believe. From the test origins it differs by +0.020:"
+        in told
+    )
+    assert "Cross-validated" not in card(
+        METRICS | {"grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": None}}
+    )
 
 
 def test_each_risk_band_tells_its_observed_rate_unless_it_would_describe_persons() -> None:
@@ -80,18 +121,28 @@ def test_each_risk_band_tells_its_observed_rate_unless_it_would_describe_persons
 
 
 def test_what_early_teachers_could_not_have_known_is_told() -> None:
-    assert "M (usual gap, 20.0 days) and S (its spread, 0.80), is learnt once from events before 2025-07-01" in card()
+    assert (
+        "M (usual gap, 20.0 days) and S (its spread, 0.80), is learnt once from events before 2025-07-01"
+        in card()
+    )
     assert "teach from before that day know the M and S of a slightly later shop" in card()
 
 
-@pytest.mark.parametrize(("features", "said"), [(["recency_days"], True), (["recency_days", "complaints"], False)])
-def test_a_shop_without_complaints_has_an_unknown_satisfaction(features: list[str], said: bool) -> None:
+@pytest.mark.parametrize(
+    ("features", "said"), [(["recency_days"], True), (["recency_days", "complaints"], False)]
+)
+def test_a_shop_without_complaints_has_an_unknown_satisfaction(
+    features: list[str], said: bool
+) -> None:
     assert ("satisfaction is unknown" in card(about=ABOUT | {"features": features})) == said
 
 
 def test_a_shop_without_a_model_has_a_card_that_says_so() -> None:
     nothing = dict.fromkeys(("benchmark", "by_stage", "returned_later", "base_rate", "grouped_cv"))
-    told = card(METRICS | nothing | {"verdict": "no_signal", "origins": []}, {"trained": False, "features": []})
+    told = card(
+        METRICS | nothing | {"verdict": "no_signal", "origins": []},
+        {"trained": False, "features": []},
+    )
     assert "No model was taught: there is too little to learn from." in told
     assert "unknown of them defected" in told
     assert "Test origins: none." in told

@@ -1,4 +1,8 @@
-"""Parameters: whatever is wrong in params.yaml or a shop's file is refused by file, line and key, before anything runs."""
+"""Parameters.
+
+Whatever is wrong in params.yaml or a shop's file is refused by file, line and key, before anything
+runs.
+"""
 
 import shutil
 import subprocess
@@ -13,7 +17,9 @@ from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
 
 # What follows the line that chooses the shop, so that any may be chosen while the tests run.
-WITHOUT_SHOP = (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nshop: ", 1)[1].split("\n", 1)[1]
+WITHOUT_SHOP = (
+    (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nshop: ", 1)[1].split("\n", 1)[1]
+)
 DEMO = f"shop: demo\n{WITHOUT_SHOP}"
 
 
@@ -56,24 +62,34 @@ def test_every_shops_file_fits_params_yaml(shop: str, tmp_path: Path) -> None:
 
 
 def test_a_shops_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    changed = load(project(tmp_path, shop="cycle:\n  last_gaps: 5\ncalibrate:\n  horizon_days: 28\n"))
+    changed = load(project(tmp_path, shop="ipt:\n  last_gaps: 5\ncalibrate:\n  horizon_days: 28\n"))
     base = params()
     calibrate = base.calibrate.model_copy(update={"horizon_days": 28})
-    update = {"shop": "demo", "cycle": base.cycle._replace(last_gaps=5), "calibrate": calibrate}
+    update = {"shop": "demo", "ipt": base.ipt._replace(last_gaps=5), "calibrate": calibrate}
     assert changed == base.model_copy(update=update)
 
 
 @pytest.mark.parametrize(
     ("shop", "place", "fix"),
     [
-        ("# why\n\ntrain:\n  learning_rat: 2\n", "shops/demo.yaml:4 train.learning_rat", "did you mean learning_rate?"),
-        ("cycle:\n  late_sigma: 2\n", "shops/demo.yaml:2 cycle.late_sigma", "did you mean late_sigmas?"),
-        ("promise:\n  minr: 2\n", "shops/demo.yaml:2 promise.minr", "did you mean minor?"),
+        (
+            "# why\n\ntrain:\n  learning_rat: 2\n",
+            "shops/demo.yaml:4 train.learning_rat",
+            "did you mean learning_rate?",
+        ),
+        (
+            "ipt:\n  late_sigma: 2\n",
+            "shops/demo.yaml:2 ipt.late_sigma",
+            "did you mean late_sigmas?",
+        ),
+        ("sla:\n  minr: 2\n", "shops/demo.yaml:2 sla.minr", "did you mean minor?"),
         ("\ntrian:\n  learning_rate: 2\n", "shops/demo.yaml:2 trian", "did you mean train?"),
         ("zzz: 1\n", "shops/demo.yaml:1 zzz", "remove the key"),
     ],
 )
-def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_key(shop: str, place: str, fix: str, tmp_path: Path) -> None:
+def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_key(
+    shop: str, place: str, fix: str, tmp_path: Path
+) -> None:
     found = refusal(tmp_path, shop=shop)
     assert (found.code, found.place, found.fix) == ("E_PARAM", place, fix)
 
@@ -82,14 +98,19 @@ def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_k
     ("edit", "key", "meant"),
     [
         (("num_leaves: 7", "num_leavs: 7"), "train.num_leavs", "num_leaves"),
-        (("own_gaps: 4", "own_gap: 4"), "cycle.own_gap", "own_gaps"),
-        (("minor: 7", "minr: 7"), "promise.minr", "minor"),
+        (("own_gaps: 4", "own_gap: 4"), "ipt.own_gap", "own_gaps"),
+        (("minor: 7", "minr: 7"), "sla.minr", "minor"),
         (("origins: 3", "origin: 3"), "calibrate.origin", "origins"),
     ],
 )
-def test_a_mistyped_key_is_named_as_it_was_typed_and_not_as_missing(edit: tuple[str, str], key: str, meant: str, tmp_path: Path) -> None:
+def test_a_mistyped_key_is_named_as_it_was_typed_and_not_as_missing(
+    edit: tuple[str, str], key: str, meant: str, tmp_path: Path
+) -> None:
     found = refusal(tmp_path, edit)
-    assert (found.place, found.fix) == (f"params.yaml:{line_of(edit[0])} {key}", f"did you mean {meant}?")
+    assert (found.place, found.fix) == (
+        f"params.yaml:{line_of(edit[0])} {key}",
+        f"did you mean {meant}?",
+    )
 
 
 def test_a_mistyped_key_is_looked_for_in_the_file_that_has_it(tmp_path: Path) -> None:
@@ -99,7 +120,10 @@ def test_a_mistyped_key_is_looked_for_in_the_file_that_has_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("word", ["no", "on", "yes", "off"])
 def test_a_word_is_no_number(word: str, tmp_path: Path) -> None:
-    assert refusal(tmp_path, ("seed: 7", f"seed: {word}")).place == f"params.yaml:{line_of('seed: 7')} simulate.seed"
+    assert (
+        refusal(tmp_path, ("seed: 7", f"seed: {word}")).place
+        == f"params.yaml:{line_of('seed: 7')} simulate.seed"
+    )
 
 
 def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
@@ -109,14 +133,14 @@ def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "key"),
     [
-        (("last_gaps: 8", "last_gaps: eight"), "cycle.last_gaps"),
-        (("last_gaps: 8", "last_gaps: 8.5"), "cycle.last_gaps"),
-        (("last_gaps: 8", "last_gaps: [8]"), "cycle.last_gaps"),
-        (("last_gaps: 8", "last_gaps:"), "cycle.last_gaps"),
+        (("last_gaps: 8", "last_gaps: eight"), "ipt.last_gaps"),
+        (("last_gaps: 8", "last_gaps: 8.5"), "ipt.last_gaps"),
+        (("last_gaps: 8", "last_gaps: [8]"), "ipt.last_gaps"),
+        (("last_gaps: 8", "last_gaps:"), "ipt.last_gaps"),
         (("horizon_days: auto", "horizon_days: -3"), "calibrate.horizon_days"),
         (("horizon_days: auto", "horizon_days: .nan"), "calibrate.horizon_days"),
         (("horizon_days: auto", "horizon_days: often"), "calibrate.horizon_days"),
-        (("prior_weight: 2", "prior_weight: .inf"), "cycle.prior_weight"),
+        (("prior_weight: 2", "prior_weight: .inf"), "ipt.prior_weight"),
         (("currency: EUR", "currency: euro"), "ingest.currency"),
         (('end_date: "2026-01-01"', 'end_date: "2026-13-01"'), "simulate.end_date"),
         (('end_date: "2026-01-01"', "end_date: 2026-01-01"), "simulate.end_date"),
@@ -124,19 +148,24 @@ def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
         (("seed: 7", "seed: 1e3"), "simulate.seed"),
     ],
 )
-def test_a_value_of_the_wrong_type_or_size_is_named_with_its_line(edit: tuple[str, str], key: str, tmp_path: Path) -> None:
+def test_a_value_of_the_wrong_type_or_size_is_named_with_its_line(
+    edit: tuple[str, str], key: str, tmp_path: Path
+) -> None:
     found = refusal(tmp_path, edit)
     assert found.place == f"params.yaml:{line_of(edit[0])} {key}"
 
 
 def test_a_wrong_value_in_a_shops_file_is_looked_for_there(tmp_path: Path) -> None:
-    found = refusal(tmp_path, shop="engine:\n  threads: 2\ncycle:\n  last_gaps: eight\n")
-    assert found.place == "shops/demo.yaml:4 cycle.last_gaps"
+    found = refusal(tmp_path, shop="engine:\n  threads: 2\nipt:\n  last_gaps: eight\n")
+    assert found.place == "shops/demo.yaml:4 ipt.last_gaps"
 
 
 def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
     found = refusal(tmp_path, ("  own_quantile:", "  # own_quantile:"))
-    assert (found.place, found.fix) == (f"params.yaml:{line_of('cycle:')} cycle.own_quantile", "add the key")
+    assert (found.place, found.fix) == (
+        f"params.yaml:{line_of('ipt:')} ipt.own_quantile",
+        "add the key",
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,24 +178,30 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_late_must_come_before_lapse(edit: tuple[str, str], tmp_path: Path) -> None:
-    assert "cycle: " in refusal(tmp_path, edit).rule
+    assert "ipt: " in refusal(tmp_path, edit).rule
 
 
-@pytest.mark.parametrize("shop", ["cycle:\n  last_gaps: 8\n  last_gaps: 9\n", "cycle: {last_gaps: 8, last_gaps: 8}\n"])
+@pytest.mark.parametrize(
+    "shop", ["ipt:\n  last_gaps: 8\n  last_gaps: 9\n", "ipt: {last_gaps: 8, last_gaps: 8}\n"]
+)
 def test_a_key_given_twice_is_refused(shop: str, tmp_path: Path) -> None:
     found = refusal(tmp_path, shop=shop)
     assert found.rule == "key given twice"
     assert found.place == f"shops/demo.yaml:{1 if '{' in shop else 3} last_gaps"
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!unknown 3"])
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!unknown 3"]
+)
 def test_yaml_that_would_run_code_or_is_not_plain_is_refused(tag: str, tmp_path: Path) -> None:
     found = refusal(tmp_path, shop=f"engine:\n  threads: {tag}\n")
     assert found.place == "shops/demo.yaml:2"
     assert found.rule.startswith("not plain YAML")
 
 
-@pytest.mark.parametrize("shop", ["train: [\n", "- 3\n", "train: 3\n", "train:\n", "a: b: c\n", "\tengine: 1\n"])
+@pytest.mark.parametrize(
+    "shop", ["train: [\n", "- 3\n", "train: 3\n", "train:\n", "a: b: c\n", "\tengine: 1\n"]
+)
 def test_a_shops_file_of_another_shape_is_refused(shop: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, shop=shop).place.startswith("shops/demo.yaml")
 
@@ -175,8 +210,12 @@ def test_a_shop_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, ("shop: demo", "shop: nowhere")).place == "shops/nowhere.yaml"
 
 
-@pytest.mark.parametrize("line", ["shop: ../demo", "shop: Demo", "shop: 5", "shop: [demo]", "shop:", "# no shop"])
-def test_a_line_that_names_no_shop_is_refused_with_those_there_are(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "line", ["shop: ../demo", "shop: Demo", "shop: 5", "shop: [demo]", "shop:", "# no shop"]
+)
+def test_a_line_that_names_no_shop_is_refused_with_those_there_are(
+    line: str, tmp_path: Path
+) -> None:
     found = refusal(tmp_path, ("shop: demo", line))
     assert (found.rule, found.fix) == ("names no shop", "one of: demo")
 
@@ -189,10 +228,12 @@ def test_a_line_that_names_no_shop_is_refused_with_those_there_are(line: str, tm
         (("lines_per_partition: 250000", "lines_per_partition: 1"), "engine.lines_per_partition"),
         (("  owners: {core_care:", "  owners: {core_car:"), "score.owners"),
         (("num_leaves: [2, 31]", "num_leaves: [31, 2]"), "tune"),
-        (("default_cycle_days: null", "default_cycle_days: 1.0e9"), "calibrate.default_cycle_days"),
+        (("default_ipt_days: null", "default_ipt_days: 1.0e9"), "calibrate.default_ipt_days"),
     ],
 )
-def test_an_absurd_value_is_refused_before_any_work(edit: tuple[str, str], key: str, tmp_path: Path) -> None:
+def test_an_absurd_value_is_refused_before_any_work(
+    edit: tuple[str, str], key: str, tmp_path: Path
+) -> None:
     assert refusal(tmp_path, edit).place.endswith(f" {key}")
 
 
@@ -221,7 +262,9 @@ def test_a_shops_file_does_not_choose_the_shop(tmp_path: Path) -> None:
         (('hold_out_seed: "1"', 'hold_out_seed: "012"'), "score.hold_out_seed", "012"),
     ],
 )
-def test_what_yaml_spells_in_several_ways_is_what_was_meant(edit: tuple[str, str], key: str, meant: object, tmp_path: Path) -> None:
+def test_what_yaml_spells_in_several_ways_is_what_was_meant(
+    edit: tuple[str, str], key: str, meant: object, tmp_path: Path
+) -> None:
     assert value(load(project(tmp_path, edit)), key) == meant
 
 
@@ -231,10 +274,12 @@ def test_parameters_cannot_be_changed_once_read() -> None:
 
 
 def test_a_person_sees_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from pipeline import __main__, runner; runner.run_stage.__defaults__ = (Path({str(tmp_path)!r}),);"
+    code = f"from pathlib import Path; from pipeline import __main__; from pipeline.runtime import runner; runner.run_stage.__defaults__ = (Path({str(tmp_path)!r}),);"
     code += "import sys; sys.argv = ['corekeep', 'stage', 'label']; __main__.main()"
     project(tmp_path, shop="zzz: 1\n")
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("E_PARAM shops/demo.yaml:1 zzz")

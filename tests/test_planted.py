@@ -1,4 +1,6 @@
-"""What the two source documents say of customers can be seen in the demo world, and its truth says why."""
+"""What the two source documents say of customers can be seen in the demo world, and its truth says
+why.
+"""
 
 from itertools import pairwise
 
@@ -55,7 +57,7 @@ PLANTED = {  # each statement as figures in the order it asserts
     "the same item again and again bores": f"""
         select {GONE} filter (where run < 6), {GONE} filter (where run > 9) from true_order where stage = 'core'""",
     "before they leave bored they buy more slowly": f"""
-        select avg(gap / cycle_days) filter (where run < 4), avg(gap / cycle_days) filter (where run > 11)
+        select avg(gap / ipt_days) filter (where run < 4), avg(gap / ipt_days) filter (where run > 11)
         from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order) join true_customer using (customer_id)
         where fired = 'none' and stage = 'core'""",
     "as long as the reason holds hardly anybody comes back": f"""
@@ -77,7 +79,8 @@ def demo() -> World:
 @pytest.mark.parametrize("statement", PLANTED)
 def test_what_the_world_plants_can_be_seen_in_it(demo: World, statement: str) -> None:
     [figures] = demo(PLANTED[statement])
-    assert all(less < more for less, more in pairwise(figures)), figures  # so it is from each of twenty seeds
+    # so it is from each of twenty seeds
+    assert all(less < more for less, more in pairwise(figures)), figures
 
 
 def test_without_hazards_nobody_leaves_for_a_reason() -> None:
@@ -97,18 +100,28 @@ def test_without_hazards_nobody_leaves_for_a_reason() -> None:
         (["hazard_boredom"], "boredom"),
     ],
 )
-def test_a_cause_that_is_switched_off_is_the_only_one_that_never_fires(hazards: list[str], cause: str) -> None:
+def test_a_cause_that_is_switched_off_is_the_only_one_that_never_fires(
+    hazards: list[str], cause: str
+) -> None:
     causes = {"base", "mishap", "service_failure", "unrepaired", "competitor", "boredom"}
-    fired = world(customers=3000, **dict.fromkeys(hazards, 0.0))("select distinct fired from true_order")
+    fired = world(customers=3000, **dict.fromkeys(hazards, 0.0))(
+        "select distinct fired from true_order"
+    )
     assert {name for (name,) in fired} == {"none", *causes} - {cause}
 
 
-def test_a_core_customer_is_lost_to_a_small_error_only_when_it_was_not_mended_in_time(demo: World) -> None:
+def test_a_core_customer_is_lost_to_a_small_error_only_when_it_was_not_mended_in_time(
+    demo: World,
+) -> None:
     rows = demo(
         """select in_time, complained, max(hazard_mishap + hazard_service_failure), min(hazard_unrepaired), max(hazard_unrepaired)
            from true_order where stage = 'core' and mishap = 'minor' and not called group by all order by all"""
     )
-    assert rows == [(False, False, 0, 0, 0), (False, True, 0, PARAMS.hazard_unrepaired, PARAMS.hazard_unrepaired), (True, True, 0, 0, 0)]
+    assert rows == [
+        (False, False, 0, 0, 0),
+        (False, True, 0, PARAMS.hazard_unrepaired, PARAMS.hazard_unrepaired),
+        (True, True, 0, 0, 0),
+    ]
 
 
 def test_what_the_truth_calls_mended_in_time_is_what_the_shop_can_see(demo: World) -> None:
@@ -133,7 +146,9 @@ def test_the_truth_tells_the_chance_of_leaving_with_a_call_and_without(demo: Wor
     assert (wrong, helped, saved) == (0, True, True)
 
 
-def test_a_call_takes_away_part_of_every_reason_and_whom_to_call_is_drawn_by_lot(demo: World) -> None:
+def test_a_call_takes_away_part_of_every_reason_and_whom_to_call_is_drawn_by_lot(
+    demo: World,
+) -> None:
     [called], [held_out] = (
         demo(f"""select count(*), avg((fired <> 'none')::int), max(hazard_service_failure), max(hazard_unrepaired), max(hazard_competitor)
                  from true_order where listed and called = {called}""")
@@ -141,4 +156,6 @@ def test_a_call_takes_away_part_of_every_reason_and_whom_to_call_is_drawn_by_lot
     )
     assert called[0] / (called[0] + held_out[0]) == pytest.approx(PARAMS.treatment_share, abs=0.05)
     assert called[1] < held_out[1]  # so it is from each of twenty seeds
-    assert called[2:] == pytest.approx([PARAMS.treatment_factor * hazard for hazard in held_out[2:]])
+    assert called[2:] == pytest.approx(
+        [PARAMS.treatment_factor * hazard for hazard in held_out[2:]]
+    )

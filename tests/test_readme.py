@@ -29,5 +29,7 @@ def test_the_shop_of_readme_is_ingested_from_two_files_and_a_csv(tmp_path: Path)
     store.write(tmp_path / "data" / "shops" / "my_shop" / "invoices.csv", csv)
     choose("my_shop", tmp_path)
     run_stage("ingest", tmp_path)
-    assert pq.read_table(tmp_path / "data" / "events" / "customers" / "part-000.parquet")["customer_id"].to_pylist() == ["anna", "ben"]
+    assert pq.read_table(tmp_path / "data" / "events" / "customers" / "part-000.parquet")[
+        "customer_id"
+    ].to_pylist() == ["anna", "ben"]
     assert store.read(tmp_path / "data" / "events" / "meta.json")["data_end"] == "2025-03-01"

@@ -1,4 +1,7 @@
-"""What is planted in the demo world is recovered from what the shop sees alone; what that is, visit by visit."""
+"""What is planted in the demo world is recovered from what the shop sees alone.
+
+What that is, visit by visit.
+"""
 
 import datetime as dt
 from pathlib import Path
@@ -12,7 +15,7 @@ from raw_shop import csv, ingested
 from situations import ROOT
 
 from benchmarks.worlds import EQUAL, MODELS, MUST, RESULTS, cells, made, spread
-from features.settings import Promise
+from features.settings import Sla
 from models.hypotheses.contrasts import Z_DIRECTION, Z_TRUTH
 from models.hypotheses.statements import HYPOTHESES, Seen, finding
 from pipeline.engine.visits import judged, listed, mature, queries, silences
@@ -30,7 +33,12 @@ def given(root: Path, truth: str = "demo") -> dict[str, Any]:
     folders = {name: Folder(root / "data" / name) for name in ("events", "lifecycle", "labels")}
     (root / "data" / "truth" / "nobody").mkdir(exist_ok=True)
     calibration = store.read(root / "data" / "calibration.json")
-    return {**folders, "truth": Folder(root / "data" / "truth" / truth), "calibration": calibration, "promise": PARAMS.promise}
+    return {
+        **folders,
+        "truth": Folder(root / "data" / "truth" / truth),
+        "calibration": calibration,
+        "sla": PARAMS.sla,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,9 @@ def seen(demo: Path) -> Seen:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_truth(name: str, demo: Path) -> None:
+def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_truth(
+    name: str, demo: Path
+) -> None:
     [one] = [one for one in store.read(demo / "reports" / "hypotheses.json") if one["id"] == name]
     assert one["verdict"] == "recovered"
     assert one["low"] < one["estimate"] < one["high"]
@@ -59,7 +69,9 @@ def test_the_estimates_are_made_of_what_the_shop_saw_alone(demo: Path) -> None:
     blind = recover(**given(demo, "nobody"), simulate=PARAMS.simulate)["hypotheses"]
     told = store.read(demo / "reports" / "hypotheses.json")
     for one, other in zip(told, blind, strict=True):
-        assert [part["estimate"] for part in one["parts"]] == [part["estimate"] for part in other["parts"]]
+        assert [part["estimate"] for part in one["parts"]] == [
+            part["estimate"] for part in other["parts"]
+        ]
         assert {part["truth"] for part in other["parts"]} == {None}
 
 
@@ -71,21 +83,38 @@ def test_the_truth_about_customers_made_in_several_blocks_is_found_as_well(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("rows", "outcome"), [("visits", "gone"), ("stays", "again"), ("silences", "back"), ("prospects", "converted"), ("calls", "gone")]
+    ("rows", "outcome"),
+    [
+        ("visits", "gone"),
+        ("stays", "again"),
+        ("silences", "back"),
+        ("prospects", "converted"),
+        ("calls", "gone"),
+    ],
 )
-def test_what_happened_happened_as_often_as_its_true_chance_says(rows: str, outcome: str, seen: Seen) -> None:
+def test_what_happened_happened_as_often_as_its_true_chance_says(
+    rows: str, outcome: str, seen: Seen
+) -> None:
     frame = getattr(seen, rows)
-    fifth = np.argsort(np.argsort(frame[f"true_{outcome}"].to_numpy(), kind="stable")) * 5 // len(frame)
+    fifth = (
+        np.argsort(np.argsort(frame[f"true_{outcome}"].to_numpy(), kind="stable")) * 5 // len(frame)
+    )
     for _, part in frame.groupby(fifth):
         chance = part[f"true_{outcome}"].to_numpy(float)
         sums = (part[outcome].to_numpy(float) - chance, part["customer_id"])
-        error = np.sqrt((pd.Series(sums[0]).groupby(sums[1].to_numpy()).sum() ** 2).sum()) / len(part)
+        error = np.sqrt((pd.Series(sums[0]).groupby(sums[1].to_numpy()).sum() ** 2).sum()) / len(
+            part
+        )
         assert abs(sums[0].mean()) < 4 * error + 0.001
 
 
-def test_what_the_hypotheses_need_and_is_not_recorded_leaves_them_unknown_with_the_reason(seen: Seen) -> None:
+def test_what_the_hypotheses_need_and_is_not_recorded_leaves_them_unknown_with_the_reason(
+    seen: Seen,
+) -> None:
     found = {one.id: finding(one, seen, set()) for one in HYPOTHESES}
-    assert {name for name, one in found.items() if one["verdict"] == "unknown"} == {one.id for one in HYPOTHESES if one.needs}
+    assert {name for name, one in found.items() if one["verdict"] == "unknown"} == {
+        one.id for one in HYPOTHESES if one.needs
+    }
     assert found["D2"]["note"] == "not recorded: market_events, orders.category"
     assert found["D2"]["estimate"] is None
 
@@ -97,9 +126,15 @@ def test_a_hypothesis_of_two_parts_is_no_surer_than_its_weakest(seen: Seen) -> N
         assert one["estimate"] == weakest[0]["estimate"]
 
 
-def test_where_the_chance_to_leave_is_the_same_whatever_happens_hardly_anything_is_recovered(tmp_path: Path) -> None:
+def test_where_the_chance_to_leave_is_the_same_whatever_happens_hardly_anything_is_recovered(
+    tmp_path: Path,
+) -> None:
     root = made(tmp_path, EQUAL, ("label", "recover"))
-    held = [one["id"] for one in store.read(root / "reports" / "hypotheses.json") if one["verdict"] == "recovered"]
+    held = [
+        one["id"]
+        for one in store.read(root / "reports" / "hypotheses.json")
+        if one["verdict"] == "recovered"
+    ]
     assert "K5" in held  # core customers buy more often by definition
     assert len(held) <= 1 + 4  # of the others one in twenty by chance, at most
 
@@ -116,9 +151,14 @@ def test_readme_tells_the_figures_of_the_demo(demo: Path) -> None:
     told = 0
     for one in store.read(demo / "reports" / "hypotheses.json"):
         first = one["parts"][0]
-        estimate, low, high, truth = (f"{100 * first[name]:+.1f}" for name in ("estimate", "low", "high", "truth"))
+        estimate, low, high, truth = (
+            f"{100 * first[name]:+.1f}" for name in ("estimate", "low", "high", "truth")
+        )
         if f"| {one['statement']} |" in readme:
-            assert f"| {one['statement']} | {first['what']} | {estimate} [{low}, {high}] | {truth} |" in readme
+            assert (
+                f"| {one['statement']} | {first['what']} | {estimate} [{low}, {high}] | {truth} |"
+                in readme
+            )
             told += 1
     assert told > 5
 
@@ -130,7 +170,9 @@ def test_the_document_says_what_was_measured() -> None:
     for row in cells(found):
         assert f"| {' | '.join(row)} |" in document
     for population, told in found["model"].items():
-        figures = (spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"))
+        figures = (
+            spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope")
+        )
         assert f"| {population} | {' | '.join(figures)} |" in document
     benchmark, (least, most) = found["model"]["benchmark"], MUST["slope"]
     assert benchmark["oracle_ahead"]["highest"] <= MUST["oracle_ahead"]
@@ -138,7 +180,9 @@ def test_the_document_says_what_was_measured() -> None:
     assert not any(found["missed"].values())
     others = {name: seeds for name, seeds in found["equal"].items() if name != "K5"}
     assert found["equal"]["K5"] == list(range(1, MODELS + 1))
-    assert ", ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
+    assert (
+        ", ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
+    )
     assert found["null"]["verdict"] == "no_signal"
     assert all(low < 0.5 < high for low, high in found["null"]["auc_ci"].values())
 
@@ -165,25 +209,39 @@ ORDERS = [  # order, sku, ordered, promised, delivered, cancelled on
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    """One customer of six orders, core from the fourth on, with all that went wrong; two prospects; a rival in his category."""
+    """One customer of six orders, core from the fourth on, with all that went wrong.
+
+    Two prospects; a rival in his category.
+    """
     folder = tmp_path_factory.mktemp("shop")
 
     def at(number: int | None) -> str:
         return "" if number is None else date(number)
 
-    lines = [f"C1,{order},{date(on)},{sku},tea,1,5,{at(due)},{at(came)},{at(cut)}" for order, sku, on, due, came, cut in ORDERS]
+    lines = [
+        f"C1,{order},{date(on)},{sku},tea,1,5,{at(due)},{at(came)},{at(cut)}"
+        for order, sku, on, due, came, cut in ORDERS
+    ]
     files = {
-        "customers.csv": csv(*(f"{name},{date(1)}" for name in ("C1", "C2", "C3")), head="customer_id,created_at"),
+        "customers.csv": csv(
+            *(f"{name},{date(1)}" for name in ("C1", "C2", "C3")), head="customer_id,created_at"
+        ),
         "orders.csv": csv(
-            *lines, head="customer_id,order_id,ordered_at,sku,category,quantity,net_amount,promised_at,delivered_at,cancelled_at"
+            *lines,
+            head="customer_id,order_id,ordered_at,sku,category,quantity,net_amount,promised_at,delivered_at,cancelled_at",
         ),
         "complaints.csv": csv(
             f"K1,C1,{date(5)},minor,{date(9)},O1",
             f"K2,C1,{date(31)},major,,",
             head="complaint_id,customer_id,opened_at,severity,resolved_at,order_id",
         ),
-        "returns.csv": csv(f"R1,C1,1,5,{date(65)},defect", head="return_id,customer_id,quantity,net_amount,returned_at,reason"),
-        "market_events.csv": csv(f"tea,{date(35)},{date(45)},rival_launch", head="category,starts_at,ends_at,kind"),
+        "returns.csv": csv(
+            f"R1,C1,1,5,{date(65)},defect",
+            head="return_id,customer_id,quantity,net_amount,returned_at,reason",
+        ),
+        "market_events.csv": csv(
+            f"tea,{date(35)},{date(45)},rival_launch", head="category,starts_at,ends_at,kind"
+        ),
         "touches.csv": csv(
             f"C2,{date(2)},advice,deadline,{date(4)},{date(4)}",
             f"C2,{date(3)},,,,",
@@ -200,13 +258,24 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     }
     events = ingested(folder, files, data_end="2026-03-12").events
     keys = {"customer_id": ["C1"], "snapshot": [dt.date(2026, 2, 20)]}
-    state = {"stage": ["core"], "activity": ["late"], "satisfaction": [1.0], "net_spend_365d": [30.0]}
+    state = {
+        "stage": ["core"],
+        "activity": ["late"],
+        "satisfaction": [1.0],
+        "net_spend_365d": [30.0],
+    }
     since = {"core_since": [dt.date(2026, 1, 30)], "last_purchase_on": [dt.date(2026, 2, 9)]}
     store.write(folder / "lifecycle" / "part-000.parquet", pa.table({**keys, **state, **since}))
     store.write(folder / "labels" / "part-000.parquet", pa.table({**keys, "defected": [False]}))
     calibration = {"horizon_days": 10, "data_end": "2026-03-12"}
-    found = queries(events, Folder(folder / "lifecycle"), Folder(folder / "labels"), calibration, Promise(7, 3, 1, 2, 7))
-    return {**found, "visits": judged(found["visits"], Promise(7, 3, 1, 2, 7))}
+    found = queries(
+        events,
+        Folder(folder / "lifecycle"),
+        Folder(folder / "labels"),
+        calibration,
+        Sla(7, 3, 1, 2, 7),
+    )
+    return {**found, "visits": judged(found["visits"], Sla(7, 3, 1, 2, 7))}
 
 
 @pytest.mark.parametrize(
@@ -232,33 +301,56 @@ def test_how_each_visit_went(column: str, values: list[Any], shop: dict[str, pd.
     assert [None if pd.isna(value) else value for value in found] == values
 
 
-def test_a_visit_is_judged_only_when_so_many_days_of_data_follow_it(shop: dict[str, pd.DataFrame]) -> None:
+def test_a_visit_is_judged_only_when_so_many_days_of_data_follow_it(
+    shop: dict[str, pd.DataFrame],
+) -> None:
     end = day(71)
     found = mature(shop["visits"], 15, end)
-    assert dict(zip(found["number"], found["gone"], strict=True)) == {1: False, 2: False, 3: False, 4: False, 5: True}
+    assert dict(zip(found["number"], found["gone"], strict=True)) == {
+        1: False,
+        2: False,
+        3: False,
+        4: False,
+        5: True,
+    }
     assert list(mature(shop["visits"], 11, end)["number"]) == [1, 2, 3, 4, 5]
     assert list(mature(shop["visits"], 10, end)["number"]) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_long_silence_is_asked_again_and_again_until_he_is_back(shop: dict[str, pd.DataFrame]) -> None:
+def test_a_long_silence_is_asked_again_and_again_until_he_is_back(
+    shop: dict[str, pd.DataFrame],
+) -> None:
     found = silences(shop["visits"], 2, day(71))  # from the eighth day on, four days each
     fifth = found[found["number"] == 5]
-    assert list(zip(fifth["waited"], fifth["back"], strict=True)) == [(8, False), (12, False), (16, True)]
+    assert list(zip(fifth["waited"], fifth["back"], strict=True)) == [
+        (8, False),
+        (12, False),
+        (16, True),
+    ]
     assert list(fifth["holds"]) == [True, True, True]  # never delivered
 
 
-def test_what_prospects_expected_counts_as_met_or_missed_by_the_day(shop: dict[str, pd.DataFrame]) -> None:
+def test_what_prospects_expected_counts_as_met_or_missed_by_the_day(
+    shop: dict[str, pd.DataFrame],
+) -> None:
     found = shop["prospects"].set_index("customer_id")
     assert list(found.columns) == ["converted", "touches", "all_met", "missed"]
     assert found.loc["C2"].tolist() == [False, 2, True, False]
     assert found.loc["C3"].tolist() == [False, 2, False, True]
 
 
-def test_a_list_is_about_the_visit_before_it_and_the_first_one_counts(shop: dict[str, pd.DataFrame]) -> None:
+def test_a_list_is_about_the_visit_before_it_and_the_first_one_counts(
+    shop: dict[str, pd.DataFrame],
+) -> None:
     found = listed(shop["calls"], shop["visits"])
     assert list(zip(found["number"], found["called"], strict=True)) == [(3, True), (4, False)]
 
 
 def test_a_stay_is_told_with_the_stage_of_its_snapshot(shop: dict[str, pd.DataFrame]) -> None:
     [stay] = shop["stays"].to_dict("records")
-    assert (stay["stage"], stay["lapsed"], stay["again"], stay["day"]) == ("core", False, True, day(40))
+    assert (stay["stage"], stay["lapsed"], stay["again"], stay["day"]) == (
+        "core",
+        False,
+        True,
+        day(40),
+    )

@@ -1,9 +1,12 @@
-"""Features of a few customers, kept since they were last agreed upon: what a change meant only for speed may not change.
+"""Features of a few customers, kept since they were last agreed upon: what a change meant only for
+speed may not change.
 
-`reference/histories.yaml` tells the customers, `reference/features.csv` has a line for each feature and a column for each customer and
-snapshot. Features are float32, and nine digits name a float32 fully, so they are compared without any tolerance.
+`reference/histories.yaml` tells the customers, `reference/features.csv` has a line for each feature
+and a column for each customer and snapshot. Features are float32, and nine digits name a float32
+fully, so they are compared without any tolerance.
 
-A change that is meant to change features ends with `python tests/test_reference.py`, which writes them anew: the difference is part of it.
+A change that is meant to change features ends with `python tests/test_reference.py`, which writes
+them anew: the difference is part of it.
 """
 
 import csv
@@ -30,7 +33,11 @@ def day(date: dt.date) -> int:
 
 def row(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a row, dates as days."""
-    return {name: day(value) if isinstance(value, dt.date) else value for name, value in fields.items() if name != "times"}
+    return {
+        name: day(value) if isinstance(value, dt.date) else value
+        for name, value in fields.items()
+        if name != "times"
+    }
 
 
 def histories() -> dict[str, Customer]:
@@ -38,7 +45,14 @@ def histories() -> dict[str, Customer]:
     told = yaml.safe_load(HISTORIES.read_text(encoding="utf-8"))
     made = {}
     for name, tables in told.items():
-        rows = {kind: [row(fields) for fields in tables.get(kind, ()) for _ in range(fields.get("times", 1))] for kind in ROWS}
+        rows = {
+            kind: [
+                row(fields)
+                for fields in tables.get(kind, ())
+                for _ in range(fields.get("times", 1))
+            ]
+            for kind in ROWS
+        }
         made[name] = customer(known=day(tables["known"]) if "known" in tables else None, **rows)
     return made
 
@@ -49,8 +63,13 @@ def now() -> dict[str, dict[str, str]]:
     customers = histories()
     days = {day(dt.date.fromisoformat(date)): date for date in SNAPSHOTS}
     found = features_at(tables_of(*customers.values()), *days)
-    cells = {(f"{list(customers)[number]} {days[at]}"): values for (number, at), values in found.items()}
-    return {column.name: {cell: f"{values[column.name]:.9g}" for cell, values in cells.items()} for column in columns()}
+    cells = {
+        (f"{list(customers)[number]} {days[at]}"): values for (number, at), values in found.items()
+    }
+    return {
+        column.name: {cell: f"{values[column.name]:.9g}" for cell, values in cells.items()}
+        for column in columns()
+    }
 
 
 @functools.cache
@@ -71,7 +90,9 @@ def test_no_feature_is_kept_that_is_there_no_more() -> None:
 
 @pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)
 def test_what_is_kept_has_more_to_tell_of_a_feature_than_its_absence(column: Any) -> None:
-    told = {np.float32(value) for value in kept()[column.name].values()} - {np.float32(column.absent)}
+    told = {np.float32(value) for value in kept()[column.name].values()} - {
+        np.float32(column.absent)
+    }
     assert len({value for value in told if not np.isnan(value)}) > (column.unit != "0 or 1")
 
 

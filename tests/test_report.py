@@ -1,4 +1,7 @@
-"""The morning page: what it shows, whom it hides, and that nothing a customer is called can act in it."""
+"""The morning page.
+
+What it shows, whom it hides, and that nothing a customer is called can act in it.
+"""
 
 import base64
 import hashlib
@@ -6,7 +9,19 @@ import re
 from pathlib import Path
 
 import pytest
-from morning_page import COSTS, UNSCORED, WINDOWS, Seen, counted, customer, flowed, ids, measured, page_of, published
+from morning_page import (
+    COSTS,
+    UNSCORED,
+    WINDOWS,
+    Seen,
+    counted,
+    customer,
+    flowed,
+    ids,
+    measured,
+    page_of,
+    published,
+)
 
 from models.decision.queues import QUEUES
 from pipeline.runtime.errors import InputError
@@ -27,7 +42,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_whatever_a_customer_is_called_the_page_has_the_same_elements_and_shows_the_name_as_text(tmp_path: Path, name: str) -> None:
+def test_whatever_a_customer_is_called_the_page_has_the_same_elements_and_shows_the_name_as_text(
+    tmp_path: Path, name: str
+) -> None:
     plain = Seen(page_of(tmp_path / "plain", [customer("C1", 1, why="W", action="A")]))
     hostile = Seen(page_of(tmp_path / "hostile", [customer(name, 1, why=name, action=name)]))
     shown = f"'{name}" if name.startswith(("=", "@")) else name
@@ -35,7 +52,9 @@ def test_whatever_a_customer_is_called_the_page_has_the_same_elements_and_shows_
     assert hostile.texts.count(shown) == 6, "id, why and action, on the call list and in the queue"
 
 
-def test_only_the_script_whose_hash_the_policy_names_may_run_and_there_is_one(tmp_path: Path) -> None:
+def test_only_the_script_whose_hash_the_policy_names_may_run_and_there_is_one(
+    tmp_path: Path,
+) -> None:
     page = page_of(tmp_path, [customer("C1", 1)])
     (script,) = Seen(page).scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -45,7 +64,9 @@ def test_only_the_script_whose_hash_the_policy_names_may_run_and_there_is_one(tm
 
 def test_the_page_points_only_into_itself_and_to_the_lists_beside_it(tmp_path: Path) -> None:
     page = page_of(tmp_path, [customer("C1", 1)])
-    assert {place for place in Seen(page).points_to if not place.startswith("#")} == {f"../lists/{queue}.csv" for queue in QUEUES}
+    assert {place for place in Seen(page).points_to if not place.startswith("#")} == {
+        f"../lists/{queue}.csv" for queue in QUEUES
+    }
     assert not re.search(r"https?:|@import|url\(|<link|<iframe", page)
 
 
@@ -60,7 +81,9 @@ def test_hold_outs_are_counted_and_nowhere_named(tmp_path: Path) -> None:
     assert "<dt>Held out</dt><dd>1</dd>" in page
 
 
-def test_the_value_at_risk_is_the_sum_over_all_scored_and_that_of_the_calls_apart(tmp_path: Path) -> None:
+def test_the_value_at_risk_is_the_sum_over_all_scored_and_that_of_the_calls_apart(
+    tmp_path: Path,
+) -> None:
     page = page_of(
         tmp_path,
         [
@@ -76,7 +99,15 @@ def test_the_value_at_risk_is_the_sum_over_all_scored_and_that_of_the_calls_apar
 
 
 def test_calls_of_all_queues_come_by_rank_and_each_queue_has_its_own(tmp_path: Path) -> None:
-    page = page_of(tmp_path, [customer("C3", 3), customer("C1", 1, "early_care"), customer("C2", 2, contact="none"), customer("C4", 4)])
+    page = page_of(
+        tmp_path,
+        [
+            customer("C3", 3),
+            customer("C1", 1, "early_care"),
+            customer("C2", 2, contact="none"),
+            customer("C4", 4),
+        ],
+    )
     assert [ids(page, name) for name in ("call", "core_care", "early_care", "win_back")] == [
         ["C1", "C3", "C4"],
         ["C2", "C3", "C4"],
@@ -85,19 +116,31 @@ def test_calls_of_all_queues_come_by_rank_and_each_queue_has_its_own(tmp_path: P
     ]
 
 
-def test_a_list_longer_than_the_page_says_how_long_it_is_and_which_file_has_the_rest(tmp_path: Path) -> None:
+def test_a_list_longer_than_the_page_says_how_long_it_is_and_which_file_has_the_rest(
+    tmp_path: Path,
+) -> None:
     page = page_of(tmp_path, [customer(f"C{i}", i) for i in range(1, 6)], limit=2)
     assert ids(page, "core_care") == ["C1", "C2"]
-    assert page.count('The first 2 of 5 customers; the rest is in <a href="../lists/core_care.csv">core_care.csv</a>.') == 2
+    assert (
+        page.count(
+            'The first 2 of 5 customers; the rest is in <a href="../lists/core_care.csv">core_care.csv</a>.'
+        )
+        == 2
+    )
 
 
 def test_a_customer_who_wants_no_contact_is_marked_so(tmp_path: Path) -> None:
-    rows = [customer("C1", 1, "win_back", "do_not_contact", **UNSCORED), customer("C2", 2, "win_back", "none", **UNSCORED)]
+    rows = [
+        customer("C1", 1, "win_back", "do_not_contact", **UNSCORED),
+        customer("C2", 2, "win_back", "none", **UNSCORED),
+    ]
     assert page_of(tmp_path, rows).count("do not contact") == 1
 
 
 @pytest.mark.parametrize("change", ["altered", "removed", "unnamed"])
-def test_a_list_that_the_manifest_does_not_vouch_for_is_refused(tmp_path: Path, change: str) -> None:
+def test_a_list_that_the_manifest_does_not_vouch_for_is_refused(
+    tmp_path: Path, change: str
+) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
     if change == "altered":
         (tmp_path / "scored.parquet").write_bytes((tmp_path / "explanations.parquet").read_bytes())
@@ -108,11 +151,33 @@ def test_a_list_that_the_manifest_does_not_vouch_for_is_refused(tmp_path: Path, 
         del manifest["files"]["scored.parquet"]
         (tmp_path / "manifest.json").write_text(to_json(manifest))
     with pytest.raises(InputError, match=r"E_LIST data/lists/scored\.parquet"):
-        report(lists, measured(), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, "demo", COSTS, WINDOWS, Report(rows=1))
+        report(
+            lists,
+            measured(),
+            counted(("2026-01-01", 1, 1)),
+            flowed(False),
+            {"tables": {}},
+            "demo",
+            COSTS,
+            WINDOWS,
+            Report(rows=1),
+        )
 
 
 @pytest.mark.parametrize(("shop", "verdict"), [("other", "model"), ("demo", "recency")])
-def test_lists_of_another_shop_or_verdict_than_the_metrics_are_refused(tmp_path: Path, shop: str, verdict: str) -> None:
+def test_lists_of_another_shop_or_verdict_than_the_metrics_are_refused(
+    tmp_path: Path, shop: str, verdict: str
+) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
     with pytest.raises(InputError, match="different runs"):
-        report(lists, measured(verdict), counted(("2026-01-01", 1, 1)), flowed(False), {"tables": {}}, shop, COSTS, WINDOWS, Report(rows=1))
+        report(
+            lists,
+            measured(verdict),
+            counted(("2026-01-01", 1, 1)),
+            flowed(False),
+            {"tables": {}},
+            shop,
+            COSTS,
+            WINDOWS,
+            Report(rows=1),
+        )

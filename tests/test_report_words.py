@@ -1,10 +1,26 @@
-"""What the morning page says: why a customer is called, what the verdict is worth, what was refused; and its charts."""
+"""What the morning page says.
+
+Why a customer is called, what the verdict is worth, what was refused; and its charts.
+"""
 
 import re
 from pathlib import Path
 
 import pytest
-from morning_page import COSTS, INGEST, UNSCORED, WINDOWS, Seen, counted, customer, flowed, ids, measured, page_of, published
+from morning_page import (
+    COSTS,
+    INGEST,
+    UNSCORED,
+    WINDOWS,
+    Seen,
+    counted,
+    customer,
+    flowed,
+    ids,
+    measured,
+    page_of,
+    published,
+)
 
 from features.catalogue import DECLARED
 from pipeline.desk.charts import apart, stage_chart, ticks
@@ -13,7 +29,12 @@ from pipeline.stages.report import measure, report, stages_now
 
 
 def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:
-    drivers = [("recency_days", 63.0, 0.8), ("spend_in_180d", 1646.14, -0.4), ("gap_sd", None, 0.2), ("unheard_of", 1.5, 0.1)]
+    drivers = [
+        ("recency_days", 63.0, 0.8),
+        ("spend_in_180d", 1646.14, -0.4),
+        ("gap_sd", None, 0.2),
+        ("unheard_of", 1.5, 0.1),
+    ]
     texts = Seen(page_of(tmp_path, [customer("C1", 1)], drivers=drivers)).texts
     said = [text for text in texts[texts.index("What moves the risk most") :] if text]
     assert said[1:13] == [
@@ -26,7 +47,12 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
 
 
 def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path) -> None:
-    long = customer("C1", 1, contact="none", why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.")
+    long = customer(
+        "C1",
+        1,
+        contact="none",
+        why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.",
+    )
     short = customer("C2", 2, "convert", "none", why="Prospect since then.")
     page = page_of(tmp_path, [long, short])
     assert "<summary>Core since then, gap 0.5 &lt;= 1.</summary>" in page
@@ -40,7 +66,9 @@ def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -
     assert measure(float("nan"), unit, "EUR") == "unknown"
 
 
-def test_the_verdict_is_in_plain_words_and_peers_without_a_result_are_named_as_such(tmp_path: Path) -> None:
+def test_the_verdict_is_in_plain_words_and_peers_without_a_result_are_named_as_such(
+    tmp_path: Path,
+) -> None:
     page = page_of(tmp_path, [customer("C1", 1)])
     assert "The model beats the simple rules" in page
     assert "the model names the leaver in 70 of 100 pairs, recency alone in 60." in page
@@ -54,19 +82,35 @@ def test_a_simple_rule_that_gives_the_risks_is_named(tmp_path: Path) -> None:
     assert "logistic RFM names the leaver in 60 of 100 pairs, the model in 70." in page
 
 
-def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_lists(tmp_path: Path) -> None:
-    nothing = dict.fromkeys(("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "benchmark"))
-    metrics = {"shop": "demo", "population": 3, "verdict": "no_signal", "grade": "no signal: 3 rows are fewer than 200", **nothing}
+def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_lists(
+    tmp_path: Path,
+) -> None:
+    nothing = dict.fromkeys(
+        ("model", "baselines", "delta", "by_stage", "by_origin", "returned_later", "benchmark")
+    )
+    metrics = {
+        "shop": "demo",
+        "population": 3,
+        "verdict": "no_signal",
+        "grade": "no signal: 3 rows are fewer than 200",
+        **nothing,
+    }
     page = page_of(tmp_path, [customer("C1", 1, contact="none", **UNSCORED)], metrics=metrics)
     assert "No signal: nobody is given a risk today" in page
-    assert "3 rows are fewer than 200. Stages and lists below come from the rules of the life cycle alone." in page
+    assert (
+        "3 rows are fewer than 200. Stages and lists below come from the rules of the life cycle alone."
+        in page
+    )
     assert "<dt>Calls today</dt><dd>0</dd>" in page
     assert ids(page, "core_care") == ["C1"]
     assert "None" not in page and "nan" not in Seen(page).texts
 
 
 def test_costs_and_the_effect_of_a_call_are_said_to_be_assumed(tmp_path: Path) -> None:
-    assert "that a call keeps 25&nbsp;% of those who would have left, a margin of 30&nbsp;%" in page_of(tmp_path, [customer("C1", 1)])
+    assert (
+        "that a call keeps 25&nbsp;% of those who would have left, a margin of 30&nbsp;%"
+        in page_of(tmp_path, [customer("C1", 1)])
+    )
 
 
 @pytest.mark.parametrize("leak", [True, False])
@@ -77,22 +121,51 @@ def test_the_alarm_stands_on_the_page_only_while_customers_leak(tmp_path: Path, 
 def test_rows_that_were_refused_are_counted_by_code(tmp_path: Path) -> None:
     table = {**INGEST, "rows_in": 15, "quarantined": {"E_TIME": 4, "E_AMOUNT": 1}, "erased": 1}
     texts = Seen(page_of(tmp_path, [customer("C1", 1)], ingest=table)).texts
-    assert [text for text in texts[texts.index("orders") :] if text][:6] == ["orders", "9", "5", "E_TIME 4", "E_AMOUNT 1", "Erased 1"]
+    assert [text for text in texts[texts.index("orders") :] if text][:6] == [
+        "orders",
+        "9",
+        "5",
+        "E_TIME 4",
+        "E_AMOUNT 1",
+        "Erased 1",
+    ]
 
 
 def test_a_shop_with_one_snapshot_has_counts_and_no_chart(tmp_path: Path) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
     page = report(
-        lists, measured(), counted(("2026-01-01", 8, 4)), flowed(False)[:0], {"tables": {}}, "demo", COSTS, WINDOWS, Report(rows=9)
+        lists,
+        measured(),
+        counted(("2026-01-01", 8, 4)),
+        flowed(False)[:0],
+        {"tables": {}},
+        "demo",
+        COSTS,
+        WINDOWS,
+        Report(rows=9),
     )
     assert "8 late" in page["retention_desk"]
-    assert "Customers in each stage" not in page["retention_desk"] and "Came and went" not in page["retention_desk"]
+    assert (
+        "Customers in each stage" not in page["retention_desk"]
+        and "Came and went" not in page["retention_desk"]
+    )
 
 
 def test_stages_are_told_with_their_change_and_without_empty_activities() -> None:
-    found = {stage["name"]: stage for stage in stages_now(counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 0)))}
-    assert (found["core"]["customers"], found["core"]["change"], found["core"]["parts"]) == (7, 2, [("late", 7, False)])
-    assert (found["first_time"]["customers"], found["first_time"]["change"], found["first_time"]["parts"]) == (0, -3, [])
+    found = {
+        stage["name"]: stage
+        for stage in stages_now(counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 0)))
+    }
+    assert (found["core"]["customers"], found["core"]["change"], found["core"]["parts"]) == (
+        7,
+        2,
+        [("late", 7, False)],
+    )
+    assert (
+        found["first_time"]["customers"],
+        found["first_time"]["change"],
+        found["first_time"]["parts"],
+    ) == (0, -3, [])
     assert found["prospect"]["customers"] == 0
 
 
@@ -111,14 +184,26 @@ def test_the_numbers_of_a_large_shop_have_room_beside_the_chart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "found"), [(0, 5947, [0, 2000, 4000]), (-88, 105, [-50, 0, 50, 100]), (0, 1, [0, 0.5, 1]), (0.5, 0.72, [0.5, 0.6, 0.7])]
+    ("low", "high", "found"),
+    [
+        (0, 5947, [0, 2000, 4000]),
+        (-88, 105, [-50, 0, 50, 100]),
+        (0, 1, [0, 0.5, 1]),
+        (0.5, 0.72, [0.5, 0.6, 0.7]),
+    ],
 )
 def test_ticks_are_round_and_within(low: float, high: float, found: list[float]) -> None:
     assert ticks(low, high) == pytest.approx(found)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "placed"), [([10, 50, 90], [10, 50, 90]), ([10, 12, 13], [10, 30, 50]), ([80, 95, 99], [60, 80, 100]), ([150], [100])]
+    ("wanted", "placed"),
+    [
+        ([10, 50, 90], [10, 50, 90]),
+        ([10, 12, 13], [10, 30, 50]),
+        ([80, 95, 99], [60, 80, 100]),
+        ([150], [100]),
+    ],
 )
 def test_labels_stand_apart_and_above_the_axis(wanted: list[float], placed: list[float]) -> None:
     assert apart(wanted, 20, 100) == placed

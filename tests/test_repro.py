@@ -22,9 +22,15 @@ SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2}
 def run(folder: Path, *words: str, expect: int = 0) -> str:
     """Run a command in a folder; what it printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    author = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    author = {
+        f"GIT_{who}_{what}": "t@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     env = {**os.environ, **author, "PATH": path}
-    found = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False, umask=0o022)
+    found = subprocess.run(
+        words, cwd=folder, env=env, capture_output=True, text=True, check=False, umask=0o022
+    )
     assert found.returncode == expect, found.stdout + found.stderr
     return found.stdout + found.stderr
 
@@ -36,7 +42,9 @@ def corekeep(folder: Path, *words: str, expect: int = 0) -> str:
 def clone(source: Path, target: Path) -> Path:
     """A clone with the changes that are not committed yet."""
     run(source, "git", "clone", "--quiet", "--no-hardlinks", str(source), str(target))
-    changed = run(source, "git", "ls-files", "--modified", "--others", "--exclude-standard").splitlines()
+    changed = run(
+        source, "git", "ls-files", "--modified", "--others", "--exclude-standard"
+    ).splitlines()
     for name in changed:
         if (source / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +59,12 @@ def commit(folder: Path) -> None:
 
 def digests(folder: Path) -> dict[str, str]:
     """What must be the same wherever it was made."""
-    paths = sorted(p for name in ("data/lists", "data/model", "data/desk") for p in (folder / name).rglob("*") if p.is_file())
+    paths = sorted(
+        p
+        for name in ("data/lists", "data/model", "data/desk")
+        for p in (folder / name).rglob("*")
+        if p.is_file()
+    )
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
@@ -69,11 +82,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, said
 
 
-def test_one_command_ends_with_the_list_the_page_the_verdict_and_ten_customers(small: tuple[Path, str]) -> None:
+def test_one_command_ends_with_the_list_the_page_the_verdict_and_ten_customers(
+    small: tuple[Path, str],
+) -> None:
     folder, said = small
     assert (folder / "data" / "desk" / "retention_desk.html").stat().st_size > 10_000
     closing = said[said.index("list     ") :]
-    assert re.search(r"(?m)^verdict  (model|recency|logistic_rfm|bg_nbd|expert_windows|random_forest_rfm|no_signal): ", closing)
+    assert re.search(
+        r"(?m)^verdict  (model|recency|logistic_rfm|bg_nbd|expert_windows|random_forest_rfm|no_signal): ",
+        closing,
+    )
     assert "page     data/desk/retention_desk.html" in closing
     assert "logistic_rfm 0." in closing
     assert len(re.findall(r"(?m)^ +\d+ +C\d+ ", closing)) == 10
@@ -88,7 +106,9 @@ def test_a_second_run_does_nothing_and_leaves_the_tree_clean(small: tuple[Path, 
     assert run(folder, "git", "status", "--porcelain") == ""
 
 
-def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(small: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(
+    small: tuple[Path, str], tmp_path: Path
+) -> None:
     folder, _ = small
     other = clone(folder, tmp_path / "elsewhere")
     corekeep(other, "repro")
@@ -96,7 +116,9 @@ def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(small: tuple
     assert run(other, "git", "status", "--porcelain") == ""
 
 
-def test_all_five_stages_occur_and_their_counts_are_the_known_customers(small: tuple[Path, str]) -> None:
+def test_all_five_stages_occur_and_their_counts_are_the_known_customers(
+    small: tuple[Path, str],
+) -> None:
     folder, _ = small
     counts = pd.read_csv(folder / "reports" / "stage_counts.csv")
     newest = counts[counts["as_of"] == counts["as_of"].max()]
@@ -108,7 +130,7 @@ CONTRACT = {
     "reports/stage_counts.csv": "as_of stage activity customers",
     "reports/transitions.csv": "from_as_of to_as_of from_stage to_stage customers share",
     "reports/net_flow.csv": "as_of new won_back lapsed net_customers net_revenue leak",
-    "reports/metrics.json": "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin "
+    "reports/metrics.json": "shop horizon_days origins population base_rate verdict grade model baselines delta by_stage by_origin "
     "returned_later risk_bands sensitivity grouped_cv benchmark",
     "reports/ingest.json": "tables",
     "reports/mlflow.json": "run_id experiment model_name model_version alias reason",
@@ -133,7 +155,9 @@ def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> Non
         assert not re.search(rb"\bC\d{6}\b", path.read_bytes()), path
 
 
-def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_nothing_else(small: tuple[Path, str]) -> None:
+def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_nothing_else(
+    small: tuple[Path, str],
+) -> None:
     folder, _ = small
     before = digests(folder)
     said = corekeep(folder, "stage", "tune")
@@ -141,12 +165,16 @@ def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_n
     assert digests(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
     with sqlite3.connect(folder / "mlflow.db") as tracked:
-        children = tracked.execute("select value, count(*) from tags where key = 'mlflow.parentRunId' group by value").fetchall()
+        children = tracked.execute(
+            "select value, count(*) from tags where key = 'mlflow.parentRunId' group by value"
+        ).fetchall()
         parents = tracked.execute("select run_uuid from runs where name = 'tune'").fetchall()
     assert children == [(parents[0][0], 2)]
 
 
-def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(small: tuple[Path, str]) -> None:
+def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(
+    small: tuple[Path, str],
+) -> None:
     folder, _ = small
     customers = pd.read_parquet(folder / "data" / "events" / "customers")
     objectors = set(customers.loc[customers["profiling_objection"], "customer_id"])
@@ -157,39 +185,62 @@ def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(sm
 
 def test_what_names_customers_is_for_its_owners_eyes_alone(small: tuple[Path, str]) -> None:
     folder, _ = small
-    for name in ("data", "data/desk/retention_desk.html", "data/lists/scored.parquet", "data/calibration.json", ".dvc/cache"):
+    for name in (
+        "data",
+        "data/desk/retention_desk.html",
+        "data/lists/scored.parquet",
+        "data/calibration.json",
+        ".dvc/cache",
+    ):
         assert (folder / name).stat().st_mode & 0o077 == 0, name
 
 
 def test_the_ingest_report_accounts_for_every_row(small: tuple[Path, str]) -> None:
     folder, _ = small
     for table in store.read(folder / "reports" / "ingest.json")["tables"].values():
-        rest = sum(table[key] for key in ("accepted", "exact_duplicates", "out_of_window", "erased"))
+        rest = sum(
+            table[key] for key in ("accepted", "exact_duplicates", "out_of_window", "erased")
+        )
         assert table["rows_in"] == rest + sum(table["quarantined"].values())
 
 
-def test_a_mistyped_parameter_is_one_line_with_file_line_and_the_nearest_name(small: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_mistyped_parameter_is_one_line_with_file_line_and_the_nearest_name(
+    small: tuple[Path, str], tmp_path: Path
+) -> None:
     folder = clone(small[0], tmp_path / "mistyped")
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("  num_leaves:", "  num_leavs:"))
-    line = params.read_text().splitlines().index(next(t for t in params.read_text().splitlines() if "num_leavs" in t)) + 1
+    line = (
+        params.read_text()
+        .splitlines()
+        .index(next(t for t in params.read_text().splitlines() if "num_leavs" in t))
+        + 1
+    )
     said = corekeep(folder, "repro", expect=2)
-    assert said == f"E_PARAM params.yaml:{line} train.num_leavs — Extra inputs are not permitted — did you mean num_leaves?\n"
+    assert (
+        said
+        == f"E_PARAM params.yaml:{line} train.num_leavs — Extra inputs are not permitted — did you mean num_leaves?\n"
+    )
 
 
-def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_same_name(tmp_path: Path) -> None:
+def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_same_name(
+    tmp_path: Path,
+) -> None:
     for name in ("features", "models", "pipeline"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
     command = Path(sys.executable).parent / "corekeep"
     said = run(tmp_path, str(command), "stage", "nonsense", expect=2)
-    assert said.startswith("E_STAGE dvc.yaml nonsense — there is no such stage — one of: simulate, ingest, calibrate")
+    assert said.startswith(
+        "E_STAGE dvc.yaml nonsense — there is no such stage — one of: simulate, ingest, calibrate"
+    )
 
 
 def test_the_committed_lock_is_that_of_the_code_and_the_parameters_at_hand(tmp_path: Path) -> None:
     fresh = clone(ROOT, tmp_path / "fresh")
     told = run(fresh, sys.executable, "-m", "dvc", "status", "--json")
-    changes, _ = json.JSONDecoder().raw_decode(told)  # a warning follows: the search for a shape is frozen
+    # a warning follows: the search for a shape is frozen
+    changes, _ = json.JSONDecoder().raw_decode(told)
     stale = {
         f"{stage}: {path}"
         for stage, found in changes.items()

@@ -1,4 +1,7 @@
-"""The rules at their edges, small enough to be run uncompiled: whole states, satisfaction, deadlines and rhythm by naive twins."""
+"""The rules at their edges, small enough to be run uncompiled.
+
+Whole states, satisfaction, deadlines and rhythm by naive twins.
+"""
 
 import itertools
 import math
@@ -21,7 +24,7 @@ from situations import (
     words,
 )
 from test_lifecycle_paths import naive_deadlines, naive_life
-from twin import bought, naive_rhythm
+from twin import bought, naive_ipt
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
 from features.records import NEVER, Shop, scratch
@@ -43,40 +46,65 @@ def gaps_of(days: list[int]) -> list[int]:
 def naive_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
     """Each failure's weight, the worst of an order alone, halved every four cycles, per purchase."""
     days = sorted(bought(seen, snapshot))
-    usual, _ = naive_rhythm(gaps_of(days), of)
-    since = snapshot - math.ceil(round(LIMITS.satisfaction_cycles * usual, 6))
+    usual, _ = naive_ipt(gaps_of(days), of)
+    since = snapshot - math.ceil(round(LIMITS.satisfaction_ipts * usual, 6))
     failed: list[tuple[int, int, int]] = []  # order, weight, day
     for case in seen.complaints:
         mended = (
-            case.resolved < snapshot and not case.resolved <= case.reopened < snapshot and case.resolved - case.opened <= of.promise.minor
+            case.resolved < snapshot
+            and not case.resolved <= case.reopened < snapshot
+            and case.resolved - case.opened <= of.sla.minor
         )
         minor = 0 if mended else LIMITS.satisfaction_minor
-        failed.append((case.basket, (minor, LIMITS.satisfaction_major, LIMITS.satisfaction_critical)[case.severity], case.opened))
+        failed.append(
+            (
+                case.basket,
+                (minor, LIMITS.satisfaction_major, LIMITS.satisfaction_critical)[case.severity],
+                case.opened,
+            )
+        )
     failed += [(r.basket, LIMITS.satisfaction_defect, r.day) for r in seen.returns if r.defect]
-    for (day, basket), lines in itertools.groupby(sorted(seen.orders, key=lambda o: (o.day, o.basket)), lambda o: (o.day, o.basket)):
+    for (day, basket), lines in itertools.groupby(
+        sorted(seen.orders, key=lambda o: (o.day, o.basket)), lambda o: (o.day, o.basket)
+    ):
         paid = [o for o in lines if o.amount > 0 and o.quantity > 0]
         promised = max((o.promised for o in paid if o.promised != NEVER), default=None)
         if day < snapshot and promised is not None:
-            due = promised + of.promise.delivery_grace
-            come, void = (max(getattr(o, name) for o in paid) for name in ("delivered", "cancelled"))
+            due = promised + of.sla.delivery_grace
+            come, void = (
+                max(getattr(o, name) for o in paid) for name in ("delivered", "cancelled")
+            )
             if due < snapshot and come > due and void > due:
                 failed.append((basket, LIMITS.satisfaction_late, due))
     counted = [f for f in failed if since <= f[2] < snapshot]
-    worst = {order: max((f for f in counted if f[0] == order), key=lambda f: f[1]) for order, _, _ in counted if order >= 0}
-    half_life = LIMITS.satisfaction_half_life_cycles * usual
+    worst = {
+        order: max((f for f in counted if f[0] == order), key=lambda f: f[1])
+        for order, _, _ in counted
+        if order >= 0
+    }
+    half_life = LIMITS.satisfaction_half_life_ipts * usual
     counting = [*(f for f in counted if f[0] < 0), *worst.values()]
     total = sum(weight * 2 ** (-(snapshot - day) / half_life) for _, weight, day in counting)
     return math.exp(-total / 2 / max(sum(day >= since for day in days), 1))
 
 
 def ordered(seen: Customer) -> Customer:
-    """The same life with every order's number its own, and failures tied to some of them; by time, as tables are."""
+    """The same life with every order's number its own, and failures tied to some of them.
+
+    By time, as tables are.
+    """
     number = {place: n for n, place in enumerate(sorted({(o.day, o.basket) for o in seen.orders}))}
     some = itertools.cycle([-1, 0, 1, 1, 2])
     return seen._replace(
         orders=[o._replace(basket=number[o.day, o.basket]) for o in seen.orders],
-        complaints=[c._replace(basket=min(next(some), len(number) - 1)) for c in sorted(seen.complaints, key=lambda c: c[0])],
-        returns=[r._replace(basket=min(next(some), len(number) - 1)) for r in sorted(seen.returns, key=lambda r: r.day)],
+        complaints=[
+            c._replace(basket=min(next(some), len(number) - 1))
+            for c in sorted(seen.complaints, key=lambda c: c[0])
+        ],
+        returns=[
+            r._replace(basket=min(next(some), len(number) - 1))
+            for r in sorted(seen.returns, key=lambda r: r.day)
+        ],
     )
 
 
@@ -86,7 +114,9 @@ def test_satisfaction_is_what_its_meaning_says_on_random_lives() -> None:
     told = {}
     for (number, snapshot), row in states_at(tables_of(*customers), *range(90, 900, 110)).items():
         told[number, snapshot] = float(row["satisfaction"])
-        assert told[number, snapshot] == pytest.approx(naive_satisfaction(customers[number], snapshot, shop()), rel=1e-5), (
+        assert told[number, snapshot] == pytest.approx(
+            naive_satisfaction(customers[number], snapshot, shop()), rel=1e-5
+        ), (
             number,
             snapshot,
         )
@@ -120,19 +150,31 @@ def test_a_quantile_lies_between_its_neighbours(values: list[int], q: float) -> 
     assert plain(quantile)(np.array(values, np.int32), q) == pytest.approx(due, nan_ok=True)
 
 
-@pytest.mark.parametrize(("days", "whole"), [(60, 60), (60 + 1e-9, 60), (60 - 1e-9, 60), (60.01, 61), (59.01, 60), (0.0, 0)])
+@pytest.mark.parametrize(
+    ("days", "whole"),
+    [(60, 60), (60 + 1e-9, 60), (60 - 1e-9, 60), (60.01, 61), (59.01, 60), (0.0, 0)],
+)
 def test_the_last_bits_of_a_logarithm_add_no_day(days: float, whole: int) -> None:
     assert plain(whole_days)(days) == whole
 
 
 def test_a_customer_lapses_one_day_after_he_is_late_at_the_earliest() -> None:
-    hasty = shop()._replace(cycle=shop().cycle._replace(lapse_clip_low=1.0, lapse_clip_high=1.0))
+    hasty = shop()._replace(ipt=shop().ipt._replace(lapse_clip_low=1.0, lapse_clip_high=1.0))
     row = states_at(tables_of(customer(orders=[10])), 11, of=hasty)[0, 11]
     assert (row["late_on"], row["lapses_on"]) == (60, 61)
 
 
 def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
-    bought_on: list[list[int]] = [[], [3], [0, 10], [0, 10, 40, 47], [0, 5, 45], [0, 2, 12, 20], [0, 2, 12, 20, 45], [0, 1, 5, 14, 30, 45]]
+    bought_on: list[list[int]] = [
+        [],
+        [3],
+        [0, 10],
+        [0, 10, 40, 47],
+        [0, 5, 45],
+        [0, 2, 12, 20],
+        [0, 2, 12, 20, 45],
+        [0, 1, 5, 14, 30, 45],
+    ]
     customers = [customer(known=0, orders=days) for days in bought_on]
     tables = tables_of(*customers)
     median, gaps, squares = np.full(8, -1.0), np.full(8, -1), np.full(8, -1.0)
@@ -144,14 +186,22 @@ def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
     assert squares == pytest.approx([-1, -1, *(float(((x - x.mean()) ** 2).sum()) for x in logs)])
 
 
-SHOPS = {"of a month": shop(), "of a week": shop(7, 0.2), "of a year": shop(365, 0.3), "steady": shop(30, 0.05), "wild": shop(30, 1.6)}
+SHOPS = {
+    "of a month": shop(),
+    "of a week": shop(7, 0.2),
+    "of a year": shop(365, 0.3),
+    "steady": shop(30, 0.05),
+    "wild": shop(30, 1.6),
+}
 
 
 def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict[int, int]]:
-    """A customer who comes back around his deadlines, with complaints around their promises, and evidence after some purchases."""
+    """A customer who comes back around his deadlines, with complaints around their promises, and
+    evidence after some purchases.
+    """
     days, complaints, strong = [int(random.integers(0, 3))], [], {}
     for _ in range(int(random.integers(3, 14))):
-        usual, _ = naive_rhythm(gaps_of(days), of)
+        usual, _ = naive_ipt(gaps_of(days), of)
         late, lapse = naive_deadlines(days, of)
         day = days[-1]
         if random.random() < 0.4:
@@ -159,15 +209,34 @@ def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict
         if random.random() < 0.15:
             opened = int(random.integers(day, late))
             wait = int(random.choice([0, 1, 3, 7, 8, 40]))
-            complaints.append(Complaint(opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), opened + wait))
+            complaints.append(
+                Complaint(
+                    opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), opened + wait
+                )
+            )
         regular = day + max(1, round(usual))
-        coming = [regular, regular, regular, regular, late - 1, late, lapse - 1, lapse, lapse + 1, lapse + 40]
+        coming = [
+            regular,
+            regular,
+            regular,
+            regular,
+            late - 1,
+            late,
+            lapse - 1,
+            lapse,
+            lapse + 1,
+            lapse + 40,
+        ]
         days.append(max(day + 1, int(random.choice(coming))))
     return customer(known=days[0], orders=days, complaints=complaints), strong
 
 
-def dated_life(seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]) -> tuple[int, int, int]:
-    """Days from which on he is late, defects and has lapsed after his last purchase, as known at the snapshot."""
+def dated_life(
+    seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]
+) -> tuple[int, int, int]:
+    """Days from which on he is late, defects and has lapsed after his last purchase, as known at
+    the snapshot.
+    """
     days = sorted(bought(seen, snapshot))
     late, lapse = naive_deadlines(days, of)
     defects = max(strong.get(days[-1], NEVER), late)
@@ -175,16 +244,22 @@ def dated_life(seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]) 
 
 
 @pytest.mark.parametrize("of", SHOPS.values(), ids=SHOPS)
-def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_them(of: Shop) -> None:
+def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_them(
+    of: Shop,
+) -> None:
     random = np.random.default_rng(23)
     lives = [edgy_customer(random, of) for _ in range(16)]
     customers, evidence = [life for life, _ in lives], [strong for _, strong in lives]
     start = np.cumsum([0, *map(len, evidence)])
     tables = tables_of(*customers)
-    days = {o.day + 1 for c in customers for o in c.orders} | {d for s in evidence for d in s.values()}
+    days = {o.day + 1 for c in customers for o in c.orders} | {
+        d for s in evidence for d in s.values()
+    }
     snapshots = np.array(sorted(days)[1::9], np.int32)
     rows = np.array([pair for strong in evidence for pair in strong.items()], STRONG)
-    for number, snapshot, row in zip(*life_cycle(tables, snapshots, of, LIMITS, (start, rows)), strict=True):
+    for number, snapshot, row in zip(
+        *life_cycle(tables, snapshots, of, LIMITS, (start, rows)), strict=True
+    ):
         seen, strong = customers[number], evidence[number]
         core_since = None if row["core_since"] == NEVER else int(row["core_since"])
         due = naive_life(seen, int(snapshot), of, strong)
@@ -192,6 +267,9 @@ def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_t
         if row["purchases"]:
             late, defects, lapse = dated_life(seen, int(snapshot), of, strong)
             named = late, defects if core_since is not None else NEVER, lapse
-            assert (row["late_on"], row["defects_on"], row["lapses_on"]) == named, (number, snapshot)
+            assert (row["late_on"], row["defects_on"], row["lapses_on"]) == named, (
+                number,
+                snapshot,
+            )
             assert row["entry_days"] == (0 if core_since is None else core_since - row["first_on"])
         assert row["stage"] in (CORE, CORE_DEFECTOR) or row["status"] == 0

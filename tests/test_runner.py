@@ -1,4 +1,8 @@
-"""The runner: files and parameters are bound by name, one run of a stage at a time, errors as one line and an exit code."""
+"""The runner.
+
+Files and parameters are bound by name, one run of a stage at a time, errors as one line and an exit
+code.
+"""
 
 import os
 import shutil
@@ -29,7 +33,11 @@ with locked(Path(sys.argv[1]), "label"):
 def held(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that runs the stage `label` of a project."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
@@ -38,20 +46,29 @@ def held(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def project(root: Path) -> Path:
-    """A project of its own with this project's stages and parameters, a small demo chosen, and no data."""
+    """A project of its own with this project's stages and parameters, a small demo chosen, and no
+    data.
+    """
     shutil.copy(ROOT / "dvc.yaml", root)
     shutil.copytree(ROOT / "shops", root / "shops")
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     lines = ["shop: demo" if line.startswith("shop:") else line for line in text.splitlines()]
-    (root / "params.yaml").write_text("\n".join(lines).replace("customers: 11000", "customers: 60"), encoding="utf-8")
+    (root / "params.yaml").write_text(
+        "\n".join(lines).replace("customers: 11000", "customers: 60"), encoding="utf-8"
+    )
     return root
 
 
-def test_a_second_run_of_a_stage_is_refused_with_exit_code_6_naming_the_first(tmp_path: Path, held: subprocess.Popen[str]) -> None:
+def test_a_second_run_of_a_stage_is_refused_with_exit_code_6_naming_the_first(
+    tmp_path: Path, held: subprocess.Popen[str]
+) -> None:
     with pytest.raises(BusyError) as raised:
         run_stage("label", project(tmp_path))
     assert raised.value.exit_code == 6
-    assert (raised.value.place, raised.value.rule) == ("stage label", f"process {held.pid} is running it")
+    assert (raised.value.place, raised.value.rule) == (
+        "stage label",
+        f"process {held.pid} is running it",
+    )
 
 
 def test_another_stage_may_run_meanwhile(tmp_path: Path, held: subprocess.Popen[str]) -> None:
@@ -59,11 +76,15 @@ def test_another_stage_may_run_meanwhile(tmp_path: Path, held: subprocess.Popen[
         assert held.poll() is None
 
 
-def test_a_lock_frees_itself_when_its_process_is_killed(tmp_path: Path, held: subprocess.Popen[str]) -> None:
+def test_a_lock_frees_itself_when_its_process_is_killed(
+    tmp_path: Path, held: subprocess.Popen[str]
+) -> None:
     held.kill()
     held.wait()
     with locked(tmp_path, "label"):
-        assert (tmp_path / ".cache" / "locks" / "label.lock").read_text(encoding="utf-8") == str(os.getpid())
+        assert (tmp_path / ".cache" / "locks" / "label.lock").read_text(encoding="utf-8") == str(
+            os.getpid()
+        )
 
 
 def test_a_lock_is_free_again_after_a_run_that_failed(tmp_path: Path) -> None:
@@ -84,27 +105,37 @@ def test_a_lock_is_free_again_after_a_run_that_failed(tmp_path: Path) -> None:
         ("data/truth/demo", "truth"),
     ],
 )
-def test_a_file_goes_by_its_own_name_and_one_named_after_the_shop_by_its_folders(path: str, name: str) -> None:
+def test_a_file_goes_by_its_own_name_and_one_named_after_the_shop_by_its_folders(
+    path: str, name: str
+) -> None:
     assert argument(path, "demo") == name
 
 
 def test_stages_are_those_of_dvc_yaml_for_the_shop_chosen() -> None:
     found = stages(ROOT, "cdnow")["ingest"]
     assert found.inputs == {"shops": "data/shops/cdnow", "sources": "sources/cdnow.sql"}
-    assert found.outputs == {"events": "data/events", "quarantine": "data/quarantine", "ingest": "reports/ingest.json"}
+    assert found.outputs == {
+        "events": "data/events",
+        "quarantine": "data/quarantine",
+        "ingest": "reports/ingest.json",
+    }
 
 
-def test_a_function_gets_its_own_section_others_by_name_the_shop_and_its_files(tmp_path: Path) -> None:
+def test_a_function_gets_its_own_section_others_by_name_the_shop_and_its_files(
+    tmp_path: Path,
+) -> None:
     store.write(tmp_path / "data" / "calibration.json", {"gaps": 3})
     stage = Stage("calibrate", {"calibration": "data/calibration.json"}, {})
 
-    def calibrate(calibration: object, params: Calibrate, cycle: object, shop: str, root: Path) -> None: ...
+    def calibrate(
+        calibration: object, params: Calibrate, ipt: object, shop: str, root: Path
+    ) -> None: ...
 
     base: Params = params()
     assert bind(stage, calibrate, base, tmp_path) == {
         "calibration": {"gaps": 3},
         "params": base.calibrate,
-        "cycle": base.cycle,
+        "ipt": base.ipt,
         "shop": base.shop,
         "root": tmp_path,
     }
@@ -132,7 +163,9 @@ def test_what_a_stage_returns_is_written_where_dvc_yaml_says(tmp_path: Path) -> 
 
 def test_a_stage_that_does_not_make_what_dvc_yaml_promises_has_failed(tmp_path: Path) -> None:
     stages_text = (project(tmp_path) / "dvc.yaml").read_text(encoding="utf-8")
-    (tmp_path / "dvc.yaml").write_text(stages_text.replace("data/truth/demo]", "data/truth/demo, data/more]"), encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(
+        stages_text.replace("data/truth/demo]", "data/truth/demo, data/more]"), encoding="utf-8"
+    )
     with pytest.raises(RuntimeError, match="stage simulate did not make more"):
         run_stage("simulate", tmp_path)
 

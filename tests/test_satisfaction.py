@@ -11,8 +11,13 @@ from features.records import NEVER
 
 LIMITS = params().assign
 PATIENT = shop()._replace(
-    cycle=shop().cycle._replace(
-        late_clip_low=9.0, late_clip_high=9.0, lapse_clip_low=10.0, lapse_clip_high=10.0, last_gaps=1, prior_weight=1e9
+    ipt=shop().ipt._replace(
+        late_clip_low=9.0,
+        late_clip_high=9.0,
+        lapse_clip_low=10.0,
+        lapse_clip_high=10.0,
+        last_gaps=1,
+        prior_weight=1e9,
     )
 )
 """Nobody lapses soon, and everybody's usual gap is 30 days."""
@@ -28,21 +33,39 @@ PATIENT = shop()._replace(
         ([300, 330, 360], 6, True),
         ([300, 330, 360], 7, False),
     ],
-    ids=["as ever", "half the visits", "less than half", "less than half the visits", "less than half the spend", "just above half"],
+    ids=[
+        "as ever",
+        "half the visits",
+        "less than half",
+        "less than half the visits",
+        "less than half the spend",
+        "just above half",
+    ],
 )
-def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(recent: list[int], amount: float, partial: bool) -> None:
+def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(
+    recent: list[int], amount: float, partial: bool
+) -> None:
     row = state(391, of=PATIENT, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
     assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
 
 
-@pytest.mark.parametrize(("orders", "partial"), [([0, 5, 10, 100, 110, 120], True), ([0, 5, 10, 100, 110], False)], ids=["three", "two"])
-def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from(orders: list[int], partial: bool) -> None:
+@pytest.mark.parametrize(
+    ("orders", "partial"),
+    [([0, 5, 10, 100, 110, 120], True), ([0, 5, 10, 100, 110], False)],
+    ids=["three", "two"],
+)
+def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from(
+    orders: list[int], partial: bool
+) -> None:
     row = state(391, of=PATIENT, orders=orders)
     assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
 
 
 def content(day: int = 91, **events: Any) -> float:
-    """Satisfaction after MONTHLY: the usual gap is 30, so a failure 120 days ago weighs half, and there are four purchases."""
+    """Satisfaction after MONTHLY.
+
+    The usual gap is 30, so a failure 120 days ago weighs half, and there are four purchases.
+    """
     return float(state(day, orders=MONTHLY, **events)["satisfaction"])
 
 
@@ -58,12 +81,42 @@ def content(day: int = 91, **events: Any) -> float:
         ({"complaints": [(31, MAJOR, 32)]}, 3),
         ({"complaints": [(31, CRITICAL, 32)]}, 5),
         ({"complaints": [(31, MAJOR, 32), (31, CRITICAL, 32)]}, 8),
-        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 2, "basket": 0}]}, 5),
-        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 0}]}, 3),
-        ({"complaints": [{"opened": 31, "severity": 1, "basket": 0}, {"opened": 31, "severity": 1, "basket": 1}]}, 6),
+        (
+            {
+                "complaints": [
+                    {"opened": 31, "severity": 1, "basket": 0},
+                    {"opened": 31, "severity": 2, "basket": 0},
+                ]
+            },
+            5,
+        ),
+        (
+            {
+                "complaints": [
+                    {"opened": 31, "severity": 1, "basket": 0},
+                    {"opened": 31, "severity": 1, "basket": 0},
+                ]
+            },
+            3,
+        ),
+        (
+            {
+                "complaints": [
+                    {"opened": 31, "severity": 1, "basket": 0},
+                    {"opened": 31, "severity": 1, "basket": 1},
+                ]
+            },
+            6,
+        ),
         ({"returns": [(31, 5, True)]}, 1),
         ({"returns": [(31, 5, False)]}, 0),
-        ({"returns": [(31, 5, True, 2)], "complaints": [{"opened": 31, "severity": 1, "basket": 2}]}, 3),
+        (
+            {
+                "returns": [(31, 5, True, 2)],
+                "complaints": [{"opened": 31, "severity": 1, "basket": 2}],
+            },
+            3,
+        ),
     ],
 )
 def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_worst_alone_counts(
@@ -72,24 +125,42 @@ def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_
     assert content(**events) == pytest.approx(math.exp(-weight * 2 ** (-60 / 120) / 4), rel=1e-6)
 
 
-@pytest.mark.parametrize(("delivered", "weight"), [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)], ids=["in time", "in grace", "late", "never"])
-def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(delivered: int, weight: float) -> None:
+@pytest.mark.parametrize(
+    ("delivered", "weight"),
+    [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)],
+    ids=["in time", "in grace", "late", "never"],
+)
+def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(
+    delivered: int, weight: float
+) -> None:
     late = {"day": 0, "promised": 4, "delivered": delivered}
     row = state(91, orders=[late, *MONTHLY[1:]])
     assert row["satisfaction"] == pytest.approx(math.exp(-weight * 2 ** (-85 / 120) / 4), rel=1e-6)
 
 
-FAILED = {"complaint": {"complaints": [(31, MAJOR, 32)]}, "return": {"returns": [(31, 1, True)]}, "late order": {}}
+FAILED = {
+    "complaint": {"complaints": [(31, MAJOR, 32)]},
+    "return": {"returns": [(31, 1, True)]},
+    "late order": {},
+}
 
 
 @pytest.mark.parametrize("failed", FAILED.values(), ids=FAILED)
 def test_a_failure_fades_and_is_forgotten_after_eight_cycles(failed: dict[str, Any]) -> None:
-    late = {"day": 0, "promised": 29, "delivered": NEVER if not failed else 5}  # two days of grace, so the promise is broken on day 31
-    told = [float(state(day, orders=[late, *range(30, 600, 30)], **failed)["satisfaction"]) for day in (32, 100, 200, 271, 272)]
+    # two days of grace, so the promise is broken on day 31
+    late = {"day": 0, "promised": 29, "delivered": NEVER if not failed else 5}
+    told = [
+        float(state(day, orders=[late, *range(30, 600, 30)], **failed)["satisfaction"])
+        for day in (32, 100, 200, 271, 272)
+    ]
     assert told == sorted(told)
     assert told[3] < told[4] == 1
 
 
 def test_a_failure_of_an_order_leaves_nothing_behind_for_the_next_look() -> None:
-    told = past_of(orders=[13, {"day": 19, "basket": 1}], complaints=[{"opened": 20, "severity": MAJOR, "basket": 1}])
-    assert [row["weekday"] for row in states_at(told, 30, 31).values()] == [1, 1]  # the second order's number is that of Tuesdays
+    told = past_of(
+        orders=[13, {"day": 19, "basket": 1}],
+        complaints=[{"opened": 20, "severity": MAJOR, "basket": 1}],
+    )
+    # the second order's number is that of Tuesdays
+    assert [row["weekday"] for row in states_at(told, 30, 31).values()] == [1, 1]

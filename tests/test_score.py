@@ -32,12 +32,23 @@ LISTED = 6  # the number of a core customer who is not held out
 
 
 def events(folder: Path, ids: list[str]) -> Folder:
-    """Customers of whom one objects to profiling and one to contact; one, whom the model does not hold out, was listed before."""
-    customers = pd.DataFrame({"customer": np.arange(len(ids), dtype=np.int32), "customer_id": ids, "known": 0})
+    """Customers of whom one objects to profiling and one to contact.
+
+    One, whom the model does not hold out, was listed before.
+    """
+    customers = pd.DataFrame(
+        {"customer": np.arange(len(ids), dtype=np.int32), "customer_id": ids, "known": 0}
+    )
     customers["do_not_contact"] = customers["customer_id"] == UNCONTACTABLE
     customers["profiling_objection"] = customers["customer_id"] == OBJECTS
     store.write(folder / "events" / "customers" / "part-000.parquet", customers)
-    listed = pd.DataFrame({"customer": np.array([LISTED], np.int32), "as_of": np.array([20300], np.int32), "queue": ["core_care"]})
+    listed = pd.DataFrame(
+        {
+            "customer": np.array([LISTED], np.int32),
+            "as_of": np.array([20300], np.int32),
+            "queue": ["core_care"],
+        }
+    )
     store.write(folder / "events" / "treatments" / "part-000.parquet", listed)
     store.write(folder / "events" / "meta.json", {"currency": "EUR"})
     return Folder(folder / "events")
@@ -46,7 +57,12 @@ def events(folder: Path, ids: list[str]) -> Folder:
 def publish(folder: Path, verdict: str) -> Path:
     frame = small_shop.rows(400, 2.0)
     folders = small_shop.write(folder, frame)
-    files = train(**folders, directions={}, calibration=small_shop.calibration(), params=PARAMS.train)["model"]
+    files = train(
+        **folders,
+        monotone_constraints={},
+        calibration=small_shop.calibration(),
+        params=PARAMS.train,
+    )["model"]
     del folders["labels"]
     found = score(
         **folders,
@@ -93,13 +109,17 @@ def test_ranks_run_from_one_by_expected_profit_and_value(scored: pd.DataFrame) -
         assert stage["rank_in_stage"].tolist() == list(range(1, len(stage) + 1))
 
 
-def test_value_at_risk_is_what_its_definition_says_of_the_published_numbers(scored: pd.DataFrame) -> None:
+def test_value_at_risk_is_what_its_definition_says_of_the_published_numbers(
+    scored: pd.DataFrame,
+) -> None:
     expected = (scored["risk"] * scored["value_365d"] * small_shop.HORIZON / 365).round(2)
     assert scored["value_at_risk"].tolist() == pytest.approx(expected.tolist(), abs=0.0051)
     assert scored["risk"].between(0, 1).all()
 
 
-def test_who_objects_to_profiling_is_nowhere_and_is_counted(lists: Path, scored: pd.DataFrame) -> None:
+def test_who_objects_to_profiling_is_nowhere_and_is_counted(
+    lists: Path, scored: pd.DataFrame
+) -> None:
     manifest = json.loads((lists / "manifest.json").read_text())
     assert (manifest["customers"], manifest["profiling_objections"]) == (len(scored), 1) == (399, 1)
     assert OBJECTS not in set(scored["customer_id"])
@@ -122,7 +142,14 @@ def test_hold_outs_are_in_no_list_for_people(lists: Path, scored: pd.DataFrame) 
 
 def test_lists_for_people_end_with_what_they_fill_in(lists: Path, scored: pd.DataFrame) -> None:
     found = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
-    assert list(found.columns) == [*CONTRACT, "owner", "on_list_since", "decision", "done_on", "note"]
+    assert list(found.columns) == [
+        *CONTRACT,
+        "owner",
+        "on_list_since",
+        "decision",
+        "done_on",
+        "note",
+    ]
     assert set(found["owner"]) == {PARAMS.score.owners["core_care"]}
     assert (found[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(found["customer_id"], found["on_list_since"], strict=True))
@@ -150,16 +177,32 @@ def test_without_a_signal_nobody_is_scored_and_the_rules_still_publish(tmp_path:
     assert found["stage"].notna().all()
 
 
-def test_the_list_uses_the_peer_that_the_verdict_names(tmp_path: Path, scored: pd.DataFrame) -> None:
+def test_the_list_uses_the_peer_that_the_verdict_names(
+    tmp_path: Path, scored: pd.DataFrame
+) -> None:
     found = pq.read_table(publish(tmp_path, "recency") / "scored.parquet").to_pandas()
     assert set(found["model_id"]) != set(scored["model_id"])
     features = pq.read_table(tmp_path / "features" / "part-000.parquet").to_pandas()
     joined = found.merge(features[features["snapshot"].astype(str) == small_shop.DATA_END])
-    assert joined.sort_values("recency_days")["risk"].diff().dropna().mul(joined["risk"].corr(joined["recency_days"])).ge(0).all()
+    assert (
+        joined.sort_values("recency_days")["risk"]
+        .diff()
+        .dropna()
+        .mul(joined["risk"].corr(joined["recency_days"]))
+        .ge(0)
+        .all()
+    )
 
 
 def ready(**columns: Any) -> pd.DataFrame:
-    rows = pd.DataFrame({"customer_id": list("abcd"), "stage": "core", "do_not_contact": False, "value_365d": [400.0, 300.0, 200.0, 100.0]})
+    rows = pd.DataFrame(
+        {
+            "customer_id": list("abcd"),
+            "stage": "core",
+            "do_not_contact": False,
+            "value_365d": [400.0, 300.0, 200.0, 100.0],
+        }
+    )
     return rows.assign(**{"since": 0, **columns})
 
 
@@ -170,7 +213,11 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
 
 
 def test_a_place_that_may_not_be_called_goes_to_the_next() -> None:
-    rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, -1.0], do_not_contact=[True, False, False, False])
+    rows = ready(
+        risk=[0.5, 0.6, 0.7, 0.1],
+        expected_profit=[9.0, 8.0, 7.0, -1.0],
+        do_not_contact=[True, False, False, False],
+    )
     assert contacts(rows, 0.5, 0.0, "x").tolist() == ["do_not_contact", "call", "call", "none"]
 
 
@@ -189,9 +236,16 @@ def test_those_without_a_risk_follow_by_value() -> None:
     assert found["risk_band"].tolist() == ["high", "low", None, None]
 
 
-def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_time_buyer_of_this_year_is() -> None:
-    rows = ready(stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3])
-    spent = {"net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0], "purchases_365d": [0, 0, 0, 1, 1, 1]}
+def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_time_buyer_of_this_year_is() -> (
+    None
+):
+    rows = ready(
+        stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3]
+    )
+    spent = {
+        "net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0],
+        "purchases_365d": [0, 0, 0, 1, 1, 1],
+    }
     worth = values(pd.concat([rows, pd.DataFrame({"stage": "first_time", **spent})]))
     assert worth[:4].tolist() == [40.0] * 4
     found = ranked(stakes(rows.assign(value_365d=worth[:4]), 30, PARAMS.costs, (0.3, 0.6)))
@@ -205,19 +259,28 @@ def test_a_spreadsheet_does_not_run_what_a_cell_holds(text: str) -> None:
     assert found["risk"].to_pylist() == [-0.5, None, 1]
 
 
-def test_a_model_on_which_lightgbm_crashes_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(lists: Path, tmp_path: Path) -> None:
+def test_a_model_on_which_lightgbm_crashes_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(
+    lists: Path, tmp_path: Path
+) -> None:
     shutil.copytree(lists.parent, tmp_path / "data")
     for name in ("params.yaml", "dvc.yaml", "shops"):
         (tmp_path / name).symlink_to(ROOT / name)
     store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
-    store.write(tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "said elsewhere"})
+    store.write(
+        tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "said elsewhere"}
+    )
     run_stage("score", tmp_path)
     last = {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()}
-    text, account = tmp_path / "data" / "model" / "model.txt", tmp_path / "data" / "model" / "model.json"
+    text, account = (
+        tmp_path / "data" / "model" / "model.txt",
+        tmp_path / "data" / "model" / "model.json",
+    )
     sound = store.sha256(text)
     text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
     account.write_text(account.read_text().replace(sound, store.sha256(text)))
     with pytest.raises(ModelError, match="E_MODEL_BROKEN model.txt") as refused:
         run_stage("score", tmp_path)
     assert refused.value.exit_code == 5
-    assert {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()} == last
+    assert {
+        path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()
+    } == last

@@ -14,7 +14,18 @@ from pipeline.runtime.repro import choose
 from pipeline.runtime.runner import ROOT, run_stage
 
 RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
-STAGES = ["ingest", "calibrate", "extract", "assign", "label", "train", "evaluate", "score", "report", "recover"]
+STAGES = [
+    "ingest",
+    "calibrate",
+    "extract",
+    "assign",
+    "label",
+    "train",
+    "evaluate",
+    "score",
+    "report",
+    "recover",
+]
 
 
 @pytest.fixture(scope="module", params=list(RAW))
@@ -45,15 +56,21 @@ def test_every_known_customer_stands_in_one_stage_and_in_one_queue(shop: Path) -
 
 def test_at_every_snapshot_the_stages_add_up_to_the_customers_known_by_then(shop: Path) -> None:
     counts = pd.read_csv(shop / "reports" / "stage_counts.csv").groupby("as_of")["customers"].sum()
-    known = pq.read_table(shop / "data" / "events" / "customers", columns=["known"])["known"].to_numpy()
+    known = pq.read_table(shop / "data" / "events" / "customers", columns=["known"])[
+        "known"
+    ].to_numpy()
     days = pd.to_datetime(counts.index).to_numpy().astype("datetime64[D]").astype(int)
     assert len(counts) > 5
     assert counts.tolist() == [(known < day).sum() for day in days]
 
 
 def test_customers_move_only_where_the_rules_can_lead_them(shop: Path) -> None:
-    moved = pd.read_csv(shop / "reports" / "transitions.csv").query("customers > 0 and from_stage != to_stage")
-    assert ("core", "core_defector") in (pairs := set(zip(moved["from_stage"], moved["to_stage"], strict=True)))
+    moved = pd.read_csv(shop / "reports" / "transitions.csv").query(
+        "customers > 0 and from_stage != to_stage"
+    )
+    assert ("core", "core_defector") in (
+        pairs := set(zip(moved["from_stage"], moved["to_stage"], strict=True))
+    )
     assert pairs <= closure(EVENT_CLOCK)
 
 
@@ -71,7 +88,9 @@ def test_a_shop_without_complaints_has_no_columns_of_them(shop: Path) -> None:
     columns = pq.read_schema(shop / "data" / "features" / "part-000.parquet").names
     assert "recency_days" in columns
     assert not [name for name in columns if "complaint" in name]
-    confidence = pq.read_table(shop / "data" / "lifecycle" / "part-000.parquet", columns=["confidence"])["confidence"]
+    confidence = pq.read_table(
+        shop / "data" / "lifecycle" / "part-000.parquet", columns=["confidence"]
+    )["confidence"]
     assert set(confidence.to_pylist()) == {"low"}
 
 
@@ -80,17 +99,23 @@ def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
     assert model["profit_at_10"] > model["profit_at_10_by_risk"]
 
 
-def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true_as_chance_allows(shop: Path) -> None:
+def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true_as_chance_allows(
+    shop: Path,
+) -> None:
     measured = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]
-    model, peers = measured["model"], measured["peers"]
-    best = max(peers, key=lambda peer: peers[peer]["auc"])
+    model, baselines = measured["model"], measured["baselines"]
+    best = max(baselines, key=lambda baseline: baselines[baseline]["auc"])
     assert measured["delta"][best]["auc"][2] >= 0
-    assert model["brier"] <= min(peer["brier"] for peer in peers.values()) + 0.003
+    assert model["brier"] <= min(baseline["brier"] for baseline in baselines.values()) + 0.003
     assert model["ece"] <= model["ece_floor"] + 0.02
 
 
-def test_what_is_believed_of_customers_is_asked_as_far_as_the_records_go_and_the_rest_is_unknown(shop: Path) -> None:
-    found = {one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())}
+def test_what_is_believed_of_customers_is_asked_as_far_as_the_records_go_and_the_rest_is_unknown(
+    shop: Path,
+) -> None:
+    found = {
+        one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())
+    }
     held = {name for name, one in found.items() if one["verdict"] == "recovered"}
     assert {"F2", "E2", "K4", "K5"} <= held
     for one in found.values():

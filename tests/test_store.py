@@ -1,4 +1,6 @@
-"""Files reach the disk whole or not at all, and a reader who checks the manifest never takes two states for one."""
+"""Files reach the disk whole or not at all, and a reader who checks the manifest never takes two
+states for one.
+"""
 
 import datetime as dt
 import errno
@@ -24,7 +26,9 @@ TABLE = pd.DataFrame({"id": ["001", "NA"], "value": [0.1, 2.0]})
 
 def everything(folder: Path) -> dict[str, bytes]:
     """All files below a folder, hidden ones included."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,9 @@ def test_json_keeps_the_order_of_keys_and_refuses_what_json_does_not_have(tmp_pa
 def test_a_table_of_arrow_is_the_same_text_as_one_of_pandas(tmp_path: Path) -> None:
     texts = ["plain", " in ", 'quoted "', "a,b", "two\nlines", "NULL", None, "ö;|"]
     figures = [0.1 + 0.2, 1.0, 1e-7, 1e16, 123456789.5, -0.0, None, 0.00001]
-    frame = pd.DataFrame({"text": texts, "figure": figures, "none": None, "day": dt.date(2026, 1, 5)})
+    frame = pd.DataFrame(
+        {"text": texts, "figure": figures, "none": None, "day": dt.date(2026, 1, 5)}
+    )
     write(tmp_path / "pandas.csv", frame)
     write(tmp_path / "arrow.csv", pa.Table.from_pandas(frame))
     assert (tmp_path / "arrow.csv").read_bytes() == (tmp_path / "pandas.csv").read_bytes()
@@ -79,8 +85,12 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.json", {"new": float("nan")}), ("a.csv", 3), ("a.parquet", "text")])
-def test_content_that_cannot_be_written_leaves_the_old_file_whole_and_nothing_beside_it(name: str, content: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.json", {"new": float("nan")}), ("a.csv", 3), ("a.parquet", "text")]
+)
+def test_content_that_cannot_be_written_leaves_the_old_file_whole_and_nothing_beside_it(
+    name: str, content: Any, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text("old", encoding="utf-8")
     with pytest.raises((ValueError, AttributeError)):
         write(tmp_path / name, content)
@@ -88,7 +98,9 @@ def test_content_that_cannot_be_written_leaves_the_old_file_whole_and_nothing_be
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
-def test_a_full_disk_leaves_the_old_file_whole_and_nothing_beside_it(name: str, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_whole_and_nothing_beside_it(
+    name: str, tmp_path: Path
+) -> None:
     write(tmp_path / name, TABLE)
     before = everything(tmp_path)
     for larger in (pd.DataFrame({"n": range(10_000)}), pa.table({"n": range(10_000)})):
@@ -102,7 +114,9 @@ def failing() -> Iterator[tuple[str, Any]]:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_a_folder_that_fails_half_way_leaves_the_old_one_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_folder_that_fails_half_way_leaves_the_old_one_whole_and_nothing_beside_it(
+    tmp_path: Path,
+) -> None:
     write(tmp_path / "made", {"old.json": {}})
     before = everything(tmp_path)
     with pytest.raises(OSError, match="Input/output"):
@@ -118,7 +132,10 @@ def test_a_folder_holds_what_was_written_last_and_nothing_of_before(tmp_path: Pa
 
 
 def test_a_folder_is_read_by_name(tmp_path: Path) -> None:
-    write(tmp_path / "made", {f"{k}.parquet": pd.DataFrame({"k": [k]}) for k in (2, 0, 1)} | {"note.json": {}})
+    write(
+        tmp_path / "made",
+        {f"{k}.parquet": pd.DataFrame({"k": [k]}) for k in (2, 0, 1)} | {"note.json": {}},
+    )
     folder = read(tmp_path / "made")
     assert folder.names() == ["0.parquet", "1.parquet", "2.parquet", "note.json"]
     assert folder.has("note.json")
@@ -143,7 +160,10 @@ def test_the_manifest_names_each_file_with_its_sha256_and_rows(tmp_path: Path) -
     write(tmp_path, lists(3))
     manifest = read(tmp_path / "manifest.json")
     assert manifest["snapshot"] == 3
-    assert {name: entry["rows"] for name, entry in manifest["files"].items()} == {"scored.parquet": 3, "exports/a.csv": 3}
+    assert {name: entry["rows"] for name, entry in manifest["files"].items()} == {
+        "scored.parquet": 3,
+        "exports/a.csv": 3,
+    }
     assert consistent(tmp_path) == 3
 
 
@@ -162,7 +182,13 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_disk_that_fills_up_leaves_the_old_lists_and_their_manifest_whole(tmp_path: Path) -> None:
     publish(tmp_path, lists(3))
     before = everything(tmp_path)
-    larger = Published({"scored.parquet": pd.DataFrame({"n": [1]}), "exports/a.csv": pd.DataFrame({"n": range(10_000)})}, {"snapshot": 4})
+    larger = Published(
+        {
+            "scored.parquet": pd.DataFrame({"n": [1]}),
+            "exports/a.csv": pd.DataFrame({"n": range(10_000)}),
+        },
+        {"snapshot": 4},
+    )
     with room_for(5_000), pytest.raises(OSError, match="too large"):
         publish(tmp_path, larger)
     assert everything(tmp_path) == before

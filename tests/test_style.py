@@ -1,4 +1,8 @@
-"""One shape for everything: imports run one way, and dvc.yaml, the functions, the parameters and the imports tell the same story."""
+"""One shape for everything.
+
+Imports run one way, and dvc.yaml, the functions, the parameters and the imports tell the same
+story.
+"""
 
 import ast
 import inspect
@@ -18,15 +22,22 @@ from pipeline.runtime.runner import DATA, argument, function
 PACKAGES = ("features", "models", "pipeline")
 # What every stage is run with; a change to one of them changes no result that is right.
 EVERYWHERE = {
-    *(f"pipeline/runtime/{name}.py" for name in ("runner", "store", "errors", "params", "progress", "yaml_file")),
+    *(
+        f"pipeline/runtime/{name}.py"
+        for name in ("runner", "store", "errors", "params", "progress", "yaml_file")
+    ),
     *(f"pipeline/engine/{name}.py" for name in ("spark", "java")),
 }
-STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))[
+    "stages"
+]
 every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
 def deps(stage: str) -> list[str]:
-    return [next(iter(dep)) if isinstance(dep, dict) else dep for dep in STAGES[stage].get("deps", [])]
+    return [
+        next(iter(dep)) if isinstance(dep, dict) else dep for dep in STAGES[stage].get("deps", [])
+    ]
 
 
 def arguments(stage: str) -> set[str]:
@@ -36,7 +47,12 @@ def arguments(stage: str) -> set[str]:
 def test_imports_run_one_way() -> None:
     program = Path(sys.executable).with_name("lint-imports")
     ended = subprocess.run(
-        [sys.executable, program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, program, "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -49,10 +65,13 @@ def test_a_stage_is_the_function_of_its_name_in_the_file_of_its_name(stage: str)
 
 
 @every_stage
-def test_every_data_file_a_stage_depends_on_is_an_argument_of_its_function_and_every_other_argument_a_parameter(stage: str) -> None:
+def test_every_data_file_a_stage_depends_on_is_an_argument_of_its_function_and_every_other_argument_a_parameter(
+    stage: str,
+) -> None:
     files = {argument(dep, "${shop}") for dep in deps(stage) if dep.startswith(DATA)}
     sections = {"params" if name == stage else name for name in STAGES[stage].get("params", [])}
-    # A shop is chosen by a parameter, so a stage that reads its files depends on it even without taking its name.
+    # A shop is chosen by a parameter, so a stage that reads its files depends on it even without
+    # taking its name.
     assert files | sections - {"shop"} <= arguments(stage) <= files | sections | {"root"}
 
 
@@ -115,16 +134,27 @@ def reached(path: str) -> set[str]:
 @every_stage
 def test_a_stage_depends_on_every_file_its_code_comes_from(stage: str) -> None:
     covered = deps(stage)
-    missing = {file for file in reached(f"pipeline/stages/{stage}.py") if not any(file == dep or file.startswith(f"{dep}/") for dep in covered)}
+    missing = {
+        file
+        for file in reached(f"pipeline/stages/{stage}.py")
+        if not any(file == dep or file.startswith(f"{dep}/") for dep in covered)
+    }
     assert missing == set()
 
 
 @every_stage
 def test_a_stage_names_no_code_that_is_not_there(stage: str) -> None:
-    assert [dep for dep in deps(stage) if not dep.startswith((*DATA, "shops/")) and not (ROOT / dep).exists()] == []
+    assert [
+        dep
+        for dep in deps(stage)
+        if not dep.startswith((*DATA, "shops/")) and not (ROOT / dep).exists()
+    ] == []
 
 
 def test_the_imports_of_a_stage_are_followed_through_other_files() -> None:
-    assert {"pipeline/stages/assign.py", "models/lifecycle/state_machine.py", "features/history.py", "features/kernel.py"} <= reached(
-        "pipeline/stages/assign.py"
-    )
+    assert {
+        "pipeline/stages/assign.py",
+        "models/lifecycle/state_machine.py",
+        "features/history.py",
+        "features/kernel.py",
+    } <= reached("pipeline/stages/assign.py")

@@ -23,24 +23,42 @@ from pipeline.runtime.store import Folder
 pytestmark = MLFLOWS_OWN_WARNINGS
 
 
-def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_to_it(project: Project, tmp_path: Path) -> None:
+def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_to_it(
+    project: Project, tmp_path: Path
+) -> None:
     first = project.track()
     assert list(first) == "run_id experiment model_name model_version alias reason".split()
     assert project.track() == first
     (run,) = project.runs()
     assert (run.info.run_id, run.info.status) == (first["run_id"], "FINISHED")
     assert float(run.data.params["train.learning_rate"]) == PARAMS.train.learning_rate
-    assert float(run.data.params["costs.gamma"]) == PARAMS.costs.gamma
-    assert run.data.metrics["benchmark.model.auc"] == project.made.found["metrics"]["benchmark"]["model"]["auc"]
-    assert run.data.metrics["peers.recency.brier"] == project.made.found["metrics"]["peers"]["recency"]["brier"]
-    assert {"shop", "verdict", "params.sha256", "manifest.sha256", "page.sha256", "result"} <= set(run.data.tags)
+    assert float(run.data.params["costs.save_rate"]) == PARAMS.costs.save_rate
+    assert (
+        run.data.metrics["benchmark.model.auc"]
+        == project.made.found["metrics"]["benchmark"]["model"]["auc"]
+    )
+    assert (
+        run.data.metrics["baselines.recency.brier"]
+        == project.made.found["metrics"]["baselines"]["recency"]["brier"]
+    )
+    assert {"shop", "verdict", "params.sha256", "manifest.sha256", "page.sha256", "result"} <= set(
+        run.data.tags
+    )
     files = Folder(Path(project.client.download_artifacts(run.info.run_id, "", str(tmp_path))))
-    assert {"metrics.json", "model_card.md", "stage_counts.csv", "plots/gains.svg", "model/MLmodel"} <= set(files.names("**/*"))
+    assert {
+        "metrics.json",
+        "model_card.md",
+        "stage_counts.csv",
+        "plots/gains.svg",
+        "model/MLmodel",
+    } <= set(files.names("**/*"))
     assert files.read("model_card.md") == project.made.found["model_card"]
     data = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(data) == {"events", "features", "lifecycle", "labels"}
     told = json.loads(data["features"].schema)["mlflow_colspec"]
-    assert [(column["name"], column["type"]) for column in told] == [(name, "double") for name in small_shop_columns(project)]
+    assert [(column["name"], column["type"]) for column in told] == [
+        (name, "double") for name in small_shop_columns(project)
+    ]
     assert data["features"].profile is None
 
 
@@ -49,27 +67,43 @@ def small_shop_columns(project: Project) -> list[str]:
     return columns
 
 
-def test_the_registered_model_is_text_with_a_signature_and_scores_as_the_one_at_hand(project: Project, tmp_path: Path) -> None:
+def test_the_registered_model_is_text_with_a_signature_and_scores_as_the_one_at_hand(
+    project: Project, tmp_path: Path
+) -> None:
     import mlflow
 
     run = project.track()
-    assert (run["model_name"], run["model_version"], run["alias"]) == (project.name, "1", "champion")
+    assert (run["model_name"], run["model_version"], run["alias"]) == (
+        project.name,
+        "1",
+        "champion",
+    )
     place = Path(project.client.download_artifacts(run["run_id"], "model", str(tmp_path)))
     assert {path.suffix for path in place.iterdir()} == {"", ".lgb", ".txt", ".yaml"}
     assert (place / "model.lgb").read_text().startswith("tree\n")
     columns = small_shop_columns(project)
     signature = mlflow.models.get_model_info(str(place)).signature
-    assert [(column.name, str(column.type)) for column in signature.inputs] == [(name, "DataType.double") for name in columns]
+    assert [(column.name, str(column.type)) for column in signature.inputs] == [
+        (name, "DataType.double") for name in columns
+    ]
     rows = small_shop.rows(50, 2.0, seed=3)
     loaded = mlflow.lightgbm.load_model(str(place))
     about = project.made.strong.read("model.json")
-    expected = probabilities(booster_of(project.made.strong, about, "model.txt"), matrix(rows, columns))
+    expected = probabilities(
+        booster_of(project.made.strong, about, "model.txt"), matrix(rows, columns)
+    )
     np.testing.assert_array_equal(probabilities(loaded, matrix(rows, columns)), expected)
-    assert project.client.get_model_version_by_alias(project.name, "champion").run_id == run["run_id"]
+    assert (
+        project.client.get_model_version_by_alias(project.name, "champion").run_id == run["run_id"]
+    )
 
 
-@pytest.mark.parametrize("broken", ["log_inputs", "create_model_version", "set_registered_model_alias", "set_terminated"])
-def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(broken: str, local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "broken", ["log_inputs", "create_model_version", "set_registered_model_alias", "set_terminated"]
+)
+def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(
+    broken: str, local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlflow
 
     def breaks(*_: Any, **__: Any) -> None:
@@ -87,23 +121,39 @@ def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(broken: str, 
 
 
 def test_nothing_of_a_customer_reaches_mlflow(
-    tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str], capfd: pytest.CaptureFixture[str]
+    tmp_path_factory: pytest.TempPathFactory,
+    made: Made,
+    addresses: Callable[[str], str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     project = project_at(tmp_path_factory.mktemp("private"), made, addresses("sqlite"))
     project.track(f"<p>{CANARY} has spent {SPENT}</p>")
     said = capfd.readouterr()
     database = Path(addresses("sqlite").removeprefix("sqlite:///"))
-    kept = [path for place in (project.root, database.parent) for path in place.rglob("*") if path.is_file()]
-    assert {"MLmodel", "peers.json", "mlflow.json", "mlflow.db"} <= {path.name for path in kept}
-    texts = {str(path): path.read_bytes() for path in kept} | {"what is said": (said.out + said.err).encode()}
+    kept = [
+        path
+        for place in (project.root, database.parent)
+        for path in place.rglob("*")
+        if path.is_file()
+    ]
+    assert {"MLmodel", "baselines.json", "mlflow.json", "mlflow.db"} <= {path.name for path in kept}
+    texts = {str(path): path.read_bytes() for path in kept} | {
+        "what is said": (said.out + said.err).encode()
+    }
     for canary in (CANARY, str(SPENT), f"{SPENT:.2f}", f"{SPENT:.6g}", f"{SPENT:.17g}"):
         assert [name for name, text in texts.items() if canary.encode() in text] == []
     at_hand = [path.read_bytes() for path in made.strong.path.glob("model.txt")]
-    assert all(str(SPENT).encode() in text for text in at_hand), "the greatest spend would have stood in the booster's text"
+    assert all(str(SPENT).encode() in text for text in at_hand), (
+        "the greatest spend would have stood in the booster's text"
+    )
 
 
-def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  ingest:\n    outs:\n    - path: data/events\n      md5: abc.dir\n")
+def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  ingest:\n    outs:\n    - path: data/events\n      md5: abc.dir\n"
+    )
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert hashes(tmp_path) == {}
     monkeypatch.setenv("DVC_STAGE", "track")

@@ -1,4 +1,7 @@
-"""While the tracking server is away: results stand, runs wait and are sent once; a password in its address is never told."""
+"""While the tracking server is away.
+
+Results stand, runs wait and are sent once; a password in its address is never told.
+"""
 
 import time
 from typing import Any
@@ -27,7 +30,9 @@ def reasons(project: Project, name: str) -> list[str]:
 def missed(project: Project, *results: tuple[str, str]) -> list[Waiting]:
     """Track results while nobody listens; what waits."""
     for page, which in results:
-        project.track(page, which, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1)
+        project.track(
+            page, which, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1
+        )
     return spool.waiting(project.root)
 
 
@@ -42,7 +47,10 @@ def test_a_server_that_is_away_stops_nothing_and_gets_every_run_once_in_order_wh
         "experiment": local.root.name,
         "reason": "tracking is away: the run waits in mlspool",
     }
-    assert "not tracked: E_TRACKING track.uri — the tracking server does not do its part: " in capfd.readouterr().out
+    assert (
+        "not tracked: E_TRACKING track.uri — the tracking server does not do its part: "
+        in capfd.readouterr().out
+    )
     with pytest.raises(TrackingError) as refused:
         local.track("tuesday", uri=f"http://{away}", timeout_seconds=1, required=True)
     assert refused.value.exit_code == 8
@@ -54,7 +62,9 @@ def test_a_server_that_is_away_stops_nothing_and_gets_every_run_once_in_order_wh
     assert reasons(local, local.name)[0] == "first champion of the shop"
 
 
-def test_runs_that_are_sent_late_are_compared_like_any_other_on_the_rows_of_today(local: Project) -> None:
+def test_runs_that_are_sent_late_are_compared_like_any_other_on_the_rows_of_today(
+    local: Project,
+) -> None:
     assert len(missed(local, ("monday", "weak"), ("tuesday", "strong"))) == 2
     run = local.track("wednesday", "weak")
     first, better, worse = reasons(local, local.name)
@@ -67,7 +77,9 @@ def test_runs_that_are_sent_late_are_compared_like_any_other_on_the_rows_of_toda
     assert (run["model_version"], run["alias"]) == ("3", "challenger")
 
 
-def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_nothing_of_it(local: Project) -> None:
+def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_nothing_of_it(
+    local: Project,
+) -> None:
     for waits in missed(local, ("monday", "weak"), ("tuesday", "strong")):
         store.write(waits.path / "run.json", {**waits.run, "shop": "grocer"})
     local.track("wednesday", "weak")
@@ -85,7 +97,11 @@ def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_not
     ],
 )
 def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_if_that_may_change(
-    changed: dict[str, Any], became: str, left: int, local: Project, capfd: pytest.CaptureFixture[str]
+    changed: dict[str, Any],
+    became: str,
+    left: int,
+    local: Project,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (waits,) = missed(local, ("monday", "strong"))
     about = waits.artifacts.read("scorers/model.json")
@@ -96,7 +112,9 @@ def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_i
     assert len(spool.waiting(local.root)) == left
 
 
-def test_a_slow_server_gets_one_run_more_each_time(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_server_gets_one_run_more_each_time(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mlflow_server, "PATIENCE", 0)
     missed(local, ("monday", "strong"), ("tuesday", "strong"))
     assert local.track("wednesday")["run_id"] is None
@@ -119,8 +137,12 @@ def test_a_password_in_the_address_is_never_told(
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("uri", [f"http://shop:{PASSWORD}@host", f"postgresql://shop:{PASSWORD}@host/mlflow", "./mlruns"])
-def test_an_address_with_a_password_or_of_another_kind_is_refused_without_showing_it(uri: str, local: Project) -> None:
+@pytest.mark.parametrize(
+    "uri", [f"http://shop:{PASSWORD}@host", f"postgresql://shop:{PASSWORD}@host/mlflow", "./mlruns"]
+)
+def test_an_address_with_a_password_or_of_another_kind_is_refused_without_showing_it(
+    uri: str, local: Project
+) -> None:
     params = local.root / "params.yaml"
     params.write_text(params.read_text().replace("  uri: null", f'  uri: "{uri}"'))
     with pytest.raises(ConfigError, match=r"E_PARAM params.yaml:\d+ track.uri") as refused:
@@ -128,7 +150,9 @@ def test_an_address_with_a_password_or_of_another_kind_is_refused_without_showin
     assert PASSWORD not in str(refused.value)
 
 
-def test_another_kind_of_store_in_the_environment_is_refused_without_showing_it(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_kind_of_store_in_the_environment_is_refused_without_showing_it(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://shop:{PASSWORD}@host/mlflow")
     with pytest.raises(ConfigError, match="E_PARAM MLFLOW_TRACKING_URI") as refused:
         local.track(uri=None)

@@ -1,4 +1,7 @@
-"""Who is champion: which newcomer becomes it, what a person may decide instead, and what is told of it."""
+"""Who is champion.
+
+Which newcomer becomes it, what a person may decide instead, and what is told of it.
+"""
 
 import shutil
 import subprocess
@@ -21,7 +24,9 @@ pytestmark = MLFLOWS_OWN_WARNINGS
 
 @dataclass(frozen=True)
 class Governed:
-    """A project after four results - weak, strong, the same again, one without a signal - and what was said of each."""
+    """A project after four results - weak, strong, the same again, one without a signal - and what
+    was said of each.
+    """
 
     project: Project
     said: list[dict[str, Any]]
@@ -30,17 +35,31 @@ class Governed:
 
 @pytest.fixture(scope="module", params=["sqlite", "server"])
 def governed(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    made: Made,
+    addresses: Callable[[str], str],
 ) -> Governed:
     project = project_at(tmp_path_factory.mktemp("governed"), made, addresses(request.param))
-    results = (("one", "weak", "model"), ("two", "strong", "model"), ("three", "strong", "model"), ("four", "strong", "no_signal"))
+    results = (
+        ("one", "weak", "model"),
+        ("two", "strong", "model"),
+        ("three", "strong", "model"),
+        ("four", "strong", "no_signal"),
+    )
     said = [project.track(*result) for result in results]
-    return Governed(project, said, opened(project.root, project.params().track).aliases(project.name))
+    return Governed(
+        project, said, opened(project.root, project.params().track).aliases(project.name)
+    )
 
 
 def test_champion_moves_only_to_a_newcomer_that_beats_it(governed: Governed) -> None:
     first, better, same, mute = governed.said
-    assert (first["model_version"], first["alias"], first["reason"]) == ("1", "champion", "first champion of the shop")
+    assert (first["model_version"], first["alias"], first["reason"]) == (
+        "1",
+        "champion",
+        "first champion of the shop",
+    )
     assert (better["model_version"], better["alias"]) == ("2", "champion")
     assert better["reason"].startswith("better: AUC 0.")
     assert better["reason"].endswith("(champion: version 1)")
@@ -51,19 +70,33 @@ def test_champion_moves_only_to_a_newcomer_that_beats_it(governed: Governed) -> 
     assert governed.aliases == {"champion": "2", "challenger": "4"}
 
 
-def test_promote_and_rollback_move_the_alias_and_keep_the_reason(governed: Governed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
+    governed: Governed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project, root = governed.project, governed.project.root
     monkeypatch.setattr(commands, "load", lambda _: project.params())
-    assert commands.promote("3", "  the pilot\nshops ask for it ", root) == f"{project.name}: champion is version 3, was 2"
+    assert (
+        commands.promote("3", "  the pilot\nshops ask for it ", root)
+        == f"{project.name}: champion is version 3, was 2"
+    )
     tags = project.client.get_model_version(project.name, "3").tags
     assert {key: tags[f"champion.{key}"] for key in ("reason", "from", "to")} == {
         "reason": "the pilot shops ask for it",
         "from": "2",
         "to": "3",
     }
-    assert commands.rollback("they changed their mind", root) == f"{project.name}: champion is version 2 again, was 3"
-    assert project.client.get_model_version(project.name, "3").tags["champion.left"] == "to version 2: they changed their mind"
-    assert commands.rollback("and again", root) == f"{project.name}: champion is version 1 again, was 2"
+    assert (
+        commands.rollback("they changed their mind", root)
+        == f"{project.name}: champion is version 2 again, was 3"
+    )
+    assert (
+        project.client.get_model_version(project.name, "3").tags["champion.left"]
+        == "to version 2: they changed their mind"
+    )
+    assert (
+        commands.rollback("and again", root)
+        == f"{project.name}: champion is version 1 again, was 2"
+    )
     with pytest.raises(ConfigError, match="E_VERSION .* no earlier champion is known"):
         commands.rollback("once more", root)
     told = commands.listing(root).splitlines()
@@ -80,7 +113,9 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_reason(governed: Gover
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]) -> Project:
+def two(
+    tmp_path_factory: pytest.TempPathFactory, made: Made, addresses: Callable[[str], str]
+) -> Project:
     """Two versions, the first champion."""
     project = project_at(tmp_path_factory.mktemp("two"), made, addresses("sqlite"))
     for page in ("one", "two"):
@@ -107,17 +142,33 @@ def test_a_promotion_that_cannot_be_is_one_line_with_exit_code_2(
     assert refused.value.exit_code == 2
 
 
-def test_the_version_that_the_list_is_made_with_is_marked(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_that_the_list_is_made_with_is_marked(
+    two: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commands, "load", lambda _: two.params())
     assert "the list here" not in commands.listing(two.root)
-    store.write(two.root / "data" / "lists" / "manifest.json", two.made.folders["lists"].read("manifest.json"))
-    assert f"{two.name} version 1, champion; the list here is made with it" in commands.listing(two.root).splitlines()
+    store.write(
+        two.root / "data" / "lists" / "manifest.json",
+        two.made.folders["lists"].read("manifest.json"),
+    )
+    assert (
+        f"{two.name} version 1, champion; the list here is made with it"
+        in commands.listing(two.root).splitlines()
+    )
 
 
-def test_a_shop_without_versions_has_nothing_to_promote(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shop_without_versions_has_nothing_to_promote(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commands, "load", lambda _: local.params())
-    assert commands.listing(local.root) == "no version of the model is registered yet: run `make repro`"
-    for command in (lambda: commands.promote("1", "x", local.root), lambda: commands.rollback("x", local.root)):
+    assert (
+        commands.listing(local.root)
+        == "no version of the model is registered yet: run `make repro`"
+    )
+    for command in (
+        lambda: commands.promote("1", "x", local.root),
+        lambda: commands.rollback("x", local.root),
+    ):
         with pytest.raises(ConfigError, match="E_VERSION"):
             command()
 
@@ -132,9 +183,13 @@ def test_a_champion_whose_files_are_gone_is_not_compared(local: Project) -> None
     )
 
 
-def test_a_version_that_someone_else_registered_is_listed_and_not_compared(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_someone_else_registered_is_listed_and_not_compared(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     local.client.create_registered_model(local.name)
-    experiment = local.client.create_experiment(local.root.name, artifact_location=(local.root / "mlartifacts").as_uri())
+    experiment = local.client.create_experiment(
+        local.root.name, artifact_location=(local.root / "mlartifacts").as_uri()
+    )
     run = local.client.create_run(experiment)
     local.client.create_model_version(local.name, f"{run.info.artifact_uri}/model", run.info.run_id)
     local.client.set_registered_model_alias(local.name, "champion", "1")
@@ -145,7 +200,9 @@ def test_a_version_that_someone_else_registered_is_listed_and_not_compared(local
     assert commands.rollback("theirs", local.root).endswith("version 1 again, was 2")
 
 
-def test_no_alias_moves_while_a_run_is_being_tracked(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_alias_moves_while_a_run_is_being_tracked(
+    two: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commands, "load", lambda _: two.params())
     with locked(two.root, "track"), pytest.raises(BusyError) as refused:
         commands.promote("2", "now", two.root)
@@ -154,6 +211,15 @@ def test_no_alias_moves_while_a_run_is_being_tracked(two: Project, monkeypatch: 
 
 def test_a_command_without_a_reason_is_one_line_with_exit_code_2() -> None:
     words = ["promote", "1", "--reason", " "]
-    ended = subprocess.run([sys.executable, "-m", "pipeline", "model", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeline", "model", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "E_REASON --reason — 0 characters — say why in 1 to 500 characters, naming nobody\n"
+    assert (
+        ended.stderr
+        == "E_REASON --reason — 0 characters — say why in 1 to 500 characters, naming nobody\n"
+    )

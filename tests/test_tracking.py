@@ -9,21 +9,55 @@ from features.records import NEVER
 from models.lifecycle.over_time import Tracking, moves, out_of_order, value_at_risk
 from models.lifecycle.state_machine import ACTIVITIES, POSSIBLE, STAGES
 
-DATES = ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01", "2025-05-01", "2025-06-01", "2025-07-01"]
+DATES = [
+    "2025-01-01",
+    "2025-02-01",
+    "2025-03-01",
+    "2025-04-01",
+    "2025-05-01",
+    "2025-06-01",
+    "2025-07-01",
+]
 
 
-def states(*lives: list[tuple[str, str] | None], revenue: float = 100.0, bought: int | None = 5) -> pd.DataFrame:
-    """One row per customer and date at which he is known: `lives` holds each one's (stage, activity), None while unknown.
+def states(
+    *lives: list[tuple[str, str] | None], revenue: float = 100.0, bought: int | None = 5
+) -> pd.DataFrame:
+    """One row per customer and date at which he is known: `lives` holds each one's (stage,
+    activity), None while unknown.
 
-    A customer has bought once on day `bought` unless he is a prospect. Dates are days 0, 30, 60 and so on.
+    A customer has bought once on day `bought` unless he is a prospect. Dates are days 0, 30, 60 and
+    so on.
     """
     rows = [
-        (number, DATES[k], *state, int(state[0] != "prospect"), NEVER if state[0] == "prospect" else bought, 30.0, 0.5, revenue, 2, 5, 11)
+        (
+            number,
+            DATES[k],
+            *state,
+            int(state[0] != "prospect"),
+            NEVER if state[0] == "prospect" else bought,
+            30.0,
+            0.5,
+            revenue,
+            2,
+            5,
+            11,
+        )
         for number, life in enumerate(lives)
         for k, state in enumerate(life)
         if state
     ]
-    names = ["customer", "as_of", "stage", "activity", "purchases", "first_on", "cycle_days", "cycle_log_sd", "net_spend_365d"]
+    names = [
+        "customer",
+        "as_of",
+        "stage",
+        "activity",
+        "purchases",
+        "first_on",
+        "ipt_days",
+        "ipt_log_sd",
+        "net_spend_365d",
+    ]
     names += ["purchases_365d", "weekday", "month"]
     frame = pd.DataFrame(rows, columns=names)
     frame["stage"] = pd.Categorical(frame["stage"], list(STAGES))
@@ -41,11 +75,18 @@ def tracked(found: pd.DataFrame, parts: int = 1) -> Tracking:
 
 
 NEW, LATE, GONE = ("first_time", "active"), ("first_time", "late"), ("first_time", "lapsed")
-OPEN, CORE, LOST, BACK = ("prospect", "open"), ("core", "active"), ("core_defector", "lapsed"), ("core_defector", "active")
+OPEN, CORE, LOST, BACK = (
+    ("prospect", "open"),
+    ("core", "active"),
+    ("core_defector", "lapsed"),
+    ("core_defector", "active"),
+)
 
 
 def test_counts_hold_every_possible_state_of_every_date_and_sum_to_the_known_customers() -> None:
-    counts = tracked(states([OPEN, NEW, LATE], [None, CORE, CORE], [None, None, OPEN])).stage_counts()
+    counts = tracked(
+        states([OPEN, NEW, LATE], [None, CORE, CORE], [None, None, OPEN])
+    ).stage_counts()
     assert list(counts.columns) == ["as_of", "stage", "activity", "customers"]
     assert list(zip(counts["stage"], counts["activity"], strict=True)) == list(POSSIBLE) * 3
     assert counts.groupby("as_of")["customers"].sum().tolist() == [1, 2, 3]
@@ -59,8 +100,12 @@ def test_a_core_customer_cannot_have_lapsed_and_every_other_pair_of_buyers_is_po
 
 
 def test_shares_of_moves_sum_to_one_for_each_stage_and_period() -> None:
-    found = tracked(states([NEW, LATE, CORE], [NEW, CORE, LOST], [NEW, NEW, GONE], [None, OPEN, NEW])).transitions()
-    assert found.groupby(["from_as_of", "from_stage"], observed=True)["share"].sum().tolist() == pytest.approx([1, 1, 1, 1], abs=3e-6)
+    found = tracked(
+        states([NEW, LATE, CORE], [NEW, CORE, LOST], [NEW, NEW, GONE], [None, OPEN, NEW])
+    ).transitions()
+    assert found.groupby(["from_as_of", "from_stage"], observed=True)[
+        "share"
+    ].sum().tolist() == pytest.approx([1, 1, 1, 1], abs=3e-6)
     first = found[found["from_as_of"] == DATES[0]]
     assert list(zip(first["from_stage"], first["to_stage"], first["customers"], strict=True)) == [
         ("first_time", "first_time", 2),
@@ -87,26 +132,45 @@ def test_a_profile_of_fewer_than_ten_customers_is_empty(customers: int, shown: b
     assert told.drop(index="core").isna().all(axis=None)
 
 
-def test_a_profile_tells_revenue_per_cycle_of_the_time_since_the_first_purchase() -> None:
-    profile = tracked(states(*[[None, None, None, CORE]] * 10, revenue=100, bought=30)).stage_profile().set_index("stage")
+def test_a_profile_tells_revenue_per_ipt_of_the_time_since_the_first_purchase() -> None:
+    profile = (
+        tracked(states(*[[None, None, None, CORE]] * 10, revenue=100, bought=30))
+        .stage_profile()
+        .set_index("stage")
+    )
     # Known for 60 days at the fourth date: two cycles of 30.
-    assert profile.loc["core", ["revenue_365d", "revenue_per_cycle_median", "cycle_days_median"]].tolist() == [1000, 50, 30]
-    assert profile.loc["core", ["order_value_median", "orders_per_cycle_median"]].tolist() == [50, 1]
+    assert profile.loc[
+        "core", ["revenue_365d", "revenue_per_ipt_median", "ipt_days_median"]
+    ].tolist() == [1000, 50, 30]
+    assert profile.loc["core", ["order_value_median", "orders_per_ipt_median"]].tolist() == [50, 1]
 
 
-def test_a_profile_tells_the_weekday_and_the_month_most_customers_mostly_buy_in_and_how_many_do() -> None:
+def test_a_profile_tells_the_weekday_and_the_month_most_customers_mostly_buy_in_and_how_many_do() -> (
+    None
+):
     found = states(*[[CORE]] * 12)
     found.loc[found["customer"] < 3, "weekday"] = 0
     found.loc[found["customer"] < 2, ["weekday", "month", "purchases_365d"]] = [-1, -1, 0]
     told = tracked(found).stage_profile().set_index("stage").loc["core"]
-    assert told[["weekday", "weekday_share", "month", "month_share"]].tolist() == ["saturday", 0.9, "december", 1]
+    assert told[["weekday", "weekday_share", "month", "month_share"]].tolist() == [
+        "saturday",
+        0.9,
+        "december",
+        1,
+    ]
     assert told["order_value_median"] == 50, "of those who bought"
 
 
 def test_a_profile_of_customers_who_bought_nothing_for_a_year_has_no_weekday() -> None:
-    told = tracked(states(*[[LOST]] * 10).assign(purchases_365d=0, weekday=-1, month=-1)).stage_profile().set_index("stage")
-    assert told.loc["core_defector", ["weekday", "weekday_share", "order_value_median"]].isna().all()
-    assert told.loc["core_defector", "orders_per_cycle_median"] == 0
+    told = (
+        tracked(states(*[[LOST]] * 10).assign(purchases_365d=0, weekday=-1, month=-1))
+        .stage_profile()
+        .set_index("stage")
+    )
+    assert (
+        told.loc["core_defector", ["weekday", "weekday_share", "order_value_median"]].isna().all()
+    )
+    assert told.loc["core_defector", "orders_per_ipt_median"] == 0
 
 
 def kept_by(stage: tuple[str, str], asked: int, kept: int) -> pd.DataFrame:
@@ -118,14 +182,23 @@ def kept_by(stage: tuple[str, str], asked: int, kept: int) -> pd.DataFrame:
 
 def crowd(*parts: pd.DataFrame) -> pd.DataFrame:
     """All these customers, each with a number of his own, in order."""
-    return pd.concat([part.assign(customer=part["customer"] + 1000 * k) for k, part in enumerate(parts)], ignore_index=True)
+    return pd.concat(
+        [part.assign(customer=part["customer"] + 1000 * k) for k, part in enumerate(parts)],
+        ignore_index=True,
+    )
 
 
 EARLY = ("early_repeat", "late")
 
 
 def test_retention_is_the_share_of_those_not_lapsed_who_bought_by_the_next_snapshot() -> None:
-    found = crowd(kept_by(NEW, 10, 3), kept_by(GONE, 10, 10), kept_by(EARLY, 9, 5), kept_by(CORE, 20, 18), kept_by(OPEN, 10, 0))
+    found = crowd(
+        kept_by(NEW, 10, 3),
+        kept_by(GONE, 10, 10),
+        kept_by(EARLY, 9, 5),
+        kept_by(CORE, 20, 18),
+        kept_by(OPEN, 10, 0),
+    )
     told = tracked(found).retention()
     assert told.drop(columns=["retention"]).to_numpy().tolist() == [
         [DATES[0], DATES[1], "first_time", 10],
@@ -136,10 +209,15 @@ def test_retention_is_the_share_of_those_not_lapsed_who_bought_by_the_next_snaps
 
 
 @pytest.mark.parametrize(
-    ("first", "early", "core", "warned"), [(2, 5, 9, False), (5, 5, 9, True), (2, 9, 9, True), (5, 2, 9, True), (2, 9, 5, True)]
+    ("first", "early", "core", "warned"),
+    [(2, 5, 9, False), (5, 5, 9, True), (2, 9, 9, True), (5, 2, 9, True), (2, 9, 5, True)],
 )
-def test_retention_that_does_not_rise_from_stage_to_stage_is_warned_of(first: int, early: int, core: int, warned: bool) -> None:
-    told = tracked(crowd(kept_by(NEW, 10, first), kept_by(EARLY, 10, early), kept_by(CORE, 10, core))).retention()
+def test_retention_that_does_not_rise_from_stage_to_stage_is_warned_of(
+    first: int, early: int, core: int, warned: bool
+) -> None:
+    told = tracked(
+        crowd(kept_by(NEW, 10, first), kept_by(EARLY, 10, early), kept_by(CORE, 10, core))
+    ).retention()
     warning = out_of_order(told)
     assert (warning is not None) == warned
     assert not warned or f"core 0.{core}00" in str(warning)
@@ -153,22 +231,43 @@ def test_retention_is_compared_over_all_periods_and_only_between_stages_that_are
 
 
 def test_value_at_risk_by_stage_sums_to_that_of_the_list_to_the_cent() -> None:
-    listed = pd.DataFrame({"stage": (["core", "early_repeat"] * 500)[:999] + ["prospect"], "risk": [0.1] * 999 + [None]})
-    listed = listed.assign(value_365d=[k * 1.01 for k in range(1000)], value_at_risk=[round(k * 0.07, 2) for k in range(999)] + [None])
+    listed = pd.DataFrame(
+        {
+            "stage": (["core", "early_repeat"] * 500)[:999] + ["prospect"],
+            "risk": [0.1] * 999 + [None],
+        }
+    )
+    listed = listed.assign(
+        value_365d=[k * 1.01 for k in range(1000)],
+        value_at_risk=[round(k * 0.07, 2) for k in range(999)] + [None],
+    )
     told = value_at_risk(listed).set_index("stage")
     assert told.index.tolist() == ["early_repeat", "core", "all"]
-    assert told.loc["all"].tolist() == [999, round(sum(range(999)) * 1.01, 2), round(sum(range(999)) * 0.07, 2)]
+    assert told.loc["all"].tolist() == [
+        999,
+        round(sum(range(999)) * 1.01, 2),
+        round(sum(range(999)) * 0.07, 2),
+    ]
     assert [round(told[c].iloc[:2].sum(), 2) for c in told] == told.loc["all"].tolist()
 
 
 def test_net_flow_counts_who_is_new_who_came_back_and_who_lapsed() -> None:
-    found = states([None, NEW, NEW], [OPEN, OPEN, NEW], [CORE, LOST, BACK], [NEW, GONE, GONE], [OPEN, ("prospect", "stale"), OPEN])
+    found = states(
+        [None, NEW, NEW],
+        [OPEN, OPEN, NEW],
+        [CORE, LOST, BACK],
+        [NEW, GONE, GONE],
+        [OPEN, ("prospect", "stale"), OPEN],
+    )
     found.loc[(found["customer"] == 0), "first_on"] = 10
     found.loc[(found["customer"] == 1) & (found["stage"] != "prospect"), "first_on"] = 40
     found.loc[found["customer"].isin([2, 3]), "first_on"] = -50
     found.loc[(found["customer"] == 2) & (found["as_of"] == DATES[2]), "purchases"] = 2
     flow = tracked(found).net_flow(leak_periods=3).set_index("as_of")
-    assert flow[["new", "won_back", "lapsed", "net_customers"]].to_numpy().tolist() == [[1, 0, 2, -1], [1, 1, 0, 2]]
+    assert flow[["new", "won_back", "lapsed", "net_customers"]].to_numpy().tolist() == [
+        [1, 0, 2, -1],
+        [1, 1, 0, 2],
+    ]
     assert flow["net_revenue"].tolist() == [-100, 200]
 
 
@@ -198,12 +297,16 @@ def test_a_period_in_which_as_many_came_as_went_ends_the_leak() -> None:
 
 @pytest.mark.parametrize("parts", [2, 3, 40])
 def test_customers_may_be_taken_in_in_any_number_of_parts(parts: int) -> None:
-    lives = [([None] * (k % 3) + [OPEN] * (k % 2) + [NEW, CORE, LOST, BACK, CORE, LATE, GONE])[:7] for k in range(30)]
-    found = states(*lives, revenue=0.1).assign(cycle_days=lambda f: 20 + f["customer"] / 7)  # tenths have no exact sum as floats
+    lives = [
+        ([None] * (k % 3) + [OPEN] * (k % 2) + [NEW, CORE, LOST, BACK, CORE, LATE, GONE])[:7]
+        for k in range(30)
+    ]
+    # tenths have no exact sum as floats
+    found = states(*lives, revenue=0.1).assign(ipt_days=lambda f: 20 + f["customer"] / 7)
     one, many = tracked(found), tracked(found, parts)
     pd.testing.assert_frame_equal(many.stage_counts(), one.stage_counts(), check_exact=True)
     pd.testing.assert_frame_equal(many.transitions(), one.transitions(), check_exact=True)
     pd.testing.assert_frame_equal(many.stage_profile(), one.stage_profile(), check_exact=True)
     pd.testing.assert_frame_equal(many.retention(), one.retention(), check_exact=True)
     pd.testing.assert_frame_equal(many.net_flow(2), one.net_flow(2), check_exact=True)
-    assert one.stage_profile()["cycle_days_median"].notna().any()
+    assert one.stage_profile()["ipt_days_median"].notna().any()

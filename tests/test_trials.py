@@ -10,14 +10,18 @@ from models.hypotheses.contrasts import FALLS, FEWEST, RISES, Claim, Effect, com
 def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:
     """A chance to leave that depends on a dose and on a group, and what came of it."""
     random = np.random.default_rng(seed)
-    frame = pd.DataFrame({"customer_id": random.integers(0, customers, size), "dose": random.integers(0, 4, size)})
+    frame = pd.DataFrame(
+        {"customer_id": random.integers(0, customers, size), "dose": random.integers(0, 4, size)}
+    )
     frame["treated"] = random.random(size) < 0.5
     frame["true_left"] = 0.2 + 0.1 * frame["dose"] + 0.2 * frame["treated"]
     return frame.assign(left=(random.random(size) < frame["true_left"]).astype(float))
 
 
 def difference(frame: pd.DataFrame) -> Effect:
-    found = compare("treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])])
+    found = compare(
+        "treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])]
+    )
     assert found
     return found
 
@@ -43,7 +47,9 @@ def test_rows_of_one_customer_told_twice_make_nothing_surer() -> None:
     once = difference(rows())
     twice = difference(pd.concat([rows(), rows()], ignore_index=True))
     assert twice.error == pytest.approx(once.error)
-    strangers = pd.concat([rows(), rows().assign(customer_id=lambda f: f["customer_id"] + 1000)], ignore_index=True)
+    strangers = pd.concat(
+        [rows(), rows().assign(customer_id=lambda f: f["customer_id"] + 1000)], ignore_index=True
+    )
     assert difference(strangers).error < 0.8 * once.error
 
 
@@ -54,7 +60,9 @@ def test_intervals_hold_as_often_as_they_say() -> None:
 
 
 def test_a_cell_in_which_nobody_left_is_no_proof() -> None:
-    frame = pd.DataFrame({"customer_id": np.arange(125), "few": np.arange(125) < 25, "left": np.arange(125) >= 121})
+    frame = pd.DataFrame(
+        {"customer_id": np.arange(125), "few": np.arange(125) < 25, "left": np.arange(125) >= 121}
+    )
     found = compare("few - many", FALLS, frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
     assert found
     assert found.estimate == -0.04
@@ -64,8 +72,17 @@ def test_a_cell_in_which_nobody_left_is_no_proof() -> None:
 
 def test_where_fewer_left_than_was_to_be_expected_the_truth_is_not_told_to_be_far_away() -> None:
     left = np.r_[np.ones(2), np.zeros(998), np.ones(200), np.zeros(9800)].astype(bool)
-    frame = pd.DataFrame({"customer_id": np.arange(11_000), "few": np.arange(11_000) < 1000, "left": left, "true_left": 0.02})
-    found = compare("few - many", Claim(-0.05, 0.05), frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
+    frame = pd.DataFrame(
+        {
+            "customer_id": np.arange(11_000),
+            "few": np.arange(11_000) < 1000,
+            "left": left,
+            "true_left": 0.02,
+        }
+    )
+    found = compare(
+        "few - many", Claim(-0.05, 0.05), frame, "left", [(1, frame["few"]), (-1, ~frame["few"])]
+    )
     assert found
     assert found.chance == pytest.approx(np.sqrt(0.02 * 0.98 * (1 / 1000 + 1 / 10_000)))
     assert found.error < found.chance / 2  # the error made of two who left
@@ -99,7 +116,12 @@ def test_a_claim_is_recovered_when_it_holds_with_95_percent_and_the_truth_is_wit
 
 def test_too_few_customers_are_not_compared_however_many_rows_they_have() -> None:
     frame = rows(customers=FEWEST - 1)
-    assert compare("treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])]) is None
+    assert (
+        compare(
+            "treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])]
+        )
+        is None
+    )
     assert slope("by dose", RISES, frame, "left", "dose", []) is None
 
 

@@ -45,7 +45,9 @@ def test_the_shape_in_use_is_tried_first_and_the_same_seed_tries_the_same(tmp_pa
 def test_no_outcome_that_examines_the_model_has_a_part_in_the_search(tmp_path: Path) -> None:
     frame = small_shop.rows(150, 2.0)
     first = min(small_shop.ORIGINS)
-    unknown = pd.to_datetime(frame["snapshot"]) + pd.Timedelta(days=small_shop.HORIZON) > pd.Timestamp(first)
+    unknown = pd.to_datetime(frame["snapshot"]) + pd.Timedelta(
+        days=small_shop.HORIZON
+    ) > pd.Timestamp(first)
     poisoned = frame.assign(defected=frame["defected"] ^ unknown)
     assert unknown.any()
     rows = rows_known(tmp_path / "as it was", frame)
@@ -68,8 +70,20 @@ def test_a_search_in_a_shop_too_young_for_a_test_origin_is_refused(tmp_path: Pat
 def test_what_is_searched_for_is_a_shape_the_training_takes() -> None:
     rows = small_shop.rows(60, 2.0)
     for end in (0, 1):
-        shape = {name: ends[end] for name, ends in FEW.model_dump(exclude={"trials", "seed"}).items()}
-        assert fit(rows, ["mood"], rows["defected"].to_numpy(bool), TRAIN.model_copy(update=shape), 2, {}).num_trees() == 2
+        shape = {
+            name: ends[end] for name, ends in FEW.model_dump(exclude={"trials", "seed"}).items()
+        }
+        assert (
+            fit(
+                rows,
+                ["mood"],
+                rows["defected"].to_numpy(bool),
+                TRAIN.model_copy(update=shape),
+                2,
+                {},
+            ).num_trees()
+            == 2
+        )
 
 
 def test_nothing_waits_for_the_search_and_no_reproduction_runs_it() -> None:

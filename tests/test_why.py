@@ -1,4 +1,7 @@
-"""Why a customer stands where he stands: each number is a fact, each fact decides, each date is right."""
+"""Why a customer stands where he stands.
+
+Each number is a fact, each fact decides, each date is right.
+"""
 
 import re
 from typing import Any
@@ -23,12 +26,22 @@ NUMBER = r"\d{4}-\d\d-\d\d|\d+(?:\.\d+)?"
 
 
 def table_of(
-    *customers: Any, days: Any, of: Shop | None = None, limits: Limits = LIMITS, strong: Any = (), complaints_known: bool = True
+    *customers: Any,
+    days: Any,
+    of: Shop | None = None,
+    limits: Limits = LIMITS,
+    strong: Any = (),
+    complaints_known: bool = True,
 ) -> pa.Table:
-    """The rows of data/lifecycle at these days; `strong` is evidence of the first customer, (day of a purchase, strong from)."""
+    """The rows of data/lifecycle at these days.
+
+    `strong` is evidence of the first customer, (day of a purchase, strong from).
+    """
     tables = tables_of(*customers)
     evidence = np.array([0, *[len(strong)] * len(customers)]), np.array(list(strong), STRONG)
-    numbers, at, found = life_cycle(tables, np.array(days, np.int32), of or shop(), limits, evidence)
+    numbers, at, found = life_cycle(
+        tables, np.array(days, np.int32), of or shop(), limits, evidence
+    )
     return lifecycle_table(found, pa.array([f"C{n}" for n in numbers]), at, complaints_known)
 
 
@@ -38,18 +51,34 @@ def rows_of(table: pa.Table) -> Any:
 
 
 def told(
-    day: int, of: Shop | None = None, limits: Limits = LIMITS, strong: Any = (), complaints_known: bool = True, **events: Any
+    day: int,
+    of: Shop | None = None,
+    limits: Limits = LIMITS,
+    strong: Any = (),
+    complaints_known: bool = True,
+    **events: Any,
 ) -> dict[str, Any]:
-    """The facts of one customer at the midnight that begins a day, and the text made of them as `why`."""
-    table = table_of(customer(**events), days=[day], of=of, limits=limits, strong=strong, complaints_known=complaints_known)
-    found = facts(table, limits, (of or shop()).usual_gap)
+    """The facts of one customer at the midnight that begins a day, and the text made of them as
+    `why`.
+    """
+    table = table_of(
+        customer(**events),
+        days=[day],
+        of=of,
+        limits=limits,
+        strong=strong,
+        complaints_known=complaints_known,
+    )
+    found = facts(table, limits, (of or shop()).expected_ipt)
     (text,) = why(found).to_pylist()
     return {**of_one(found, 0), "why": text}
 
 
 def test_every_number_and_date_in_why_is_one_of_the_facts_and_every_text_is_short() -> None:
     random = table_of(*random_customers(21, 150), days=range(60, 1200, 40))
-    strong = table_of(customer(orders=[*MONTHLY, 200]), days=range(1, 300), strong=[(90, 140), (200, 205)])
+    strong = table_of(
+        customer(orders=[*MONTHLY, 200]), days=range(1, 300), strong=[(90, 140), (200, 205)]
+    )
     seen = set()
     for table in (random, strong):
         found = facts(table, LIMITS, 30)
@@ -70,7 +99,9 @@ def test_what_is_told_of_a_customer_is_the_same_whoever_else_is_told_of() -> Non
         own = of_one(found, i)
         assert (own, texts[i]) == (of_one(alone, 0), why(alone).to_pylist()[0])
         assert list(own) == list(of_one(alone, 0))
-        assert work.values[work.codes[i]] == queue_of(own["stage"], own["activity"], own.get("status"))
+        assert work.values[work.codes[i]] == queue_of(
+            own["stage"], own["activity"], own.get("status")
+        )
 
 
 def test_what_the_facts_share_with_data_lifecycle_is_the_same_there() -> None:
@@ -82,17 +113,21 @@ def test_what_the_facts_share_with_data_lifecycle_is_the_same_there() -> None:
             value = getattr(row, name)
             assert found[name] == (value.isoformat() if name in DATES else value), name
         if found["purchases"] > 0:
-            assert (found["usual_gap_days"], found["irregularity"]) == pytest.approx((row.cycle_days, row.cycle_log_sd), abs=0.51)
+            assert (found["expected_ipt_days"], found["log_sd"]) == pytest.approx(
+                (row.ipt_days, row.ipt_log_sd), abs=0.51
+            )
 
 
 BROKEN = {
     "repair": {"orders": MONTHLY, "complaints": [(90, MAJOR, 91)]},
-    "promise": {"orders": MONTHLY, "complaints": [(82, MINOR, 91)]},
+    "sla": {"orders": MONTHLY, "complaints": [(82, MINOR, 91)]},
 }
 
 
 @pytest.mark.parametrize(("lacking", "situation", "relaxed"), REFUSED.values(), ids=REFUSED)
-def test_what_is_named_as_lacking_is_all_that_keeps_him_from_core(lacking: str, situation: Any, relaxed: dict[str, float]) -> None:
+def test_what_is_named_as_lacking_is_all_that_keeps_him_from_core(
+    lacking: str, situation: Any, relaxed: dict[str, float]
+) -> None:
     after = situation["orders"][-1] + 1
     assert told(after, **situation)["lacks"] == lacking
     assert "Not core: " in told(after, **situation)["why"]
@@ -101,16 +136,20 @@ def test_what_is_named_as_lacking_is_all_that_keeps_him_from_core(lacking: str, 
 
 
 @pytest.mark.parametrize("lacking", BROKEN)
-def test_a_complaint_that_is_named_as_lacking_repair_is_all_that_keeps_him_from_core(lacking: str) -> None:
+def test_a_complaint_that_is_named_as_lacking_repair_is_all_that_keeps_him_from_core(
+    lacking: str,
+) -> None:
     assert told(91, **BROKEN[lacking])["lacks"] == lacking
     assert told(91, orders=MONTHLY)["stage"] == "core"
 
 
-def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_have_been_core() -> None:
+def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_have_been_core() -> (
+    None
+):
     relief: dict[str, dict[str, float]] = {
         "purchases": {"core_min_purchases": 2},
-        "days": {"core_min_days": 0, "core_min_cycles": 0.0},
-        "pace": {"core_max_cycle_ratio": 1e9},
+        "days": {"core_min_days": 0, "core_min_ipts": 0.0},
+        "pace": {"core_max_ipt_ratio": 1e9},
         "regularity": {"core_max_log_sd": 1e9},
         "few_complaints": {"core_max_complaints_per_purchase": 1e9},
         "few_defects": {"core_max_defect_returns": 1e9},
@@ -122,9 +161,11 @@ def test_of_every_early_customer_something_is_lacking_and_without_it_he_would_ha
             continue
         lacks = row.lacks.split(",")
         seen |= set(lacks)
-        limits = LIMITS._replace(**{k: v for need in lacks for k, v in relief.get(need, {}).items()})  # type: ignore[arg-type]
+        limits = LIMITS._replace(
+            **{k: v for need in lacks for k, v in relief.get(need, {}).items()}
+        )  # type: ignore[arg-type]
         relieved = customers[int(row.customer_id[1:])]
-        if {"repair", "promise"} & set(lacks):
+        if {"repair", "sla"} & set(lacks):
             relieved = relieved._replace(complaints=[])
         day = row.snapshot.toordinal() - 719163
         (again,) = rows_of(table_of(relieved, days=[day], limits=limits))
@@ -141,15 +182,31 @@ def test_each_condition_of_core_has_its_words() -> None:
     [
         (10, {"known": 0}, "Prospect since 1970-01-01, no purchase yet: open until"),
         (10, {"orders": [3]}, "First purchase on 1970-01-04, none since."),
-        (40, {"orders": [0, 30]}, "Not core: 2 purchases (needs 4), 30 days (needs 90). Last purchase 10 d ago: late from"),
+        (
+            40,
+            {"orders": [0, 30]},
+            "Not core: 2 purchases (needs 4), 30 days (needs 90). Last purchase 10 d ago: late from",
+        ),
         (124, {"orders": [0, 1, 61, 62, 122, 123]}, "irregularity 1.77 (at most 1.28)"),
         (361, {"orders": [0, 120, 240, 360]}, "usual gap 69 d (at most 60)"),
         (91, BROKEN["repair"], "Not core: 1 grave complaint open at the last purchase."),
-        (91, {"orders": MONTHLY, "complaints": [(5, MINOR, 6), (35, MINOR, 36)]}, "0.5 complaints per purchase (at most 0.33)"),
+        (
+            91,
+            {"orders": MONTHLY, "complaints": [(5, MINOR, 6), (35, MINOR, 36)]},
+            "0.5 complaints per purchase (at most 0.33)",
+        ),
         (122, {"orders": [0, 30, 60, 121]}, "Not core: 1 purchase since a lapse (needs 2). Last"),
-        (91, {"orders": MONTHLY}, "4 purchases over 90 days (needs 4 / 90), gap 30 <= 60 d, regular 0.32 <= 1.28, nothing open past"),
+        (
+            91,
+            {"orders": MONTHLY},
+            "4 purchases over 90 days (needs 4 / 90), gap 30 <= 60 d, regular 0.32 <= 1.28, nothing open past",
+        ),
         (91, {"orders": MONTHLY, "complaints_known": False}, "regular 0.32 <= 1.28. Last"),
-        (91, {"orders": MONTHLY, "complaints_known": False}, "Satisfaction unknown: no complaints are recorded."),
+        (
+            91,
+            {"orders": MONTHLY, "complaints_known": False},
+            "Satisfaction unknown: no complaints are recorded.",
+        ),
         (140, {"orders": [*MONTHLY, 120]}, "By now 5 purchases over 120 days"),
         (200, {"orders": MONTHLY}, "lost since 1970-05-31: silent past his deadline."),
         (
@@ -157,14 +214,22 @@ def test_each_condition_of_core_has_its_words() -> None:
             {"orders": MONTHLY, "strong": [(90, 140)]},
             "defecting since 1970-05-21: late, and with strong evidence of a reason to leave.",
         ),
-        (201, {"orders": [*MONTHLY, 200]}, "away since 1970-05-31: back, but 1 purchase since (needs 2)."),
+        (
+            201,
+            {"orders": [*MONTHLY, 200]},
+            "away since 1970-05-31: back, but 1 purchase since (needs 2).",
+        ),
         (
             221,
             {"orders": [*MONTHLY, 200, 220], "complaints": [(205, MINOR)]},
             "back, but 1 complaint open past promise at the last purchase.",
         ),
         (221, {"orders": [*MONTHLY, 200, 220]}, "Core since 1970-04-01, back since 1970-08-09:"),
-        (119, {"orders": MONTHLY, "complaints": [(100, CRITICAL)]}, "Open past promise: 1 complaint. Satisfaction"),
+        (
+            119,
+            {"orders": MONTHLY, "complaints": [(100, CRITICAL)]},
+            "Open past promise: 1 complaint. Satisfaction",
+        ),
     ],
 )
 def test_the_text_says_what_decided(day: int, situation: Any, words: str) -> None:
@@ -172,7 +237,17 @@ def test_the_text_says_what_decided(day: int, situation: Any, words: str) -> Non
 
 
 def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase() -> None:
-    odd = {"orders": [0, {"day": 1, "cancelled": 95}, {"day": 2, "cancelled": 95}, {"day": 3, "cancelled": 95}, 30, 60, 90]}
+    odd = {
+        "orders": [
+            0,
+            {"day": 1, "cancelled": 95},
+            {"day": 2, "cancelled": 95},
+            {"day": 3, "cancelled": 95},
+            30,
+            60,
+            90,
+        ]
+    }
     strict = LIMITS._replace(core_max_log_sd=0.6)
     assert told(91, **odd, limits=strict)["lacks"] == "regularity"
     found = told(96, **odd, limits=strict)
@@ -188,11 +263,29 @@ def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase(
         (10, {"orders": [0]}, "late_on", ("first_time", "active"), ("first_time", "late")),
         (10, {"orders": [0]}, "lapses_on", ("first_time", "late"), ("first_time", "lapsed")),
         (40, {"orders": [0, 30]}, "late_on", ("early_repeat", "active"), ("early_repeat", "late")),
-        (40, {"orders": [0, 30]}, "lapses_on", ("early_repeat", "late"), ("early_repeat", "lapsed")),
+        (
+            40,
+            {"orders": [0, 30]},
+            "lapses_on",
+            ("early_repeat", "late"),
+            ("early_repeat", "lapsed"),
+        ),
         (91, {"orders": MONTHLY}, "late_on", ("core", "active"), ("core", "late")),
         (91, {"orders": MONTHLY}, "lapses_on", ("core", "late"), ("core_defector", "lapsed")),
-        (91, {"orders": MONTHLY, "strong": [(90, 140)]}, "defects_on", ("core", "late"), ("core_defector", "late")),
-        (201, {"orders": [*MONTHLY, 200]}, "lapses_on", ("core_defector", "late"), ("core_defector", "lapsed")),
+        (
+            91,
+            {"orders": MONTHLY, "strong": [(90, 140)]},
+            "defects_on",
+            ("core", "late"),
+            ("core_defector", "late"),
+        ),
+        (
+            201,
+            {"orders": [*MONTHLY, 200]},
+            "lapses_on",
+            ("core_defector", "late"),
+            ("core_defector", "lapsed"),
+        ),
     ],
 )
 def test_on_the_day_named_he_changes_and_not_the_day_before(
@@ -203,10 +296,16 @@ def test_on_the_day_named_he_changes_and_not_the_day_before(
     assert [(f["stage"], f["activity"]) for f in found] == [before, after]
 
 
-@pytest.mark.parametrize(("value", "shown"), [(57.5, (58, 57)), (57.0, (57, 57)), (57.44, (57.44, 57.4))])
-def test_a_value_told_beside_its_limit_stands_on_its_side_of_it(value: float, shown: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"), [(57.5, (58, 57)), (57.0, (57, 57)), (57.44, (57.44, 57.4))]
+)
+def test_a_value_told_beside_its_limit_stands_on_its_side_of_it(
+    value: float, shown: tuple[float, float]
+) -> None:
     told, against = beside(np.array([value]), 57.4, 0, np.array([True]))
-    assert of_one({"value": told, "limit": against}, 0) == dict(zip(("value", "limit"), shown, strict=True))
+    assert of_one({"value": told, "limit": against}, 0) == dict(
+        zip(("value", "limit"), shown, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,5 +322,7 @@ def test_a_value_told_beside_its_limit_stands_on_its_side_of_it(value: float, sh
         ("core_defector", "lapsed", "lost", "win_back"),
     ],
 )
-def test_every_stage_and_activity_has_its_queue(stage: str, activity: str, status: str | None, queue: str) -> None:
+def test_every_stage_and_activity_has_its_queue(
+    stage: str, activity: str, status: str | None, queue: str
+) -> None:
     assert queue_of(stage, activity, status) == queue

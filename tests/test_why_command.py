@@ -37,7 +37,10 @@ TABLES = {
         "anna,K1,2025-02-10,minor,2025-02-12,2025-02-20,late\x1b[31m",
         head="customer_id,complaint_id,opened_at,severity,resolved_at,reopened_at,kind",
     ),
-    "returns.csv": csv("anna,R1,A1,1,4,2025-01-09,broken", head="customer_id,return_id,order_id,quantity,net_amount,returned_at,reason"),
+    "returns.csv": csv(
+        "anna,R1,A1,1,4,2025-01-09,broken",
+        head="customer_id,return_id,order_id,quantity,net_amount,returned_at,reason",
+    ),
     "touches.csv": csv("anna,2024-12-24,fast delivery", head="customer_id,at,expectation"),
 }
 
@@ -51,11 +54,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir()
     found = ingested(root / "data", TABLES, timezone="UTC")
     assert found.account["tables"]["complaints"]["accepted"] == 1
-    store.write(root / "data" / "calibration.json", {"usual_gap": 30.0, "log_sd": 0.5, "data_end": "2025-10-02"})
+    store.write(
+        root / "data" / "calibration.json",
+        {"expected_ipt": 30.0, "log_sd": 0.5, "data_end": "2025-10-02"},
+    )
     return root
 
 
-def printed(shop: Path, customer: str = "anna", as_of: str | None = None, everything: bool = True, height: int = 60) -> list[str]:
+def printed(
+    shop: Path,
+    customer: str = "anna",
+    as_of: str | None = None,
+    everything: bool = True,
+    height: int = 60,
+) -> list[str]:
     page = io.StringIO()
     why(customer, as_of, everything, shop, Console(file=page, width=300, height=height))
     return [line.rstrip() for line in page.getvalue().splitlines()]
@@ -75,7 +87,9 @@ def test_it_tells_stage_queue_reasons_and_what_comes_if_nothing_happens(shop: Pa
     assert any("needs_purchases 4" in line for line in lines)
 
 
-def test_the_time_line_tells_each_event_and_each_change_of_stage_on_its_day_newest_first(shop: Path) -> None:
+def test_the_time_line_tells_each_event_and_each_change_of_stage_on_its_day_newest_first(
+    shop: Path,
+) -> None:
     assert timeline(printed(shop)) == [
         ("2025-08-04", "order A5: promised for 2025-08-02, not delivered"),
         ("2025-08-01", "early_repeat, lapsed -> early_repeat, active"),
@@ -110,7 +124,9 @@ def test_on_any_day_the_time_line_is_that_of_the_end_as_far_as_it_had_come(shop:
     for day in ("2024-12-21", "2025-01-02", "2025-03-03", "2025-05-13", "2025-05-14", "2025-06-30"):
         told = timeline(printed(shop, as_of=day))
         assert told == [
-            (on, words) for on, words in whole if on < day or (on == day and "->" in words and words.endswith(("late", "lapsed")))
+            (on, words)
+            for on, words in whole
+            if on < day or (on == day and "->" in words and words.endswith(("late", "lapsed")))
         ]
 
 

@@ -13,7 +13,9 @@ from pipeline.runtime.params import load
 from pipeline.runtime.runner import ROOT
 
 WINDOWS = Windows((30, 90), (30,))
-THERE = "spend spend_in_30d spend_in_90d complaints complaints_90d days_since_complaint gap_cv".split()
+THERE = (
+    "spend spend_in_30d spend_in_90d complaints complaints_90d days_since_complaint gap_cv".split()
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,12 @@ def test_several_names_are_left_out_together_in_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fix"), [("gap_vc", "did you mean gap_cv"), ("varity", "did you mean variety"), ("touches", "run `make repro`")]
+    ("name", "fix"),
+    [
+        ("gap_vc", "did you mean gap_cv"),
+        ("varity", "did you mean variety"),
+        ("touches", "run `make repro`"),
+    ],
 )
 def test_a_name_of_nothing_in_the_file_is_refused_with_what_to_do(name: str, fix: str) -> None:
     with pytest.raises(ConfigError, match=f"E_COLUMN {name} .*{fix}"):
@@ -47,7 +54,7 @@ def shop_without(folder: Path, column: str) -> Worth:
     """The small shop, whose customers leave by mood and weather together, judged without a column."""
     small_shop.write(folder, small_shop.rows(300, signal=2.0))
     store.write(folder / "calibration.json", small_shop.calibration())
-    store.write(folder / "directions.json", {})
+    store.write(folder / "monotone_constraints.json", {})
     return worth([column], folder, load(ROOT))
 
 

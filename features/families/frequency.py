@@ -7,10 +7,15 @@ from features.records import Past, Shop
 
 COLUMNS = (
     Column("purchases", "count", "days with a purchase so far", absent=0),
-    Column("purchases_in", "count", "purchases in the last {days} days", absent=0, windows="counts"),
+    Column(
+        "purchases_in", "count", "purchases in the last {days} days", absent=0, windows="counts"
+    ),
     Column("purchase_rate", "per day", "purchases per day since the first"),
     Column(
-        "purchase_trend", "ratio", "purchases of the last {days} days over those of the {days} before, one added to both", windows="trends"
+        "purchase_trend",
+        "ratio",
+        "purchases of the last {days} days over those of the {days} before, one added to both",
+        windows="trends",
     ),
     Column("lines_per_purchase", "count", "order lines per purchase"),
 )

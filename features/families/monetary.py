@@ -42,4 +42,6 @@ def monetary(past: Past, shop: Shop, row: Row) -> None:
     for k in range(len(shop.trends)):
         days = shop.trends[k]
         recent = spend_from(past, first_within(past, days))
-        row.spend_trend[k] = (recent + basket) / (spend_from(past, first_within(past, 2 * days)) - recent + basket)
+        row.spend_trend[k] = (recent + basket) / (
+            spend_from(past, first_within(past, 2 * days)) - recent + basket
+        )

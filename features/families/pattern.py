@@ -7,7 +7,9 @@ from features.records import Past, Shop
 
 COLUMNS = (
     Column("weekday_top_share", "share", "of purchases on the customer's commonest weekday"),
-    Column("month_top_share", "share", "of purchases in the customer's commonest month of the year"),
+    Column(
+        "month_top_share", "share", "of purchases in the customer's commonest month of the year"
+    ),
     Column("gap_regular_share", "share", "of gaps within a quarter of the median gap"),
 )
 

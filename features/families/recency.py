@@ -4,7 +4,7 @@ import math
 
 from features.columns import Column, Row
 from features.history import open_days
-from features.ipt import quantile, rhythm
+from features.ipt import own_ipt, quantile
 from features.kernel import kernel
 from features.records import Past, Shop
 
@@ -17,13 +17,34 @@ COLUMNS = (
     Column("gap_q90", "days", "90 % quantile of the gaps"),
     Column("gap_max", "days", "longest gap"),
     Column("gap_last_over_mean", "ratio", "last gap over the mean gap"),
-    Column("gap_share_longer", "share", "of own gaps that were at least as long as the silence now", direction=-1),
-    Column("cycle_days", "days", "usual gap, shrunk towards the shop's"),
-    Column("cycle_log_sd", "ln days", "spread of the log gap, shrunk towards the shop's"),
-    Column("expected_next_days", "days", "until the next purchase if it comes after the usual gap; below zero when it is overdue"),
-    Column("recency_over_cycle", "ratio", "time since the last purchase over the usual gap", direction=1),
-    Column("recency_over_gap_max", "ratio", "time since the last purchase over the longest gap", direction=1),
-    Column("recency_surprise", "sd", "log of recency over the usual gap, in the customer's own standard deviations", direction=1),
+    Column(
+        "gap_share_longer",
+        "share",
+        "of own gaps that were at least as long as the silence now",
+        monotone=-1,
+    ),
+    Column("ipt_days", "days", "usual gap, shrunk towards the shop's"),
+    Column("ipt_log_sd", "ln days", "spread of the log gap, shrunk towards the shop's"),
+    Column(
+        "expected_next_days",
+        "days",
+        "until the next purchase if it comes after the usual gap; below zero when it is overdue",
+    ),
+    Column(
+        "recency_over_ipt", "ratio", "time since the last purchase over the usual gap", monotone=1
+    ),
+    Column(
+        "recency_over_gap_max",
+        "ratio",
+        "time since the last purchase over the longest gap",
+        monotone=1,
+    ),
+    Column(
+        "recency_surprise",
+        "sd",
+        "log of recency over the usual gap, in the customer's own standard deviations",
+        monotone=1,
+    ),
 )
 
 
@@ -35,14 +56,14 @@ def recency(past: Past, shop: Shop, row: Row) -> None:
         return
     last = past.purchases[n - 1].day
     silence = open_days(last, past.snapshot, shop.opened)
-    cycle, log_sd = rhythm(past.purchases, n, shop)
+    ipt, log_sd = own_ipt(past.purchases, n, shop)
     row.recency_days = past.snapshot - last
-    row.cycle_days = cycle
-    row.cycle_log_sd = log_sd
-    row.expected_next_days = cycle - silence
-    row.recency_over_cycle = silence / cycle
+    row.ipt_days = ipt
+    row.ipt_log_sd = log_sd
+    row.expected_next_days = ipt - silence
+    row.recency_over_ipt = silence / ipt
     if log_sd > 0:  # zero only in a shop whose customers all buy like clocks
-        row.recency_surprise = math.log(silence / cycle) / log_sd
+        row.recency_surprise = math.log(silence / ipt) / log_sd
     gaps = n - 1
     if gaps == 0:
         return

@@ -10,9 +10,20 @@ RETURNS = ("returns",)
 COLUMNS = (
     Column("returns", "count", "returns so far", absent=0, needs=RETURNS),
     Column("returns_365d", "count", "returns in the last 365 days", absent=0, needs=RETURNS),
-    Column("defect_returns_365d", "count", "returns for a defect in the last 365 days", absent=0, needs=("returns.reason",)),
+    Column(
+        "defect_returns_365d",
+        "count",
+        "returns for a defect in the last 365 days",
+        absent=0,
+        needs=("returns.reason",),
+    ),
     Column("returns_per_purchase", "ratio", "returns over purchases; may exceed 1", needs=RETURNS),
-    Column("returned_share_365d", "ratio", "amount returned over spend, both of the last 365 days; may exceed 1", needs=RETURNS),
+    Column(
+        "returned_share_365d",
+        "ratio",
+        "amount returned over spend, both of the last 365 days; may exceed 1",
+        needs=RETURNS,
+    ),
     Column("days_since_return", "days", "since the latest return", needs=RETURNS),
 )
 

@@ -1,7 +1,7 @@
 """Service: what we did not deliver as promised."""
 
 from features.columns import Column, Row
-from features.history import promise_broken_on
+from features.history import late_delivery_due
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 
@@ -21,12 +21,33 @@ COLUMNS = (
         "of the orders due in the last 365 days, grace included, that came later or have not come",
         needs=DELIVERIES,
     ),
-    Column("undelivered", "count", "orders overdue, grace included, and neither delivered nor cancelled", absent=0, needs=DELIVERIES),
     Column(
-        "longest_delay_days_365d", "days", "longest delay over the promise of an order due in the last 365 days", absent=0, needs=DELIVERIES
+        "undelivered",
+        "count",
+        "orders overdue, grace included, and neither delivered nor cancelled",
+        absent=0,
+        needs=DELIVERIES,
     ),
-    Column("days_since_late", "days", "since the promise, grace included, was last broken", needs=DELIVERIES),
-    Column("cancelled_orders_365d", "count", "orders wholly cancelled in the last 365 days", absent=0, needs=CANCELLATIONS),
+    Column(
+        "longest_delay_days_365d",
+        "days",
+        "longest delay over the promise of an order due in the last 365 days",
+        absent=0,
+        needs=DELIVERIES,
+    ),
+    Column(
+        "days_since_late",
+        "days",
+        "since the promise, grace included, was last broken",
+        needs=DELIVERIES,
+    ),
+    Column(
+        "cancelled_orders_365d",
+        "count",
+        "orders wholly cancelled in the last 365 days",
+        absent=0,
+        needs=CANCELLATIONS,
+    ),
 )
 
 
@@ -40,17 +61,19 @@ def service(past: Past, shop: Shop, row: Row) -> None:
         cancelled += order.cancelled != NEVER and past.snapshot - order.cancelled <= 365
         if order.promised == NEVER:
             continue
-        due = order.promised + shop.promise.delivery_grace
+        due = order.promised + shop.sla.delivery_grace
         if due >= past.snapshot or order.cancelled <= due:
             continue
-        broken = promise_broken_on(order, past.snapshot, shop.promise) != NEVER
+        broken = late_delivery_due(order, past.snapshot, shop.sla) != NEVER
         waiting += order.delivered == NEVER and order.cancelled == NEVER
         if broken:
             latest = max(latest, due)
         if past.snapshot - due <= 365:
             due_orders += 1
             late += broken
-            longest = max(longest, min(order.delivered, order.cancelled, past.snapshot) - order.promised)
+            longest = max(
+                longest, min(order.delivered, order.cancelled, past.snapshot) - order.promised
+            )
     row.cancelled_orders_365d = cancelled
     row.undelivered = waiting
     row.late_orders_365d = late

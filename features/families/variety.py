@@ -7,8 +7,20 @@ from features.records import Ints, Past, Shop
 PRODUCTS, CATEGORIES = ("orders.sku",), ("orders.category",)
 
 COLUMNS = (
-    Column("products_365d", "count", "different products bought in the last 365 days", absent=0, needs=PRODUCTS),
-    Column("categories_365d", "count", "different categories bought in the last 365 days", absent=0, needs=CATEGORIES),
+    Column(
+        "products_365d",
+        "count",
+        "different products bought in the last 365 days",
+        absent=0,
+        needs=PRODUCTS,
+    ),
+    Column(
+        "categories_365d",
+        "count",
+        "different categories bought in the last 365 days",
+        absent=0,
+        needs=CATEGORIES,
+    ),
     Column(
         "product_concentration_365d",
         "share",
@@ -16,13 +28,30 @@ COLUMNS = (
         needs=PRODUCTS,
     ),
     Column(
-        "category_concentration_365d", "share", "Herfindahl index of the categories in the lines of the last 365 days", needs=CATEGORIES
+        "category_concentration_365d",
+        "share",
+        "Herfindahl index of the categories in the lines of the last 365 days",
+        needs=CATEGORIES,
     ),
-    Column("same_item_run", "count", "purchases in a row, the last one included, that hold the same product", absent=0, needs=PRODUCTS),
     Column(
-        "new_item_share_365d", "share", "of the lines of the last 365 days whose product was bought for the first time ever", needs=PRODUCTS
+        "same_item_run",
+        "count",
+        "purchases in a row, the last one included, that hold the same product",
+        absent=0,
+        needs=PRODUCTS,
     ),
-    Column("days_since_new_item", "days", "since a product was bought for the first time", needs=PRODUCTS),
+    Column(
+        "new_item_share_365d",
+        "share",
+        "of the lines of the last 365 days whose product was bought for the first time ever",
+        needs=PRODUCTS,
+    ),
+    Column(
+        "days_since_new_item",
+        "days",
+        "since a product was bought for the first time",
+        needs=PRODUCTS,
+    ),
 )
 
 

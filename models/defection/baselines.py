@@ -1,7 +1,9 @@
-"""The peers a model is measured beside, taught on the same snapshots: simple rules, a probability model, the field's usual machines.
+"""The peers a model is measured beside, taught on the same snapshots: simple rules, a probability
+model, the field's usual machines.
 
-A taught peer is a plain mapping (its form, its columns, its numbers), so that it can be kept as JSON, read by eye and asked by nothing
-but this file. `form` is how it is read: logistic, bg_nbd, boosting or forest.
+A taught peer is a plain mapping (its form, its columns, its numbers), so that it can be kept as
+JSON, read by eye and asked by nothing but this file. `form` is how it is read: logistic, bg_nbd,
+boosting or forest.
 """
 
 from itertools import product
@@ -12,22 +14,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.records import Floats
 from models.defection import bg_nbd, forest
 from models.defection.booster import fit, nameless, text
 from models.settings import Boosting
 
-Floats = npt.NDArray[np.float64]
 Taught = dict[str, Any]
 
 RFM = ["recency_days", "purchases", "spend"]
 PAST = ["purchases", "recency_days", "tenure_days"]
 WINDOWS = ("purchases_in_", "spend_in_", "products_", "categories_")
 LOGISTIC = {"recency": ["recency_days"], "logistic_rfm": RFM}
-PEERS = (*LOGISTIC, "bg_nbd", "expert_windows", "random_forest_rfm")
+BASELINES = (*LOGISTIC, "bg_nbd", "expert_windows", "random_forest_rfm")
 SIMPLE = (*LOGISTIC, "bg_nbd")
 """Peers that a person can follow: what a model has to beat to be worth its trouble."""
 
-ROUNDS = 200  # trees of expert_windows: nothing is searched for a peer, and more or fewer change little
+# trees of expert_windows: nothing is searched for a peer, and more or fewer change little
+ROUNDS = 200
 CUSTOMERS = 20_000  # four numbers need no more customers than that
 
 
@@ -36,13 +39,17 @@ def nine_digits(values: Floats) -> list[float]:
     return [float(f"{value:.9g}") for value in values]
 
 
-def teach(name: str, rows: pd.DataFrame, horizon: int, buyers: pd.DataFrame, params: Boosting) -> Taught:
+def teach(
+    name: str, rows: pd.DataFrame, horizon: int, buyers: pd.DataFrame, params: Boosting
+) -> Taught:
     """Fit one peer to predict defection within `horizon` days.
 
-    `rows`: one per customer and snapshot, with the peer's columns and `defected`, what became of them. `buyers`: one row per customer
-    who had bought at all by the newest of the snapshots, with `PAST`. BG/NBD learns from these alone: it describes all buyers, those who
-    came once above all, and needs no outcome; pooled snapshots would count a customer many times. `params`: the model's own shape, which
-    expert_windows has, too, but for its cuts: it has few columns to be misled by, and with cuts at random it would be the weaker.
+    `rows`: one per customer and snapshot, with the peer's columns and `defected`, what became of
+    them. `buyers`: one row per customer who had bought at all by the newest of the snapshots, with
+    `PAST`. BG/NBD learns from these alone: it describes all buyers, those who came once above all,
+    and needs no outcome; pooled snapshots would count a customer many times. `params`: the model's
+    own shape, which expert_windows has, too, but for its cuts: it has few columns to be misled by,
+    and with cuts at random it would be the weaker.
     """
     defected = rows["defected"].to_numpy(bool)
     if name in LOGISTIC:
@@ -51,11 +58,21 @@ def teach(name: str, rows: pd.DataFrame, horizon: int, buyers: pd.DataFrame, par
         some = buyers.sample(min(len(buyers), CUSTOMERS), random_state=0)
         fitted = bg_nbd.fit(*_past(some[PAST].to_numpy(np.float64)))
         numbers = dict(zip(fitted._fields, nine_digits(np.array(fitted)), strict=True))
-        return {"form": "bg_nbd", "columns": PAST, "horizon_days": horizon, "parameters": numbers, "middle": _middle(rows, PAST)}
+        return {
+            "form": "bg_nbd",
+            "columns": PAST,
+            "horizon_days": horizon,
+            "parameters": numbers,
+            "middle": _middle(rows, PAST),
+        }
     if name == "expert_windows":
         columns = [column for column in rows.columns.astype(str) if column.startswith(WINDOWS)]
         best_cuts = params.model_copy(update={"extra_trees": False})
-        return {"form": "boosting", "columns": columns, "text": nameless(text(fit(rows, columns, defected, best_cuts, ROUNDS, {})))}
+        return {
+            "form": "boosting",
+            "columns": columns,
+            "text": nameless(text(fit(rows, columns, defected, best_cuts, ROUNDS, {}))),
+        }
     trees = forest.grow(rows[RFM].to_numpy(np.float64), defected)
     return {"form": "forest", "columns": RFM, "middle": _middle(rows, RFM), "trees": trees}
 
@@ -66,7 +83,9 @@ def logistic(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bo
 
     logs = _logs(rows, columns)
     centre, scale = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-9)
-    fitted = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit((logs - centre) / scale, defected)
+    fitted = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(
+        (logs - centre) / scale, defected
+    )
     return {
         "form": "logistic",
         "columns": columns,
@@ -87,14 +106,19 @@ def _middle(rows: pd.DataFrame, columns: list[str]) -> list[float]:
 
 
 def _past(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Repeats, last and age of BG/NBD from columns `PAST`: purchases and days are counted from the first purchase."""
+    """Repeats, last and age of BG/NBD from columns `PAST`.
+
+    Purchases and days are counted from the first purchase.
+    """
     purchases, recency, tenure = values.T
     return purchases - 1, np.maximum(tenure - recency, 0), tenure
 
 
 def _asked(taught: Taught, values: Floats) -> Floats:
     if taught["form"] == "bg_nbd":
-        return bg_nbd.no_purchase(bg_nbd.Parameters(**taught["parameters"]), *_past(values), taught["horizon_days"])
+        return bg_nbd.no_purchase(
+            bg_nbd.Parameters(**taught["parameters"]), *_past(values), taught["horizon_days"]
+        )
     return forest.ask(taught["trees"], values)
 
 
@@ -102,27 +126,37 @@ def _booster_says(taught: Taught, rows: pd.DataFrame, **how: bool) -> Floats:
     import lightgbm as lgb
 
     booster = lgb.Booster(model_str=taught["text"])
-    return np.asarray(booster.predict(rows[taught["columns"]].to_numpy(np.float64), num_threads=1, **how))
+    return np.asarray(
+        booster.predict(rows[taught["columns"]].to_numpy(np.float64), num_threads=1, **how)
+    )
 
 
 def predict(taught: Taught, rows: pd.DataFrame) -> Floats:
     """Probability of defection, one per row."""
     if taught["form"] == "logistic":
-        return np.asarray(1 / (1 + np.exp(-(contributions(taught, rows).sum(axis=1) + taught["intercept"]))))
+        return np.asarray(
+            1 / (1 + np.exp(-(contributions(taught, rows).sum(axis=1) + taught["intercept"])))
+        )
     if taught["form"] == "boosting":
         return _booster_says(taught, rows)
     return _asked(taught, rows[taught["columns"]].to_numpy(np.float64))
 
 
 def contributions(taught: Taught, rows: pd.DataFrame) -> Floats:
-    """What each column adds to the log-odds, rows x columns: always Shapley values, their sum the distance from a stated middle.
+    """What each column adds to the log-odds, rows x columns: always Shapley values, their sum the
+    distance from a stated middle.
 
-    Logistic: coefficient times distance from the mean, which they are. Boosting: TreeSHAP (Lundberg 2018). BG/NBD and forest: exact,
-    against the medians of the rows it was taught, over all ways to put a customer's columns in their place.
+    Logistic: coefficient times distance from the mean, which they are. Boosting: TreeSHAP (Lundberg
+    2018). BG/NBD and forest: exact, against the medians of the rows it was taught, over all ways to
+    put a customer's columns in their place.
     """
     if taught["form"] == "logistic":
         logs = _logs(rows, taught["columns"])
-        return np.asarray((logs - np.array(taught["centre"])) / np.array(taught["scale"]) * np.array(taught["coefficients"]))
+        return np.asarray(
+            (logs - np.array(taught["centre"]))
+            / np.array(taught["scale"])
+            * np.array(taught["coefficients"])
+        )
     if taught["form"] == "boosting":
         return _booster_says(taught, rows, pred_contrib=True)[:, :-1]
     values, middle = rows[taught["columns"]].to_numpy(np.float64), np.array(taught["middle"])

@@ -7,11 +7,15 @@ import pandas as pd
 from models.defection.evaluation import weighted_auc
 from models.settings import SMALLEST_CELL
 
-TOO_GOOD = 0.95  # no customer without a contract is that predictable: the best models known reach .86 on real shops
+# no customer without a contract is that predictable: the best models known reach .86 on real shops
+TOO_GOOD = 0.95
 
 
-def oracles(rows: pd.DataFrame, columns: list[str], defected: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Columns that alone tell leavers from stayers better than any past can, with their AUC, in whichever direction; unknown counts lowest.
+def oracles(
+    rows: pd.DataFrame, columns: list[str], defected: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Columns that alone tell leavers from stayers better than any past can, with their AUC, in
+    whichever direction; unknown counts lowest.
 
     Nothing is said of rows with fewer than ten of either outcome: chance alone separates so few.
     """
@@ -20,17 +24,26 @@ def oracles(rows: pd.DataFrame, columns: list[str], defected: npt.NDArray[np.boo
     equal = np.ones(len(rows))
     found = {}
     for column in columns:
-        auc = weighted_auc(np.nan_to_num(rows[column].to_numpy(np.float64), nan=-np.inf, neginf=-np.inf), defected, equal)
+        auc = weighted_auc(
+            np.nan_to_num(rows[column].to_numpy(np.float64), nan=-np.inf, neginf=-np.inf),
+            defected,
+            equal,
+        )
         if max(auc, 1 - auc) > TOO_GOOD:
             found[column] = max(auc, 1 - auc)
     return found
 
 
 def clocks(rows: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Columns that tell the snapshot and nothing of the customer: the same for all of one snapshot, another at the next.
+    """Columns that tell the snapshot and nothing of the customer: the same for all of one snapshot,
+    another at the next.
 
     What a model learns of a date holds for that date; it is never asked about it again.
     """
     snapshots = rows.groupby("snapshot")[columns]
     low, high = snapshots.min(), snapshots.max()
-    return [column for column in columns if (low[column] == high[column]).all() and low[column].nunique() > 1]
+    return [
+        column
+        for column in columns
+        if (low[column] == high[column]).all() and low[column].nunique() > 1
+    ]

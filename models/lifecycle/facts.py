@@ -1,4 +1,7 @@
-"""One fact about many customers. Each of its values is held once, so that it is looked at and spelled once, however many share it."""
+"""One fact about many customers.
+
+Each of its values is held once, so that it is looked at and spelled once, however many share it.
+"""
 
 import datetime as dt
 from collections.abc import Callable
@@ -10,12 +13,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Flags = npt.NDArray[np.bool_]
+from features.records import Flags
+
 Figures = npt.NDArray[Any]
 
 
 class Fact(NamedTuple):
-    """`values`: what may be told, dates as ISO text; `codes`: which of them is told of each customer, -1 for none."""
+    """`values`.
+
+    What may be told, dates as ISO text; `codes`: which of them is told of each customer, -1 for
+    none.
+    """
 
     values: list[Any]
     codes: npt.NDArray[np.int32]
@@ -40,7 +48,10 @@ class Fact(NamedTuple):
     def or_else(self, other: "Fact") -> "Fact":
         """This one, and the other where nothing is told."""
         others = np.where(other.codes < 0, -1, other.codes + len(self.values))
-        return Fact([*self.values, *other.values], np.where(self.codes < 0, others, self.codes).astype(np.int32))
+        return Fact(
+            [*self.values, *other.values],
+            np.where(self.codes < 0, others, self.codes).astype(np.int32),
+        )
 
 
 Facts = dict[str, Fact]
@@ -48,9 +59,18 @@ Facts = dict[str, Fact]
 
 def fact(told: Any, where: Flags) -> Fact:
     """A column of a table, or an array, told of those customers where it is not null."""
-    column = told.combine_chunks() if isinstance(told, pa.ChunkedArray) else told if isinstance(told, pa.Array) else pa.array(told)
+    column = (
+        told.combine_chunks()
+        if isinstance(told, pa.ChunkedArray)
+        else told
+        if isinstance(told, pa.Array)
+        else pa.array(told)
+    )
     held = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    values = [value.isoformat() if isinstance(value, dt.date) else value for value in held.dictionary.to_pylist()]
+    values = [
+        value.isoformat() if isinstance(value, dt.date) else value
+        for value in held.dictionary.to_pylist()
+    ]
     codes = held.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return Fact(values, np.where(where, codes, -1).astype(np.int32))
 
@@ -67,11 +87,19 @@ def of_these(facts: Facts, which: npt.NDArray[np.intp]) -> Facts:
 
 def of_one(facts: Facts, which: int) -> dict[str, Any]:
     """What is told of one customer."""
-    return {name: told.values[told.codes[which]] for name, told in facts.items() if told.codes[which] >= 0}
+    return {
+        name: told.values[told.codes[which]]
+        for name, told in facts.items()
+        if told.codes[which] >= 0
+    }
 
 
 def say(facts: Facts, template: str, **phrases: Any) -> pa.Array:
-    """A text per customer: the template with each {name} replaced by that phrase or else by that fact; null where it is not told."""
+    """A text per customer.
+
+    The template with each {name} replaced by that phrase or else by that fact; null where it is not
+    told.
+    """
     pieces: list[Any] = []
     for before, name, _, _ in Formatter().parse(template):
         if name is None:

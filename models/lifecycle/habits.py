@@ -9,7 +9,8 @@ from models.settings import Limits
 
 @kernel
 def habits(past: Past, days: int) -> tuple[int, int, int]:
-    """Of the last so many days: purchases, and the weekday (0 Monday) and month (0 January) on which most of them fell.
+    """Of the last so many days: purchases, and the weekday (0 Monday) and month (0 January) on
+    which most of them fell.
 
     Of several weekdays or months the one bought on last; -1 without a purchase.
     """
@@ -31,17 +32,21 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
 
 @kernel
-def is_partly_gone(past: Past, usual_gap: float, limits: Limits) -> bool:
-    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but not silent for long enough to be late.
+def is_partly_gone(past: Past, expected_ipt: float, limits: Limits) -> bool:
+    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but
+    not silent for long enough to be late.
 
-    Partly gone is a core customer who in his last {partial_cycles} usual gaps came, or spent, less than {partial_ratio} times as much per
-    gap as in the {partial_baseline_cycles} before, if he bought {partial_min_purchases} times or more in those. He stays core.
+    Partly gone is a core customer who in his last {partial_ipts} usual gaps came, or spent, less
+    than {partial_ratio} times as much per gap as in the {partial_baseline_ipts} before, if he
+    bought {partial_min_purchases} times or more in those. He stays core.
     """
-    cycles, cycles_before = limits.partial_cycles, limits.partial_baseline_cycles
-    recent = first_within(past, whole_days(cycles * usual_gap))
-    first = first_within(past, whole_days((cycles + cycles_before) * usual_gap))
+    ipts, ipts_before = limits.partial_ipts, limits.partial_baseline_ipts
+    recent = first_within(past, whole_days(ipts * expected_ipt))
+    first = first_within(past, whole_days((ipts + ipts_before) * expected_ipt))
     if recent - first < limits.partial_min_purchases:
         return False
     visits, spend = len(past.purchases) - recent, spend_from(past, recent)
-    floor = limits.partial_ratio * cycles / cycles_before
-    return bool(visits < floor * (recent - first) or spend < floor * (spend_from(past, first) - spend))
+    floor = limits.partial_ratio * ipts / ipts_before
+    return bool(
+        visits < floor * (recent - first) or spend < floor * (spend_from(past, first) - spend)
+    )

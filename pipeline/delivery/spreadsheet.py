@@ -1,4 +1,7 @@
-"""Text that a spreadsheet must not run: a cell that begins like a formula gets an apostrophe in front (CWE-1236)."""
+"""Text that a spreadsheet must not run.
+
+A cell that begins like a formula gets an apostrophe in front (CWE-1236).
+"""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +18,13 @@ def safe_table(table: pa.Table) -> pa.Table:
     """All text cells of a table made safe; numbers and dates stay what they are."""
     for i, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            risky = pc.is_in(pc.binary_slice(table[i].cast(pa.binary()), 0, 1), pa.array(RISKY, pa.binary()))
+            risky = pc.is_in(
+                pc.binary_slice(table[i].cast(pa.binary()), 0, 1), pa.array(RISKY, pa.binary())
+            )
             if pc.any(risky).as_py():
-                table = table.set_column(i, field, pc.if_else(risky, pc.binary_join_element_wise("'", table[i], ""), table[i]))
+                table = table.set_column(
+                    i,
+                    field,
+                    pc.if_else(risky, pc.binary_join_element_wise("'", table[i], ""), table[i]),
+                )
     return table

@@ -1,4 +1,7 @@
-"""What a person sees at the end of a run: where the list and the page are, how good the score is, whom to call."""
+"""What a person sees at the end of a run.
+
+Where the list and the page are, how good the score is, whom to call.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -35,11 +38,27 @@ def summary(root: Path) -> str:
     import pyarrow.parquet as pq
 
     metrics = store.read(root / "reports" / "metrics.json")
-    scored = pq.read_table(root / "data" / "lists" / "scored.parquet").to_pandas(date_as_object=True)
+    scored = pq.read_table(root / "data" / "lists" / "scored.parquet").to_pandas(
+        date_as_object=True
+    )
     manifest = store.read(root / "data" / "lists" / "manifest.json")
-    benchmark = metrics["benchmark"] or {"model": None, "peers": {}}
-    aucs = [*_auc("model", benchmark["model"]), *(t for name, peer in benchmark["peers"].items() for t in _auc(name, peer))]
-    shown = _shown(scored)[["rank", "customer_id", "stage", "risk", "value_365d", "expected_profit", "last_purchase_on", "lapses_on"]]
+    benchmark = metrics["benchmark"] or {"model": None, "baselines": {}}
+    aucs = [
+        *_auc("model", benchmark["model"]),
+        *(t for name, baseline in benchmark["baselines"].items() for t in _auc(name, baseline)),
+    ]
+    shown = _shown(scored)[
+        [
+            "rank",
+            "customer_id",
+            "stage",
+            "risk",
+            "value_365d",
+            "expected_profit",
+            "last_purchase_on",
+            "lapses_on",
+        ]
+    ]
     lines = [
         "",
         "list     data/lists/scored.parquet, and one CSV per queue beside it",

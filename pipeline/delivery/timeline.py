@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from features.records import NEVER, TIMES, UNIT
-from features.settings import Promise
+from features.settings import Sla
 from pipeline.engine.calendar import iso_date
 from pipeline.inputs.contract import SEVERITIES
 
@@ -19,16 +19,22 @@ def _lines(number: int) -> str:
     return f"{number} line{'' if number == 1 else 's'}"
 
 
-def _order(day: int, order: str, lines: Rows, until: int, promise: Promise, currency: str) -> Iterator[Entry]:
-    yield day, 1, f"order {order}: {_lines(len(lines))} for {sum(line['amount'] for line in lines) / UNIT:,.2f} {currency}"
+def _order(
+    day: int, order: str, lines: Rows, until: int, sla: Sla, currency: str
+) -> Iterator[Entry]:
+    yield (
+        day,
+        1,
+        f"order {order}: {_lines(len(lines))} for {sum(line['amount'] for line in lines) / UNIT:,.2f} {currency}",
+    )
     for cancelled in sorted({line["cancelled"] for line in lines if line["cancelled"] < until}):
         gone = sum(line["cancelled"] == cancelled for line in lines)
         yield cancelled, 1, f"order {order}: {gone} of {_lines(len(lines))} cancelled"
-    promises = [line["promised"] for line in lines if line["promised"] != NEVER]
-    if not promises:
+    slas = [line["promised"] for line in lines if line["promised"] != NEVER]
+    if not slas:
         return
-    promised, delivered = max(promises), max(line["delivered"] for line in lines)
-    due = promised + promise.delivery_grace
+    promised, delivered = max(slas), max(line["delivered"] for line in lines)
+    due = promised + sla.delivery_grace
     if due < min(delivered, until, max(line["cancelled"] for line in lines)):
         if delivered < until:
             yield delivered, 1, f"order {order}: delivered {delivered - promised} days late"
@@ -36,15 +42,21 @@ def _order(day: int, order: str, lines: Rows, until: int, promise: Promise, curr
             yield due, 1, f"order {order}: promised for {iso_date(promised)}, not delivered"
 
 
-def _orders(lines: Rows, until: int, promise: Promise, currency: str) -> Iterator[Entry]:
+def _orders(lines: Rows, until: int, sla: Sla, currency: str) -> Iterator[Entry]:
     paid = [line for line in lines if line["quantity"] > 0 and line["amount"] > 0]
-    for (day, order), found in itertools.groupby(paid, key=lambda line: (line["day"], line["order_id"])):
-        yield from _order(day, order, list(found), until, promise, currency)
+    for (day, order), found in itertools.groupby(
+        paid, key=lambda line: (line["day"], line["order_id"])
+    ):
+        yield from _order(day, order, list(found), until, sla, currency)
 
 
 def _returns(rows: Rows, currency: str) -> Iterator[Entry]:
     for row in rows:
-        yield row["day"], 2, f"return {row['return_id']}: {row['amount'] / UNIT:,.2f} {currency}{', a defect' if row['defect'] else ''}"
+        yield (
+            row["day"],
+            2,
+            f"return {row['return_id']}: {row['amount'] / UNIT:,.2f} {currency}{', a defect' if row['defect'] else ''}",
+        )
 
 
 def _complaints(rows: Rows, until: int) -> Iterator[Entry]:
@@ -63,10 +75,18 @@ def _touches(rows: Rows) -> Iterator[Entry]:
         yield row["day"], 1, f"contact{expected}"
 
 
-def happened(rows: Callable[[str], pa.Table], until: int, promise: Promise, currency: str) -> Iterator[Entry]:
-    """Orders, late deliveries, returns, complaints and contacts before a day. `rows` are the customer's, by table of data/events."""
-    seen = {table: [row for row in rows(table).to_pylist() if row[time] < until] for table, time in TIMES.items()}
-    yield from _orders(seen["orders"], until, promise, currency)
+def happened(
+    rows: Callable[[str], pa.Table], until: int, sla: Sla, currency: str
+) -> Iterator[Entry]:
+    """Orders, late deliveries, returns, complaints and contacts before a day.
+
+    `rows` are the customer's, by table of data/events.
+    """
+    seen = {
+        table: [row for row in rows(table).to_pylist() if row[time] < until]
+        for table, time in TIMES.items()
+    }
+    yield from _orders(seen["orders"], until, sla, currency)
     yield from _returns(seen["returns"], currency)
     yield from _complaints(seen["complaints"], until)
     yield from _touches(seen["touches"])

@@ -1,6 +1,7 @@
 """The demo buyers' lives as arrays: what they buy and when, what goes wrong, who leaves and why.
 
-All buyers advance together, one purchase at a time: a round is one array step over those who buy again before the end.
+All buyers advance together, one purchase at a time: a round is one array step over those who buy
+again before the end.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.demo.world import CATEGORIES, NEVER, SKUS, Flags, Floats, Ints, Prospects, Rivals
+from features.records import NEVER, Flags, Floats, Longs
+from pipeline.demo.world import CATEGORIES, SKUS, Prospects, Rivals
 from pipeline.runtime.params import Simulate
 
 MOST_LINES = 4  # of one order
@@ -29,66 +31,73 @@ BASE, MISHAP, SERVICE_FAILURE, UNREPAIRED, COMPETITOR, BOREDOM = range(6)
 class Buyers:
     """One entry per customer who bought: traits that never change, then where he stands."""
 
-    customer: Ints
-    cycle: Floats  # own usual gap, days
+    customer: Longs
+    ipt: Floats  # own usual gap, days
     shape: Floats  # of the gamma that gaps follow: higher is more regular
     level: Floats  # spend against the shop's usual
     variety: Floats  # chance that an order is not just the favourite item
-    favourite: Ints
-    favourite_sku: Ints
+    favourite: Longs
+    favourite_sku: Longs
     exposed: Flags  # hears of rivals
     callable: Flags  # nobody forbade us to call
-    day: Ints  # of the next purchase
-    first: Ints
-    last: Ints
-    number: Ints  # purchases so far
-    early: Ints  # of them, made while early
-    run: Ints  # orders in a row that were the favourite item alone
-    since_return: Ints  # purchases since he came back
+    day: Longs  # of the next purchase
+    first: Longs
+    last: Longs
+    number: Longs  # purchases so far
+    early: Longs  # of them, made while early
+    run: Longs  # orders in a row that were the favourite item alone
+    since_return: Longs  # purchases since he came back
     core: Flags
-    reason: Ints  # why he is gone, -1 while he is not
+    reason: Longs  # why he is gone, -1 while he is not
 
 
 class Orders(NamedTuple):
-    """One entry per purchase. `category` and `sku` have one row of MOST_LINES each; only the first `lines` count."""
+    """One entry per purchase.
 
-    buyer: Ints
-    day: Ints
-    number: Ints
-    stage: Ints
-    lines: Ints
-    category: Ints
-    sku: Ints
+    `category` and `sku` have one row of MOST_LINES each; only the first `lines` count.
+    """
+
+    buyer: Longs
+    day: Longs
+    number: Longs
+    stage: Longs
+    lines: Longs
+    category: Longs
+    sku: Longs
     growth: Floats  # spend against the buyer's first order
     contested: Flags  # a rival draws him away: spend in his favourite category shrinks
-    run: Ints
-    uncalled: Floats  # one row of CAUSES for each purchase: the chance that this alone ends it here, if nobody calls
+    run: Longs
+    # one row of CAUSES for each purchase: the chance that this alone ends it here, if nobody calls
+    uncalled: Floats
     hazard: Floats  # the same after the call, if there is one
-    listed: Ints  # the day he is put on a list for it
+    listed: Longs  # the day he is put on a list for it
     called: Flags  # on the list and called, not held out
-    fired: Ints  # the cause that did, -1 if he stays
+    fired: Longs  # the cause that did, -1 if he stays
 
 
 class Service(NamedTuple):
     """How each purchase went, entry by entry beside Orders."""
 
-    severity: Ints
-    kind: Ints
-    promised: Ints
-    delivered: Ints
-    cancelled: Ints  # of the last line
-    opened: Ints
-    resolved: Ints
+    severity: Longs
+    kind: Longs
+    promised: Longs
+    delivered: Longs
+    cancelled: Longs  # of the last line
+    opened: Longs
+    resolved: Longs
     in_time: Flags  # complained, and repaired while patience lasted
 
 
 def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
-    """Those who decided to buy. Traits are rounded, so that the last bits of exp and log cannot reach a table."""
+    """Those who decided to buy.
+
+    Traits are rounded, so that the last bits of exp and log cannot reach a table.
+    """
     customer = np.flatnonzero(people.decided != NEVER)
     first, n = people.decided[customer], len(customer)
     return Buyers(
         customer=customer,
-        cycle=np.maximum(1, np.round(p.rhythm.cycle_days * np.exp(rng.normal(0, p.cycle_log_sd, n)), 2)),
+        ipt=np.maximum(1, np.round(p.timing.ipt_days * np.exp(rng.normal(0, p.ipt_log_sd, n)), 2)),
         shape=np.round(rng.uniform(*p.gamma_shape, n), 2),
         level=np.maximum(0.01, np.round(np.exp(rng.normal(0, p.spend_log_sd, n)), 2)),
         variety=np.round(rng.beta(*p.variety, n), 3),
@@ -108,53 +117,74 @@ def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
     )
 
 
-def _stage(b: Buyers, i: Ints, p: Simulate) -> Ints:
-    """The true stage after this purchase. Core, once reached, is for good: only a reason ends it."""
+def _stage(b: Buyers, i: Longs, p: Simulate) -> Longs:
+    """The true stage after this purchase.
+
+    Core, once reached, is for good: only a reason ends it.
+    """
     b.number[i] += 1
     b.since_return[i] += 1
     seasoned = (b.number[i] >= p.core_purchases) & (b.day[i] - b.first[i] >= p.core_days)
-    regular = (b.day[i] - b.last[i] <= p.core_gap_cycles * b.cycle[i]) & (b.since_return[i] >= p.core_probation)
+    regular = (b.day[i] - b.last[i] <= p.core_gap_ipts * b.ipt[i]) & (
+        b.since_return[i] >= p.core_probation
+    )
     b.core[i] |= seasoned & regular
     return np.where(b.core[i], CORE, np.where(b.number[i] == 1, FIRST, EARLY))
 
 
-def _basket(rng: np.random.Generator, b: Buyers, i: Ints, p: Simulate) -> tuple[Ints, Ints, Ints]:
-    """Lines, their categories and items: a look around that widens with trust; once core, often the favourite item alone."""
+def _basket(
+    rng: np.random.Generator, b: Buyers, i: Longs, p: Simulate
+) -> tuple[Longs, Longs, Longs]:
+    """Lines, their categories and items.
+
+    A look around that widens with trust; once core, often the favourite item alone.
+    """
     n = len(i)
     habit = (rng.random(n) >= b.variety[i]) & b.core[i]
-    more = rng.binomial(MOST_LINES - 1, np.minimum(0.9, p.further_line + p.early_growth * b.early[i]))
+    more = rng.binomial(
+        MOST_LINES - 1, np.minimum(0.9, p.further_line + p.early_growth * b.early[i])
+    )
     lines = np.where(habit, 1, 1 + more)
     size = (n, MOST_LINES)
-    category = np.where(rng.random(size) < 0.5, b.favourite[i][:, None], rng.integers(0, len(CATEGORIES), size))
+    category = np.where(
+        rng.random(size) < 0.5, b.favourite[i][:, None], rng.integers(0, len(CATEGORIES), size)
+    )
     sku = (rng.integers(0, SKUS, n)[:, None] + np.arange(MOST_LINES)) % SKUS
     category[habit, 0], sku[habit, 0] = b.favourite[i][habit], b.favourite_sku[i][habit]
     b.run[i] = np.where(habit, b.run[i] + 1, 0)
     return lines, category, sku
 
 
-def _facets(category: Ints, lines: Ints) -> Ints:
+def _facets(category: Longs, lines: Longs) -> Longs:
     """Different categories in each order."""
     bits = np.where(np.arange(MOST_LINES) < lines[:, None], 1 << category, 0)
-    seen: Ints = np.bitwise_or.reduce(bits, axis=1)
+    seen: Longs = np.bitwise_or.reduce(bits, axis=1)
     return np.bitwise_count(seen).astype(np.int64)
 
 
-def _service(rng: np.random.Generator, day: Ints, lines: Ints, p: Simulate) -> Service:
+def _service(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) -> Service:
     """What went wrong, what the customer said, and how long it took to mend."""
     n = len(day)
     draw = rng.random(n)
-    bounds = np.cumsum([p.mishap_major * p.critical_share, p.mishap_major * (1 - p.critical_share), p.mishap_minor])
+    bounds = np.cumsum(
+        [p.mishap_major * p.critical_share, p.mishap_major * (1 - p.critical_share), p.mishap_minor]
+    )
     severity = np.array([CRITICAL, MAJOR, MINOR, NONE])[np.searchsorted(bounds, draw, side="right")]
     minor, serious = severity == MINOR, severity >= MAJOR
     pick = rng.integers(0, 4, n)
     kind = np.where(serious, MAJOR_KINDS[pick], np.where(minor, MINOR_KINDS[pick], 0))
-    kind[(kind == STOCK_OUT) & (lines == 1)] = LATE  # an order is never cancelled as a whole: that would undo the purchase
+    # an order is never cancelled as a whole: that would undo the purchase
+    kind[(kind == STOCK_OUT) & (lines == 1)] = LATE
     promised = day + 3
     lateness = np.where(serious, rng.integers(8, 21, n), rng.integers(3, 8, n))
     delivered = np.where(kind == LATE, promised + lateness, day + rng.integers(1, 5, n))
     cancelled = np.where(kind == STOCK_OUT, day + 1, NEVER)
-    complained = rng.random(n) < np.where(serious, p.complain_major, np.where(minor, p.complain_minor, 0))
-    noticed = np.select([(kind == LATE) | (kind == NOT_DELIVERED), kind == BILLING], [promised, day], delivered)
+    complained = rng.random(n) < np.where(
+        serious, p.complain_major, np.where(minor, p.complain_minor, 0)
+    )
+    noticed = np.select(
+        [(kind == LATE) | (kind == NOT_DELIVERED), kind == BILLING], [promised, day], delivered
+    )
     opened = np.where(complained, noticed + rng.integers(1, 4, n), NEVER)
     usual = np.array([1.0, *p.repair_days])[severity]
     repair = np.rint(usual * np.exp(rng.normal(0, p.repair_log_sd, n))).astype(np.int64)
@@ -164,14 +194,19 @@ def _service(rng: np.random.Generator, day: Ints, lines: Ints, p: Simulate) -> S
     return Service(severity, kind, promised, delivered, cancelled, opened, resolved, in_time)
 
 
-def bored(run: Ints, p: Simulate) -> Floats:
+def bored(run: Longs, p: Simulate) -> Floats:
     """0..1 over the orders in a row that were the favourite item alone."""
     grown: Floats = 1 / (1 + np.exp((p.boredom_run - run) / p.boredom_width))
     return grown
 
 
-def _hazards(stage: Ints, facets: Ints, went: Service, contested: Flags, run: Ints, p: Simulate) -> Floats:
-    """The chance that each cause, were it the only one, ends the relation at this purchase: one row per purchase."""
+def _hazards(
+    stage: Longs, facets: Longs, went: Service, contested: Flags, run: Longs, p: Simulate
+) -> Floats:
+    """The chance that each cause, were it the only one, ends the relation at this purchase.
+
+    One row per purchase.
+    """
     hazard = np.zeros((len(stage), len(CAUSES)))
     first, early, core = (stage == s for s in (FIRST, EARLY, CORE))
     minor, serious = went.severity == MINOR, went.severity >= MAJOR
@@ -190,56 +225,99 @@ def _hazards(stage: Ints, facets: Ints, went: Service, contested: Flags, run: In
     return np.round(hazard, 6)
 
 
-def _list(rng: np.random.Generator, day: Ints, hazard: Floats, gap: Ints, callable_: Flags, p: Simulate) -> tuple[Ints, Flags]:
-    """Who is put on a list for a reason of his own (hazard above treatment_from), when, and who of them is called.
+def _list(
+    rng: np.random.Generator, day: Longs, hazard: Floats, gap: Longs, callable_: Flags, p: Simulate
+) -> tuple[Longs, Flags]:
+    """Who is put on a list for a reason of his own (hazard above treatment_from), when, and who of
+    them is called.
 
     The list is made before the purchase that would come next, so that a call can still save it.
     """
-    listed = callable_ & (hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0) > p.treatment_from) & (gap >= 4)
+    listed = (
+        callable_
+        & (hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0) > p.treatment_from)
+        & (gap >= 4)
+    )
     called = listed & (rng.random(len(day)) < p.treatment_share)
     return np.where(listed, day + np.clip(gap // 2, 2, 14), NEVER), called
 
 
 def after_call(hazard: Floats, p: Simulate) -> Floats:
-    """What a call leaves of each cause's chance: it helps against the reasons, not against chance and mishaps."""
+    """What a call leaves of each cause's chance.
+
+    It helps against the reasons, not against chance and mishaps.
+    """
     left = np.where(np.arange(len(CAUSES)) < SERVICE_FAILURE, 1, p.treatment_factor)
     return np.round(hazard * left, 6)
 
 
-def _fire(rng: np.random.Generator, hazard: Floats) -> Ints:
-    """Competing risks: a clock for each cause, the first to ring before its time is up is why he leaves; -1 when none does."""
+def _fire(rng: np.random.Generator, hazard: Floats) -> Longs:
+    """Competing risks.
+
+    A clock for each cause, the first to ring before its time is up is why he leaves; -1 when none
+    does.
+    """
     rate = -np.log1p(-hazard)
-    clock = np.divide(rng.exponential(size=hazard.shape), rate, out=np.full(hazard.shape, np.inf), where=rate > 0)
+    clock = np.divide(
+        rng.exponential(size=hazard.shape), rate, out=np.full(hazard.shape, np.inf), where=rate > 0
+    )
     return np.where(clock.min(axis=1) < 1, clock.argmin(axis=1), -1)
 
 
-def _away(rng: np.random.Generator, day: Ints, fired: Ints, resolved: Ints, rival_end: Ints, p: Simulate) -> Ints:
-    """Days from `day` until a customer who left comes back by himself: rarely, and more rarely as long as his reason holds."""
-    ends = np.select([fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR], [0, resolved, rival_end], NEVER)
+def _away(
+    rng: np.random.Generator,
+    day: Longs,
+    fired: Longs,
+    resolved: Longs,
+    rival_end: Longs,
+    p: Simulate,
+) -> Longs:
+    """Days from `day` until a customer who left comes back by himself.
+
+    Rarely, and more rarely as long as his reason holds.
+    """
+    ends = np.select(
+        [fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR],
+        [0, resolved, rival_end],
+        NEVER,
+    )
     lasts = np.where(ends == NEVER, NEVER, np.maximum(0, ends - day))
     drawn = rng.exponential(size=len(day)) / p.winback_per_day
     slow = drawn / p.winback_reason_factor
-    return np.ceil(np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)).astype(np.int64)
+    return np.ceil(
+        np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)
+    ).astype(np.int64)
 
 
 def seasons(p: Simulate) -> Floats:
     """By day: how much faster than usual customers buy."""
-    start_of_year = (np.datetime64(p.end_date) - p.rhythm.days).astype("datetime64[Y]").astype("datetime64[D]")
-    peak = (start_of_year - (np.datetime64(p.end_date) - p.rhythm.days)).astype(np.int64) + p.season_peak
-    faster: Floats = 1 + p.season_amplitude * np.cos(2 * np.pi * (np.arange(p.rhythm.days) - peak) / 365.25)
+    start_of_year = (
+        (np.datetime64(p.end_date) - p.timing.days).astype("datetime64[Y]").astype("datetime64[D]")
+    )
+    peak = (start_of_year - (np.datetime64(p.end_date) - p.timing.days)).astype(
+        np.int64
+    ) + p.season_peak
+    faster: Floats = 1 + p.season_amplitude * np.cos(
+        2 * np.pi * (np.arange(p.timing.days) - peak) / 365.25
+    )
     return faster
 
 
-def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> tuple[Orders, Service]:
-    """Every purchase of every buyer before the end, in rounds; changes `b` to where each of them stands then."""
+def live(
+    rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate
+) -> tuple[Orders, Service]:
+    """Every purchase of every buyer before the end, in rounds.
+
+    Changes `b` to where each of them stands then.
+    """
     season = seasons(p)
-    rival_end = np.zeros((len(CATEGORIES), p.rhythm.days), np.int64)
+    rival_end = np.zeros((len(CATEGORIES), p.timing.days), np.int64)
     for category, start, end in zip(launched.category, launched.start, launched.end, strict=True):
         rival_end[category, start:end] = np.maximum(rival_end[category, start:end], end)
 
     rounds: list[tuple[Orders, Service]] = []
-    while not rounds or (b.day < p.rhythm.days).any():
-        i = np.flatnonzero(b.day < p.rhythm.days)
+    while not rounds or (b.day < p.timing.days).any():
+        i = np.flatnonzero(b.day < p.timing.days)
         day = b.day[i]
         stage = _stage(b, i, p)
         lines, category, sku = _basket(rng, b, i, p)
@@ -249,18 +327,39 @@ def live(rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate) -> 
         contested = core & b.exposed[i] & (until > 0)
         uncalled = _hazards(stage, facets, went, contested, b.run[i], p)
         stretch = np.where(core, 1 + bored(b.run[i], p), 1)
-        gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.cycle[i] * stretch / season[day]).astype(np.int64)
+        gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.ipt[i] * stretch / season[day]).astype(
+            np.int64
+        )
         listed, called = _list(rng, day, uncalled, gap, b.callable[i], p)
         hazard = np.where(called[:, None], after_call(uncalled, p), uncalled)
         fired = _fire(rng, hazard)
-        growth = 1 + p.early_growth * b.early[i]
-        bought = (i, day, b.number[i], stage, lines, category, sku, growth, contested, b.run[i], uncalled, hazard, listed, called, fired)
+        growth = np.asarray(1 + p.early_growth * b.early[i], np.float64)
+        bought = (
+            i,
+            day,
+            b.number[i],
+            stage,
+            lines,
+            category,
+            sku,
+            growth,
+            contested,
+            b.run[i],
+            uncalled,
+            hazard,
+            listed,
+            called,
+            fired,
+        )
         rounds.append((Orders(*bought), went))
 
         gone = fired >= 0
-        away = np.where(gone, _away(rng, day + gap, fired, went.resolved, until, p), 0)  # from when he would have come
+        # from when he would have come
+        away = np.where(gone, _away(rng, day + gap, fired, went.resolved, until, p), 0)
         b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, gap + away)
         b.early[i] += stage == EARLY
         b.since_return[i] = np.where(gone, 0, b.since_return[i])
     orders, services = zip(*rounds, strict=True)
-    return Orders._make(map(np.concatenate, zip(*orders, strict=True))), Service._make(map(np.concatenate, zip(*services, strict=True)))
+    return Orders._make(map(np.concatenate, zip(*orders, strict=True))), Service._make(
+        map(np.concatenate, zip(*services, strict=True))
+    )

@@ -10,57 +10,69 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.records import NEVER, Flags, Floats, Longs
 from pipeline.demo import life, world
-from pipeline.demo.world import NEVER, Flags, Floats, Ints
 from pipeline.runtime.params import Simulate
 
-EXPECTATIONS = ("delivery on a given day", "price within budget", "advice before buying", "a certain origin")
+EXPECTATIONS = (
+    "delivery on a given day",
+    "price within budget",
+    "advice before buying",
+    "a certain origin",
+)
 WORKDAY = (9, 17)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Turns whole days into times of day; what lies at or after the end is not known yet, so null."""
+    """Turns whole days into times of day.
+
+    What lies at or after the end is not known yet, so null.
+    """
 
     rng: np.random.Generator
     first: int  # days since 1970
     days: int
 
-    def at(self, day: Ints, hours: tuple[int, int] = WORKDAY) -> pa.Array:
-        return self._times(day, self.rng.integers(hours[0] * 3600, hours[1] * 3600, len(day)), day < self.days)
+    def at(self, day: Longs, hours: tuple[int, int] = WORKDAY) -> pa.Array:
+        return self._times(
+            day, self.rng.integers(hours[0] * 3600, hours[1] * 3600, len(day)), day < self.days
+        )
 
-    def promise(self, day: Ints) -> pa.Array:
+    def promise(self, day: Longs) -> pa.Array:
         """The evening of a day named in advance: known even if it lies after the end."""
         return self._times(day, np.full(len(day), 18 * 3600), day != NEVER)
 
-    def midnight(self, day: Ints) -> pa.Array:
+    def midnight(self, day: Longs) -> pa.Array:
         """The midnight that begins a day, as of which lists are made."""
         return self._times(day, np.zeros_like(day), day < self.days)
 
-    def _times(self, day: Ints, second: Ints, known: Flags) -> pa.Array:
+    def _times(self, day: Longs, second: Longs, known: Flags) -> pa.Array:
         seconds = np.where(known, (self.first + day) * 86400 + second, 0)
         return pa.array(seconds * 1_000_000, mask=~known).cast(pa.timestamp("us"))
 
 
-def ids(letter: str, number: Ints, width: int) -> pa.Array:
+def ids(letter: str, number: Longs, width: int) -> pa.Array:
     """Ids such as C000123."""
     digits = pc.utf8_lpad(pa.array(number).cast(pa.string()), width, "0")
     return pc.binary_join_element_wise(letter, digits, "")
 
 
-def _line_ids(order_id: pa.Array, place: Ints) -> pa.Array:
+def _line_ids(order_id: pa.Array, place: Longs) -> pa.Array:
     return pc.binary_join_element_wise(order_id, pa.array(place + 1).cast(pa.string()), "-")
 
 
-def words(names: tuple[str, ...], code: Ints, known: Flags | None = None) -> pa.Array:
+def words(names: tuple[str, ...], code: Longs, known: Flags | None = None) -> pa.Array:
     """Codes as the names they stand for; null where not known."""
     return pa.array(names).take(pa.array(code, mask=None if known is None else ~known))
 
 
-def _money(cents: Ints) -> pa.Array:
+def _money(cents: Longs) -> pa.Array:
     """DECIMAL(18,2) from cents: 128-bit integers, low half first."""
     halves = np.stack([cents, np.zeros_like(cents)], axis=1).astype("<i8")
-    return pa.Array.from_buffers(pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves.tobytes())])
+    return pa.Array.from_buffers(
+        pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves.tobytes())]
+    )
 
 
 def customers(clock: Clock, people: world.Prospects) -> pa.Table:
@@ -80,12 +92,16 @@ def touches(clock: Clock, people: world.Prospects) -> pa.Table:
     who, which = np.nonzero(people.at < clock.days)
     expected, limit = people.expected[who, which], people.limit[who, which]
     budget, grade = 10 * clock.rng.integers(2, 11, len(who)), clock.rng.integers(1, 6, len(who))
-    value = np.select([limit == 1, limit == 2], [(people.due - people.at)[who, which], budget], grade)
+    value = np.select(
+        [limit == 1, limit == 2], [(people.due - people.at)[who, which], budget], grade
+    )
     return pa.table(
         {
             "customer_id": ids("C", people.number[who], 6),
             "at": clock.at(people.at[who, which]),
-            "expectation": words(EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected),
+            "expectation": words(
+                EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected
+            ),
             "limit_kind": words(world.LIMITS, limit, limit > 0),
             "limit_value": pa.array(value.astype(np.float64), mask=limit == 0),
             "due_at": clock.promise(people.due[who, which]),
@@ -108,38 +124,53 @@ def market_events(clock: Clock, launched: world.Rivals) -> pa.Table:
 
 
 class Lines(NamedTuple):
-    """One entry per order line, in order of time: its order (position in Orders), its place there, what, how many and for how much."""
+    """One entry per order line, in order of time.
 
-    order: Ints
-    place: Ints
-    category: Ints
-    sku: Ints
-    quantity: Ints
-    cents: Ints
+    Its order (position in Orders), its place there, what, how many and for how much.
+    """
+
+    order: Longs
+    place: Longs
+    category: Longs
+    sku: Longs
+    quantity: Longs
+    cents: Longs
 
 
 class Sold(NamedTuple):
-    """All orders in order of time, how they went, when to the second, their numbers and whose they are."""
+    """All orders in order of time, how they went, when to the second, their numbers and whose they
+    are.
+    """
 
     orders: life.Orders
     went: life.Service
     ordered_at: pa.Array
-    number: Ints  # also that of its complaint and of its return: there is one at most
+    number: Longs  # also that of its complaint and of its return: there is one at most
     customer_id: pa.Array
     order_id: pa.Array
 
 
-def in_order_of_time(clock: Clock, owner: Ints, orders: life.Orders, went: life.Service, before: int) -> Sold:
-    """Give each order its time of day and number them all as they came in, from `before`; `owner` is each buyer's customer number."""
+def in_order_of_time(
+    clock: Clock, owner: Longs, orders: life.Orders, went: life.Service, before: int
+) -> Sold:
+    """Give each order its time of day and number them all as they came in, from `before`.
+
+    `owner` is each buyer's customer number.
+    """
     ordered_at = clock.at(orders.day, (8, 20))
     by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
-    orders, went = life.Orders._make(values[by_time] for values in orders), life.Service._make(values[by_time] for values in went)
+    orders, went = (
+        life.Orders._make(values[by_time] for values in orders),
+        life.Service._make(values[by_time] for values in went),
+    )
     number = before + 1 + np.arange(len(by_time))
     customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
     return Sold(orders, went, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
 
 
-def lines_of(rng: np.random.Generator, orders: life.Orders, b: life.Buyers, prices: Ints, p: Simulate) -> Lines:
+def lines_of(
+    rng: np.random.Generator, orders: life.Orders, b: life.Buyers, prices: Longs, p: Simulate
+) -> Lines:
     """The lines of all orders, priced."""
     order = np.repeat(np.arange(len(orders.lines)), orders.lines)
     place = np.arange(len(order)) - (np.cumsum(orders.lines) - orders.lines)[order]
@@ -148,15 +179,26 @@ def lines_of(rng: np.random.Generator, orders: life.Orders, b: life.Buyers, pric
     quantity = rng.integers(1, 4, len(order)) + 2 * (orders.run[order] > 0)
     buyer = orders.buyer[order]
     drawn = orders.contested[order] & (category == b.favourite[buyer])
-    spend: Floats = prices[category, sku] * quantity * b.level[buyer] * orders.growth[order] * np.where(drawn, p.competitor_shrink, 1)
-    return Lines(order, place, category, sku, quantity, np.maximum(1, np.rint(spend)).astype(np.int64))
+    spend: Floats = (
+        prices[category, sku]
+        * quantity
+        * b.level[buyer]
+        * orders.growth[order]
+        * np.where(drawn, p.competitor_shrink, 1)
+    )
+    return Lines(
+        order, place, category, sku, quantity, np.maximum(1, np.rint(spend)).astype(np.int64)
+    )
 
 
 def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
     """One row per order line, in order of time."""
     order = pa.array(lines.order)
     order_id = sold.order_id.take(order)
-    cut = pa.array((sold.went.cancelled[lines.order] != NEVER) & (lines.place == sold.orders.lines[lines.order] - 1))
+    cut = pa.array(
+        (sold.went.cancelled[lines.order] != NEVER)
+        & (lines.place == sold.orders.lines[lines.order] - 1)
+    )
     never = pa.scalar(None, pa.timestamp("us"))
     category = words(world.CATEGORIES, lines.category)
     return pa.table(
@@ -184,7 +226,8 @@ def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
     returned = clock.rng.random(n) < np.where(defect, p.defect_returned, p.other_returned)
     on = sold.went.delivered + clock.rng.integers(2, 10, n)
     settled = on + clock.rng.integers(2, 10, n)
-    place = clock.rng.integers(0, sold.orders.lines - (sold.went.cancelled != NEVER))  # never the cancelled line
+    # never the cancelled line
+    place = clock.rng.integers(0, sold.orders.lines - (sold.went.cancelled != NEVER))
     o = np.flatnonzero(returned & (on < clock.days))
     line = (np.cumsum(sold.orders.lines) - sold.orders.lines)[o] + place[o]
     order_id = sold.order_id.take(pa.array(o))
@@ -220,7 +263,10 @@ def complaints(clock: Clock, sold: Sold) -> pa.Table:
 
 
 def treatments(clock: Clock, sold: Sold) -> pa.Table:
-    """One row per core customer put on a list with a reason to leave: called, or held out at random to see what calling is worth."""
+    """One row per core customer put on a list with a reason to leave.
+
+    Called, or held out at random to see what calling is worth.
+    """
     o = np.flatnonzero(sold.orders.listed < clock.days)
     called = sold.orders.called[o]
     return pa.table(

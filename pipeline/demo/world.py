@@ -3,18 +3,13 @@
 Time is whole days from the shop's first day; NEVER stands for what does not happen.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from features.records import NEVER, Flags, Floats, Longs
 from pipeline.runtime.params import Simulate
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating[Any]]
-Flags = npt.NDArray[np.bool_]
-
-NEVER = 2**31 - 1
 CATEGORIES = ("coffee", "tea", "chocolate", "honey", "spices", "oil")
 SKUS = 8  # in each category
 MOST_TOUCHES = 8
@@ -22,53 +17,61 @@ LIMITS = ("none", "deadline", "price_ceiling", "minimum_spec")
 
 
 class Prospects(NamedTuple):
-    """One entry per customer, in order of arrival; what belongs to touches has one row of MOST_TOUCHES for each.
+    """One entry per customer, in order of arrival; what belongs to touches has one row of
+    MOST_TOUCHES for each.
 
     `decided` is the day of the first purchase, NEVER for those who do not buy.
     """
 
-    number: Ints  # his own in the whole world, from 1
-    arrived: Ints
-    at: Ints
+    number: Longs  # his own in the whole world, from 1
+    arrived: Longs
+    at: Longs
     expected: Flags
-    limit: Ints  # position in LIMITS
-    due: Ints
-    met: Ints
+    limit: Longs  # position in LIMITS
+    due: Longs
+    met: Longs
     all_met: Flags
     missed: Flags
-    decided: Ints
+    decided: Longs
     do_not_contact: Flags
     profiling_objection: Flags
 
 
 class Rivals(NamedTuple):
-    """One entry per launch of a rival: its category, first day and day after the last, the rival's price over ours."""
+    """One entry per launch of a rival.
 
-    category: Ints
-    start: Ints
-    end: Ints
+    Its category, first day and day after the last, the rival's price over ours.
+    """
+
+    category: Longs
+    start: Longs
+    end: Longs
     price_index: Floats
 
 
 class Market(NamedTuple):
     """What all customers meet, whichever block they are made in."""
 
-    prices: Ints  # cents: one row per category, one entry per item
+    prices: Longs  # cents: one row per category, one entry per item
     rivals: Rivals
 
 
 def market(rng: np.random.Generator, p: Simulate) -> Market:
-    """The price list, and launches of rivals spread over the years, each category in turn in a random order."""
-    n, days = p.competitor_events, p.rhythm.days
+    """The price list, and launches of rivals spread over the years, each category in turn in a
+    random order.
+    """
+    n, days = p.competitor_events, p.timing.days
     category = np.resize(rng.permutation(len(CATEGORIES)), n)
     start = (np.arange(n) * days + rng.integers(0, days, n)) // n
-    rivals = Rivals(category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2))
+    rivals = Rivals(
+        category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2)
+    )
     return Market(rng.integers(300, 2001, (len(CATEGORIES), SKUS)), rivals)
 
 
-def prospects(rng: np.random.Generator, number: Ints, p: Simulate) -> Prospects:
+def prospects(rng: np.random.Generator, number: Longs, p: Simulate) -> Prospects:
     """Who arrives, what they expect of us, whether we meet it in time, and who decides to buy."""
-    n, days = len(number), p.rhythm.days
+    n, days = len(number), p.timing.days
     size = (n, MOST_TOUCHES)
     arrived = np.sort(rng.integers(0, days, n))
     touches = rng.integers(1, MOST_TOUCHES + 1, n)
@@ -86,9 +89,29 @@ def prospects(rng: np.random.Generator, number: Ints, p: Simulate) -> Prospects:
     met = np.where(meets, at + took, NEVER)
     all_met: Flags = np.all(meets | ~expected, axis=1)
     missed: Flags = np.any((limit > 0) & (met > due), axis=1)
-    score = p.convert_base + p.convert_expectations_met * all_met + p.convert_cutoff_missed * missed + p.convert_touch * np.log1p(touches)
-    settled = np.maximum.reduce([np.where(day == NEVER, 0, day).max(axis=1) for day in (at, due, met)])
+    score = (
+        p.convert_base
+        + p.convert_expectations_met * all_met
+        + p.convert_cutoff_missed * missed
+        + p.convert_touch * np.log1p(touches)
+    )
+    settled = np.maximum.reduce(
+        [np.where(day == NEVER, 0, day).max(axis=1) for day in (at, due, met)]
+    )
     decided = settled + rng.integers(1, 15, n)
     decided[(rng.random(n) >= 1 / (1 + np.exp(-score))) | (decided >= days)] = NEVER
     no_contact, no_profile = rng.random(n) < p.do_not_contact, rng.random(n) < p.profiling_objection
-    return Prospects(number, arrived, at, expected, limit, due, met, all_met, missed, decided, no_contact, no_profile)
+    return Prospects(
+        number,
+        arrived,
+        at,
+        expected,
+        limit,
+        due,
+        met,
+        all_met,
+        missed,
+        decided,
+        no_contact,
+        no_profile,
+    )

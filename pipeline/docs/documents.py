@@ -35,13 +35,18 @@ What the families are worth, and how one more feature comes in: [adding-a-featur
 
 def _cells(column: Column) -> str:
     needs = ", ".join(f"`{need}`" for need in column.needs)
-    return f"| `{column.name}` | {column.unit} | {column.meaning} | {column.absent:g} | {needs} | {HIGHER[column.direction]} |"
+    return f"| `{column.name}` | {column.unit} | {column.meaning} | {column.absent:g} | {needs} | {HIGHER[column.monotone]} |"
 
 
 def _section(family: ModuleType, windows: Windows) -> str:
-    title = family.__name__.removeprefix("features.")
+    title = family.__name__.rpartition(".")[2]
     head = "| column | unit | meaning | absent | needs | higher |\n|---|---|---|---|---|---|"
-    return "\n".join([f"\n## {title}\n\n{family.__doc__}\n\n{head}", *map(_cells, spread(family.COLUMNS, windows))])
+    return "\n".join(
+        [
+            f"\n## {title}\n\n{family.__doc__}\n\n{head}",
+            *map(_cells, spread(family.COLUMNS, windows)),
+        ]
+    )
 
 
 def feature_dictionary(windows: Windows) -> str:
@@ -51,16 +56,27 @@ def feature_dictionary(windows: Windows) -> str:
 
 
 def documents(root: Path) -> dict[str, str]:
-    """The text of each document by its path. Numbers are those of params.yaml, whatever a shop's own file says."""
+    """The text of each document by its path.
+
+    Numbers are those of params.yaml, whatever a shop's own file says.
+    """
     path = root / "params.yaml"
     base = Params.model_validate(read_yaml(path, root))
-    rules = lifecycle_markdown(base.assign, base.cycle, base.promise, reasons(path, ("assign", "cycle", "promise")))
+    rules = lifecycle_markdown(
+        base.assign, base.ipt, base.sla, reasons(path, ("assign", "ipt", "sla"))
+    )
     return {"docs/features.md": feature_dictionary(base.windows), "docs/lifecycle.md": rules}
 
 
 def card(root: Path) -> dict[str, str]:
-    """The model card of the demo shop as its last run wrote it; nothing while another shop's lies there."""
+    """The model card of the demo shop as its last run wrote it.
+
+    Nothing while another shop's lies there.
+    """
     reports = root / "reports"
-    if not (reports / "metrics.json").exists() or store.read(reports / "metrics.json")["shop"] != "demo":
+    if (
+        not (reports / "metrics.json").exists()
+        or store.read(reports / "metrics.json")["shop"] != "demo"
+    ):
         return {}
     return {"docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8")}

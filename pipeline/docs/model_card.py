@@ -1,4 +1,7 @@
-"""The model card: what the score is for, on whom it was measured, how well, and what it must not be used for."""
+"""The model card.
+
+What the score is for, on whom it was measured, how well, and what it must not be used for.
+"""
 
 from typing import Any
 
@@ -29,7 +32,7 @@ A person decides; nothing is sent.
 * {taught}
 * Test origins: {origins}. They overlap, so intervals come from resampled customers. Each origin's model was taught only by snapshots
   whose {horizon} days were over by then.
-* The shop's rhythm, M (usual gap, {usual_gap} days) and S (its spread, {log_sd}), is learnt once from events before {learnt}. Rows that
+* The shop's rhythm, M (usual gap, {expected_ipt} days) and S (its spread, {log_sd}), is learnt once from events before {learnt}. Rows that
   teach from before that day know the M and S of a slightly later shop: the one thing in them that they could not have known.
 
 ## Results on the benchmark
@@ -105,7 +108,7 @@ origins it differs by {less:+.3f}: days to come make those harder, longer histor
 ASSUMED = {
     "margin": "margin, share of net spend",
     "kept_share": "share of a year's spend that keeping a customer keeps",
-    "gamma": "chance that a contact keeps a customer who would have left",
+    "save_rate": "chance that a contact keeps a customer who would have left",
     "incentive": "incentive, share of the median value of a customer",
     "contact": "cost of a contact, share of the median value of a customer",
 }
@@ -136,11 +139,11 @@ def _profits(name: str, m: dict[str, Any] | None) -> str:
     return f"| {name} | {' | '.join(_between(m[figure], m[f'{figure}_ci'], '.2f') for figure in PROFITS)} |"
 
 
-def _lead(peer: str, delta: dict[str, Any] | None) -> str:
+def _lead(baseline: str, delta: dict[str, Any] | None) -> str:
     if delta is None:
-        return f"| {peer} | not computed | | | |"
+        return f"| {baseline} | not computed | | | |"
     figures = {"auc": "+.3f", **dict.fromkeys(PROFITS, "+.2f")}
-    return f"| {peer} | {' | '.join(_between(delta[name][0], delta[name][1:], form) for name, form in figures.items())} |"
+    return f"| {baseline} | {' | '.join(_between(delta[name][0], delta[name][1:], form) for name, form in figures.items())} |"
 
 
 def _grouped(found: dict[str, Any] | None, bench: dict[str, Any]) -> str:
@@ -157,7 +160,9 @@ def _bands(bands: list[dict[str, Any]]) -> str:
             continue
         low, high = wilson(b["defected"], b["customers"])
         rate = b["defected"] / b["customers"]
-        lines.append(f"| {b['stage']} | {b['band']} | {b['customers']} | {b['defected']} | {rate:.2f} ({low:.2f} to {high:.2f}) |")
+        lines.append(
+            f"| {b['stage']} | {b['band']} | {b['customers']} | {b['defected']} | {rate:.2f} ({low:.2f} to {high:.2f}) |"
+        )
     return "\n".join(lines)
 
 
@@ -166,10 +171,19 @@ def _span(m: dict[str, Any]) -> str:
 
 
 def _stages(metrics: dict[str, Any]) -> str:
-    lines = ["| stage | rows | defected | AUC | 95 % interval | Brier | calibration error |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| stage | rows | defected | AUC | 95 % interval | Brier | calibration error |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for stage, found in (metrics["by_stage"] or {}).items():
         m = found["model"]
-        figures = (number(found["base_rate"]), number(m["auc"]), _span(m), number(m["brier"]), number(m["ece"]))
+        figures = (
+            number(found["base_rate"]),
+            number(m["auc"]),
+            _span(m),
+            number(m["brier"]),
+            number(m["ece"]),
+        )
         lines.append(f"| {stage} | {found['population']} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
@@ -178,7 +192,9 @@ def _by_origin(origins: list[dict[str, Any]]) -> str:
     lines = ["| origin | rows | defected | AUC | 95 % interval |", "|---|---|---|---|---|"]
     for found in origins:
         m = found["model"]
-        lines.append(f"| {found['origin']} | {found['population']} | {number(found['base_rate'])} | {number(m['auc'])} | {_span(m)} |")
+        lines.append(
+            f"| {found['origin']} | {found['population']} | {number(found['base_rate'])} | {number(m['auc'])} | {_span(m)} |"
+        )
     return "\n".join(lines)
 
 
@@ -189,11 +205,24 @@ def _taught(about: dict[str, Any]) -> str:
 
 
 def model_card(
-    metrics: dict[str, Any], bands: list[dict[str, Any]], calibration: dict[str, Any], about: dict[str, Any], costs: Costs
+    metrics: dict[str, Any],
+    bands: list[dict[str, Any]],
+    calibration: dict[str, Any],
+    about: dict[str, Any],
+    costs: Costs,
 ) -> str:
-    """Markdown, from the metrics, the calibration, what model.json says and the costs, so that they never differ."""
-    bench = metrics["benchmark"] or {"population": 0, "base_rate": None, "model": None, "peers": {}, "delta": {}, "by_origin": []}
-    scorers = {"model": bench["model"], **bench["peers"]}
+    """Markdown, from the metrics, the calibration, what model.json says and the costs, so that they
+    never differ.
+    """
+    bench = metrics["benchmark"] or {
+        "population": 0,
+        "base_rate": None,
+        "model": None,
+        "baselines": {},
+        "delta": {},
+        "by_origin": [],
+    }
+    scorers = {"model": bench["model"], **bench["baselines"]}
     recorded = "complaints" in about["features"]
     return CARD.format(
         shop=metrics["shop"],
@@ -207,19 +236,23 @@ def model_card(
         bench_population=bench["population"],
         bench_rate=number(bench["base_rate"]),
         origins=", ".join(metrics["origins"]) or "none",
-        usual_gap=f"{calibration['usual_gap']:.1f}",
+        expected_ipt=f"{calibration['expected_ipt']:.1f}",
         log_sd=f"{calibration['log_sd']:.2f}",
         learnt=calibration["learnt_before"],
         returned=number(metrics["returned_later"], ".0%"),
         features=len(about["features"]),
-        absent="" if recorded else "\n  This shop records no complaints: satisfaction is unknown, and no feature speaks of it.",
+        absent=""
+        if recorded
+        else "\n  This shop records no complaints: satisfaction is unknown, and no feature speaks of it.",
         taught=_taught(about),
         scorers="\n".join(_scorer(name, m) for name, m in scorers.items()),
         by_origin=_by_origin(bench["by_origin"]),
         grouped=_grouped(metrics["grouped_cv"], bench),
         profits="\n".join(_profits(name, m) for name, m in scorers.items()),
-        leads="\n".join(_lead(peer, delta) for peer, delta in bench["delta"].items()),
+        leads="\n".join(_lead(baseline, delta) for baseline, delta in bench["delta"].items()),
         stages=_stages(metrics),
         bands=_bands(bands),
-        costs="\n".join(f"| {words} | {getattr(costs, name):g} |" for name, words in ASSUMED.items()),
+        costs="\n".join(
+            f"| {words} | {getattr(costs, name):g} |" for name, words in ASSUMED.items()
+        ),
     )

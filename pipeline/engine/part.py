@@ -12,11 +12,16 @@ from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder
 
 # What is needed of the table of customers.
-CUSTOMERS = pa.schema({"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()})
+CUSTOMERS = pa.schema(
+    {"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()}
+)
 
 
 class Part(NamedTuple):
-    """Whole customers: all their events, their ids, and whether a profile may be made of each: he has not objected."""
+    """Whole customers.
+
+    All their events, their ids, and whether a profile may be made of each: he has not objected.
+    """
 
     tables: Tables
     customer_id: pa.Array
@@ -32,9 +37,13 @@ def partitions(events: Folder) -> list[str]:
 
 
 def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
-    """A partition from the columns of its tables, their order checked: a kernel trusts it. `read` takes a table and its columns."""
+    """A partition from the columns of its tables, their order checked.
+
+    A kernel trusts it. `read` takes a table and its columns.
+    """
     customers = read("customers", CUSTOMERS.names)
-    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy().copy()]  # of its own, as the others: kernels are compiled for one kind
+    # of its own, as the others: kernels are compiled for one kind
+    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy().copy()]
     for kind, record in KINDS.items():
         found = read(kind, ["customer", *(record.names or ())])
         records = np.empty(len(found), record)
@@ -43,6 +52,15 @@ def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
         owner, time = found["customer"].to_numpy(), records[TIMES[kind]]
         step = np.diff(owner)
         if (step < 0).any() or (np.diff(time)[step == 0] < 0).any():
-            raise InputError("E_ORDER", f"{kind}/{name}", "not sorted by customer and time", "run the stage `ingest`")
+            raise InputError(
+                "E_ORDER",
+                f"{kind}/{name}",
+                "not sorted by customer and time",
+                "run the stage `ingest`",
+            )
         arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
-    return Part(Tables(*arrays), customers["customer_id"].combine_chunks(), ~customers["profiling_objection"].to_numpy())
+    return Part(
+        Tables(*arrays),
+        customers["customer_id"].combine_chunks(),
+        ~customers["profiling_objection"].to_numpy(),
+    )

@@ -13,7 +13,9 @@ KEYS = ["customer_id", "snapshot"]
 def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
     """SQL for the rows of a folder's files; `part` tells the partition of each."""
     path = f"{folder.path}/{pattern}".replace("'", "''")
-    return f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
+    return (
+        f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
+    )
 
 
 def table(sql: str, **values: Any) -> pa.Table:
@@ -39,7 +41,10 @@ def feature_names(features: Folder) -> list[str]:
 
 
 def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
-    """One row per customer who had bought by the snapshot, once or more: purchases, recency_days, tenure_days; sorted by customer_id."""
+    """One row per customer who had bought by the snapshot, once or more.
+
+    Purchases, recency_days, tenure_days; sorted by customer_id.
+    """
     return query(
         f"""
         select purchases, recency_days, tenure_days from {rows_of(features)}
@@ -49,8 +54,15 @@ def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
     )
 
 
-def joined(features: Folder, lifecycle: Folder, calibration: dict[str, Any], labels: Folder, snapshots: list[str]) -> pd.DataFrame:
-    """One row per customer and snapshot, sorted by both, of those who bought at least twice and are scored or in the benchmark.
+def joined(
+    features: Folder,
+    lifecycle: Folder,
+    calibration: dict[str, Any],
+    labels: Folder,
+    snapshots: list[str],
+) -> pd.DataFrame:
+    """One row per customer and snapshot, sorted by both, of those who bought at least twice and are
+    scored or in the benchmark.
 
     Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """

@@ -1,4 +1,7 @@
-"""Maps kernels over customer partitions: threads here, because the kernels release the interpreter's lock, or Spark."""
+"""Maps kernels over customer partitions.
+
+Threads here, because the kernels release the interpreter's lock, or Spark.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,11 +16,18 @@ from pipeline.runtime.progress import progress
 from pipeline.runtime.store import Folder
 
 
-def _on_threads(events: Folder, threads: int, names: list[str], work: Work) -> Iterator[tuple[str, pa.Table]]:
+def _on_threads(
+    events: Folder, threads: int, names: list[str], work: Work
+) -> Iterator[tuple[str, pa.Table]]:
     """No more partitions are in memory than threads plus one."""
 
     def done(name: str) -> pa.Table:
-        return work(part_of(name, lambda table, columns: pq.read_table(events.path / table / name, columns=columns)))
+        return work(
+            part_of(
+                name,
+                lambda table, columns: pq.read_table(events.path / table / name, columns=columns),
+            )
+        )
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[str, Future[pa.Table]]] = deque()
@@ -34,7 +44,8 @@ def _on_threads(events: Folder, threads: int, names: list[str], work: Work) -> I
 def over(events: Folder, engine: Engine, work: Work, label: str) -> Iterator[tuple[str, pa.Table]]:
     """The work's table for each partition, in order, by the name of its file.
 
-    `work` is a function of a module, its constants bound by `functools.partial`, so that it can be sent to another machine.
+    `work` is a function of a module, its constants bound by `functools.partial`, so that it can be
+    sent to another machine.
     """
     names = partitions(events)
     if engine.kind == "spark":

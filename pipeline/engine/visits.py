@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import KINDS, NEVER, UNIT
-from features.settings import Promise
+from features.settings import Sla
 from models.hypotheses.statements import Seen
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import query, rows_of
@@ -18,9 +18,11 @@ from pipeline.runtime.store import Folder
 SILENCE = 3  # horizons without a purchase after which a customer counts as gone
 LONG_SILENCE = 4  # horizons after which few are only slow
 LOST = 6  # horizons after which hardly anybody is
-LONG_RUN = 0.97  # quantile, over the visits of core customers, from which on a run of the same item is long
+# quantile, over the visits of core customers, from which on a run of the same item is long
+LONG_RUN = 0.97
 SHORTEST_RUN = 3  # and at least so many
-PARTITIONS = 20  # customers lie in partitions by the hash of their id: the first ones are a sample of all
+# customers lie in partitions by the hash of their id: the first ones are a sample of all
+PARTITIONS = 20
 
 # Complaints and returns that name no order are put down to the last one before them.
 VISITS = """
@@ -98,38 +100,69 @@ def _sample(folder: Folder) -> str:
 
 def tables_of(events: Folder, lifecycle: Folder, labels: Folder) -> dict[str, str]:
     """SQL for the rows of each table, of the first partitions alone."""
-    found = {name: _sample(Folder(events.path / name)) for name in ("customers", *KINDS, "treatments")}
+    found = {
+        name: _sample(Folder(events.path / name)) for name in ("customers", *KINDS, "treatments")
+    }
     market_events = f"{events.path}/market_events.parquet".replace("'", "''")
-    return {**found, "market_events": f"read_parquet('{market_events}')", "lifecycle": _sample(lifecycle), "labels": _sample(labels)}
+    return {
+        **found,
+        "market_events": f"read_parquet('{market_events}')",
+        "lifecycle": _sample(lifecycle),
+        "labels": _sample(labels),
+    }
 
 
-def queries(events: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], promise: Promise) -> dict[str, pd.DataFrame]:
-    """What the shop saw, as it lies there: purchases with how they went, stays, prospects and calls."""
+def queries(
+    events: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], sla: Sla
+) -> dict[str, pd.DataFrame]:
+    """What the shop saw, as it lies there.
+
+    Purchases with how they went, stays, prospects and calls.
+    """
     given = {
         **tables_of(events, lifecycle, labels),
         "never": NEVER,
         "unit": UNIT,
-        "promises": f"{promise.minor}, {promise.major}, {promise.critical}",
+        "promises": f"{sla.minor}, {sla.major}, {sla.critical}",
         "within": 2 * calibration["horizon_days"],
         "end": day_number(calibration["data_end"]),
     }
     return {
-        name: query(sql.format(**given)) for name, sql in (("visits", VISITS), ("stays", STAYS), ("prospects", PROSPECTS), ("calls", CALLS))
+        name: query(sql.format(**given))
+        for name, sql in (
+            ("visits", VISITS),
+            ("stays", STAYS),
+            ("prospects", PROSPECTS),
+            ("calls", CALLS),
+        )
     }
 
 
-def judged(visits: pd.DataFrame, promise: Promise) -> pd.DataFrame:
-    """The visits with how they went: failed, grave, small; overdue: not mended within the promise; reason: one to leave is in sight.
+def judged(visits: pd.DataFrame, sla: Sla) -> pd.DataFrame:
+    """The visits with how they went: failed, grave, small; overdue: not mended within the promise;
+    reason: one to leave is in sight.
 
     A defect returned in silence has failed, but nobody said whether it was grave or small.
     """
-    grave = visits["severity"].ge(1) | (visits["late"] > promise.major_late)
-    failed = grave | visits["cut"] | visits["defect"] | visits["severity"].notna() | (visits["late"] > promise.delivery_grace)
-    small = ~grave & (visits["severity"].eq(0) | visits["cut"] | (visits["late"] > promise.delivery_grace))
-    long_run = visits["run"] >= max(SHORTEST_RUN, visits.loc[visits["stage"] == "core", "run"].quantile(LONG_RUN))
+    grave = visits["severity"].ge(1) | (visits["late"] > sla.major_late)
+    failed = (
+        grave
+        | visits["cut"]
+        | visits["defect"]
+        | visits["severity"].notna()
+        | (visits["late"] > sla.delivery_grace)
+    )
+    small = ~grave & (
+        visits["severity"].eq(0) | visits["cut"] | (visits["late"] > sla.delivery_grace)
+    )
+    long_run = visits["run"] >= max(
+        SHORTEST_RUN, visits.loc[visits["stage"] == "core", "run"].quantile(LONG_RUN)
+    )
     overdue = visits["repair"] > 1
     reason = grave | overdue | long_run | visits["rival_ends"].notna()
-    return visits.assign(failed=failed, grave=grave, small=small, overdue=overdue, long_run=long_run, reason=reason)
+    return visits.assign(
+        failed=failed, grave=grave, small=small, overdue=overdue, long_run=long_run, reason=reason
+    )
 
 
 def mature(visits: pd.DataFrame, days: int, end: int) -> pd.DataFrame:
@@ -140,13 +173,21 @@ def mature(visits: pd.DataFrame, days: int, end: int) -> pd.DataFrame:
 
 
 def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
-    """One row per visit and two horizons of data that began, `waited` days after it, in silence: whether he came `back` in them."""
+    """One row per visit and two horizons of data that began, `waited` days after it, in silence.
+
+    Whether he came `back` in them.
+    """
     found = []
     for waited in range(LONG_SILENCE * horizon, end - int(visits["day"].min()), 2 * horizon):
         rows = mature(visits, waited + 2 * horizon, end)
         rows = rows[rows["next_on"] - rows["day"] > waited]
         now = rows["day"] + waited
-        holds = rows["grave"] | rows["long_run"] | (rows["overdue"] & (rows["resolved"] > now)) | (rows["rival_ends"] > now)
+        holds = (
+            rows["grave"]
+            | rows["long_run"]
+            | (rows["overdue"] & (rows["resolved"] > now))
+            | (rows["rival_ends"] > now)
+        )
         found.append(rows.assign(waited=waited, holds=holds, back=rows["again"]))
     return pd.concat(found, ignore_index=True)
 
@@ -154,7 +195,9 @@ def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
 def listed(calls: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """The visits before a customer was first put on a list after them, with whether he was called."""
     past = visits.sort_values("day")
-    rows = pd.merge_asof(calls, past, left_on="as_of", right_on="day", by="customer_id", allow_exact_matches=False)
+    rows = pd.merge_asof(
+        calls, past, left_on="as_of", right_on="day", by="customer_id", allow_exact_matches=False
+    )
     return rows[rows["day"].notna()].drop_duplicates(["customer_id", "day"])
 
 

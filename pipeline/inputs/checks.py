@@ -1,8 +1,10 @@
-"""What must be true of a row of the input tables: named rules, compiled to one SQL pass per table, and what to do where one is not.
+"""What must be true of a row of the input tables: named rules, compiled to one SQL pass per table,
+and what to do where one is not.
 
-A rule is SQL in which {v} is the value as read, {x} the text as delivered, {start} the column it must not lie before. A row that
-breaks a rule is set aside under the rule's code (the first it breaks, in the order below); where the rule says `stops`, the whole
-table is in a form we cannot read safely, and the run ends.
+A rule is SQL in which {v} is the value as read, {x} the text as delivered, {start} the column it
+must not lie before. A row that breaks a rule is set aside under the rule's code (the first it
+breaks, in the order below); where the rule says `stops`, the whole table is in a form we cannot
+read safely, and the run ends.
 """
 
 from dataclasses import dataclass
@@ -13,16 +15,25 @@ from pipeline.inputs.contract import Column, Kind, Table
 BLANKS = "E' \\t\\r\\n\u00a0'"
 OFFSET = r":[0-9.]+\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
-TYPES: dict[Kind, str] = {"time": "timestamp", "money": "double", "quantity": "double", "number": "double", "flag": "boolean"}
-STORED = {**TYPES, "money": "bigint"}  # amounts are kept in ten-thousandths; what is not named here is text
+TYPES: dict[Kind, str] = {
+    "time": "timestamp",
+    "money": "double",
+    "quantity": "double",
+    "number": "double",
+    "flag": "boolean",
+}
+# amounts are kept in ten-thousandths; what is not named here is text
+STORED = {**TYPES, "money": "bigint"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its code, the kinds of columns it holds for, the SQL that must be true, what it says and how to mend it.
+    """One rule: its code, the kinds of columns it holds for, the SQL that must be true, what it
+    says and how to mend it.
 
-    `of`: all values, or only those delivered as text, times without offset (naive), columns in which each row needs a value (filled),
-    the time of the table's event, times that must not lie before another (later), the customer.
+    `of`: all values, or only those delivered as text, times without offset (naive), columns in
+    which each row needs a value (filled), the time of the table's event, times that must not lie
+    before another (later), the customer.
     """
 
     code: str
@@ -38,7 +49,14 @@ MAP = "correct the rows, or leave them out in the shop's SQL with the reason as 
 RULES = (
     Rule("E_NO_CUSTOMER", ("id",), "{v} is not null", "no customer", MAP, of="customer"),
     Rule("E_NO_ID", ("id",), "{v} is not null", "an id is missing", MAP, of="filled"),
-    Rule("E_ID_LENGTH", ("id",), "{v} is null or length({v}) <= 256", "an id has more than 256 characters", MAP, of="text"),
+    Rule(
+        "E_ID_LENGTH",
+        ("id",),
+        "{v} is null or length({v}) <= 256",
+        "an id has more than 256 characters",
+        MAP,
+        of="text",
+    ),
     Rule(
         "E_ID_CONTROL",
         ("id",),
@@ -65,7 +83,14 @@ RULES = (
         of="text",
         stops=True,
     ),
-    Rule("E_TIME_UNREADABLE", ("time",), "{v} is not null or {x} is null", "not a time as in 2026-01-31T14:05:00", MAP, of="text"),
+    Rule(
+        "E_TIME_UNREADABLE",
+        ("time",),
+        "{v} is not null or {x} is null",
+        "not a time as in 2026-01-31T14:05:00",
+        MAP,
+        of="text",
+    ),
     Rule("E_NO_TIME", ("time",), "{v} is not null", "a time is missing", MAP, of="filled"),
     Rule(
         "E_TIME_RANGE",
@@ -82,7 +107,14 @@ RULES = (
         "deliver times with their offset, or check ingest.timezone",
         of="naive",
     ),
-    Rule("E_TIME_FUTURE", ("time",), "{v} is null or {v} < {now}", "an event later than now", MAP, of="event"),
+    Rule(
+        "E_TIME_FUTURE",
+        ("time",),
+        "{v} is null or {v} < {now}",
+        "an event later than now",
+        MAP,
+        of="event",
+    ),
     Rule(
         "E_TIME_ORDER",
         ("time",),
@@ -100,10 +132,25 @@ RULES = (
         of="text",
         stops=True,
     ),
-    Rule("E_NUMBER_UNREADABLE", ("money", "quantity", "number"), "{v} is not null or {x} is null", "not a number", MAP, of="text"),
+    Rule(
+        "E_NUMBER_UNREADABLE",
+        ("money", "quantity", "number"),
+        "{v} is not null or {x} is null",
+        "not a number",
+        MAP,
+        of="text",
+    ),
     Rule("E_NO_AMOUNT", ("money",), "{v} is not null", "an amount is missing", MAP, of="filled"),
-    Rule("E_NO_QUANTITY", ("quantity",), "{v} is not null", "a quantity is missing", MAP, of="filled"),
-    Rule("E_NOT_FINITE", ("money", "quantity", "number"), "{v} is null or isfinite({v})", "not a finite number", MAP),
+    Rule(
+        "E_NO_QUANTITY", ("quantity",), "{v} is not null", "a quantity is missing", MAP, of="filled"
+    ),
+    Rule(
+        "E_NOT_FINITE",
+        ("money", "quantity", "number"),
+        "{v} is null or isfinite({v})",
+        "not a finite number",
+        MAP,
+    ),
     Rule(
         "E_MAX_AMOUNT",
         ("money",),
@@ -111,7 +158,13 @@ RULES = (
         "above ingest.max_amount",
         "correct the amount, or raise the limit",
     ),
-    Rule("E_NEGATIVE", ("money",), "{v} is null or {v} >= 0", "a negative amount", "deliver what came back in the table returns"),
+    Rule(
+        "E_NEGATIVE",
+        ("money",),
+        "{v} is null or {v} >= 0",
+        "a negative amount",
+        "deliver what came back in the table returns",
+    ),
     Rule(
         "E_QUANTITY",
         ("quantity",),
@@ -119,9 +172,25 @@ RULES = (
         "a quantity that is not above zero",
         "deliver what came back in the table returns",
     ),
-    Rule("E_FLAG", ("flag",), "{v} is not null or {x} is null", "neither true nor false", MAP, of="text"),
-    Rule("E_CHOICE", ("choice",), "{v} in ({choices})", "not one of {choices}", "map the words in the shop's SQL", stops=True),
-    Rule("E_NO_CURRENCY", ("currency",), "{v} is not null", "a currency is missing", MAP, of="filled"),
+    Rule(
+        "E_FLAG",
+        ("flag",),
+        "{v} is not null or {x} is null",
+        "neither true nor false",
+        MAP,
+        of="text",
+    ),
+    Rule(
+        "E_CHOICE",
+        ("choice",),
+        "{v} in ({choices})",
+        "not one of {choices}",
+        "map the words in the shop's SQL",
+        stops=True,
+    ),
+    Rule(
+        "E_NO_CURRENCY", ("currency",), "{v} is not null", "a currency is missing", MAP, of="filled"
+    ),
     Rule(
         "E_CURRENCY",
         ("currency",),
@@ -135,7 +204,10 @@ RULES = (
 
 @dataclass(frozen=True)
 class Reference:
-    """What must be true of a row with regard to others: its code, the tables, and SQL for a row t, still accepted, that breaks it."""
+    """What must be true of a row with regard to others.
+
+    Its code, the tables, and SQL for a row t, still accepted, that breaks it.
+    """
 
     code: str
     tables: tuple[str, ...]
@@ -194,9 +266,11 @@ CODES: dict[str, Rule | Reference] = {rule.code: rule for rule in (*RULES, *REFE
 
 
 def delivering(table: Table, column: Column, delivered: str) -> str:
-    """SQL for a column as delivered, x_<name>: outer blanks of a text do not count, and a blank text is no value.
+    """SQL for a column as delivered, x_<name>: outer blanks of a text do not count, and a blank
+    text is no value.
 
-    Treatments are a list put back, whose cells were made safe for spreadsheets: the apostrophe in front is not the customer's.
+    Treatments are a list put back, whose cells were made safe for spreadsheets: the apostrophe in
+    front is not the customer's.
     """
     plain = f'"{column.name}"'
     if delivered != "VARCHAR":
@@ -212,7 +286,10 @@ def _has_offset(delivered: str) -> bool:
 
 
 def reading(column: Column, delivered: str) -> str:
-    """SQL that turns a column x_<name>, of the DuckDB type delivered, into its value; null where it cannot be read."""
+    """SQL that turns a column x_<name>, of the DuckDB type delivered, into its value.
+
+    Null where it cannot be read.
+    """
     x, text = f"x_{column.name}", delivered == "VARCHAR"
     if column.kind in ("id", "text", "choice", "currency"):
         return f"{x}::varchar"
@@ -221,16 +298,21 @@ def reading(column: Column, delivered: str) -> str:
             when regexp_matches({x}, '{OFFSET}') then try_cast({x} as timestamptz)::timestamp
             else try_cast({x} as timestamp) end"""
     if _has_offset(delivered):
-        return f"try_cast(try_cast({x} as timestamptz) as timestamp)"  # in one step nanoseconds become null
+        # in one step nanoseconds become null
+        return f"try_cast(try_cast({x} as timestamptz) as timestamp)"
     return f"try_cast({x} as {TYPES[column.kind]})"
 
 
 def units(column: Column, delivered: str) -> str:
-    """SQL for an amount in ten-thousandths of the currency: exact, so that sums do not depend on their order."""
+    """SQL for an amount in ten-thousandths of the currency.
+
+    Exact, so that sums do not depend on their order.
+    """
     x = f"x_{column.name}"
     if delivered in ("FLOAT", "DOUBLE"):
         return f"try_cast(round({x}::double * 10000) as bigint)"
-    return f"try_cast(try_cast({x} as decimal(18, 4))::decimal(38, 4) * 10000 as bigint)"  # a product has to fit as well
+    # a product has to fit as well
+    return f"try_cast(try_cast({x} as decimal(18, 4))::decimal(38, 4) * 10000 as bigint)"
 
 
 def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:
@@ -251,7 +333,8 @@ def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:
 def verdict(table: Table, delivered: dict[str, str], values: dict[str, str]) -> str:
     """SQL for the first rule a row breaks, as 'CODE column'; null where it breaks none.
 
-    `delivered`: the DuckDB type of each column the shop delivers; `values`: SQL for what the rules call zone, now, max_amount.
+    `delivered`: the DuckDB type of each column the shop delivers; `values`: SQL for what the rules
+    call zone, now, max_amount.
     """
     branches = []
     present = [column for column in table.columns if column.name in delivered]
@@ -264,5 +347,11 @@ def verdict(table: Table, delivered: dict[str, str], values: dict[str, str]) -> 
 
 def _branch(rule: Rule, column: Column, values: dict[str, str]) -> str:
     choices = ", ".join(f"'{choice}'" for choice in column.choices)
-    ok = rule.ok.format(v=f"v_{column.name}", x=f"x_{column.name}", start=f"v_{column.not_before}", choices=choices, **values)
+    ok = rule.ok.format(
+        v=f"v_{column.name}",
+        x=f"x_{column.name}",
+        start=f"v_{column.not_before}",
+        choices=choices,
+        **values,
+    )
     return f"when ({ok}) is not true then '{rule.code} {column.name}'"

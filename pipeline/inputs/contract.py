@@ -1,23 +1,24 @@
-"""The input contract: what a shop's raw files are mapped to. The one place for the tables, their columns, and what each must hold.
+"""The input contract: what a shop's raw files are mapped to. The one place for the tables, their
+columns, and what each must hold.
 
-Only `orders` is required, and of it the columns marked so. Ids are text; money is in one currency; times are instants, or local
-business time where they carry no offset.
+Only `orders` is required, and of it the columns marked so. Ids are text; money is in one currency;
+times are instants, or local business time where they carry no offset.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-NEVER = 2**31 - 1  # the day on which nothing happens: what a null time becomes
-
 Kind = Literal["id", "text", "time", "money", "quantity", "number", "flag", "choice", "currency"]
 SEVERITIES = ("minor", "major", "critical")
 FORBIDDEN = ("label", "churned", "truth")  # what is to be predicted is never an input
-DEFECT_WORDS = ("defect", "damage", "fault", "broken")  # a reason for a return that has one of these blames us
+# a reason for a return that has one of these blames us
+DEFECT_WORDS = ("defect", "damage", "fault", "broken")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: what it means, whether the table needs it, and the column of the same row it must not lie before.
+    """One column: what it means, whether the table needs it, and the column of the same row it must
+    not lie before.
 
     `filled`: where the table has the column, each row needs a value.
     """
@@ -33,7 +34,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One input table: what a row is, its columns, the time of its event and the columns that name a row."""
+    """One input table.
+
+    What a row is, its columns, the time of its event and the columns that name a row.
+    """
 
     name: str
     row: str
@@ -66,7 +70,11 @@ TABLES = {
                 Column("created_at", "time", "first known to the shop", required=True),
                 Column("do_not_contact", "flag", "is never put on a list"),
                 Column("profiling_objection", "flag", "is not scored at all"),
-                Column("erased_at", "time", "asked to be forgotten: the row and all events are left out"),
+                Column(
+                    "erased_at",
+                    "time",
+                    "asked to be forgotten: the row and all events are left out",
+                ),
             ),
             event="created_at",
             key=("customer_id",),
@@ -77,16 +85,29 @@ TABLES = {
             (
                 CUSTOMER,
                 Column("order_id", "id", "the order, of one customer", required=True),
-                Column("line_id", "id", "the line within its order; lines are numbered when it is missing"),
+                Column(
+                    "line_id",
+                    "id",
+                    "the line within its order; lines are numbered when it is missing",
+                ),
                 Column("ordered_at", "time", "when the order was placed", required=True),
                 Column("sku", "id", "what was bought; null where the line names no product"),
                 Column("category", "text", "the kind of thing it is"),
-                Column("quantity", "quantity", "how many; 1 when the column is missing", filled=True),
-                Column("net_amount", "money", "what was paid for the line; 1 a piece when the column is missing", filled=True),
+                Column(
+                    "quantity", "quantity", "how many; 1 when the column is missing", filled=True
+                ),
+                Column(
+                    "net_amount",
+                    "money",
+                    "what was paid for the line; 1 a piece when the column is missing",
+                    filled=True,
+                ),
                 Column("currency", "currency", "must be the shop's", filled=True),
                 Column("promised_at", "time", "when it was promised to arrive"),
                 Column("delivered_at", "time", "when it arrived", not_before="ordered_at"),
-                Column("cancelled_at", "time", "when the line was cancelled", not_before="ordered_at"),
+                Column(
+                    "cancelled_at", "time", "when the line was cancelled", not_before="ordered_at"
+                ),
             ),
             event="ordered_at",
             key=("order_id", "line_id"),
@@ -119,7 +140,12 @@ TABLES = {
                 Column("resolved_at", "time", "when it was mended", not_before="opened_at"),
                 Column("kind", "text", "what it is about"),
                 Column("order_id", "id", "the order it is about"),
-                Column("reopened_at", "time", "when the customer came back with it", not_before="opened_at"),
+                Column(
+                    "reopened_at",
+                    "time",
+                    "when the customer came back with it",
+                    not_before="opened_at",
+                ),
             ),
             event="opened_at",
             key=("complaint_id",),
@@ -131,7 +157,11 @@ TABLES = {
                 CUSTOMER,
                 Column("at", "time", "when", required=True),
                 Column("expectation", "text", "what he expects"),
-                Column("limit_kind", "text", "the kind of limit he sets: deadline, price, specification"),
+                Column(
+                    "limit_kind",
+                    "text",
+                    "the kind of limit he sets: deadline, price, specification",
+                ),
                 Column("limit_value", "text", "the limit"),
                 Column("due_at", "time", "until when it has to be met"),
                 Column("met_at", "time", "when it was met"),

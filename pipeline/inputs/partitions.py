@@ -1,7 +1,9 @@
-"""From accepted rows to `data/events`: dense numbers for customers, products and categories, days, and one partition at a time.
+"""From accepted rows to `data/events`: dense numbers for customers, products and categories, days,
+and one partition at a time.
 
-A partition holds whole customers, so a kernel sees one past in one piece; within it rows are sorted by customer and day. Their number
-in that order stands beside them, for where a table is kept without its order.
+A partition holds whole customers, so a kernel sees one past in one piece; within it rows are sorted
+by customer and day. Their number in that order stands beside them, for where a table is kept
+without its order.
 """
 
 from collections.abc import Iterator
@@ -11,9 +13,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from pipeline.inputs.contract import DEFECT_WORDS, NEVER, SEVERITIES, TABLES
+from features.records import NEVER
+from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES, TABLES
 
-# What each table looks like in data/events: SQL over its accepted rows t, the customer k, product s and category c, then the order of rows.
+# What each table looks like in data/events: SQL over its accepted rows t, the customer k, product s
+# and category c, then the order of rows.
 EVENTS: dict[str, tuple[str, str]] = {
     "orders": (
         """k.customer, day_of(t.ordered_at) as day, coalesce(s.sku, -1)::integer as sku, coalesce(c.category, -1)::integer as category,
@@ -47,7 +51,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "suppressions": ("k.customer, t.scope, day_of(t.since) as since", "all"),
 }
 
-# The number of an order among its customer's: what a return or a complaint names is one of them, or none.
+# The number of an order among its customer's: what a return or a complaint names is one of them, or
+# none.
 BASKET = """
     with basket as (
         select customer, order_id, row_number() over (partition by customer order by min(day), order_id) - 1 as basket
@@ -66,12 +71,18 @@ ORDERS = f"""{BASKET},
 
 
 def number(db: duckdb.DuckDBPyConnection, per_partition: int) -> int:
-    """Number customers within their partitions, products and categories over the shop; the number of partitions."""
+    """Number customers within their partitions, products and categories over the shop.
+
+    The number of partitions.
+    """
     row = db.execute("select count(*) from accepted_orders").fetchone()
     assert row
     parts = max(1, -(-row[0] // per_partition))
-    db.execute("create macro not_before(x, start) as case when x < start then start else x end")  # greatest() would fill a null
-    db.execute(f"create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {NEVER})")
+    # greatest() would fill a null
+    db.execute("create macro not_before(x, start) as case when x < start then start else x end")
+    db.execute(
+        f"create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {NEVER})"
+    )
     first = " union all ".join(
         f"select customer_id, min(e.{TABLES[name].event}) as first_at from accepted_{name} e group by 1"
         for name in EVENTS
@@ -102,10 +113,14 @@ def number(db: duckdb.DuckDBPyConnection, per_partition: int) -> int:
 
 
 def place(db: duckdb.DuckDBPyConnection, parts: int) -> None:
-    """Every per-customer table with its numbers, its rows grouped by partition so that one can be read without the others."""
+    """Every per-customer table with its numbers, its rows grouped by partition so that one can be
+    read without the others.
+    """
     for table, (columns, _) in EVENTS.items():
         sku = "left join skus s on s.sku_id = t.sku" if table in ("orders", "returns") else ""
-        category = "left join categories c on c.category_id = t.category" if table == "orders" else ""
+        category = (
+            "left join categories c on c.category_id = t.category" if table == "orders" else ""
+        )
         grouped = "order by part" if parts > 1 else ""
         db.execute(f"""
             create table placed_{table} as select k.part, {columns}
@@ -131,7 +146,9 @@ def _numbered(rows: pa.Table) -> pa.Table:
     return rows.append_column("row", pa.array(np.arange(len(rows), dtype=np.int32)))
 
 
-def write(db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def write(
+    db: duckdb.DuckDBPyConnection, parts: int, meta: dict[str, Any]
+) -> Iterator[tuple[str, Any]]:
     """The files of data/events, one table of one partition in memory at a time."""
     yield "meta.json", meta
     yield "products.parquet", _table(db, PRODUCTS)

@@ -1,8 +1,10 @@
-"""A booster's text tried in a process of its own, `python booster_trial.py LIBRARY < TEXT`: exit code 0 where LightGBM can work with it.
+"""A booster's text tried in a process of its own, `python booster_trial.py LIBRARY < TEXT`: exit
+code 0 where LightGBM can work with it.
 
-On a broken text LightGBM ends the process it runs in, or never ends, and no exception says so. Python's own library is enough here:
-to import LightGBM's package takes far longer than all of this. It is no guard against a text that was made to do harm: an index that
-points just beyond an array may go unnoticed, so whoever can write a model has to be trusted.
+On a broken text LightGBM ends the process it runs in, or never ends, and no exception says so.
+Python's own library is enough here: to import LightGBM's package takes far longer than all of this.
+It is no guard against a text that was made to do harm: an index that points just beyond an array
+may go unnoticed, so whoever can write a model has to be trusted.
 """
 
 import ctypes
@@ -18,7 +20,13 @@ def sound(library: ctypes.CDLL, text: bytes) -> bool:
 
     TreeSHAP goes to every node and leaf whatever the row is, so one row is enough.
     """
-    booster, trees, width, length, made = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int(), ctypes.c_int64(), ctypes.c_int64()
+    booster, trees, width, length, made = (
+        ctypes.c_void_p(),
+        ctypes.c_int(),
+        ctypes.c_int(),
+        ctypes.c_int64(),
+        ctypes.c_int64(),
+    )
     if library.LGBM_BoosterLoadModelFromString(text, ctypes.byref(trees), ctypes.byref(booster)):
         return False
     if library.LGBM_BoosterGetNumFeature(booster, ctypes.byref(width)):
@@ -33,6 +41,8 @@ def sound(library: ctypes.CDLL, text: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, and its memory nothing to keep
-    resource.setrlimit(resource.RLIMIT_CPU, (90, 90))  # seconds; who waited for the answer may have been killed
+    # a crash is an answer here, and its memory nothing to keep
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # seconds; who waited for the answer may have been killed
+    resource.setrlimit(resource.RLIMIT_CPU, (90, 90))
     sys.exit(not sound(ctypes.CDLL(sys.argv[1]), sys.stdin.buffer.read()))

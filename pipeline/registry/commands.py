@@ -1,4 +1,7 @@
-"""`corekeep model list | promote | rollback`: which versions of a shop's model there are, and which of them is champion."""
+"""`corekeep model list | promote | rollback`.
+
+Which versions of a shop's model there are, and which of them is champion.
+"""
 
 import datetime as dt
 from collections import defaultdict
@@ -27,20 +30,30 @@ def model_in_use(root: Path) -> tuple[str, str | None] | None:
 
 
 def story(told: Mapping[str, str], alias: str) -> list[str]:
-    """Why a version has its alias, or has it no longer: what the comparison said, and each move of `champion` since."""
+    """Why a version has its alias, or has it no longer.
+
+    What the comparison said, and each move of `champion` since.
+    """
     found = [f"when it was made: {told.get('why', 'unknown')}"]
     if told.get("champion.at") and (alias == "champion" or "champion.until" in told):
-        found.append(f"champion since {told['champion.at']}, before it version {told['champion.from']}: {told['champion.reason']}")
+        found.append(
+            f"champion since {told['champion.at']}, before it version {told['champion.from']}: {told['champion.reason']}"
+        )
     if alias != "champion" and "champion.until" in told:
         found.append(f"champion until {told['champion.until']}, then {told['champion.left']}")
     return found
 
 
-def lines(version: Any, aliases: dict[str, str], in_use: tuple[str, str | None] | None) -> list[str]:
+def lines(
+    version: Any, aliases: dict[str, str], in_use: tuple[str, str | None] | None
+) -> list[str]:
     """What is shown of a version: what it is, how good it was measured to be, why."""
-    told, number = defaultdict(lambda: "unknown", version.tags), str(version.version)  # a stranger's version tells nothing
+    # a stranger's version tells nothing
+    told, number = defaultdict(lambda: "unknown", version.tags), str(version.version)
     alias = ", ".join(sorted(name for name, holder in aliases.items() if holder == number))
-    made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC).strftime(
+        "%Y-%m-%d %H:%M UTC"
+    )
     listed = "; the list here is made with it" if in_use == (told["shop"], told["model_id"]) else ""
     return [
         f"{version.name} version {number}{f', {alias}' if alias else ''}{listed}",
@@ -65,13 +78,21 @@ def given(reason: str) -> str:
     """The reason on one line. Raises ConfigError for none, or for a story."""
     told = " ".join(reason.split())
     if not told or len(told) > LONGEST_REASON:
-        raise ConfigError("E_REASON", "--reason", f"{len(told)} characters", f"say why in 1 to {LONGEST_REASON} characters, naming nobody")
+        raise ConfigError(
+            "E_REASON",
+            "--reason",
+            f"{len(told)} characters",
+            f"say why in 1 to {LONGEST_REASON} characters, naming nobody",
+        )
     return told
 
 
 @contextmanager
 def governed(root: Path) -> Iterator[tuple[Registry, str, list[str], str | None]]:
-    """The registry while nothing else moves an alias in it; name, versions and champion of the chosen shop's model."""
+    """The registry while nothing else moves an alias in it.
+
+    Name, versions and champion of the chosen shop's model.
+    """
     params = load(root)
     with locked(root, "track"):
         registry = opened(root, params.track)
@@ -82,27 +103,48 @@ def governed(root: Path) -> Iterator[tuple[Registry, str, list[str], str | None]
 
 
 def promote(version: str, reason: str, root: Path) -> str:
-    """Make a version of the chosen shop's model champion; what was done, in words. Raises ConfigError for one that is not there."""
+    """Make a version of the chosen shop's model champion.
+
+    What was done, in words. Raises ConfigError for one that is not there.
+    """
     told = given(reason)
     with governed(root) as (registry, name, known, champion):
         if version not in known:
             rule = "no such version" if known else "this shop has no registered version"
-            raise ConfigError("E_VERSION", f"{name} {version}", rule, f"one of: {', '.join(known)}" if known else "run `make repro`")
+            raise ConfigError(
+                "E_VERSION",
+                f"{name} {version}",
+                rule,
+                f"one of: {', '.join(known)}" if known else "run `make repro`",
+            )
         if version == champion:
-            raise ConfigError("E_VERSION", f"{name} {version}", "it is champion already", "see `corekeep model list`")
+            raise ConfigError(
+                "E_VERSION",
+                f"{name} {version}",
+                "it is champion already",
+                "see `corekeep model list`",
+            )
         registry.crown(name, version, told)
     return f"{name}: champion is version {version}, was {champion or 'none'}"
 
 
 def rollback(reason: str, root: Path) -> str:
-    """Give the alias back to the champion before the present one; what was done, in words. Raises ConfigError where there is none."""
+    """Give the alias back to the champion before the present one.
+
+    What was done, in words. Raises ConfigError where there is none.
+    """
     told = given(reason)
     with governed(root) as (registry, name, known, champion):
         before = [number for number in registry.before(name) if number in known] if known else []
         while before and before[-1] == champion:
             before.pop()
         if not before:
-            raise ConfigError("E_VERSION", name, "no earlier champion is known", "`corekeep model promote VERSION --reason ...`")
+            raise ConfigError(
+                "E_VERSION",
+                name,
+                "no earlier champion is known",
+                "`corekeep model promote VERSION --reason ...`",
+            )
         version = before.pop()
         registry.crown(name, version, told, before)
     return f"{name}: champion is version {version} again, was {champion or 'none'}"

@@ -1,4 +1,7 @@
-"""Models from disk, checked before they are loaded: LightGBM itself crashes on an altered text, or answers with other scores."""
+"""Models from disk, checked before they are loaded.
+
+LightGBM itself crashes on an altered text, or answers with other scores.
+"""
 
 import datetime as dt
 import hashlib
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
 
 TOLD = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
 TOLD_OF_A_BOOSTER = ("lightgbm", "trained_through")
-STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by somebody, or for want of memory: says nothing of the text
-TRIAL_SECONDS = 60  # hundreds of times what it takes: a busy machine must not make a sound model look broken
+# by somebody, or for want of memory: says nothing of the text
+STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# hundreds of times what it takes: a busy machine must not make a sound model look broken
+TRIAL_SECONDS = 60
 
 Ask = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
 """Probability of defection, one per row."""
@@ -41,7 +46,12 @@ def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
         raise ModelError("E_MODEL_MISSING", name, "the model's file is not there", "train again")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about["sha256"].get(name):
-        raise ModelError("E_MODEL_CHANGED", name, "its content is not what model.json vouches for", "train again; never edit or convert it")
+        raise ModelError(
+            "E_MODEL_CHANGED",
+            name,
+            "its content is not what model.json vouches for",
+            "train again; never edit or convert it",
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -53,24 +63,44 @@ def about_of(model: Folder) -> dict[str, Any]:
     try:
         about: dict[str, Any] = model.read("model.json")
     except (OSError, ValueError):
-        raise ModelError("E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again") from None
+        raise ModelError(
+            "E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again"
+        ) from None
     if not isinstance(about, dict):
-        raise ModelError("E_MODEL_BROKEN", "model.json", "it is no account of a model", "train again")
-    if missing := [key for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ())) if key not in about]:
-        raise ModelError("E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again")
+        raise ModelError(
+            "E_MODEL_BROKEN", "model.json", "it is no account of a model", "train again"
+        )
+    if missing := [
+        key
+        for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ()))
+        if key not in about
+    ]:
+        raise ModelError(
+            "E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again"
+        )
     return about
 
 
-def peers_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
-    """The peers taught beside each booster, by its file name; those that are boosters themselves tried out. Raises ModelError."""
+def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
+    """The peers taught beside each booster, by its file name.
+
+    Those that are boosters themselves tried out. Raises ModelError.
+    """
     try:
-        taught: dict[str, Any] = json.loads(vouched(model, about, "peers.json"))
-        texts = [peer["text"] for peers in taught.values() for peer in peers.values() if peer["form"] == "boosting"]
+        taught: dict[str, Any] = json.loads(vouched(model, about, "baselines.json"))
+        texts = [
+            baseline["text"]
+            for baselines in taught.values()
+            for baseline in baselines.values()
+            if baseline["form"] == "boosting"
+        ]
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise ModelError("E_MODEL_BROKEN", "peers.json", "it is no account of peers", "train again") from None
+        raise ModelError(
+            "E_MODEL_BROKEN", "baselines.json", "it is no account of peers", "train again"
+        ) from None
     require_version(about)
     for text in texts:
-        try_out(text, "peers.json")
+        try_out(text, "baselines.json")
     return taught
 
 
@@ -80,20 +110,29 @@ def require_version(about: dict[str, Any]) -> None:
 
     if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
         rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
-        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, "install the locked versions or train again")
+        raise ModelError(
+            "E_MODEL_VERSION",
+            "model.json lightgbm",
+            rule,
+            "install the locked versions or train again",
+        )
 
 
 @lru_cache(maxsize=32)
 def try_out(text: str, name: str) -> None:
-    """Let another process work with a booster's text before this one does. Raises ModelError where LightGBM cannot.
+    """Let another process work with a booster's text before this one does. Raises ModelError where
+    LightGBM cannot.
 
-    The sha256 is no proof of that: model.json may vouch for a text that was broken when it was written, or that another version wrote.
+    The sha256 is no proof of that: model.json may vouch for a text that was broken when it was
+    written, or that another version wrote.
     """
     import lightgbm as lgb
 
     command = [sys.executable, "-I", "-S", booster_trial.__file__, lgb.libpath._LIB._name]
     try:
-        code = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TRIAL_SECONDS, check=False).returncode
+        code = subprocess.run(
+            command, input=text.encode(), capture_output=True, timeout=TRIAL_SECONDS, check=False
+        ).returncode
     except subprocess.TimeoutExpired:
         rule = f"LightGBM does not come to an end with it in {TRIAL_SECONDS} s"
     else:
@@ -101,9 +140,16 @@ def try_out(text: str, name: str) -> None:
             return
         if -code in STOPPED:
             raise ModelError(
-                "E_MODEL_UNTRIED", name, f"its trial was stopped: {signal.Signals(-code).name}", "run again, with enough memory"
+                "E_MODEL_UNTRIED",
+                name,
+                f"its trial was stopped: {signal.Signals(-code).name}",
+                "run again, with enough memory",
             )
-        rule = f"LightGBM crashes on it: {signal.Signals(-code).name}" if code < 0 else "LightGBM cannot work with it"
+        rule = (
+            f"LightGBM crashes on it: {signal.Signals(-code).name}"
+            if code < 0
+            else "LightGBM cannot work with it"
+        )
     raise ModelError("E_MODEL_BROKEN", name, rule, "install the locked versions or train again")
 
 
@@ -116,31 +162,45 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
     try_out(text, name)
     booster = lgb.Booster(model_str=text)
     if booster.feature_name() != about["features"]:
-        raise ModelError("E_MODEL_SCHEMA", f"{name} feature_names", "they are not the features that model.json tells", "train again")
+        raise ModelError(
+            "E_MODEL_SCHEMA",
+            f"{name} feature_names",
+            "they are not the features that model.json tells",
+            "train again",
+        )
     return booster
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
-    """The model of a file: its booster, what it starts from, and the shift of its season. Raises ModelError."""
+    """The model of a file.
+
+    Its booster, what it starts from, and the shift of its season. Raises ModelError.
+    """
     chosen = about["chosen"][name]
-    base = peers_of(model, about)[name][BASE] if chosen["form"] == "offset" else None
+    base = baselines_of(model, about)[name][BASE] if chosen["form"] == "offset" else None
     return Model(booster_of(model, about, name), about["features"], base, chosen["shift"])
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:
-    """Refuse a model for other features than these, or one taught by outcomes that the snapshot could not know."""
+    """Refuse a model for other features than these, or one taught by outcomes that the snapshot
+    could not know.
+    """
     if schema_hash(columns) != about["schema_hash"]:
         odd = sorted(set(columns) ^ set(about["features"])) or ["their order"]
         rule = f"the features differ from those it was trained on: {', '.join(odd[:3])}"
         raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, "train again")
-    known = dt.date.fromisoformat(about["trained_through"]) + dt.timedelta(days=about["horizon_days"])
+    known = dt.date.fromisoformat(about["trained_through"]) + dt.timedelta(
+        days=about["horizon_days"]
+    )
     if known > dt.date.fromisoformat(snapshot):
         rule = f"the outcomes that taught it were known on {known}, after the snapshot {snapshot}"
         raise ModelError("E_MODEL_FUTURE", "model.json trained_through", rule, "use an older model")
 
 
 def require_as_taught(about: dict[str, Any], name: str, ask: Ask) -> None:
-    """Refuse a scorer, `model` or a peer, by which known rows score otherwise than when it was taught."""
+    """Refuse a scorer, `model` or a peer, by which known rows score otherwise than when it was
+    taught.
+    """
     try:
         rows, known = about["canary"]["rows"], about["canary"]["scores"][name]
     except (KeyError, TypeError):
@@ -154,7 +214,10 @@ def require_as_taught(about: dict[str, Any], name: str, ask: Ask) -> None:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What the verdict chose: probabilities of defection, what each column adds to the log-odds, and an id for the list."""
+    """What the verdict chose.
+
+    Probabilities of defection, what each column adds to the log-odds, and an id for the list.
+    """
 
     model_id: str
     predict: Ask
@@ -162,15 +225,22 @@ class Scorer:
 
 
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
-    """The final model, or the peer that did as well. Raises ModelError for one that cannot be trusted or does not fit."""
+    """The final model, or the peer that did as well.
+
+    Raises ModelError for one that cannot be trusted or does not fit.
+    """
     about = about_of(model)
     require_fit(about, columns, snapshot)
     if verdict == "model":
         own = model_of(model, about, "model.txt")
         found = Scorer(about["sha256"]["model.txt"][:12], own.predict, own.explain)
     else:
-        taught = peers_of(model, about)["model.txt"][verdict]
+        taught = baselines_of(model, about)["model.txt"][verdict]
         ask, terms = partial(predict, taught), taught["columns"]
-        found = Scorer(text_sha256(to_json(taught))[:12], ask, lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms))
+        found = Scorer(
+            text_sha256(to_json(taught))[:12],
+            ask,
+            lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms),
+        )
     require_as_taught(about, verdict, found.predict)
     return found

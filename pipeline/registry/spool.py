@@ -1,4 +1,7 @@
-"""Runs that wait to be sent to the tracking server, oldest first: a folder each, for their owner's eyes, bounded in number and size."""
+"""Runs that wait to be sent to the tracking server, oldest first.
+
+A folder each, for their owner's eyes, bounded in number and size.
+"""
 
 import re
 import shutil
@@ -26,7 +29,10 @@ class Waiting(NamedTuple):
 
 
 def waiting(root: Path) -> list[Waiting]:
-    """All runs that wait, oldest first. One that cannot be read is told of and removed: it would keep the others waiting."""
+    """All runs that wait, oldest first.
+
+    One that cannot be read is told of and removed: it would keep the others waiting.
+    """
     found = []
     for path in sorted(p for p in (root / FOLDER).glob("*") if NAME.fullmatch(p.name)):
         try:
@@ -40,7 +46,10 @@ def waiting(root: Path) -> list[Waiting]:
 
 
 def remove(path: Path) -> None:
-    """Forget a run that has been sent: out of the row first, so that no half of it is taken for a run."""
+    """Forget a run that has been sent.
+
+    Out of the row first, so that no half of it is taken for a run.
+    """
     gone = path.with_name(f".{path.name}")
     path.rename(gone)
     shutil.rmtree(gone)
@@ -51,7 +60,10 @@ def _bytes(path: Path) -> int:
 
 
 def put(root: Path, record: Record) -> None:
-    """Let a run wait, unless the same result does already; beyond the bounds the oldest are told of and removed."""
+    """Let a run wait, unless the same result does already.
+
+    Beyond the bounds the oldest are told of and removed.
+    """
     folder = root / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -66,7 +78,9 @@ def put(root: Path, record: Record) -> None:
     store.write(path, {"run.json": run, **files})
     rows.append(Waiting(path, run, Folder(path / "artifacts")))
     sizes = [_bytes(row.path) for row in rows]
-    surplus = [k for k in range(len(rows) - 1) if len(rows) - k > MOST_RUNS or sum(sizes[k:]) > MOST_BYTES]
+    surplus = [
+        k for k in range(len(rows) - 1) if len(rows) - k > MOST_RUNS or sum(sizes[k:]) > MOST_BYTES
+    ]
     if surplus:
         say(f"{FOLDER} is full: its {len(surplus)} oldest runs are removed, untracked")
     for k in surplus:

@@ -1,4 +1,7 @@
-"""Versions of each shop's model, and which of them is champion: what is kept where, whatever server keeps it."""
+"""Versions of each shop's model, and which of them is champion.
+
+What is kept where, whatever server keeps it.
+"""
 
 import datetime as dt
 from collections.abc import Callable
@@ -16,7 +19,10 @@ Compare = Callable[[Version, Version], Judgement]
 
 MOST_KEPT = 50  # champions before the present one, of which rollback knows
 NOTHING = {"run_id": None, "model_name": None, "model_version": None, "alias": None}
-ELSEWHERE = Judgement("challenger", "not compared: it was sent while another shop was chosen, whose rows tell nothing of it")
+ELSEWHERE = Judgement(
+    "challenger",
+    "not compared: it was sent while another shop was chosen, whose rows tell nothing of it",
+)
 
 
 class Registry:
@@ -32,11 +38,16 @@ class Registry:
 
     def aliases(self, name: str) -> dict[str, str]:
         """Version by alias."""
-        return {alias: str(version) for alias, version in self.client.get_registered_model(name).aliases.items()}
+        return {
+            alias: str(version)
+            for alias, version in self.client.get_registered_model(name).aliases.items()
+        }
 
     def versions(self) -> list[Any]:
         """All versions of all shops' models, by name and number."""
-        found = self.client.search_model_versions(f"name LIKE '{self.model_name}-%'", max_results=10_000)
+        found = self.client.search_model_versions(
+            f"name LIKE '{self.model_name}-%'", max_results=10_000
+        )
         return sorted(found, key=lambda version: (version.name, int(version.version)))
 
     def numbers(self, name: str) -> list[str]:
@@ -49,10 +60,18 @@ class Registry:
 
     def has_champion(self, run_id: str) -> bool:
         """Whether the run's version is champion."""
-        return any(self.aliases(version.name).get("champion") == str(version.version) for version in self.versions_of(run_id))
+        return any(
+            self.aliases(version.name).get("champion") == str(version.version)
+            for version in self.versions_of(run_id)
+        )
 
-    def judged(self, name: str, newcomer: Version, grade: str, compare: Compare | None) -> Judgement:
-        """The alias of a new version; only one that can be compared on rows of its shop may take the place of a champion."""
+    def judged(
+        self, name: str, newcomer: Version, grade: str, compare: Compare | None
+    ) -> Judgement:
+        """The alias of a new version.
+
+        Only one that can be compared on rows of its shop may take the place of a champion.
+        """
         if newcomer.verdict == "no_signal":
             return Judgement("challenger", f"nobody is scored by it: {grade}")
         number = self.aliases(name).get("champion")
@@ -64,13 +83,18 @@ class Registry:
         with TemporaryDirectory() as folder:
             files = self._scorers(champion.run_id, folder)
             try:
-                found = compare(Version(files, about_of(files), champion.tags.get("verdict", "model")), newcomer)
+                found = compare(
+                    Version(files, about_of(files), champion.tags.get("verdict", "model")), newcomer
+                )
             except ModelError as error:
                 found = Judgement("challenger", f"not compared: {error.place}: {error.rule}")
         return Judgement(found.alias, f"{found.reason} (champion: version {number})")
 
     def _scorers(self, run_id: str, folder: str) -> Folder:
-        """What was kept of a version so that it can be asked again; an empty folder where it is gone."""
+        """What was kept of a version so that it can be asked again.
+
+        An empty folder where it is gone.
+        """
         try:
             if self.client.list_artifacts(run_id, "scorers"):
                 return Folder(Path(self.client.download_artifacts(run_id, "scorers", folder)))
@@ -88,19 +112,31 @@ class Registry:
             self.client.set_registered_model_alias(name, "challenger", version)
 
     def crown(self, name: str, version: str, reason: str, before: list[str] | None = None) -> None:
-        """Move the alias `champion`, and note from where, when and why. `before`: the champions until then; those known unless told."""
+        """Move the alias `champion`, and note from where, when and why.
+
+        `before`: the champions until then; those known unless told.
+        """
         aliases = self.aliases(name)
         leaves = aliases.get("champion")
         if before is None:
             before = [*self.before(name), *([leaves] if leaves else [])]
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        noted = {"champion.reason": reason, "champion.from": leaves or "none", "champion.to": version, "champion.at": now}
+        noted = {
+            "champion.reason": reason,
+            "champion.from": leaves or "none",
+            "champion.to": version,
+            "champion.at": now,
+        }
         for key, value in noted.items():
             self.client.set_model_version_tag(name, version, key, value)
         if leaves:
             self.client.set_model_version_tag(name, leaves, "champion.until", now)
-            self.client.set_model_version_tag(name, leaves, "champion.left", f"to version {version}: {reason}")
-        self.client.set_registered_model_tag(name, "champions.before", " ".join(before[-MOST_KEPT:]))
+            self.client.set_model_version_tag(
+                name, leaves, "champion.left", f"to version {version}: {reason}"
+            )
+        self.client.set_registered_model_tag(
+            name, "champions.before", " ".join(before[-MOST_KEPT:])
+        )
         self.client.set_registered_model_alias(name, "champion", version)
         if aliases.get("challenger") == version:
             self.client.delete_registered_model_alias(name, "challenger")
@@ -111,10 +147,23 @@ class Registry:
         return found.split()
 
     def told(self, run_id: str, run: dict[str, Any]) -> dict[str, Any]:
-        """What became of a run: run_id, model_name, model_version, alias (null where no model is registered), the reason for the alias."""
+        """What became of a run.
+
+        Run_id, model_name, model_version, alias (null where no model is registered), the reason for
+        the alias.
+        """
         found = self.versions_of(run_id)
         if not found:
             return {**NOTHING, "run_id": run_id, "reason": run["reason"]}
         name, number = found[0].name, str(found[0].version)
-        alias = next((alias for alias, version in sorted(self.aliases(name).items()) if version == number), None)
-        return {"run_id": run_id, "model_name": name, "model_version": number, "alias": alias, "reason": found[0].tags["why"]}
+        alias = next(
+            (alias for alias, version in sorted(self.aliases(name).items()) if version == number),
+            None,
+        )
+        return {
+            "run_id": run_id,
+            "model_name": name,
+            "model_version": number,
+            "alias": alias,
+            "reason": found[0].tags["why"],
+        }

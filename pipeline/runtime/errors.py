@@ -1,7 +1,7 @@
 """What goes wrong in ways we expect, each kind with the exit code `corekeep` ends with.
 
-A message has four parts: a stable code, the place (`file:line column`), the rule, and how to fix it. Values of customers never
-stand in one.
+A message has four parts: a stable code, the place (`file:line column`), the rule, and how to fix
+it. Values of customers never stand in one.
 """
 
 

@@ -1,4 +1,7 @@
-"""Parameters: params.yaml merged with the chosen shop's own file, every key known and every value of its type."""
+"""Parameters.
+
+Params.yaml merged with the chosen shop's own file, every key known and every value of its type.
+"""
 
 import datetime as dt
 import difflib
@@ -7,9 +10,17 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from features.settings import Cycle, Promise, Windows
+from features.settings import IptRules, Sla, Windows
 from models.decision.queues import QUEUES
 from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads, Tune
 from pipeline.runtime.errors import ConfigError
@@ -41,7 +52,10 @@ def _is_closed_day(value: str) -> str:
 
 
 class Section(BaseModel):
-    """One section of params.yaml: unknown keys, missing keys and wrong types are refused by name."""
+    """One section of params.yaml.
+
+    Unknown keys, missing keys and wrong types are refused by name.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +63,9 @@ class Section(BaseModel):
 class Spark(Section):
     """A Spark to run on, and where it reads events."""
 
-    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)(,\d+)?\])?|spark://.+:\d+|k8s://.+|yarn)$")]
+    master: Annotated[
+        str, Field(pattern=r"^(local(\[(\d+|\*)(,\d+)?\])?|spark://.+:\d+|k8s://.+|yarn)$")
+    ]
     conf: dict[str, str]
     events: Annotated[str, Field(min_length=1)] | None  # a namespace of tables; null: data/events
 
@@ -59,14 +75,18 @@ class Engine(Section):
 
     kind: Literal["local", "spark"]
     threads: Threads
-    lines_per_partition: Annotated[int, Field(ge=100)]  # fewer would make a file for every few customers
+    # fewer would make a file for every few customers
+    lines_per_partition: Annotated[int, Field(ge=100)]
     spark: Spark
 
 
 class Preset(Section):
-    """A rhythm for the demo world: the middle customer's usual gap, and how long the shop has been there."""
+    """A rhythm for the demo world.
 
-    cycle_days: Positive
+    The middle customer's usual gap, and how long the shop has been there.
+    """
+
+    ipt_days: Positive
     days: Annotated[int, Field(ge=30)]
 
 
@@ -79,7 +99,11 @@ class Presets(Section):
 
 
 class Simulate(Section):
-    """The demo world: what is planted, so that the other stages can be seen to find it. Triples are for minor, major, critical."""
+    """The demo world.
+
+    What is planted, so that the other stages can be seen to find it. Triples are for minor, major,
+    critical.
+    """
 
     seed: Annotated[int, Field(ge=0)]
     customers: Count
@@ -87,7 +111,7 @@ class Simulate(Section):
     preset: Literal["weekly", "monthly", "yearly"]
     presets: Presets
     end_date: Date  # exclusive
-    cycle_log_sd: Positive
+    ipt_log_sd: Positive
     gamma_shape: tuple[Positive, Positive]
     season_amplitude: Chance
     season_peak: Annotated[int, Field(ge=0, le=365)]
@@ -116,7 +140,7 @@ class Simulate(Section):
     other_returned: Share
     core_purchases: Annotated[int, Field(ge=2)]
     core_days: Count
-    core_gap_cycles: Positive
+    core_gap_ipts: Positive
     core_probation: Count
     hazard_first: Chance
     hazard_first_failed: Chance
@@ -145,7 +169,7 @@ class Simulate(Section):
     profiling_objection: Share
 
     @property
-    def rhythm(self) -> Preset:
+    def timing(self) -> Preset:
         """That of the preset chosen."""
         chosen: Preset = getattr(self.presets, self.preset)
         return chosen
@@ -187,7 +211,7 @@ class Calibrate(Section):
     min_history_days: Count | Literal["auto"]
     benchmark_recency_days: Count | Literal["auto"]
     min_gaps: Count
-    default_cycle_days: Annotated[Positive, Field(le=3650)] | None
+    default_ipt_days: Annotated[Positive, Field(le=3650)] | None
     default_log_sd: Positive
 
 
@@ -236,7 +260,8 @@ class Report(Section):
 class Track(Section):
     """Where runs are kept."""
 
-    uri: Annotated[str, Field(pattern=r"^(sqlite:///|https?://)[^@\s]+$")] | None  # passwords stand in the environment
+    # passwords stand in the environment
+    uri: Annotated[str, Field(pattern=r"^(sqlite:///|https?://)[^@\s]+$")] | None
     experiment: Annotated[str, Field(min_length=1)]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     required: bool
@@ -250,8 +275,8 @@ class Params(Section):
     simulate: Simulate
     ingest: Ingest
     engine: Engine
-    cycle: Cycle
-    promise: Promise
+    ipt: IptRules
+    sla: Sla
     windows: Windows
     closed: list[Annotated[str, AfterValidator(_is_closed_day)]]
     calibrate: Calibrate
@@ -266,23 +291,32 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _late_comes_before_lapse(self) -> "Params":
-        cycle = self.cycle
-        if cycle.late_clip_low > cycle.late_clip_high or cycle.lapse_clip_low > cycle.lapse_clip_high:
-            raise ValueError("cycle: a clip's low end is above its high end")
-        if cycle.late_clip_high >= cycle.lapse_clip_high or cycle.late_clip_low >= cycle.lapse_clip_low:
-            raise ValueError("cycle: late_clip_* must be below lapse_clip_*: a customer is late before he has lapsed")
+        ipt = self.ipt
+        if ipt.late_clip_low > ipt.late_clip_high or ipt.lapse_clip_low > ipt.lapse_clip_high:
+            raise ValueError("ipt: a clip's low end is above its high end")
+        if ipt.late_clip_high >= ipt.lapse_clip_high or ipt.late_clip_low >= ipt.lapse_clip_low:
+            raise ValueError(
+                "ipt: late_clip_* must be below lapse_clip_*: a customer is late before he has lapsed"
+            )
         return self
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        merged[key] = _merge(base[key], value) if isinstance(base.get(key), dict) and isinstance(value, dict) else value
+        merged[key] = (
+            _merge(base[key], value)
+            if isinstance(base.get(key), dict) and isinstance(value, dict)
+            else value
+        )
     return merged
 
 
-def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError) -> ConfigError:
-    # A mistyped key is unknown under its own name and missing under the right one: the first says more.
+def _refusal(
+    root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError
+) -> ConfigError:
+    # A mistyped key is unknown under its own name and missing under the right one: the first says
+    # more.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     # The file that has most of the keys; of two, the shop's own, whose value counts.
@@ -292,11 +326,21 @@ def _refusal(root: Path, files: list[Path], merged: dict[str, Any], error: Valid
     if first["type"] == "missing":
         fix = "add the key"
     elif first["type"] == "extra_forbidden":
-        section: Any = Params.model_fields if len(keys) == 1 else getattr(Params.model_fields[keys[0]].annotation, "__annotations__", {})
+        section: Any = (
+            Params.model_fields
+            if len(keys) == 1
+            else getattr(Params.model_fields[keys[0]].annotation, "__annotations__", {})
+        )
         near = difflib.get_close_matches(keys[-1], list(section), n=1)
         fix = f"did you mean {near[0]}?" if near else "remove the key"
-    dotted = ".".join(k for k in keys if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str")))
-    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted or 'params'}", first["msg"], fix)
+    dotted = ".".join(
+        k
+        for k in keys
+        if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str"))
+    )
+    return ConfigError(
+        "E_PARAM", f"{path.relative_to(root)}:{line} {dotted or 'params'}", first["msg"], fix
+    )
 
 
 def load(root: Path) -> Params:
@@ -306,13 +350,25 @@ def load(root: Path) -> Params:
     """
     base_path = root / "params.yaml"
     base = read_yaml(base_path, root)
-    if not re.fullmatch("[a-z][a-z0-9_]*", str(base.get("shop"))) or not isinstance(base.get("shop"), str):
+    if not re.fullmatch("[a-z][a-z0-9_]*", str(base.get("shop"))) or not isinstance(
+        base.get("shop"), str
+    ):
         known = ", ".join(sorted(path.stem for path in (root / "shops").glob("*.yaml")))
-        raise ConfigError("E_PARAM", f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", "names no shop", f"one of: {known}")
+        raise ConfigError(
+            "E_PARAM",
+            f"params.yaml:{place_of(base_path, ['shop'])[1]} shop",
+            "names no shop",
+            f"one of: {known}",
+        )
     shop_path = root / "shops" / f"{base.get('shop')}.yaml"
     over = read_yaml(shop_path, root)
     if "shop" in over:
-        raise ConfigError("E_PARAM", f"{shop_path.relative_to(root)}:1 shop", "the shop is chosen in params.yaml", "remove the key")
+        raise ConfigError(
+            "E_PARAM",
+            f"{shop_path.relative_to(root)}:1 shop",
+            "the shop is chosen in params.yaml",
+            "remove the key",
+        )
     merged = _merge(base, over)
     try:
         return Params.model_validate(merged)

@@ -1,4 +1,8 @@
-"""Runs one stage: reads the files dvc.yaml names, binds them and the parameters to a pure function, writes what it returns."""
+"""Runs one stage.
+
+Reads the files dvc.yaml names, binds them and the parameters to a pure function, writes what it
+returns.
+"""
 
 import fcntl
 import importlib
@@ -34,7 +38,10 @@ def _paths(entries: list[Any]) -> list[str]:
 
 
 def argument(path: str, shop: str) -> str:
-    """The name a file goes by: its own without ending; one named after the shop goes by its folder's."""
+    """The name a file goes by.
+
+    Its own without ending; one named after the shop goes by its folder's.
+    """
     name = Path(path).name.split(".")[0]
     return Path(path).parent.name if name == shop else name
 
@@ -61,13 +68,21 @@ def function(name: str) -> Callable[..., Any]:
 
 
 def bind(stage: Stage, run: Callable[..., Any], params: Params, root: Path) -> dict[str, Any]:
-    """Arguments by name: sections of the parameters, `params` for the stage's own, `shop`, and the files it depends on."""
+    """Arguments by name.
+
+    Sections of the parameters, `params` for the stage's own, `shop`, and the files it depends on.
+    """
     arguments: dict[str, Any] = {}
     for name in inspect.signature(run).parameters:
         if name in stage.inputs:
             path = root / stage.inputs[name]
             if not path.exists():
-                raise ConfigError("E_STAGE", stage.inputs[name], f"stage {stage.name} needs it and it is not there", "run `make repro`")
+                raise ConfigError(
+                    "E_STAGE",
+                    stage.inputs[name],
+                    f"stage {stage.name} needs it and it is not there",
+                    "run `make repro`",
+                )
             arguments[name] = store.read(path)
         elif name == "params":
             arguments[name] = getattr(params, stage.name)
@@ -80,7 +95,10 @@ def bind(stage: Stage, run: Callable[..., Any], params: Params, root: Path) -> d
 
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
-    """Only one run of a stage at a time; the lock frees itself when the process ends, however it ends."""
+    """Only one run of a stage at a time.
+
+    The lock frees itself when the process ends, however it ends.
+    """
     folder = root / ".cache" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:
@@ -89,7 +107,10 @@ def locked(root: Path, name: str) -> Iterator[None]:
         except OSError:
             file.seek(0)
             raise BusyError(
-                "E_BUSY", f"stage {name}", f"process {file.read().strip() or 'unknown'} is running it", "wait for it to end"
+                "E_BUSY",
+                f"stage {name}",
+                f"process {file.read().strip() or 'unknown'} is running it",
+                "wait for it to end",
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -98,19 +119,26 @@ def locked(root: Path, name: str) -> Iterator[None]:
 
 
 def run_stage(name: str, root: Path = ROOT) -> None:
-    """Run one stage of dvc.yaml for the shop chosen in params.yaml. Its outputs are written whole or not at all."""
+    """Run one stage of dvc.yaml for the shop chosen in params.yaml.
+
+    Its outputs are written whole or not at all.
+    """
     try:
         _run(name, root)
     except OSError as error:
         place = str(error.filename or f"stage {name}")
-        raise StorageError("E_DISK", place, os.strerror(error.errno or 0), "free space or permissions") from None
+        raise StorageError(
+            "E_DISK", place, os.strerror(error.errno or 0), "free space or permissions"
+        ) from None
 
 
 def _run(name: str, root: Path) -> None:
     params = load(root)
     known = stages(root, params.shop)
     if name not in known:
-        raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", f"one of: {', '.join(known)}")
+        raise ConfigError(
+            "E_STAGE", f"dvc.yaml {name}", "there is no such stage", f"one of: {', '.join(known)}"
+        )
     stage, run = known[name], function(name)
     with locked(root, name):
         returned = run(**bind(stage, run, params, root))

@@ -1,4 +1,7 @@
-"""Files: how a stage's results get to disk whole or not at all, and how the next stage reads them."""
+"""Files.
+
+How a stage's results get to disk whole or not at all, and how the next stage reads them.
+"""
 
 import errno
 import hashlib
@@ -13,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-Content = Any  # pandas.DataFrame, pyarrow.Table, dict, list, str or bytes: decided by the file's ending
+# pandas.DataFrame, pyarrow.Table, dict, list, str or bytes: decided by the file's ending
+Content = Any
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class Published:
-    """Files for readers outside: each replaced whole, and the manifest that names them written last."""
+    """Files for readers outside.
+
+    Each replaced whole, and the manifest that names them written last.
+    """
 
     files: Mapping[str, Content]
     manifest: Mapping[str, Any]
@@ -78,9 +85,20 @@ def _dump(content: Content, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = content if isinstance(content, pa.Table) else pa.Table.from_pandas(content, preserve_index=False)
-        text = [field.name for field in table.schema if not pa.types.is_floating(field.type)]  # a dictionary of figures is only in the way
-        pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=1, use_dictionary=text)
+        table = (
+            content
+            if isinstance(content, pa.Table)
+            else pa.Table.from_pandas(content, preserve_index=False)
+        )
+        # a dictionary of figures is only in the way
+        text = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            path,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=text,
+        )
     elif path.suffix == ".csv" and hasattr(content, "to_batches"):
         _dump_csv(content, path)
     elif path.suffix == ".csv" and not isinstance(content, str):
@@ -113,14 +131,20 @@ def _sync(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """A temporary name next to a path; what a killed run left under such a name is removed first, for it may name customers."""
+    """A temporary name next to a path.
+
+    What a killed run left under such a name is removed first, for it may name customers.
+    """
     for left in path.parent.glob(f".{path.name}.*-*.*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
 def _put_beside(path: Path, content: Content, mode: int = 0o666) -> Path:
-    """Write a file under a temporary name next to its own, which its ending stays with: that decides the format."""
+    """Write a file under a temporary name next to its own, which its ending stays with.
+
+    That decides the format.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path).with_suffix(path.suffix)
     try:
@@ -173,16 +197,23 @@ def text_sha256(text: str) -> str:
 
 
 def publish(path: Path, published: Published) -> None:
-    """Replace the files, readable by their owner alone, and the manifest that names them last; remove what it does not name.
+    """Replace the files, readable by their owner alone, and the manifest that names them last;
+    remove what it does not name.
 
-    Nothing is replaced before all is written, so a disk that fills up leaves the old files and their manifest whole.
+    Nothing is replaced before all is written, so a disk that fills up leaves the old files and
+    their manifest whole.
     """
     beside: dict[str, Path] = {}
     try:
         for name, content in published.files.items():
             beside[name] = _put_beside(path / name, content, mode=0o600)
-        named = {name: {"sha256": sha256(beside[name]), "rows": len(content)} for name, content in published.files.items()}
-        beside["manifest.json"] = _put_beside(path / "manifest.json", {**published.manifest, "files": named}, mode=0o600)
+        named = {
+            name: {"sha256": sha256(beside[name]), "rows": len(content)}
+            for name, content in published.files.items()
+        }
+        beside["manifest.json"] = _put_beside(
+            path / "manifest.json", {**published.manifest, "files": named}, mode=0o600
+        )
         for name, temporary in beside.items():
             os.replace(temporary, path / name)
     finally:
@@ -196,7 +227,10 @@ def publish(path: Path, published: Published) -> None:
 
 
 def write(path: Path, value: Any) -> None:
-    """Write one output of a stage: a file by its ending, a folder from (name, content) pairs or a mapping of them."""
+    """Write one output of a stage.
+
+    A file by its ending, a folder from (name, content) pairs or a mapping of them.
+    """
     if isinstance(value, Published):
         publish(path, value)
     elif isinstance(value, Mapping) and path.suffix == "":

@@ -1,4 +1,7 @@
-"""Stage `assign`: the life-cycle stage of every known customer at every snapshot, and the life cycle over time."""
+"""Stage `assign`.
+
+The life-cycle stage of every known customer at every snapshot, and the life cycle over time.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import NEVER, Ints, Shop
-from features.settings import Cycle, Promise
+from features.settings import IptRules, Sla
 from models.lifecycle.core_rules import NEEDS
 from models.lifecycle.over_time import Tracking, out_of_order
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
@@ -24,21 +27,50 @@ from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder
 
 # What may be lacking for core, by the bits of `lacks`.
-LACKS = tuple(",".join(need for i, need in enumerate(NEEDS) if code >> i & 1) for code in range(1 << len(NEEDS)))
+LACKS = tuple(
+    ",".join(need for i, need in enumerate(NEEDS) if code >> i & 1)
+    for code in range(1 << len(NEEDS))
+)
 FIGURES = (
-    *("purchases", "cycle_days", "cycle_log_sd", "entry_purchases", "entry_days", "entry_cycle_days", "entry_log_sd", "purchases_back"),
-    *("complaints", "defects", "grave_open", "past_promise", "open_past_promise", "net_spend_365d", "purchases_365d", "weekday", "month"),
+    *(
+        "purchases",
+        "ipt_days",
+        "ipt_log_sd",
+        "entry_purchases",
+        "entry_days",
+        "entry_ipt_days",
+        "entry_log_sd",
+        "purchases_back",
+    ),
+    *(
+        "complaints",
+        "defects",
+        "grave_open",
+        "past_sla",
+        "open_past_sla",
+        "net_spend_365d",
+        "purchases_365d",
+        "weekday",
+        "month",
+    ),
 )
 REASONS = ("unrepaired", "service_failure", "competitor", "boredom")
 
 
 def words(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pa.Array:
     """Codes as their names; the empty name as null."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=np.isin(codes, [i for i, n in enumerate(names) if not n])), list(names))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes, mask=np.isin(codes, [i for i, n in enumerate(names) if not n])), list(names)
+    )
 
 
-def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.int32], complaints_known: bool) -> pa.Table:
-    """One row per customer and snapshot. Evidence of reasons is null while no reason is looked for."""
+def lifecycle_table(
+    found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.int32], complaints_known: bool
+) -> pa.Table:
+    """One row per customer and snapshot.
+
+    Evidence of reasons is null while no reason is looked for.
+    """
     never = pa.nulls(len(found), pa.float32())
     return pa.table(
         {
@@ -51,8 +83,12 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
             "scored": found["scored"],
             "reactivated": found["reactivated"],
             "partial_defection": found["partial_defection"],
-            "satisfaction": pa.array(found["satisfaction"], mask=np.full(len(found), not complaints_known)),
-            "confidence": pa.array(["normal" if complaints_known else "low"] * len(found)).dictionary_encode(),
+            "satisfaction": pa.array(
+                found["satisfaction"], mask=np.full(len(found), not complaints_known)
+            ),
+            "confidence": pa.array(
+                ["normal" if complaints_known else "low"] * len(found)
+            ).dictionary_encode(),
             **{f"evidence_{reason}": never for reason in REASONS},
             "late_on": dates(found["late_on"]),
             "defects_on": dates(found["defects_on"]),
@@ -66,25 +102,50 @@ def lifecycle_table(found: npt.NDArray[Any], ids: pa.Array, at: npt.NDArray[np.i
     )
 
 
-def rows(part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool) -> pa.Table:
+def rows(
+    part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool
+) -> pa.Table:
     """The life cycle of a partition."""
     customers, at, found = life_cycle(part.tables, snapshots, shop, limits)
     return lifecycle_table(found, part.customer_id.take(pa.array(customers)), at, complaints_known)
 
 
 def judging(
-    events: Folder, calibration: dict[str, Any], limits: Limits, cycle: Cycle, promise: Promise, closed: list[str]
+    events: Folder,
+    calibration: dict[str, Any],
+    limits: Limits,
+    ipt: IptRules,
+    sla: Sla,
+    closed: list[str],
 ) -> Callable[..., pa.Table]:
     """`rows` by the rules of the shop, to be asked with a partition and snapshots."""
     complaints_known = "complaints" in events.read("meta.json")["tables"]
     if limits.core_needs_complaints and not complaints_known:
         limits = limits._replace(core_max_complaints_per_purchase=-1.0)  # which nobody reaches
-    return partial(rows, shop=shop_of(calibration, cycle, promise, closed), limits=limits, complaints_known=complaints_known)
+    return partial(
+        rows,
+        shop=shop_of(calibration, ipt, sla, closed),
+        limits=limits,
+        complaints_known=complaints_known,
+    )
 
 
 def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
-    """What is tracked of a partition: its rows at the snapshots given, as ISO dates and day numbers."""
-    columns = ["customer_id", "snapshot", "stage", "activity", "first_on", "purchases", "cycle_days", "cycle_log_sd", "net_spend_365d"]
+    """What is tracked of a partition.
+
+    Its rows at the snapshots given, as ISO dates and day numbers.
+    """
+    columns = [
+        "customer_id",
+        "snapshot",
+        "stage",
+        "activity",
+        "first_on",
+        "purchases",
+        "ipt_days",
+        "ipt_log_sd",
+        "net_spend_365d",
+    ]
     columns += ["purchases_365d", "weekday", "month"]
     days_of = lifecycle["snapshot"].cast(pa.int32())
     kept = lifecycle.select(columns).filter(pc.is_in(days_of, pa.array(days.values(), pa.int32())))
@@ -97,12 +158,24 @@ def states(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:
 
 
 def assign(
-    events: Folder, calibration: dict[str, Any], params: Limits, cycle: Cycle, promise: Promise, closed: list[str], engine: Engine
+    events: Folder,
+    calibration: dict[str, Any],
+    params: Limits,
+    ipt: IptRules,
+    sla: Sla,
+    closed: list[str],
+    engine: Engine,
 ) -> Iterator[tuple[str, Any]]:
-    """`lifecycle`: one row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`, `stage_profile`, `net_flow`."""
+    """`lifecycle`.
+
+    One row per customer and snapshot. Over the regular ones: `stage_counts`, `transitions`,
+    `stage_profile`, `net_flow`.
+    """
     days = {iso: day_number(iso) for iso in calibration["tracking"]}
-    snapshots = np.array(sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32)
-    work = partial(judging(events, calibration, params, cycle, promise, closed), snapshots=snapshots)
+    snapshots = np.array(
+        sorted({*days.values(), *(day_number(s) for s in calibration["snapshots"])}), np.int32
+    )
+    work = partial(judging(events, calibration, params, ipt, sla, closed), snapshots=snapshots)
     tracking = Tracking(days)
 
     def parts() -> Iterator[tuple[str, pa.Table]]:

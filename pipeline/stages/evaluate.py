@@ -1,34 +1,53 @@
-"""Stage `evaluate`: the models asked at origins they were not taught through, beside the peers, on two stated populations."""
+"""Stage `evaluate`.
+
+The models asked at origins they were not taught through, beside the peers, on two stated
+populations.
+"""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from models.defection.baselines import PEERS, predict
-from models.defection.evaluation import at_origins, compare, grade, large_enough, risk_bands, verdict
+from models.defection.baselines import BASELINES, predict
+from models.defection.evaluation import (
+    at_origins,
+    compare,
+    grade,
+    large_enough,
+    risk_bands,
+    verdict,
+)
 from models.defection.leakage import clocks, oracles
 from models.defection.profit import sensitivity, value_of
 from models.settings import Costs
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, model_of, peers_of
+from pipeline.registry.model_files import about_of, baselines_of, model_of
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
 
-SCORERS = ["model", *PEERS]
+SCORERS = ["model", *BASELINES]
 
 
-def predictions(rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs) -> pd.DataFrame:
-    """The rows at test origins with a probability from each scorer, each from the model of that origin."""
-    taught = peers_of(model, about)
+def predictions(
+    rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs
+) -> pd.DataFrame:
+    """The rows at test origins with a probability from each scorer, each from the model of that
+    origin.
+    """
+    taught = baselines_of(model, about)
     parts = []
     for origin, at in rows.groupby("snapshot", sort=True):
         name = f"origins/{origin}.txt"
         scored = at.assign(origin=origin, model=model_of(model, about, name).predict(at))
-        parts.append(scored.assign(**{peer: predict(taught[name][peer], at) for peer in PEERS}))
+        parts.append(
+            scored.assign(
+                **{baseline: predict(taught[name][baseline], at) for baseline in BASELINES}
+            )
+        )
     found = pd.concat(parts, ignore_index=True)
     found["customer"] = pd.factorize(found["customer_id"])[0]
     found["value"] = value_of(found["net_spend_365d"].to_numpy(np.float64), costs)
@@ -42,19 +61,23 @@ def measured_on(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str,
         "population": len(rows),
         "base_rate": rate(rows),
         "model": measured["model"],
-        "peers": {peer: measured[peer] for peer in PEERS},
-        "delta": {peer: deltas.get(peer) for peer in PEERS},
+        "baselines": {baseline: measured[baseline] for baseline in BASELINES},
+        "delta": {baseline: deltas.get(baseline) for baseline in BASELINES},
     }
 
 
 def results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
     """Everything measured on one population, and the same by origin."""
-    origins = [{"origin": origin, **measured_on(rows, params, costs)} for origin, rows in population.groupby("origin", sort=True)]
+    origins = [
+        {"origin": origin, **measured_on(rows, params, costs)}
+        for origin, rows in population.groupby("origin", sort=True)
+    ]
     return {**measured_on(population, params, costs), "by_origin": origins}
 
 
 def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
-    """Refuse features that tell the outcome or the date, and a model that knows what nobody can know. Raises QualityError.
+    """Refuse features that tell the outcome or the date, and a model that knows what nobody can
+    know. Raises QualityError.
 
     An error, not a verdict: with one, the list would still be published, and the figures believed.
     """
@@ -62,7 +85,12 @@ def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
         name = max(found, key=lambda column: found[column])
         rule = f"tells leavers from stayers with AUC {found[name]:.3f}: it sees the outcome, or the outcome is computed from the past"
         place = "data/model" if name == "model" else f"data/features {name}"
-        raise QualityError("E_LEAK", place, rule, "correct the feature or the label; if the label is meant, it needs no model")
+        raise QualityError(
+            "E_LEAK",
+            place,
+            rule,
+            "correct the feature or the label; if the label is meant, it needs no model",
+        )
     if named := clocks(population, columns):
         rule = "it is the same for all customers of a snapshot: it tells the date, which never comes again"
         raise QualityError("E_LEAK", f"data/features {named[0]}", rule, "remove the feature")
@@ -83,13 +111,19 @@ def evaluate(
     params: Evaluate,
     costs: Costs,
 ) -> dict[str, Any]:
-    """`metrics`: top level the scored population, `benchmark` the one of at least two purchases and a recent one; `plots`, `model_card`.
+    """`metrics`: top level the scored population, `benchmark` the one of at least two purchases and
+    a recent one; `plots`, `model_card`.
 
-    Both have one row per customer and origin. The verdict is reached on the benchmark. `grouped_cv` is of the rows that taught.
+    Both have one row per customer and origin. The verdict is reached on the benchmark. `grouped_cv`
+    is of the rows that taught.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
-    head: dict[str, Any] = {"shop": shop, "horizon_days": calibration["horizon_days"], "origins": origins}
+    head: dict[str, Any] = {
+        "shop": shop,
+        "horizon_days": calibration["horizon_days"],
+        "origins": origins,
+    }
     past = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     rows = past[past["snapshot"].isin(origins)]
     scored, examined = rows[rows["scored"]], int(rows["benchmark"].sum())
@@ -105,7 +139,18 @@ def evaluate(
             "grade": f"no signal: {reason}",
         }
         nothing = dict.fromkeys(
-            ("model", "peers", "delta", "by_stage", "by_origin", "returned_later", "risk_bands", "sensitivity", "grouped_cv", "benchmark")
+            (
+                "model",
+                "baselines",
+                "delta",
+                "by_stage",
+                "by_origin",
+                "returned_later",
+                "risk_bands",
+                "sensitivity",
+                "grouped_cv",
+                "benchmark",
+            )
         )
         return {
             "metrics": {**metrics, **nothing},
@@ -116,10 +161,18 @@ def evaluate(
     scored, benchmark = found[found["scored"]], found[found["benchmark"]]
     require_honest(benchmark, about["features"])
     top, bench = results(scored, params, costs), results(benchmark, params, costs)
-    measured = {"model": bench["model"], **{peer: bench["peers"][peer] for peer in PEERS}}
-    deltas = {peer: bench["delta"][peer] for peer in PEERS if bench["delta"].get(peer)}
+    measured = {
+        "model": bench["model"],
+        **{baseline: bench["baselines"][baseline] for baseline in BASELINES},
+    }
+    deltas = {
+        baseline: bench["delta"][baseline] for baseline in BASELINES if bench["delta"].get(baseline)
+    }
     chosen = verdict(measured, deltas)
-    stages = {stage: measured_on(scored[scored["stage"] == stage], params, costs) for stage in ("early_repeat", "core")}
+    stages = {
+        stage: measured_on(scored[scored["stage"] == stage], params, costs)
+        for stage in ("early_repeat", "core")
+    }
     scorer = chosen if chosen in SCORERS else "model"
     bands = risk_bands(scored, scorer, params.bands)
     returned = past[past["benchmark"] & past["returned"].notna()]
@@ -129,10 +182,12 @@ def evaluate(
         "base_rate": top["base_rate"],
         "verdict": chosen,
         "grade": grade(measured, deltas, chosen),
-        **{key: top[key] for key in ("model", "peers", "delta")},
+        **{key: top[key] for key in ("model", "baselines", "delta")},
         "by_stage": stages,
         "by_origin": top["by_origin"],
-        "returned_later": round(float(returned["returned"].astype(float).mean()), 5) if len(returned) else None,
+        "returned_later": round(float(returned["returned"].astype(float).mean()), 5)
+        if len(returned)
+        else None,
         "risk_bands": large_enough(bands),
         "sensitivity": sensitivity(at_origins(scored, scorer), costs, params.capacity),
         "grouped_cv": about["grouped_cv"],

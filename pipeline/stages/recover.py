@@ -1,10 +1,14 @@
-"""Stage `recover`: what is believed of customers' lives, asked of the shop's own past and, where it is known, held against the truth."""
+"""Stage `recover`.
+
+What is believed of customers' lives, asked of the shop's own past and, where it is known, held
+against the truth.
+"""
 
 from typing import Any
 
 import pandas as pd
 
-from features.settings import Promise
+from features.settings import Sla
 from models.hypotheses.contrasts import RECOVERED, UNKNOWN
 from models.hypotheses.statements import HYPOTHESES, Seen, finding
 from pipeline.demo import oracle
@@ -24,9 +28,7 @@ differences or slopes, each bound alone holds with 95 %; rows of one customer ma
 """
 TRUTH = """The truth is the same figure
 over the same rows from their true chances. Recovered: the statement holds with 95 %, and the truth is as near as in 99.9 % of cases."""
-NO_TRUTH = (
-    "Without a truth recovered means that the statement holds with 95 %; but for the calls, which were drawn by lot, as an association."
-)
+NO_TRUTH = "Without a truth recovered means that the statement holds with 95 %; but for the calls, which were drawn by lot, as an association."
 
 
 def with_truth(found: dict[str, pd.DataFrame], truth: Folder) -> dict[str, pd.DataFrame]:
@@ -38,7 +40,9 @@ def with_truth(found: dict[str, pd.DataFrame], truth: Folder) -> dict[str, pd.Da
         **found,
         "visits": visits,
         "stays": found["stays"].merge(known, on=["customer_id", "day"], validate="m:1"),
-        "prospects": found["prospects"].merge(oracle.true_prospects(truth), on="customer_id", validate="1:1"),
+        "prospects": found["prospects"].merge(
+            oracle.true_prospects(truth), on="customer_id", validate="1:1"
+        ),
     }
 
 
@@ -47,8 +51,13 @@ def true_chances(seen: Seen, horizon: int, p: Simulate) -> Seen:
     days = SILENCE * horizon
     gone = oracle.silence(seen.visits, days, p)
     back = 1 - oracle.silence_after(seen.silences, seen.silences["waited"], 2 * horizon, p)
-    again = 1 - oracle.silence_after(seen.stays, seen.stays["snapshot"] - seen.stays["day"] - 1, horizon, p)
-    expected = {"true_spend": oracle.spend(seen.visits, p), "true_facets": oracle.facets(seen.visits, p)}
+    again = 1 - oracle.silence_after(
+        seen.stays, seen.stays["snapshot"] - seen.stays["day"] - 1, horizon, p
+    )
+    expected = {
+        "true_spend": oracle.spend(seen.visits, p),
+        "true_facets": oracle.facets(seen.visits, p),
+    }
     return Seen(
         visits=seen.visits.assign(true_gone=gone, true_again=1 - gone, **expected),
         lost=seen.lost.assign(true_gone=oracle.silence(seen.lost, LOST * horizon, p)),
@@ -64,13 +73,19 @@ def _figure(value: float | None) -> str:
 
 
 def _row(part: dict[str, Any]) -> str:
-    estimate, low, high, truth = (_figure(part[name]) for name in ("estimate", "low", "high", "truth"))
+    estimate, low, high, truth = (
+        _figure(part[name]) for name in ("estimate", "low", "high", "truth")
+    )
     return f"| | {part['what']} | {estimate} [{low}, {high}] | {truth} | {part['verdict']} |"
 
 
 def table(hypotheses: list[dict[str, Any]], horizon: int, known: bool) -> str:
     """The findings for people: one line per contrast, under the statement it belongs to."""
-    lines = [HEAD.format(horizon=horizon, silence=SILENCE * horizon, truth=TRUTH if known else NO_TRUTH).rstrip("\n")]
+    lines = [
+        HEAD.format(
+            horizon=horizon, silence=SILENCE * horizon, truth=TRUTH if known else NO_TRUTH
+        ).rstrip("\n")
+    ]
     for one in hypotheses:
         lines.append(f"| **{one['id']}** | **{one['statement']}** | | | **{one['verdict']}** |")
         lines += [f"| | {one['note']} | | | |"] if one["verdict"] == UNKNOWN else []
@@ -79,27 +94,49 @@ def table(hypotheses: list[dict[str, Any]], horizon: int, known: bool) -> str:
 
 
 def asked(
-    truth: Folder, events: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], promise: Promise, simulate: Simulate
+    truth: Folder,
+    events: Folder,
+    lifecycle: Folder,
+    labels: Folder,
+    calibration: dict[str, Any],
+    sla: Sla,
+    simulate: Simulate,
 ) -> Seen:
     """The rows that are asked, with the truth beside them where there is one."""
-    found = queries(events, lifecycle, labels, calibration, promise)
-    found["visits"] = judged(found["visits"], promise)
+    found = queries(events, lifecycle, labels, calibration, sla)
+    found["visits"] = judged(found["visits"], sla)
     if not oracle.known(truth):
         return seen_by(found, calibration)
-    return true_chances(seen_by(with_truth(found, truth), calibration), calibration["horizon_days"], simulate)
+    return true_chances(
+        seen_by(with_truth(found, truth), calibration), calibration["horizon_days"], simulate
+    )
 
 
 def recover(
-    truth: Folder, events: Folder, lifecycle: Folder, labels: Folder, calibration: dict[str, Any], promise: Promise, simulate: Simulate
+    truth: Folder,
+    events: Folder,
+    lifecycle: Folder,
+    labels: Folder,
+    calibration: dict[str, Any],
+    sla: Sla,
+    simulate: Simulate,
 ) -> dict[str, Any]:
-    """`hypotheses`: one entry per statement of models/hypotheses/statements.py; `recovered`: the same as a table for people.
+    """`hypotheses`: one entry per statement of models/hypotheses/statements.py; `recovered`: the
+    same as a table for people.
 
-    Estimates are made of what the shop saw alone. The folder of truth is empty for every shop but the demo.
+    Estimates are made of what the shop saw alone. The folder of truth is empty for every shop but
+    the demo.
     """
     tables = events.read("meta.json")["tables"]
-    recorded = {*tables, *(f"{table}.{column}" for table, columns in tables.items() for column in columns)}
-    seen = asked(truth, events, lifecycle, labels, calibration, promise, simulate)
+    recorded = {
+        *tables,
+        *(f"{table}.{column}" for table, columns in tables.items() for column in columns),
+    }
+    seen = asked(truth, events, lifecycle, labels, calibration, sla, simulate)
     hypotheses = [finding(hypothesis, seen, recorded) for hypothesis in HYPOTHESES]
     held = sum(one["verdict"] == RECOVERED for one in hypotheses)
     say(f"hypotheses: {held} of {len(hypotheses)} recovered")
-    return {"hypotheses": hypotheses, "recovered": table(hypotheses, calibration["horizon_days"], oracle.known(truth))}
+    return {
+        "hypotheses": hypotheses,
+        "recovered": table(hypotheses, calibration["horizon_days"], oracle.known(truth)),
+    }

@@ -1,7 +1,8 @@
 """Stage `simulate`: a shop that never was, with the truth about its customers kept apart.
 
-Customers are made in blocks, one in memory at a time. A block's random numbers come from the seed and its place alone, so what is in it
-does not depend on how many follow; where there is one block only, as in the demo, each table is one file.
+Customers are made in blocks, one in memory at a time. A block's random numbers come from the seed
+and its place alone, so what is in it does not depend on how many follow; where there is one block
+only, as in the demo, each table is one file.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,16 +11,19 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from features.records import NEVER, Floats
 from pipeline.demo import life, tables, world
 from pipeline.demo.tables import Clock, Sold, ids, words
-from pipeline.demo.world import NEVER, Floats, Market
+from pipeline.demo.world import Market
 from pipeline.runtime.params import Simulate
 
 Files = Iterator[tuple[str, pa.Table]]
 
 
 class Block(NamedTuple):
-    """Some of the customers, all that they bought, and the random numbers that what is told of it goes on with."""
+    """Some of the customers, all that they bought, and the random numbers that what is told of it
+    goes on with.
+    """
 
     rng: np.random.Generator
     clock: Clock
@@ -30,7 +34,7 @@ class Block(NamedTuple):
 
 def _random(p: Simulate, stream: int) -> tuple[np.random.Generator, Clock]:
     """A stream of random numbers of its own, and a clock that uses it; 0 is the market's."""
-    rng, days = np.random.default_rng([p.seed, stream]), p.rhythm.days
+    rng, days = np.random.default_rng([p.seed, stream]), p.timing.days
     return rng, Clock(rng, int(np.datetime64(p.end_date).astype(np.int64)) - days, days)
 
 
@@ -38,11 +42,19 @@ def _live(block: int, market: Market, p: Simulate) -> Block:
     """The lives of a block's customers."""
     before = block * p.customers_per_block
     rng, clock = _random(p, 1 + block)
-    people = world.prospects(rng, 1 + np.arange(before, min(before + p.customers_per_block, p.customers)), p)
+    people = world.prospects(
+        rng, 1 + np.arange(before, min(before + p.customers_per_block, p.customers)), p
+    )
     buyers = life.buyers(rng, people, p)
     orders, went = life.live(rng, buyers, market.rivals, p)
-    numbers_taken = before * p.rhythm.days  # nobody buys twice a day
-    return Block(rng, clock, people, buyers, tables.in_order_of_time(clock, people.number[buyers.customer], orders, went, numbers_taken))
+    numbers_taken = before * p.timing.days  # nobody buys twice a day
+    return Block(
+        rng,
+        clock,
+        people,
+        buyers,
+        tables.in_order_of_time(clock, people.number[buyers.customer], orders, went, numbers_taken),
+    )
 
 
 def _shop(block: Block, market: Market, p: Simulate) -> dict[str, pa.Table]:
@@ -60,7 +72,11 @@ def _shop(block: Block, market: Market, p: Simulate) -> dict[str, pa.Table]:
 
 
 def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold) -> pa.Table:
-    """One row per customer: what he is like and, if he is gone at the end, since which purchase and why; traits only of who bought."""
+    """One row per customer.
+
+    What he is like and, if he is gone at the end, since which purchase and why; traits only of who
+    bought.
+    """
     buyer = np.full(len(people.number), -1)
     buyer[b.customer] = np.arange(len(b.customer))
     bought = buyer >= 0
@@ -70,7 +86,7 @@ def _true_customers(people: world.Prospects, b: life.Buyers, sold: Sold) -> pa.T
     take = pa.array(buyer, mask=~bought)
     traits = {
         "purchases": b.number,
-        "cycle_days": b.cycle,
+        "ipt_days": b.ipt,
         "gamma_shape": b.shape,
         "spend_level": b.level,
         "variety": b.variety,
@@ -97,9 +113,11 @@ def _any(hazard: Floats) -> Floats:
 
 
 def _true_orders(sold: Sold, p: Simulate) -> pa.Table:
-    """One row per order: the true stage it led to, each cause's chance to end the relation there, and the cause that did, if any.
+    """One row per order: the true stage it led to, each cause's chance to end the relation there,
+    and the cause that did, if any.
 
-    `hazard_uncalled` and `hazard_called` are the chances that any cause does, had he been left alone and had he been called.
+    `hazard_uncalled` and `hazard_called` are the chances that any cause does, had he been left
+    alone and had he been called.
     """
     orders, went = sold.orders, sold.went
     return pa.table(
@@ -127,11 +145,19 @@ def _true_orders(sold: Sold, p: Simulate) -> pa.Table:
 
 def _truth(block: Block, market: Market, p: Simulate) -> dict[str, pa.Table]:
     """What only the simulation knows of these customers."""
-    return {"customer": _true_customers(block.people, block.buyers, block.sold), "order": _true_orders(block.sold, p)}
+    return {
+        "customer": _true_customers(block.people, block.buyers, block.sold),
+        "order": _true_orders(block.sold, p),
+    }
 
 
-def _files(told: Callable[[Block, Market, Simulate], dict[str, pa.Table]], market: Market, p: Simulate) -> Files:
-    """Tables as files, block by block: one file each, or where there are several blocks a folder with a file for each of them."""
+def _files(
+    told: Callable[[Block, Market, Simulate], dict[str, pa.Table]], market: Market, p: Simulate
+) -> Files:
+    """Tables as files, block by block.
+
+    One file each, or where there are several blocks a folder with a file for each of them.
+    """
     blocks = -(-p.customers // p.customers_per_block)
     for block in range(blocks):
         for name, table in told(_live(block, market, p), market, p).items():
@@ -144,9 +170,11 @@ def _shop_files(clock: Clock, market: Market, p: Simulate) -> Files:
 
 
 def simulate(params: Simulate) -> dict[str, Files]:
-    """The demo shop's input tables and, in a folder of its own, the truth that only `recover` may read.
+    """The demo shop's input tables and, in a folder of its own, the truth that only `recover` may
+    read.
 
-    Every block lives twice, once for each folder: that costs less than holding the truth of all until the shop is written.
+    Every block lives twice, once for each folder: that costs less than holding the truth of all
+    until the shop is written.
     """
     rng, clock = _random(params, 0)
     market = world.market(rng, params)

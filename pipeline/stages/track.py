@@ -41,20 +41,32 @@ def track(
     costs: Costs,
     root: Path,
 ) -> dict[str, dict[str, Any]]:
-    """`tracked`: what the run says, the same for the same result. Beside it, outside DVC, reports/mlflow.json names the run.
+    """`tracked`: what the run says, the same for the same result. Beside it, outside DVC,
+    reports/mlflow.json names the run.
 
     The list and the page are told by their hashes alone: they name customers.
 
-    A server that is away stops nothing unless `required`: the run waits in mlspool and is sent with the next.
+    A server that is away stops nothing unless `required`: the run waits in mlspool and is sent with
+    the next.
     """
     about = about_of(model)
     sections = {"train": train, "evaluate": evaluate, "costs": costs}
-    learnt = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.model_dump(mode="json").items()}
+    learnt = {
+        f"{name}.{key}": value
+        for name, section in sections.items()
+        for key, value in section.model_dump(mode="json").items()
+    }
     tracked = {
         "shop": shop,
         "verdict": metrics["verdict"],
         "params": {**learnt, "horizon_days": metrics["horizon_days"]},
-        "metrics": flat({key: value for key, value in metrics.items() if key not in {"by_origin", "horizon_days"}}),
+        "metrics": flat(
+            {
+                key: value
+                for key, value in metrics.items()
+                if key not in {"by_origin", "horizon_days"}
+            }
+        ),
         "model_sha256": about["sha256"].get("model.txt"),
         "manifest_sha256": store.sha256(lists.path / "manifest.json"),
         "page_sha256": store.text_sha256(retention_desk),
@@ -65,7 +77,9 @@ def track(
         "model_card.md": model_card,
         "stage_counts.csv": stage_counts.to_csv(index=False),
     }
-    files |= {f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()}
+    files |= {
+        f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()
+    }
     made = record(root, tracked, model, about, lists.read("manifest.json"), files)
     spool.put(root, made)
 
@@ -77,17 +91,27 @@ def track(
     def compare(champion: Version, newcomer: Version) -> Judgement:
         return against(champion, newcomer, asked(), calibration["horizon_days"], evaluate, costs)
 
-    run: dict[str, Any] = {**NOTHING, "reason": f"tracking is away: the run waits in {spool.FOLDER}"}
+    run: dict[str, Any] = {
+        **NOTHING,
+        "reason": f"tracking is away: the run waits in {spool.FOLDER}",
+    }
     try:
         run = send_all(root, params, made.run, compare)
-        say(f"tracked: {run['model_name'] or 'no model'} {run['model_version'] or ''} {run['alias'] or ''}: {run['reason']}")
+        say(
+            f"tracked: {run['model_name'] or 'no model'} {run['model_version'] or ''} {run['alias'] or ''}: {run['reason']}"
+        )
     except TrackingError as error:
         if params.required:
             raise
-        say(f"not tracked: {error}; the result stands, and the run waits in {spool.FOLDER}: it is sent with the next")
+        say(
+            f"not tracked: {error}; the result stands, and the run waits in {spool.FOLDER}: it is sent with the next"
+        )
     except ModelError as error:
         run["reason"] = f"not tracked: {error}"
         raise
     finally:
-        store.write(root / "reports" / "mlflow.json", {"run_id": run.pop("run_id"), "experiment": params.experiment, **run})
+        store.write(
+            root / "reports" / "mlflow.json",
+            {"run_id": run.pop("run_id"), "experiment": params.experiment, **run},
+        )
     return {"tracked": tracked}
