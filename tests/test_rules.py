@@ -116,10 +116,7 @@ def test_satisfaction_is_what_its_meaning_says_on_random_lives() -> None:
         told[number, snapshot] = float(row["satisfaction"])
         assert told[number, snapshot] == pytest.approx(
             naive_satisfaction(customers[number], snapshot, shop()), rel=1e-5
-        ), (
-            number,
-            snapshot,
-        )
+        ), (number, snapshot)
     assert len(set(told.values())) > 30
 
 

@@ -393,10 +393,7 @@ HYPOTHESES = (
         sla_breach,
     ),
     Hypothesis(
-        "D5",
-        "The same item again and again bores core customers away",
-        ("orders.sku",),
-        bored,
+        "D5", "The same item again and again bores core customers away", ("orders.sku",), bored
     ),
     Hypothesis(
         "D7",
