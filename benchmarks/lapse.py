@@ -72,13 +72,13 @@ Rates = dict[str, dict[str, float]]
 Spread = dict[str, dict[str, dict[str, float]]]
 
 
-def shop(root: Path, world: dict[str, Any]) -> Path:
+def shop(root: Path, world: dict[str, Any], params: Path = ROOT / "params.yaml") -> Path:
     """Make a folder like the project's, with these parameters of `simulate` for the demo.
 
-    Run the stages up to `assign` in it.
+    Run the stages up to `assign` in it. All other parameters are those of the file `params`.
     """
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, root / name)
+    shutil.copy(params, root / "params.yaml")
+    shutil.copy(ROOT / "dvc.yaml", root)
     shutil.copytree(ROOT / "sources", root / "sources")
     store.write(root / "shops" / "demo.yaml", yaml.safe_dump({"simulate": world}))
     with contextlib.redirect_stdout(io.StringIO()):

@@ -72,11 +72,14 @@ NULL: dict[str, Any] = {
 }
 
 
-def made(root: Path, world: dict[str, Any], stages: tuple[str, ...]) -> Path:
-    """A folder like the project's in which the stages up to assign and then these have run, with
-    these parameters of the demo world.
+def made(
+    root: Path, world: dict[str, Any], stages: tuple[str, ...], params: Path = ROOT / "params.yaml"
+) -> Path:
+    """Make a folder like the project's, with these parameters of `simulate` for the demo.
+
+    Run the stages up to `assign` and then these. All other parameters are those of `params`.
     """
-    shop(root, world)
+    shop(root, world, params)
     with contextlib.redirect_stdout(io.StringIO()):
         for name in stages:
             run_stage(name, root)

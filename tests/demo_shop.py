@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
+from frozen import params
 
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 from pipeline.stages.simulate import simulate
 
-PARAMS = load(ROOT).simulate
+PARAMS = params().simulate
 NEXT = "lead(ordered_at) over (partition by customer_id order by ordered_at)"
 
 World = Callable[[str], list[tuple[Any, ...]]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from situations import params
+from frozen import params
 
 from pipeline.runtime.params import Ingest
 from pipeline.runtime.store import Folder, write

@@ -3,13 +3,12 @@
 Days are numbers; amounts are currency.
 """
 
-import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from frozen import params
 
 from features.catalogue import DECLARED, feature_matrix
 from features.columns import Column, spread
@@ -18,11 +17,8 @@ from features.settings import Windows
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
 from models.settings import Limits
 from pipeline.engine.calendar import shop_of
-from pipeline.runtime.params import Params
-from pipeline.runtime.yaml_file import read_yaml
 
 MINOR, MAJOR, CRITICAL = range(3)
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Order(NamedTuple):
@@ -113,25 +109,19 @@ def past_of(known: int | None = None, **rows: Any) -> Tables:
     return tables_of(customer(known, **rows))
 
 
-@functools.cache
-def params() -> Params:
-    """What stands in params.yaml, whatever shop is chosen there."""
-    return Params.model_validate(read_yaml(ROOT / "params.yaml", ROOT))
-
-
 def shop(
     expected_ipt: float = 30,
     log_sd: float = 0.5,
     windows: Windows | None = None,
     closed: Sequence[str] = (),
 ) -> Shop:
-    """A shop of monthly needs with the rules of params.yaml."""
+    """A shop of monthly needs with the frozen rules."""
     learnt = {"expected_ipt": expected_ipt, "log_sd": log_sd}
     return shop_of(learnt, params().ipt, params().sla, closed, windows or params().windows)
 
 
 def columns() -> tuple[Column, ...]:
-    """Every feature column, for the windows of params.yaml."""
+    """Every feature column, for the frozen windows."""
     return spread(DECLARED, params().windows)
 
 

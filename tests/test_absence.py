@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import small_shop
+from frozen import params
 from raw_customers import iso, raw_of, tables_of_raw
 from raw_shop import ingested
-from situations import Complaint, Order, Return, columns, customer, params
+from situations import Complaint, Order, Return, columns, customer
 
 from pipeline.engine.rows import feature_names
 from pipeline.registry.model_files import scorer

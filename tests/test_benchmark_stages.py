@@ -1,6 +1,5 @@
 """The benchmark of the stages compares like with like, and says what is missed."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.measure import ROOT
 from benchmarks.stage_shop import crowd
 from benchmarks.stage_work import PIECES, Shop, measured, shop_in
 from benchmarks.stages import TARGETS, against, plan
@@ -17,6 +15,7 @@ from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.stages.train import train
 from tests import small_shop
+from tests.frozen import project
 
 CUSTOMERS = 150
 
@@ -24,10 +23,7 @@ CUSTOMERS = 150
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A folder like the project's with a small shop of made-up rows and the model they teach."""
-    root = tmp_path_factory.mktemp("shop")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, root / name)
-    shutil.copytree(ROOT / "shops", root / "shops")
+    root = project(tmp_path_factory.mktemp("shop"), "dvc.yaml", "shops")
     (root / "reports").mkdir()
     frame = small_shop.rows(CUSTOMERS, signal=2)
     folders = small_shop.write(root / "data", frame)

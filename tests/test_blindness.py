@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frozen import ROOT
 from histories import compare, customers, snapshots
 from hypothesis import given
 from situations import (
-    ROOT,
     ROWS,
     Complaint,
     Customer,

@@ -3,9 +3,9 @@
 import math
 
 import pytest
+from frozen import params
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from situations import params
 
 from pipeline.runtime.params import Calibrate
 from pipeline.stages.calibrate import calendar

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_shop
+from frozen import params
 
 from pipeline.registry.challenge import Version, against
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 from pipeline.runtime.store import Folder
 from pipeline.stages.train import train
 
-PARAMS = load(ROOT)
+PARAMS = params()
 FEW = PARAMS.train.model_copy(update={"max_rounds": 100})
 EVALUATE = PARAMS.evaluate.model_copy(update={"bootstrap": 60})
 ORIGINS = list(small_shop.ORIGINS)

@@ -16,18 +16,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from frozen import params
 from raw_customers import START, Raw, at, iso, raw_of, tables_of_raw
 from raw_shop import SETTINGS, ingested
-from situations import (
-    Customer,
-    columns,
-    customer,
-    features_at,
-    later,
-    params,
-    random_customers,
-    tables_of,
-)
+from situations import Customer, columns, customer, features_at, later, random_customers, tables_of
 
 from pipeline.runtime.store import Folder
 from pipeline.stages.calibrate import calibrate

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from situations import ROOT, columns, params
+from frozen import ROOT, params
+from situations import columns
 
 from features.columns import Column
 from features.settings import Windows

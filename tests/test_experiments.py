@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import frozen
 import pytest
 import small_shop
 import yaml
@@ -65,7 +66,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text(
         yaml.safe_dump({"stages": {name: stages[name] for name in STAGES}})
     )
-    params = (ROOT / "params.yaml").read_text()
+    params = frozen.TEXT
     for key, value in FEW.items():
         params = re.sub(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", params, count=1)
     (folder / "params.yaml").write_text(params)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_shop
+from frozen import params
 from scipy.special import logit
 
 from models.defection.baselines import RFM, logistic, predict
@@ -18,11 +19,9 @@ from models.defection.forms import BASE, Model, fit_form, preferred, season_shif
 from models.settings import Form
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, ModelError
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 from pipeline.stages.train import choice_for, train
 
-PARAMS = load(ROOT).train
+PARAMS = params().train
 COLUMNS = ["recency_days", "purchases", "spend", "net_spend_365d", "mood", "weather"]
 NOBODY = pd.DataFrame()
 OFFSET = PARAMS.model_copy(update={"forms": ("offset",)})

@@ -10,16 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from situations import (
-    ROOT,
-    Order,
-    customer,
-    features_at,
-    past_of,
-    random_customers,
-    shop,
-    tables_of,
-)
+from frozen import ROOT
+from situations import Order, customer, features_at, past_of, random_customers, shop, tables_of
 from twin import naive
 
 from features.catalogue import DECLARED

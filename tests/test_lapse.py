@@ -5,6 +5,7 @@ small shop.
 import datetime as dt
 from pathlib import Path
 
+import frozen
 import pyarrow as pa
 import pytest
 
@@ -100,6 +101,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Rates:
         shop(
             tmp_path_factory.mktemp("shop"),
             {"customers": 600, "presets": {"monthly": {"days": 1095}}, "seed": 1},
+            frozen.PATH,
         )
     )
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import small_shop
+from frozen import params
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -20,13 +21,11 @@ from models.defection.forms import Choice
 from models.defection.leakage import clocks, oracles
 from pipeline.engine.rows import joined
 from pipeline.runtime.errors import ConfigError, QualityError
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate, require_honest
 from pipeline.stages.train import grouped_cv, purged, train
 
-PARAMS = load(ROOT)
+PARAMS = params()
 HORIZON, ORIGIN = 60, 600
 TEACHERS = [ORIGIN - HORIZON - 20 * j for j in range(7)]
 WORLD = Parameters(0.8, 25.0, 0.8, 4.0)

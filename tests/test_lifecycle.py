@@ -8,7 +8,8 @@ import math
 from typing import Any
 
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
+from frozen import params
+from situations import CRITICAL, MAJOR, MINOR, past_of, shop, states_at, words
 
 from features.records import NEVER, Shop
 from models.lifecycle.core_rules import NEEDS

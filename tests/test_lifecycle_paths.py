@@ -7,11 +7,11 @@ import itertools
 import math
 from collections.abc import Iterable
 
+from frozen import params
 from situations import (
     MINOR,
     Customer,
     features_at,
-    params,
     random_customers,
     shop,
     states_at,

@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import small_shop
+from frozen import params
 
 from models.defection.baselines import BASELINES, predict
 from models.defection.booster import fit, probabilities
 from pipeline.registry import model_files as model_file
 from pipeline.registry.model_files import booster_of, scorer
 from pipeline.runtime.errors import ConfigError, ModelError
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.train import purged, train
 
-PARAMS = load(ROOT)
+PARAMS = params()
 FEATURES = list(small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"]))
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 import small_shop
+from frozen import params
 
 from models.settings import Costs
 from pipeline.docs.model_card import ASSUMED, PROFITS, model_card
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 
-COSTS = load(ROOT).costs
+COSTS = params().costs
 ABOUT = {
     "trained": True,
     "features": ["recency_days", "complaints"],

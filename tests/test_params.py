@@ -4,28 +4,21 @@ Whatever is wrong in params.yaml or a shop's file is refused by file, line and k
 runs.
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from situations import ROOT, params
+from frozen import ROOT, TEXT, params
 
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
 
-# What follows the line that chooses the shop, so that any may be chosen while the tests run.
-WITHOUT_SHOP = (
-    (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nshop: ", 1)[1].split("\n", 1)[1]
-)
-DEMO = f"shop: demo\n{WITHOUT_SHOP}"
-
 
 def project(folder: Path, edit: tuple[str, str] | None = None, shop: str = "") -> Path:
-    """A copy of params.yaml that chooses the demo, with one text replaced, and the demo's own file."""
-    text = DEMO
+    """The frozen params.yaml with one text replaced, and the demo's own file."""
+    text = TEXT
     if edit:
         assert edit[0] in text, f"params.yaml has no {edit[0]!r}"
         text = text.replace(*edit, 1)
@@ -44,7 +37,7 @@ def refusal(folder: Path, edit: tuple[str, str] | None = None, shop: str = "") -
 
 def line_of(text: str) -> int:
     """Where the copy has this text."""
-    return DEMO[: DEMO.index(text)].count("\n") + 1
+    return TEXT[: TEXT.index(text)].count("\n") + 1
 
 
 def value(params: Params, dotted: str) -> Any:
@@ -52,13 +45,6 @@ def value(params: Params, dotted: str) -> Any:
     for key in dotted.split("."):
         found = getattr(found, key)
     return found
-
-
-@pytest.mark.parametrize("shop", sorted(path.stem for path in (ROOT / "shops").glob("*.yaml")))
-def test_every_shops_file_fits_params_yaml(shop: str, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "shops", tmp_path / "shops")
-    (tmp_path / "params.yaml").write_text(f"shop: {shop}\n{WITHOUT_SHOP}", encoding="utf-8")
-    assert load(tmp_path).shop == shop
 
 
 def test_a_shops_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:

@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from frozen import params
 from sklearn.ensemble import RandomForestClassifier
 
 from models.defection import forest
 from models.defection.baselines import BASELINES, PAST, contributions, predict, teach
 from models.defection.bg_nbd import Parameters, fit, log_likelihood, no_purchase
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 
-BOOSTING = load(ROOT).train
+BOOSTING = params().train
 PUBLISHED = Parameters(r=0.243, alpha=4.414, a=0.793, b=2.426)
 """Fader, Hardie and Lee (2005), table 1: the CDNOW sample, first 39 weeks, in weeks."""
 

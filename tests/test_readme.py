@@ -1,10 +1,10 @@
 """What README says can be done, done."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from frozen import project
 
 from pipeline.runtime import store
 from pipeline.runtime.repro import choose
@@ -20,8 +20,7 @@ def test_every_file_that_readme_links_to_is_there() -> None:
 
 
 def test_the_shop_of_readme_is_ingested_from_two_files_and_a_csv(tmp_path: Path) -> None:
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
+    project(tmp_path, "dvc.yaml")
     sql = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)[0]
     store.write(tmp_path / "sources" / "my_shop.sql", sql)
     store.write(tmp_path / "shops" / "my_shop.yaml", "# nothing differs\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frozen import params
 from situations import (
     CRITICAL,
     MAJOR,
@@ -16,7 +17,6 @@ from situations import (
     Complaint,
     Customer,
     customer,
-    params,
     random_customers,
     shop,
     states_at,

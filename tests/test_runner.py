@@ -5,14 +5,14 @@ code.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import frozen
 import pytest
-from situations import ROOT, params
+from frozen import ROOT, params
 
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
@@ -49,13 +49,8 @@ def project(root: Path) -> Path:
     """A project of its own with this project's stages and parameters, a small demo chosen, and no
     data.
     """
-    shutil.copy(ROOT / "dvc.yaml", root)
-    shutil.copytree(ROOT / "shops", root / "shops")
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    lines = ["shop: demo" if line.startswith("shop:") else line for line in text.splitlines()]
-    (root / "params.yaml").write_text(
-        "\n".join(lines).replace("customers: 11000", "customers: 60"), encoding="utf-8"
-    )
+    frozen.project(root, "dvc.yaml", "shops")
+    store.write(root / "params.yaml", frozen.TEXT.replace("customers: 11000", "customers: 60"))
     return root
 
 

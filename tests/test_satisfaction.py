@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, params, past_of, shop, states_at, words
+from frozen import params
+from situations import CRITICAL, MAJOR, MINOR, past_of, shop, states_at, words
 from test_lifecycle import MONTHLY, state
 
 from features.records import NEVER

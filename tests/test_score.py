@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_shop
+from frozen import params, project
 
 from models.decision.worklist import contacts, held_out, ranked, stakes, values
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT, run_stage
+from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
 from pipeline.stages.score import PUBLISHED, score
 from pipeline.stages.train import train
 
-PARAMS = load(ROOT)
+PARAMS = params()
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage value_365d value_at_risk expected_profit contact "
     "reason evidence reason_2 evidence_2 why action last_purchase_on late_on lapses_on model_id"
@@ -263,8 +263,7 @@ def test_a_model_on_which_lightgbm_crashes_ends_the_run_with_exit_code_5_and_lea
     lists: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(lists.parent, tmp_path / "data")
-    for name in ("params.yaml", "dvc.yaml", "shops"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    project(tmp_path, "dvc.yaml", "shops")
     store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
     store.write(
         tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "said elsewhere"}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from frozen import project
 from test_lifecycle_paths import EVENT_CLOCK, closure
 
 from pipeline.runtime.repro import choose
-from pipeline.runtime.runner import ROOT, run_stage
+from pipeline.runtime.runner import run_stage
 
 RAW = {"online_retail": "online_retail.parquet", "cdnow": "cdnow_sample.txt"}
 STAGES = [
@@ -34,9 +35,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     source = Path(os.environ.get("COREKEEP_SHARED_DATA", "unset")) / RAW[request.param]
     if not source.is_file():
         pytest.skip(f"COREKEEP_SHARED_DATA names no folder with {source.name}")
-    root = tmp_path_factory.mktemp(request.param)
-    for name in ("params.yaml", "dvc.yaml", "sources", "shops"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
+    root = project(tmp_path_factory.mktemp(request.param), "dvc.yaml", "sources", "shops")
     raw = root / "data" / "shops" / request.param
     raw.mkdir(parents=True)
     (root / "data" / "truth" / request.param).mkdir(parents=True)

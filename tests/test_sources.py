@@ -6,12 +6,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from frozen import params
 from raw_shop import Ingested
 
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.fetch import PACKAGES, fetch
 from pipeline.runtime.errors import ConfigError, StorageError
-from pipeline.runtime.params import Ingest, load
+from pipeline.runtime.params import Ingest
 from pipeline.runtime.runner import ROOT
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest
@@ -23,14 +24,14 @@ def _run(shop: str, raw: Path) -> Ingested:
     import yaml
 
     over = (yaml.safe_load((ROOT / "shops" / f"{shop}.yaml").read_text()) or {}).get("ingest", {})
-    base = load(ROOT).ingest.model_dump()
+    base = params().ingest.model_dump()
     settings = {
         **base,
         **over,
         "quarantine_limit": {**base["quarantine_limit"], **over.get("quarantine_limit", {})},
     }
     sql = (ROOT / "sources" / f"{shop}.sql").read_text()
-    result = ingest(Folder(raw), sql, Ingest.model_validate(settings), load(ROOT).engine, shop)
+    result = ingest(Folder(raw), sql, Ingest.model_validate(settings), params().engine, shop)
     write(raw.parent / "events", result["events"])
     return Ingested(
         Folder(raw.parent / "events"), Folder(raw.parent / "quarantine"), result["ingest"]
@@ -42,9 +43,7 @@ def test_the_demo_shop_is_taken_whole(tmp_path: Path, per_block: int) -> None:
     write(
         tmp_path / "raw",
         simulate(
-            load(ROOT).simulate.model_copy(
-                update={"customers": 60, "customers_per_block": per_block}
-            )
+            params().simulate.model_copy(update={"customers": 60, "customers_per_block": per_block})
         )["shops"],
     )
     result = _run("demo", tmp_path / "raw")

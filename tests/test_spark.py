@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from frozen import ROOT, params
 from pydantic import ValidationError
 from raw_shop import csv, ingested
-from situations import ROOT, params
 
 from pipeline.engine.java import java
 from pipeline.engine.part import partitions

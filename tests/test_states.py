@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frozen import params
 from situations import (
     CRITICAL,
     MAJOR,
     MINOR,
     customer,
-    params,
     random_customers,
     shop,
     states_at,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from situations import ROOT
+from frozen import ROOT
 
 from pipeline.runtime.params import Params
 from pipeline.runtime.runner import DATA, argument, function

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import small_shop
 import yaml
+from frozen import params
 
 from models.defection.booster import fit
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import load
 from pipeline.runtime.runner import ROOT
 from pipeline.stages.tune import known_first, search
 
-PARAMS = load(ROOT)
+PARAMS = params()
 FEW = PARAMS.tune.model_copy(update={"trials": 3})
 TRAIN = PARAMS.train.model_copy(update={"max_rounds": 50, "forms": ("plain",)})
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from situations import CRITICAL, MAJOR, MINOR, customer, params, random_customers, shop, tables_of
+from frozen import params
+from situations import CRITICAL, MAJOR, MINOR, customer, random_customers, shop, tables_of
 from test_lifecycle import MONTHLY, REFUSED
 
 from features.records import Shop

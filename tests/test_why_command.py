@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
+from frozen import project
 from raw_shop import csv, ingested
 from rich.console import Console
-from situations import ROOT
 
 from pipeline.delivery.customer import why
 from pipeline.runtime import store
@@ -48,8 +48,7 @@ TABLES = {
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop of monthly needs, ingested."""
-    root = tmp_path_factory.mktemp("shop")
-    store.write(root / "params.yaml", (ROOT / "params.yaml").read_text(encoding="utf-8"))
+    root = project(tmp_path_factory.mktemp("shop"))
     store.write(root / "shops" / "demo.yaml", "# nothing differs\n")
     (root / "data").mkdir()
     found = ingested(root / "data", TABLES, timezone="UTC")

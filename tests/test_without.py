@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 import small_shop
+from frozen import params
 
 from benchmarks.without import AGAIN, WITHOUT, Worth, meant, worth
 from features.settings import Windows
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import load
-from pipeline.runtime.runner import ROOT
 
 WINDOWS = Windows((30, 90), (30,))
 THERE = (
@@ -55,7 +54,7 @@ def shop_without(folder: Path, column: str) -> Worth:
     small_shop.write(folder, small_shop.rows(300, signal=2.0))
     store.write(folder / "calibration.json", small_shop.calibration())
     store.write(folder / "monotone_constraints.json", {})
-    return worth([column], folder, load(ROOT))
+    return worth([column], folder, params())
 
 
 def test_what_leavers_are_told_by_is_worth_more_than_chance(tmp_path: Path) -> None:

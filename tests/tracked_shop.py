@@ -1,18 +1,18 @@
 """A shop with two models whose results are tracked, and the folder they are tracked from."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import frozen
 import pandas as pd
 import pytest
 import small_shop
+from frozen import params
 
 from pipeline.registry.mlflow_server import opened
 from pipeline.runtime import store
-from pipeline.runtime.params import Params, load
-from pipeline.runtime.runner import ROOT
+from pipeline.runtime.params import Params
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.track import track
@@ -24,7 +24,7 @@ MLFLOWS_OWN_WARNINGS = [
         "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
     ),
 ]
-PARAMS = load(ROOT)
+PARAMS = params()
 CANARY = "canary-4711"  # the id of a customer
 SPENT = 918273.25  # what he alone has spent, within a year and ever
 
@@ -150,6 +150,4 @@ class Project:
 
 
 def project_at(folder: Path, made: Made, uri: str | None) -> Project:
-    shutil.copytree(ROOT / "shops", folder / "shops")
-    shutil.copy(ROOT / "params.yaml", folder)
-    return Project(folder, made, uri)
+    return Project(frozen.project(folder, "shops"), made, uri)
