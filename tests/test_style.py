@@ -6,6 +6,7 @@ story.
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from functools import cache
@@ -20,11 +21,12 @@ from pipeline.runtime.params import Params
 from pipeline.runtime.runner import DATA, argument, function
 
 PACKAGES = ("features", "models", "pipeline")
+RESOURCE = r"[a-z_]+[.](sql|yaml|md|html|css|js)"  # files that lie beside a module
 # What every stage is run with; a change to one of them changes no result that is right.
 EVERYWHERE = {
     *(
         f"pipeline/runtime/{name}.py"
-        for name in ("runner", "store", "errors", "params", "progress", "yaml_file")
+        for name in ("runner", "store", "errors", "params", "progress", "yaml_file", "resources")
     ),
     *(f"pipeline/engine/{name}.py" for name in ("spark", "java")),
 }
@@ -105,14 +107,19 @@ def test_only_recover_reads_the_truth() -> None:
 
 @cache
 def imported(path: str) -> frozenset[str]:
-    """Files of this project that a file imports, at its top or within a function."""
+    """Files of this project that a Python file imports, or names and has beside it."""
     found = set()
+    if not path.endswith(".py"):
+        return frozenset()
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and re.fullmatch(RESOURCE, str(node.value)):
+            beside = Path(path).with_name(str(node.value))
+            found |= {str(beside)} if (ROOT / beside).is_file() else set()
         for name in names:
             file = f"{name.replace('.', '/')}.py"
             if name.split(".")[0] in PACKAGES and (ROOT / file).is_file() and file != path:
