@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 from benchmarks.measure import Cost, peak, spent
 from models.defection.booster import fit, matrix, text
 from models.settings import Boosting
+from pipeline.delivery.explanations import explanations
+from pipeline.delivery.lists import scored_features
 from pipeline.engine.rows import feature_names, joined
 from pipeline.registry.model_files import about_of, booster_of, scorer
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.runner import bind, function, stages
 from pipeline.runtime.store import Folder
-from pipeline.stages.score import explanations, numbers_of
 from pipeline.stages.train import choice_for, purged
 
 EXPLAINED = 100_000  # customers
@@ -191,7 +192,7 @@ def explaining(shop: Shop, out: Path) -> Run:
     """The drivers of a hundred thousand scored customers, as the list explains them."""
     features, snapshot = shop.folder("features"), shop.calibration["data_end"]
     chosen = scorer(shop.folder("model"), "model", feature_names(features), snapshot)
-    numbers = numbers_of(features, shop.folder("lifecycle"), snapshot).head(EXPLAINED)
+    numbers = scored_features(features, shop.folder("lifecycle"), snapshot).head(EXPLAINED)
     told, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
     params = shop.params.score.model_copy(update={"explain": EXPLAINED})
     ids = pa.array(numbers.index, pa.string())

@@ -7,26 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from features.settings import Windows
 from models.decision.queues import QUEUES
 from models.settings import Costs
+from pipeline.delivery.schema import SCORED, arrow_schema
 from pipeline.runtime.params import Report
 from pipeline.runtime.store import Folder, Published, publish, to_json
 from pipeline.stages.report import report
-from pipeline.stages.score import typed
 
 WINDOWS = Windows((30, 180), (30,))
 COSTS = Costs(margin=0.3, kept_share=0.5, save_rate=0.25, incentive=0.1, contact=0.01)
 DAY = dt.date(2026, 1, 1)
-SCORED = {
+RISK = {
     "risk": 0.5,
     "risk_band": "medium",
     "value_at_risk": 10.25,
     "expected_profit": 2.5,
     "model_id": "abc",
 }
-UNSCORED: dict[str, Any] = dict.fromkeys(SCORED)
+UNSCORED: dict[str, Any] = dict.fromkeys(RISK)
 RESULT = {"auc": 0.7, "auc_ci": [0.65, 0.75]}
 WORSE = {"auc": 0.6, "auc_ci": [0.55, 0.65]}
 INGEST: dict[str, Any] = {
@@ -75,7 +76,7 @@ def customer(
     name: str, rank: int, queue: str = "core_care", contact: str = "call", **other: Any
 ) -> dict[str, Any]:
     row = {
-        "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late", "stage_since": DAY, **SCORED,
+        "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late", "stage_since": DAY, **RISK,
         "rank": rank, "rank_in_stage": rank, "value_365d": 100.0, "contact": contact, "why": "Core since then.", "action": "Call.",
         "last_purchase_on": DAY, "late_on": DAY, "lapses_on": DAY, **dict.fromkeys(("reason", "evidence", "reason_2", "evidence_2")),
     }  # fmt: skip
@@ -109,7 +110,7 @@ def published(
         "facts": object,
     }
     files = {
-        "scored.parquet": typed(pd.DataFrame(rows)),
+        "scored.parquet": pa.Table.from_pylist(rows, arrow_schema(SCORED)),
         "explanations.parquet": pd.DataFrame(explained).astype(columns),
         **{f"{queue}.csv": pd.DataFrame({"customer_id": []}) for queue in QUEUES},
     }

@@ -1,0 +1,112 @@
+"""The texts of each customer, and explanations.parquet: the facts behind `why` and the drivers of
+the risk.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.records import Longs
+from models.lifecycle.facts import Facts
+from models.lifecycle.why import facts, queues, why
+from models.settings import Limits
+from pipeline.delivery.schema import EXPLANATIONS, fill
+from pipeline.registry.model_files import Scorer
+from pipeline.runtime.params import Score
+
+CHUNK = 100_000  # customers whose texts are made together: an arrow text array holds 2 GB at most
+
+
+def _json_of(facts_: Facts) -> pa.Array:
+    """The facts of each customer as JSON, without those that are absent."""
+    start = {name: "{" if name == "stage" else ", " for name in facts_}
+
+    def pair(name: str, value: Any) -> str:
+        return f'{start[name]}"{name}": {json.dumps(value)}'
+
+    pieces = [fact.spelled(partial(pair, name), absent="") for name, fact in facts_.items()]
+    return pc.binary_join_element_wise(*pieces, "}", "")
+
+
+def texts(
+    lifecycle: pa.Table, limits: Limits, expected_ipt: float, actions: Mapping[str, str]
+) -> pa.Table:
+    """One row per row of the life cycle: queue, action there, why, and its facts as JSON."""
+    parts = []
+    for start in range(0, len(lifecycle), CHUNK):
+        known = facts(lifecycle.slice(start, CHUNK), limits, expected_ipt)
+        queue = queues(known)
+        columns = {"queue": queue.spelled(str), "action": queue.spelled(lambda q: actions[q])}
+        parts.append(pa.table({**columns, "why": why(known), "facts": _json_of(known)}))
+    return pa.concat_tables(parts)
+
+
+def drivers(ids: pa.Array, features: pd.DataFrame, scorer: Scorer, most: int) -> pa.Table:
+    """One row per customer and driver, at most so many each, strongest first from position 1.
+
+    `features`: one row per customer, by customer_id.
+    """
+    features = features.loc[ids.to_numpy(zero_copy_only=False)]
+    explained = scorer.explain(features)
+    terms = list(explained.columns)
+    contribution = explained.to_numpy(np.float64)
+    strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, :most]
+    size = strongest.shape[1]
+
+    def picked(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.take_along_axis(values, strongest, axis=1).ravel()
+
+    return fill(
+        EXPLANATIONS,
+        {
+            "customer_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), size))),
+            "driver": np.array(terms, object)[strongest].ravel(),
+            "value": picked(features[terms].to_numpy(np.float64)),
+            "contribution": picked(contribution).round(9),
+            "position": np.tile(np.arange(1, size + 1), len(ids)),
+            "facts": pa.nulls(strongest.size),
+        },
+    )
+
+
+def explanations(
+    ids: pa.Array,
+    facts_json: pa.ChunkedArray,
+    scored: Longs,
+    features: pd.DataFrame,
+    scorer: Scorer | None,
+    params: Score,
+) -> pa.Table:
+    """explanations.parquet: per customer the facts at position 0, then the drivers.
+
+    `scored`: places in `ids` of the customers with a risk, by rank; the first `params.explain` of
+    them get drivers.
+    """
+    size = len(ids)
+    absent = dict.fromkeys(("driver", "value", "contribution"), pa.nulls(size))
+    position = np.zeros(size, np.int64)
+    heads = fill(
+        EXPLANATIONS, {"customer_id": ids, **absent, "position": position, "facts": facts_json}
+    )
+    scored = np.sort(scored[: params.explain])
+    if scorer is None or len(scored) == 0:
+        return heads
+    driven = drivers(ids.take(pa.array(scored)), features, scorer, params.drivers)
+    each = len(driven) // len(scored)
+    parts = []
+    for start in range(0, size, CHUNK):
+        first, last = np.searchsorted(scored, [start, start + CHUNK])
+        both = pa.concat_tables(
+            [heads.slice(start, CHUNK), driven.slice(first * each, (last - first) * each)]
+        )
+        customer = np.concatenate(
+            [np.arange(start, min(start + CHUNK, size)), np.repeat(scored[first:last], each)]
+        )
+        parts.append(both.take(pa.array(np.argsort(customer, kind="stable"))))
+    return pa.concat_tables(parts)

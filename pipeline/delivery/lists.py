@@ -1,0 +1,133 @@
+"""The rows of the list: who is known at the snapshot, in which order to work, one list per queue."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.decision.worklist import contacts, ranked, stakes, values
+from models.settings import Costs
+from pipeline.delivery.schema import FOR_PEOPLE, SCORED, fill
+from pipeline.delivery.spreadsheet import safe_table
+from pipeline.engine.calendar import iso_date
+from pipeline.engine.rows import query, rows_of, table
+from pipeline.runtime.params import Score
+from pipeline.runtime.store import Folder
+
+UNLISTED = ("hold_out", "do_not_contact")  # contacts that no list for people shows
+
+
+def money_of(meta: dict[str, Any]) -> dict[str, str | None]:
+    """`currency` and `value_unit` of the shop's values.
+
+    A shop that delivers no amounts has no currency: each piece bought counts 1.
+    """
+    currency = meta["currency"] if "net_amount" in meta["tables"]["orders"] else None
+    return {"currency": currency, "value_unit": currency or "pieces"}
+
+
+def known_customers(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[pa.Table, int]:
+    """One row per customer known at the snapshot, by customer_id: life cycle, do_not_contact.
+
+    Customers who object to profiling are left out; their number is returned beside the rows.
+    """
+    rows = table(
+        f"""
+        select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection
+        from {rows_of(lifecycle)} l
+        join {rows_of(events, "customers/*.parquet")} c using (customer_id)
+        where l.snapshot = $snapshot::date order by customer_id
+        """,
+        snapshot=snapshot,
+    )
+    kept = rows.filter(pc.equal(rows["profiling_objection"], False))
+    return kept.drop_columns("profiling_objection").combine_chunks(), len(rows) - len(kept)
+
+
+def scored_features(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
+    """One row per customer to be scored at the snapshot, indexed and sorted by customer_id."""
+    return query(
+        f"""
+        select * exclude (snapshot, filename, part) from {rows_of(features)}
+        where snapshot = $snapshot::date and customer_id in (
+            select customer_id from {rows_of(lifecycle)}
+            where snapshot = $snapshot::date and scored)
+        order by customer_id
+        """,
+        snapshot=snapshot,
+    ).set_index("customer_id")
+
+
+def decision_rows(known: pa.Table) -> pd.DataFrame:
+    """One row per known customer with what a decision needs; `risk` is not known yet."""
+    names = ("scored", "do_not_contact", "net_spend_365d", "purchases_365d")
+    rows = pd.DataFrame({name: known[name].to_numpy() for name in names})
+    rows = rows.assign(
+        customer_id=known["customer_id"].to_pandas(),
+        stage=known["stage"].dictionary_encode().to_pandas(),
+        since=known["since"].cast(pa.int32()).to_numpy(),
+        risk=np.nan,
+    )
+    return rows.assign(value_365d=values(rows))
+
+
+def decided(
+    rows: pd.DataFrame, horizon: int, costs: Costs, bands: tuple[float, float], params: Score
+) -> pd.DataFrame:
+    """The rows in the order of work: stakes, ranks and contact. The index is the row's place."""
+    rows = ranked(stakes(rows, horizon, costs, bands))
+    contact = contacts(rows, params.capacity, params.hold_out, params.hold_out_seed)
+    return rows.assign(contact=contact)
+
+
+def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Table:
+    """scored.parquet: one row per known customer by rank.
+
+    `texts` are in the order of `known`; the index of `rows` is the place in it.
+    """
+    columns = dict(zip(known.column_names, known.columns, strict=True))
+    columns |= dict(zip(texts.column_names, texts.columns, strict=True))
+    computed = rows.sort_index()
+    columns |= {
+        name: pa.array(computed[name], from_pandas=True)
+        for name in computed.columns
+        if name not in columns
+    }
+    return fill(SCORED, pa.table(columns)).take(rows.index.to_numpy())
+
+
+def listed_before(events: Folder) -> pa.Table:
+    """One row per customer and queue in lists that came back as treatments.
+
+    customer_id, queue, since (the first ISO date).
+    """
+    rows = query(
+        f"""
+        select c.customer_id, t.queue, min(t.as_of) as since
+        from {rows_of(events, "treatments/*.parquet")} t
+        join {rows_of(events, "customers/*.parquet")} c using (customer, part)
+        group by all
+        """
+    )
+    since = pa.array([iso_date(day) for day in rows["since"]], pa.string())
+    return pa.Table.from_pandas(rows[["customer_id", "queue"]]).append_column("since", since)
+
+
+def people_list(scored: pa.Table, queue: str, before: pa.Table, params: Score) -> pa.Table:
+    """<queue>.csv: the customers of one queue who may be contacted, by rank, safe to open in a
+    spreadsheet. The last three columns are empty.
+
+    `before`: the rows of `listed_before`.
+    """
+    shown = pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED)))
+    rows = scored.filter(pc.and_(pc.equal(scored["queue"], queue), shown))
+    before = before.filter(pc.equal(before["queue"], queue))
+    place = pc.index_in(rows["customer_id"], before["customer_id"].cast(pa.string()))
+    since = pc.coalesce(before["since"].take(place), rows["as_of"].cast(pa.string()))
+    owner = pa.array([params.owners[queue]] * len(rows), pa.string())
+    people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since})
+    for name in people.column_names:
+        rows = rows.append_column(name, people[name])
+    return safe_table(rows)

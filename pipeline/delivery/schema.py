@@ -1,0 +1,144 @@
+"""The published schema: every column of the list, of the explanations and of the lists for people.
+
+A column is one entry: name, type, unit, meaning and source. The files, their test and
+docs/outputs.md are made from it, so a new column is one new entry. Its source is one of these:
+
+* `lifecycle.<column>`: that column of data/lifecycle at the snapshot;
+* a function of the rows (an arrow table, one row per customer: the life cycle and whatever stands
+  in SCORED without a function), which returns one value per row;
+* the dotted name of the function that computes the column before, by the column's own name;
+* NOT_YET or BY_HAND: the column stays empty.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from pipeline.runtime.errors import ConfigError
+
+TEXT, FLOAT, DATE, COUNT = pa.string(), pa.float64(), pa.date32(), pa.int64()
+NOT_YET = "not yet: null until reasons are published"
+BY_HAND = "empty: the person who works on the customer fills it in"
+
+
+class Output(NamedTuple):
+    """One published column. `source` says where its values come from: see the head of this file."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+    source: str | Callable[[pa.Table], Any]
+
+
+_WORKLIST = "models.decision.worklist"
+_SCORER = "pipeline.registry.model_files.scorer"
+_DRIVERS = "pipeline.delivery.explanations.drivers"
+
+# scored.parquet: one row per known customer, by rank
+SCORED = (
+    Output("as_of", DATE, "date", "the snapshot; nothing from this day on is known",
+           "lifecycle.snapshot"),
+    Output("customer_id", TEXT, "id", "the customer, as the shop names them",
+           "lifecycle.customer_id"),
+    Output("queue", TEXT, "name", "core_care, early_care, save_now, win_back, second_purchase or "
+           "convert", "models.decision.queues.queue_of"),
+    Output("stage", TEXT, "name", "prospect, first_time, early_repeat, core or core_defector",
+           "lifecycle.stage"),
+    Output("activity", TEXT, "name", "active, late (overdue) or lapsed; of a prospect open or stale",
+           "lifecycle.activity"),
+    Output("stage_since", DATE, "date", "the day on which the customer entered the stage",
+           "lifecycle.since"),
+    Output("risk", FLOAT, "0..1", "probability of no purchase within the horizon; null where nobody "
+           "is scored", _SCORER),
+    Output("risk_band", TEXT, "name", "low, medium or high, cut at `evaluate.bands`",
+           f"{_WORKLIST}.stakes"),
+    Output("rank", COUNT, "position", "order of work from 1: by expected_profit, then value_365d",
+           f"{_WORKLIST}.ranked"),
+    Output("rank_in_stage", COUNT, "position", "the same order within the stage",
+           f"{_WORKLIST}.ranked"),
+    Output("value_365d", FLOAT, "currency", "net spend of the last 365 days; of a prospect the "
+           "median of first-time buyers", f"{_WORKLIST}.values"),
+    Output("value_at_risk", FLOAT, "currency", "risk x value_365d x horizon / 365",
+           f"{_WORKLIST}.stakes"),
+    Output("expected_profit", FLOAT, "currency", "profit expected of a contact under the assumed "
+           "`costs`", f"{_WORKLIST}.stakes"),
+    Output("contact", TEXT, "name", "call, hold_out (control group), do_not_contact or none",
+           f"{_WORKLIST}.contacts"),
+    Output("reason", TEXT, "name", "the strongest reason to leave", NOT_YET),
+    Output("evidence", FLOAT, "0..1", "the evidence of `reason`", NOT_YET),
+    Output("reason_2", TEXT, "name", "the second reason to leave", NOT_YET),
+    Output("evidence_2", FLOAT, "0..1", "the evidence of `reason_2`", NOT_YET),
+    Output("why", TEXT, "text", "the values that put the customer into the stage",
+           "models.lifecycle.why.why"),
+    Output("action", TEXT, "text", "what to do in this queue: `score.actions`",
+           "pipeline.delivery.explanations.texts"),
+    Output("last_purchase_on", DATE, "date", "the last purchase", "lifecycle.last_purchase_on"),
+    Output("late_on", DATE, "date", "the day from which the customer is overdue",
+           "lifecycle.late_on"),
+    Output("lapses_on", DATE, "date", "the day from which the customer has lapsed",
+           "lifecycle.lapses_on"),
+    Output("model_id", TEXT, "id", "the scorer behind `risk`: first 12 digits of its sha256",
+           _SCORER),
+)  # fmt: skip
+
+# <queue>.csv: the columns above, then these; one row per customer of the queue who may be contacted
+FOR_PEOPLE = (
+    Output("owner", TEXT, "role", "who works on the queue: `score.owners`",
+           "pipeline.delivery.lists.people_list"),
+    Output("on_list_since", TEXT, "date", "the day on which the customer was first on this list",
+           "pipeline.delivery.lists.people_list"),
+    Output("decision", TEXT, "text", "what was decided", BY_HAND),
+    Output("done_on", TEXT, "date", "when it was done", BY_HAND),
+    Output("note", TEXT, "text", "anything worth keeping", BY_HAND),
+)  # fmt: skip
+
+# explanations.parquet: per customer a row at position 0 with the facts, then a row per driver
+EXPLANATIONS = (
+    Output("customer_id", TEXT, "id", "the customer", "lifecycle.customer_id"),
+    Output("driver", TEXT, "name", "a feature of docs/features.md; null at position 0", _DRIVERS),
+    Output("value", FLOAT, "the feature's", "the customer's value of that feature", _DRIVERS),
+    Output("contribution", FLOAT, "log-odds", "what the feature adds to the risk", _DRIVERS),
+    Output("position", COUNT, "position", "1 for the strongest driver; 0 for the facts", _DRIVERS),
+    Output("facts", TEXT, "JSON", "at position 0: the values that `why` is made of",
+           "models.lifecycle.why.facts"),
+)  # fmt: skip
+
+
+def arrow_schema(columns: Sequence[Output]) -> pa.Schema:
+    """The arrow schema of these columns."""
+    return pa.schema([(column.name, column.type) for column in columns])
+
+
+def fill(columns: Sequence[Output], rows: pa.Table | Mapping[str, Any]) -> pa.Table:
+    """The published columns, in their order and with their types, whatever is null.
+
+    `rows` has a value per row for every source. Raises ConfigError for a column nobody fills.
+    """
+    if isinstance(rows, pa.Table):
+        rows = dict(zip(rows.column_names, rows.columns, strict=True))
+    size = len(next(iter(rows.values())))
+    return pa.table(
+        {column.name: _values(column, rows, size) for column in columns}, arrow_schema(columns)
+    )
+
+
+def _values(column: Output, rows: Mapping[str, Any], size: int) -> pa.Array | pa.ChunkedArray:
+    if column.source in (NOT_YET, BY_HAND):
+        return pa.nulls(size, column.type)
+    if callable(column.source):
+        values = column.source(pa.table(rows))
+    else:
+        wing, _, name = column.source.partition(".")
+        values = rows.get(name if wing == "lifecycle" else column.name)
+    if values is None:
+        raise ConfigError(
+            "E_OUTPUT",
+            f"pipeline/delivery/schema.py column {column.name}",
+            f"nobody fills it: {column.source} gives no such column",
+            "name a column of data/lifecycle, or a function that returns one value per row",
+        )
+    if not isinstance(values, pa.Array | pa.ChunkedArray):
+        values = pa.array(values, from_pandas=True)
+    return values.cast(column.type)
