@@ -8,7 +8,7 @@ benchmarks/results/worlds.json:
 * missed: of each hypothesis, the seeds from which it is not recovered.
 * contrasts: of each, mean and standard deviation over the seeds of the estimate, the mean truth and the mean standard error, and the
   standard deviation of (estimate - truth) / standard error, which is one where the intervals are right.
-* model: from the first seeds, on both populations of metrics.json, over all test origins, AUC of the model and of the oracle
+* model: from the first seeds, on both populations of evaluation.json, over all test origins, AUC of the model and of the oracle
   (pipeline/demo/oracle.py: it knows the true chances to leave at the last purchase, the law of the next gap and how long the customer has
   been silent), and the slope of the outcome on the model's log-odds.
 * equal: in the world EQUAL, where the chance to leave is one in ten whatever happens, the first seeds from which a hypothesis is recovered.
@@ -175,7 +175,7 @@ def null() -> dict[str, Any]:
     """What `evaluate` says of the world NULL."""
     with TemporaryDirectory() as folder:
         metrics = store.read(
-            made(Path(folder), NULL, ("label", *TRAIN, "evaluate")) / "reports" / "metrics.json"
+            made(Path(folder), NULL, ("label", *TRAIN, "evaluate")) / "reports" / "evaluation.json"
         )
     aucs = {
         "scored": metrics["model"]["auc_ci"],

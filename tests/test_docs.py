@@ -39,11 +39,11 @@ def test_the_model_card_is_that_of_the_demos_run_that_dvc_lock_tells_of() -> Non
 
 
 def test_the_model_card_of_another_shop_is_not_put_among_the_documents(tmp_path: Path) -> None:
-    reports = {"metrics.json": {"shop": "cdnow"}, "model_card.md": "# A card\n"}
+    reports = {"evaluation.json": {"shop": "cdnow"}, "model_card.md": "# A card\n"}
     for name, content in reports.items():
         store.write(tmp_path / "reports" / name, content)
     assert card(tmp_path) == {}
-    store.write(tmp_path / "reports" / "metrics.json", {"shop": "demo"})
+    store.write(tmp_path / "reports" / "evaluation.json", {"shop": "demo"})
     assert card(tmp_path) == {"docs/model_card.md": "# A card\n"}
 
 

@@ -262,7 +262,7 @@ def test_who_is_only_ever_known_to_stay_is_a_result_with_its_reason(
 ) -> None:
     frame = small_shop.rows(150, 2.0)
     frame.loc[frame["snapshot"].astype(str).isin(small_shop.ORIGINS), "defected"] = False
-    found = judged(tmp_path, frame, model)["metrics"]
+    found = judged(tmp_path, frame, model)["evaluation"]
     assert (found["verdict"], found["grade"]) == (
         "no_signal",
         "no signal: 300 benchmark rows at the test origins, all of one outcome",
@@ -297,7 +297,7 @@ def test_where_labels_are_chance_nobody_does_better_than_a_coin(
             lambda flags: shuffle(flags.to_numpy())
         )
     found = judged(tmp_path, frame, taught(tmp_path, frame))
-    measured = found["metrics"]["benchmark"]
+    measured = found["evaluation"]["benchmark"]
     assert found["metrics"]["verdict"] == "no_signal"
     assert "no signal" in found["model_card"]
     for scorer in (measured["model"], *measured["baselines"].values()):

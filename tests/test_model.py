@@ -20,6 +20,7 @@ from models.defection.baselines import BASELINES, predict
 from models.defection.booster import fit, probabilities
 from pipeline.registry import model_files as model_file
 from pipeline.registry.model_files import booster_of, scorer
+from pipeline.registry.run_record import flat
 from pipeline.runtime.errors import ConfigError, ModelError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
@@ -115,9 +116,14 @@ def test_a_feature_with_a_direction_moves_the_probability_that_way_only(
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    found: dict[str, Any] = judged(tmp_path_factory.mktemp("judged"))["metrics"]
-    return found
+def judgement(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return judged(tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture(scope="module")
+def metrics(judgement: dict[str, Any]) -> dict[str, Any]:
+    evaluation: dict[str, Any] = judgement["evaluation"]
+    return evaluation
 
 
 def test_what_no_simple_rule_can_see_makes_the_model_win(metrics: dict[str, Any]) -> None:
@@ -133,12 +139,23 @@ def test_a_shop_too_small_to_learn_from_is_a_result_with_its_reason(tmp_path: Pa
     assert found["metrics"]["model"] is None
 
 
+def test_metrics_hold_a_screenful_of_the_evaluation_in_the_same_structure(
+    judgement: dict[str, Any],
+) -> None:
+    numbers = flat(judgement["metrics"])
+    assert 30 <= len(numbers) <= 60
+    assert numbers.items() <= flat(judgement["evaluation"]).items()
+    assert list(judgement["metrics"]["benchmark"]) == (
+        "population base_rate model baselines delta".split()
+    )
+
+
 def test_metrics_have_the_keys_their_readers_expect(metrics: dict[str, Any]) -> None:
     found = metrics
     assert (
         list(found)
         == (
-            "shop horizon_days origins population base_rate verdict grade model peers delta by_stage by_origin returned_later "
+            "shop horizon_days origins population base_rate verdict grade model baselines delta by_stage by_origin returned_later "
             "risk_bands sensitivity grouped_cv benchmark"
         ).split()
     )

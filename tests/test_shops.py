@@ -74,7 +74,7 @@ def test_customers_move_only_where_the_rules_can_lead_them(shop: Path) -> None:
 
 
 def test_the_verdict_names_who_scores_and_the_list_obeys(shop: Path) -> None:
-    metrics = json.loads((shop / "reports" / "metrics.json").read_text())
+    metrics = json.loads((shop / "reports" / "evaluation.json").read_text())
     manifest = json.loads((shop / "data" / "lists" / "manifest.json").read_text())
     scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()
     assert manifest["verdict"] == metrics["verdict"]
@@ -94,14 +94,14 @@ def test_a_shop_without_complaints_has_no_columns_of_them(shop: Path) -> None:
 
 
 def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
-    model = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]["model"]
+    model = json.loads((shop / "reports" / "evaluation.json").read_text())["benchmark"]["model"]
     assert model["profit_at_10"] > model["profit_at_10_by_risk"]
 
 
 def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true_as_chance_allows(
     shop: Path,
 ) -> None:
-    measured = json.loads((shop / "reports" / "metrics.json").read_text())["benchmark"]
+    measured = json.loads((shop / "reports" / "evaluation.json").read_text())["benchmark"]
     model, baselines = measured["model"], measured["baselines"]
     best = max(baselines, key=lambda baseline: baselines[baseline]["auc"])
     assert measured["delta"][best]["auc"][2] >= 0

@@ -112,6 +112,7 @@ class Project:
             **self.made.folders,
             retention_desk=page,
             metrics=self.made.found["metrics"] | {"verdict": verdict},
+            evaluation=self.made.found["evaluation"] | {"verdict": verdict},
             model_card=self.made.found["model_card"],
             hypotheses=[{"id": "F2", "verdict": "unknown"}],
             stage_counts=pd.DataFrame(

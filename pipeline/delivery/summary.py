@@ -37,7 +37,7 @@ def summary(root: Path) -> str:
     """The closing text of a run, from the published files alone."""
     import pyarrow.parquet as pq
 
-    metrics = store.read(root / "reports" / "metrics.json")
+    metrics = store.read(root / "reports" / "evaluation.json")
     scored = pq.read_table(root / "data" / "lists" / "scored.parquet").to_pandas(
         date_as_object=True
     )

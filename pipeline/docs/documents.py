@@ -75,8 +75,8 @@ def card(root: Path) -> dict[str, str]:
     """
     reports = root / "reports"
     if (
-        not (reports / "metrics.json").exists()
-        or store.read(reports / "metrics.json")["shop"] != "demo"
+        not (reports / "evaluation.json").exists()
+        or store.read(reports / "evaluation.json")["shop"] != "demo"
     ):
         return {}
     return {"docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8")}

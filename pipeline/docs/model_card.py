@@ -12,7 +12,7 @@ CARD = """# Model card: defection at {shop}
 
 **Verdict: {verdict}:** {grade}
 
-Made with every run by the stage `evaluate`; its figures are those of `reports/metrics.json`.
+Made with every run by the stage `evaluate`; its figures are those of `reports/evaluation.json`.
 
 ## Purpose
 The probability that a customer who has bought at least twice makes no purchase within {horizon} days, to choose whom to care for or call.

@@ -141,7 +141,7 @@ def record(
     """The run of a result, from what it says (`tracked`), its model, the list's manifest and the
     reports that go with it.
     """
-    metrics = files["metrics.json"]
+    metrics = files["evaluation.json"]
     version = {
         "shop": tracked["shop"],
         "verdict": tracked["verdict"],

@@ -30,6 +30,9 @@ from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
 
 SCORERS = ["model", *BASELINES]
+HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade")
+COMPARED = ("auc", "brier", "empc")
+OF_THE_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
 def predictions(
@@ -96,6 +99,24 @@ def require_honest(population: pd.DataFrame, columns: list[str]) -> None:
         raise QualityError("E_LEAK", f"data/features {named[0]}", rule, "remove the feature")
 
 
+def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an evaluation that runs are compared by, in the same structure."""
+    kept = {key: evaluation[key] for key in HEAD if key in evaluation}
+    if evaluation["model"] is None:
+        return kept | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
+    kept["model"] = {key: evaluation["model"][key] for key in OF_THE_MODEL}
+    kept["baselines"] = {
+        name: {key: measured[key] for key in COMPARED}
+        for name, measured in evaluation["baselines"].items()
+    }
+    kept["delta"] = {
+        name: delta and {"auc": delta["auc"]} for name, delta in evaluation["delta"].items()
+    }
+    if "benchmark" in evaluation:
+        kept["benchmark"] = compared(evaluation["benchmark"])
+    return kept
+
+
 def rate(rows: pd.DataFrame) -> float | None:
     """Share of defectors, null without rows."""
     return round(float(rows["defected"].mean()), 5) if len(rows) else None
@@ -111,8 +132,8 @@ def evaluate(
     params: Evaluate,
     costs: Costs,
 ) -> dict[str, Any]:
-    """`metrics`: top level the scored population, `benchmark` the one of at least two purchases and
-    a recent one; `plots`, `model_card`.
+    """`evaluation`: top level the scored population, `benchmark` the one of at least two purchases and
+    a recent one; `metrics`, the part of it that runs are compared by; `plots`, `model_card`.
 
     Both have one row per customer and origin. The verdict is reached on the benchmark. `grouped_cv`
     is of the rows that taught.
@@ -153,7 +174,8 @@ def evaluate(
             )
         )
         return {
-            "metrics": {**metrics, **nothing},
+            "metrics": compared({**metrics, **nothing}),
+            "evaluation": {**metrics, **nothing},
             "plots": {"note.txt": reason + "\n"},
             "model_card": model_card({**metrics, **nothing}, [], calibration, about, costs),
         }
@@ -194,7 +216,8 @@ def evaluate(
         "benchmark": bench,
     }
     return {
-        "metrics": metrics,
+        "metrics": compared(metrics),
+        "evaluation": metrics,
         "plots": plots(benchmark, SCORERS),
         "model_card": model_card(metrics, bands, calibration, about, costs),
     }

@@ -315,7 +315,7 @@ def page(**shown: Any) -> str:
 
 def report(
     lists: Folder,
-    metrics: dict[str, Any],
+    evaluation: dict[str, Any],
     stage_counts: pd.DataFrame,
     net_flow: pd.DataFrame,
     ingest: dict[str, Any],
@@ -328,14 +328,14 @@ def report(
     content it names.
 
     Raises InputError when the lists are not the ones the manifest vouches for, or belong to another
-    shop or verdict than the metrics.
+    shop or verdict than the evaluation.
     """
     manifest = lists.read("manifest.json")
-    if (manifest["shop"], manifest["verdict"]) != (shop, metrics["verdict"]):
+    if (manifest["shop"], manifest["verdict"]) != (shop, evaluation["verdict"]):
         raise InputError(
             "E_LIST",
             "data/lists/manifest.json",
-            "lists and metrics come from different runs",
+            "lists and evaluation come from different runs",
             "run `make repro`",
         )
     scored = published(lists, "scored.parquet", manifest)
@@ -348,7 +348,7 @@ def report(
     html = page(
         about=manifest,
         day=f"{day.day} {day:%B %Y}",
-        verdict=verdict(metrics),
+        verdict=verdict(evaluation),
         totals=totals(scored),
         costs=costs,
         stages=stages_now(stage_counts) if periods else [],

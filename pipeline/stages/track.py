@@ -26,6 +26,7 @@ def track(
     lists: Folder,
     retention_desk: str,
     metrics: dict[str, Any],
+    evaluation: dict[str, Any],
     model_card: str,
     stage_counts: pd.DataFrame,
     plots: Folder,
@@ -73,6 +74,7 @@ def track(
     }
     files = {
         "metrics.json": metrics,
+        "evaluation.json": evaluation,
         "hypotheses.json": hypotheses,
         "model_card.md": model_card,
         "stage_counts.csv": stage_counts.to_csv(index=False),
