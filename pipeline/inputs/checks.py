@@ -1,20 +1,17 @@
-"""What must be true of a row of the input tables: named rules, compiled to one SQL pass per table,
-and what to do where one is not.
+"""The rules of rules.yaml, compiled to one SQL pass per table, and the SQL that reads a column."""
 
-A rule is SQL in which {v} is the value as read, {x} the text as delivered, {start} the column it
-must not lie before. A row that breaks a rule is set aside under the rule's code (the first it
-breaks, in the order below); where the rule says `stops`, the whole table is in a form we cannot
-read safely, and the run ends.
-"""
-
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.inputs.contract import Column, Kind, Table
+from pipeline.inputs.contract import InputColumn, InputTable, Kind
+from pipeline.runtime.resources import read_yaml_table
 
 BLANKS = "E' \\t\\r\\n\u00a0'"
-OFFSET = r":[0-9.]+\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
-ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\s?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+ZONE = r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
+OFFSET = rf":[0-9.]+\s?{ZONE}$"
+CLOCK = rf"[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?\s?{ZONE}?"
+ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T]{CLOCK})?"
 TYPES: dict[Kind, str] = {
     "time": "timestamp",
     "money": "double",
@@ -22,255 +19,64 @@ TYPES: dict[Kind, str] = {
     "number": "double",
     "flag": "boolean",
 }
-# amounts are kept in ten-thousandths; what is not named here is text
+# amounts are kept in ten-thousandths; a kind that is not named here is text
 STORED = {**TYPES, "money": "bigint"}
+CORRECT_ROWS = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One rule: its code, the kinds of columns it holds for, the SQL that must be true, what it
-    says and how to mend it.
-
-    `of`: all values, or only those delivered as text, times without offset (naive), columns in
-    which each row needs a value (filled), the time of the table's event, times that must not lie
-    before another (later), the customer.
-    """
+class RowRule:
+    """One rule for a row by itself; rules.yaml explains the fields."""
 
     code: str
     kinds: tuple[Kind, ...]
-    ok: str
-    says: str
-    fix: str
-    of: Literal["any", "text", "naive", "filled", "event", "later", "customer"] = "any"
+    applies_to: Literal["any", "text", "naive", "filled", "event", "later", "customer"]
+    holds: str
+    message: str
+    fix: str = CORRECT_ROWS
     stops: bool = False
 
-
-MAP = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
-RULES = (
-    Rule("E_NO_CUSTOMER", ("id",), "{v} is not null", "no customer", MAP, of="customer"),
-    Rule("E_NO_ID", ("id",), "{v} is not null", "an id is missing", MAP, of="filled"),
-    Rule(
-        "E_ID_LENGTH",
-        ("id",),
-        "{v} is null or length({v}) <= 256",
-        "an id has more than 256 characters",
-        MAP,
-        of="text",
-    ),
-    Rule(
-        "E_ID_CONTROL",
-        ("id",),
-        r"{v} is null or not regexp_matches({v}, '[\p{{Cc}}\p{{Cf}}]')",
-        "an invisible character in an id",
-        MAP,
-        of="text",
-    ),
-    Rule(
-        "E_TIME_AMBIGUOUS",
-        ("time",),
-        "{v} is not null or {x} is null or not regexp_matches({x}, '^[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{2}}')",
-        "day and month cannot be told apart",
-        "write times as 2026-01-31T14:05:00, or convert them with strptime in the shop's SQL",
-        of="text",
-        stops=True,
-    ),
-    Rule(
-        "E_TIME_NUMBER",
-        ("time",),
-        "{v} is not null or {x} is null or not regexp_full_match({x}, '[0-9]{{5}}([.][0-9]+)?|[0-9]{{10}}|[0-9]{{13}}')",
-        "a number where a time is due: days of a spreadsheet, or seconds",
-        "convert it in the shop's SQL (to_timestamp, date '1899-12-30' + days)",
-        of="text",
-        stops=True,
-    ),
-    Rule(
-        "E_TIME_UNREADABLE",
-        ("time",),
-        "{v} is not null or {x} is null",
-        "not a time as in 2026-01-31T14:05:00",
-        MAP,
-        of="text",
-    ),
-    Rule("E_NO_TIME", ("time",), "{v} is not null", "a time is missing", MAP, of="filled"),
-    Rule(
-        "E_TIME_RANGE",
-        ("time",),
-        "{v} is null or ({v} >= timestamp '1971-01-01' and {v} < timestamp '2200-01-01')",
-        "a time before 1971 or after 2199 stands for something else",
-        "map it to null in the shop's SQL",
-    ),
-    Rule(
-        "E_TIME_GAP",
-        ("time",),
-        "{v} is null or {v} = date_trunc('day', {v}) or (timezone({zone}, {v}))::timestamp = {v}",
-        "this local time was skipped when the clocks went forward",
-        "deliver times with their offset, or check ingest.timezone",
-        of="naive",
-    ),
-    Rule(
-        "E_TIME_FUTURE",
-        ("time",),
-        "{v} is null or {v} < {now}",
-        "an event later than now",
-        MAP,
-        of="event",
-    ),
-    Rule(
-        "E_TIME_ORDER",
-        ("time",),
-        "{v} is null or {v} >= {start} - interval 1 hour or ({v} = date_trunc('day', {v}) and {v}::date >= {start}::date)",
-        "lies before what it follows",
-        MAP,
-        of="later",
-    ),
-    Rule(
-        "E_NUMBER_COMMA",
-        ("money", "quantity", "number"),
-        r"{v} is not null or {x} is null or not regexp_full_match({x}, '[+-]?[0-9.]*,[0-9]+')",
-        "a decimal comma",
-        "write numbers with a point and without separators, or convert them in the shop's SQL",
-        of="text",
-        stops=True,
-    ),
-    Rule(
-        "E_NUMBER_UNREADABLE",
-        ("money", "quantity", "number"),
-        "{v} is not null or {x} is null",
-        "not a number",
-        MAP,
-        of="text",
-    ),
-    Rule("E_NO_AMOUNT", ("money",), "{v} is not null", "an amount is missing", MAP, of="filled"),
-    Rule(
-        "E_NO_QUANTITY", ("quantity",), "{v} is not null", "a quantity is missing", MAP, of="filled"
-    ),
-    Rule(
-        "E_NOT_FINITE",
-        ("money", "quantity", "number"),
-        "{v} is null or isfinite({v})",
-        "not a finite number",
-        MAP,
-    ),
-    Rule(
-        "E_MAX_AMOUNT",
-        ("money",),
-        "{v} is null or abs({v}) <= {max_amount}",
-        "above ingest.max_amount",
-        "correct the amount, or raise the limit",
-    ),
-    Rule(
-        "E_NEGATIVE",
-        ("money",),
-        "{v} is null or {v} >= 0",
-        "a negative amount",
-        "deliver what came back in the table returns",
-    ),
-    Rule(
-        "E_QUANTITY",
-        ("quantity",),
-        "{v} is null or {v} > 0",
-        "a quantity that is not above zero",
-        "deliver what came back in the table returns",
-    ),
-    Rule(
-        "E_FLAG",
-        ("flag",),
-        "{v} is not null or {x} is null",
-        "neither true nor false",
-        MAP,
-        of="text",
-    ),
-    Rule(
-        "E_CHOICE",
-        ("choice",),
-        "{v} in ({choices})",
-        "not one of {choices}",
-        "map the words in the shop's SQL",
-        stops=True,
-    ),
-    Rule(
-        "E_NO_CURRENCY", ("currency",), "{v} is not null", "a currency is missing", MAP, of="filled"
-    ),
-    Rule(
-        "E_CURRENCY",
-        ("currency",),
-        "{v} = {currency}",
-        "another currency than ingest.currency",
-        "convert amounts in the shop's SQL",
-        stops=True,
-    ),
-)
+    def concerns(self, column: InputColumn, table: InputTable, delivered: str) -> bool:
+        """Whether the rule must be checked for a column of the DuckDB type `delivered`."""
+        return (
+            column.kind in self.kinds
+            and {
+                "any": True,
+                "text": delivered == "VARCHAR",
+                "naive": delivered != "DATE" and not _has_offset(delivered),
+                "filled": column.required or column.filled,
+                "event": column.name == table.event,
+                "later": column.not_before is not None,
+                "customer": column.name == "customer_id",
+            }[self.applies_to]
+        )
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What must be true of a row with regard to others.
-
-    Its code, the tables, and SQL for a row t, still accepted, that breaks it.
-    """
+    """One rule for a row with regard to other rows; rules.yaml explains the fields."""
 
     code: str
     tables: tuple[str, ...]
     column: str
     breaks: str
-    says: str
+    message: str
     fix: str
 
 
-UNKNOWN = "not exists (from accepted_customers c where c.customer_id = t.customer_id)"
-PEOPLE = ("orders", "returns", "complaints", "touches", "treatments")
-REFERENCES = (
-    Reference(
-        "E_UNKNOWN_CUSTOMER",
-        PEOPLE,
-        "customer_id",
-        UNKNOWN,
-        "the customer is not in customers (or, without that table, has no order)",
-        "deliver the customer, or drop the table customers",
-    ),
-    Reference(
-        "E_SUPPRESSED_UNKNOWN",
-        ("suppressions",),
-        "customer_id",
-        UNKNOWN,
-        "the customer is not in customers",
-        "nothing: he is on no list",
-    ),
-    Reference(
-        "E_UNKNOWN_ORDER",
-        ("returns", "complaints"),
-        "order_id",
-        "t.order_id is not null and not exists (from accepted_orders o where o.order_id = t.order_id)",
-        "the order it names is not among the orders",
-        "deliver the order, or leave order_id empty",
-    ),
-    Reference(
-        "E_OTHER_CUSTOMER",
-        ("returns", "complaints"),
-        "order_id",
-        "t.order_id is not null and exists (from accepted_orders o where o.order_id = t.order_id and o.customer_id <> t.customer_id)",
-        "the order it names is another customer's",
-        "correct order_id, or leave it empty",
-    ),
-    Reference(
-        "E_BEFORE_ORDER",
-        ("returns",),
-        "returned_at",
-        """t.order_id is not null and not exists (
-            from accepted_orders o where o.order_id = t.order_id and o.ordered_at::date <= t.returned_at::date)""",
-        "returned before it was ordered",
-        "correct the times",
-    ),
-)
-CODES: dict[str, Rule | Reference] = {rule.code: rule for rule in (*RULES, *REFERENCES)}
+_RULES = read_yaml_table(__file__, "rules.yaml")
+ROW_RULES = tuple(RowRule(code, **rule) for code, rule in _RULES["rows"].items())
+REFERENCES = tuple(Reference(code, **rule) for code, rule in _RULES["references"].items())
+UNKNOWN_CUSTOMER = _RULES["references"]["E_UNKNOWN_CUSTOMER"]["breaks"]
+RULES: tuple[RowRule | Reference, ...] = (*ROW_RULES, *REFERENCES)
+CODES = {rule.code: rule for rule in RULES}
 
 
-def delivering(table: Table, column: Column, delivered: str) -> str:
-    """SQL for a column as delivered, x_<name>: outer blanks of a text do not count, and a blank
-    text is no value.
+def delivered_sql(table: InputTable, column: InputColumn, delivered: str) -> str:
+    """SQL for a column as delivered, `x_<name>`: texts without outer blanks, blank texts as null.
 
-    Treatments are a list put back, whose cells were made safe for spreadsheets: the apostrophe in
-    front is not the customer's.
+    Treatments are a list that people re-import. An apostrophe in front of a cell made it safe for
+    spreadsheets, so it is removed.
     """
     plain = f'"{column.name}"'
     if delivered != "VARCHAR":
@@ -285,8 +91,8 @@ def _has_offset(delivered: str) -> bool:
     return "TZ" in delivered or "TIME ZONE" in delivered
 
 
-def reading(column: Column, delivered: str) -> str:
-    """SQL that turns a column x_<name>, of the DuckDB type delivered, into its value.
+def value_sql(column: InputColumn, delivered: str) -> str:
+    """SQL for the value of a column `x_<name>` of the DuckDB type `delivered`.
 
     Null where it cannot be read.
     """
@@ -303,7 +109,7 @@ def reading(column: Column, delivered: str) -> str:
     return f"try_cast({x} as {TYPES[column.kind]})"
 
 
-def units(column: Column, delivered: str) -> str:
+def amount_sql(column: InputColumn, delivered: str) -> str:
     """SQL for an amount in ten-thousandths of the currency.
 
     Exact, so that sums do not depend on their order.
@@ -315,43 +121,28 @@ def units(column: Column, delivered: str) -> str:
     return f"try_cast(try_cast({x} as decimal(18, 4))::decimal(38, 4) * 10000 as bigint)"
 
 
-def _holds(rule: Rule, column: Column, table: Table, delivered: str) -> bool:
-    """Whether a rule has to be asked of a column."""
-    if column.kind not in rule.kinds:
-        return False
-    return {
-        "any": True,
-        "text": delivered == "VARCHAR",
-        "naive": delivered != "DATE" and not _has_offset(delivered),
-        "filled": column.required or column.filled,
-        "event": column.name == table.event,
-        "later": column.not_before is not None,
-        "customer": column.name == "customer_id",
-    }[rule.of]
+def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:
+    """SQL for the first rule that a row breaks, as 'CODE column'; null where it breaks none.
 
-
-def verdict(table: Table, delivered: dict[str, str], values: dict[str, str]) -> str:
-    """SQL for the first rule a row breaks, as 'CODE column'; null where it breaks none.
-
-    `delivered`: the DuckDB type of each column the shop delivers; `values`: SQL for what the rules
-    call zone, now, max_amount.
+    `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
+    {currency} and {max_amount} of the rules.
     """
-    branches = []
-    present = [column for column in table.columns if column.name in delivered]
-    for rule in RULES:
-        for column in present:
-            if _holds(rule, column, table, delivered[column.name]):
-                branches.append(_branch(rule, column, values))
+    branches = [
+        f"when ({_condition(rule, column, settings)}) is not true then '{rule.code} {column.name}'"
+        for rule in ROW_RULES
+        for column in table.columns
+        if column.name in types and rule.concerns(column, table, types[column.name])
+    ]
     return f"case {' '.join(branches)} end" if branches else "null"
 
 
-def _branch(rule: Rule, column: Column, values: dict[str, str]) -> str:
-    choices = ", ".join(f"'{choice}'" for choice in column.choices)
-    ok = rule.ok.format(
-        v=f"v_{column.name}",
-        x=f"x_{column.name}",
-        start=f"v_{column.not_before}",
-        choices=choices,
-        **values,
-    )
-    return f"when ({ok}) is not true then '{rule.code} {column.name}'"
+def _condition(rule: RowRule, column: InputColumn, settings: dict[str, str]) -> str:
+    """The rule's SQL for one column: only names in braces are filled in, not {2} of a pattern."""
+    values = {
+        "v": f"v_{column.name}",
+        "x": f"x_{column.name}",
+        "start": f"v_{column.not_before}",
+        "choices": ", ".join(f"'{choice}'" for choice in column.choices),
+        **settings,
+    }
+    return re.sub(r"\{([a-z_]+)\}", lambda match: values[match[1]], rule.holds)

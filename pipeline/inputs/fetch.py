@@ -1,7 +1,4 @@
-"""`corekeep fetch NAME`.
-
-The raw files of a public data set, put where its shop's SQL looks for them.
-"""
+"""`corekeep fetch NAME`: the raw files of a public data set, where its shop's SQL reads them."""
 
 import importlib.util
 import os
@@ -17,32 +14,27 @@ PACKAGES = {
 
 
 def fetch(name: str, root: Path) -> Path:
-    """Fill data/shops/<name>/, whole or not at all, and make the empty folder of truth that a real
-    shop has; the folder filled.
+    """Fill data/shops/<name>/ completely or not at all, and return that folder.
 
-    Raises ConfigError for an unknown name or a package that is not installed, StorageError when the
-    disk refuses.
+    Also creates the empty folder of ground truth that a real shop has. Raises ConfigError for an
+    unknown name or a package that is not installed, StorageError for a disk that fails.
     """
     if name not in PACKAGES:
-        raise ConfigError(
-            "E_FETCH", name, "there is no data set of this name", f"one of: {', '.join(PACKAGES)}"
-        )
+        fix = f"use one of: {', '.join(PACKAGES)}"
+        raise ConfigError("E_FETCH", name, "there is no data set of this name", fix)
     package, folder, files = PACKAGES[name]
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise ConfigError(
-            "E_FETCH", name, f"the package {package} is not installed", "pip install -e '.[real]'"
-        )
-    source = Path(found.submodule_search_locations[0]) / folder
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        fix = "pip install -e '.[real]'"
+        raise ConfigError("E_FETCH", name, f"the package {package} is not installed", fix)
+    source = Path(spec.submodule_search_locations[0]) / folder
     target = root / "data" / "shops" / name
     try:
         (root / "data" / "truth" / name).mkdir(parents=True, exist_ok=True)
         write(target, ((file, (source / file).read_bytes()) for file in files))
     except OSError as error:
+        fix = "free space or correct the permissions"
         raise StorageError(
-            "E_DISK",
-            str(error.filename),
-            os.strerror(error.errno or 0),
-            "free space or permissions",
+            "E_DISK", str(error.filename), os.strerror(error.errno or 0), fix
         ) from None
     return target

@@ -1,217 +1,168 @@
-"""From the views of a shop's SQL to typed rows with a fate: one pass of the rules, then rows
-delivered twice and ids that clash.
+"""From the views of a shop's SQL to typed rows with a fate: one pass of the rules, then duplicates.
 
 A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_window`, `erased`, or
 'CODE column' of the rule it broke.
 """
 
-from typing import Any
-
-import duckdb
-
-from pipeline.inputs.checks import CODES, STORED, Rule, delivering, reading, units, verdict
-from pipeline.inputs.contract import FORBIDDEN, TABLES, Table
-from pipeline.inputs.files import name, quoted
+from pipeline.inputs.checks import (
+    CODES,
+    STORED,
+    RowRule,
+    amount_sql,
+    delivered_sql,
+    first_broken_rule,
+    value_sql,
+)
+from pipeline.inputs.contract import FORBIDDEN, TABLES, InputTable
+from pipeline.inputs.database import Db, fetch_all, identifier, literal
+from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import say
 
-PLACE = ("source_file", "source_line")
+ORIGIN = ("source_file", "source_line")
+Types = dict[str, str]  # the DuckDB type of each column
 
 
-def rows(db: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
-    """What a query returns, for queries whose answer is short."""
-    return db.execute(sql).fetchall()
+def delivered_types(db: Db, place: str) -> dict[str, Types]:
+    """Return the delivered tables of the contract, and the DuckDB type of each of their columns.
 
-
-def delivered(db: duckdb.DuckDBPyConnection, place: str) -> dict[str, dict[str, str]]:
-    """The contract's tables among the shop's views.
-
-    The DuckDB type of each column. Refuses what the contract refuses.
+    Raises InputError for tables and columns that the contract refuses.
     """
-    found: dict[str, dict[str, str]] = {}
-    columns = "select table_name, lower(column_name), data_type from information_schema.columns where table_schema = 'main'"
-    for table, column, kind in rows(db, columns):
+    delivered: dict[str, Types] = {}
+    columns = """select table_name, lower(column_name), data_type
+        from information_schema.columns where table_schema = 'main'"""
+    for table, column, kind in fetch_all(db, columns):
         if table in TABLES:
-            found.setdefault(table, {})[column] = kind
-    if "orders" not in found:
-        raise InputError(
-            "E_NO_TABLE",
-            place,
-            "it makes no view `orders`",
-            "create view orders as select ... from raw.<file>",
-        )
+            delivered.setdefault(table, {})[column] = kind
+    if "orders" not in delivered:
+        raise refusal("E_NO_TABLE", place)
     missing = [
         f"{table}.{column}"
-        for table in found
+        for table, types in delivered.items()
         for column in TABLES[table].required
-        if column not in found[table]
+        if column not in types
     ]
     if missing:
-        raise InputError(
-            "E_NO_COLUMN",
-            place,
-            f"missing: {', '.join(missing)}",
-            "select a column under each of these names",
-        )
-    for table, types in found.items():
+        raise refusal("E_NO_COLUMN", place, columns=", ".join(missing))
+    for table, types in delivered.items():
         _check_columns(TABLES[table], types, place)
-    return found
+    return delivered
 
 
-def _check_columns(table: Table, types: dict[str, str], place: str) -> None:
-    """Refuse a column that tells the future, or whose type shows that its values were lost on the
-    way; name those not read.
-    """
+def _check_columns(table: InputTable, types: Types, place: str) -> None:
+    """Refuse a forbidden column, or one whose type lost its values; warn of a column not read."""
     for column, kind in types.items():
         where = f"{place} {table.name}.{column}"
         if column in FORBIDDEN:
-            raise InputError(
-                "E_FORBIDDEN",
-                where,
-                "what is to be predicted is never an input",
-                "leave the column out",
-            )
+            raise refusal("E_FORBIDDEN", where)
         if column not in table.names:
             continue
         wanted = table.column(column).kind
         if wanted == "id" and kind in ("FLOAT", "DOUBLE"):
-            raise InputError(
-                "E_ID_TYPE",
-                where,
-                "an id read as a float has lost digits",
-                "cast it to bigint or text",
-            )
-        if (
-            wanted == "time"
-            and kind not in ("VARCHAR", "DATE")
-            and not kind.startswith("TIMESTAMP")
-        ):
+            raise refusal("E_ID_TYPE", where)
+        if wanted == "time" and kind not in ("VARCHAR", "DATE") and kind[:9] != "TIMESTAMP":
             rule = CODES["E_TIME_NUMBER"]
-            raise InputError(rule.code, where, rule.says, rule.fix)
-    unknown = [column for column in types if column not in (*table.names, *PLACE)]
-    if unknown and table.name != "treatments":  # the people's list put back has more columns
+            raise InputError(rule.code, where, rule.message, rule.fix)
+    unknown = [column for column in types if column not in (*table.names, *ORIGIN)]
+    if unknown and table.name != "treatments":  # a re-imported list has more columns
         say(f"warning: {place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
 
 
-def stage(
-    db: duckdb.DuckDBPyConnection, table: Table, types: dict[str, str], values: dict[str, str]
-) -> None:
-    """Make `staged_<table>`.
+def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str]) -> None:
+    """Create `staged_<table>`: values of the contract's types, the origin of each row, its fate.
 
-    Values of the contract's types, where each row came from, its fate. Without rows for a table not
-    delivered.
+    A table that was not delivered has no rows. `settings`: see `first_broken_rule`.
     """
-    present = [column for column in table.columns if column.name in types]
-    kept = []
+    delivered = [column for column in table.columns if column.name in types]
+    values = []
     for column in table.columns:
-        value = f"null::{STORED.get(column.kind, 'varchar')}"
-        if column in present:
-            value = (
-                units(column, types[column.name]) if column.kind == "money" else f"v_{column.name}"
-            )
-        kept.append(f"{value} as {name(column.name)}")
+        value = f"v_{column.name}"
+        if column not in delivered:
+            value = f"null::{STORED.get(column.kind, 'varchar')}"
+        elif column.kind == "money":
+            value = amount_sql(column, types[column.name])
+        values.append(f"{value} as {identifier(column.name)}")
     origin = {
-        "source_file": f"{quoted(table.name)} as source_file",
+        "source_file": f"{literal(table.name)} as source_file",
         "source_line": "row_number() over () as source_line",
     }
-    raw = [delivering(table, c, types[c.name]) for c in present] + [
-        column if column in types else origin[column] for column in PLACE
-    ]
-    read = [f"{reading(c, types[c.name])} as v_{c.name}" for c in present]
-    source = (
-        f"(select {', '.join(raw)} from {name(table.name)})"
-        if present
-        else "(select '' as source_file, 0 as source_line limit 0)"
-    )
+    raw = [delivered_sql(table, column, types[column.name]) for column in delivered]
+    raw += [column if column in types else origin[column] for column in ORIGIN]
+    read = [f"{value_sql(column, types[column.name])} as v_{column.name}" for column in delivered]
+    source = f"(select {', '.join(raw)} from {identifier(table.name)})"
+    if not delivered:
+        source = "(select '' as source_file, 0 as source_line limit 0)"
     db.execute(f"""
         create table staged_{table.name} as
-        select {", ".join(kept)}, source_file::varchar as source_file, source_line::bigint as source_line,
-               ({verdict(table, types, values)})::varchar as fate
+        select {", ".join(values)},
+               source_file::varchar as source_file, source_line::bigint as source_line,
+               ({first_broken_rule(table, types, settings)})::varchar as fate
         from (select {", ".join(["*", *read])} from {source})""")
     db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
 
 
-def first(db: duckdb.DuckDBPyConnection, table: str, condition: str) -> tuple[str, int]:
-    """The place of the first row for which the condition holds, and how many there are."""
-    place, count = rows(
-        db,
-        f"""select min_by(source_file || ':' || source_line, (source_file, source_line)), count(*)
-            from staged_{table} t where {condition}""",
-    )[0]
+def first_place(db: Db, table: str, condition: str) -> tuple[str, int]:
+    """Return the place of the first staged row t that meets a condition, and how many do."""
+    sql = f"""select min_by(source_file || ':' || source_line, (source_file, source_line)), count(*)
+        from staged_{table} t where {condition}"""
+    place, count = fetch_all(db, sql)[0]
     return place, count
 
 
-def refuse_empty(db: duckdb.DuckDBPyConnection, table: Table, place: str) -> None:
-    """Refuse a table without rows that nothing can be said without; the others may be empty."""
-    if table.name in ("customers", "orders") and not rows(db, f"from staged_{table.name} limit 1"):
-        fix = "export it again, or leave customers out altogether"
-        raise InputError("E_NO_ROWS", f"{place} {table.name}", "the table has no rows", fix)
+def refuse_empty(db: Db, table: InputTable, place: str) -> None:
+    """Refuse `customers` or `orders` without rows; the other tables may be empty."""
+    needed = table.name in ("customers", "orders")
+    if needed and not fetch_all(db, f"from staged_{table.name} limit 1"):
+        raise refusal("E_NO_ROWS", f"{place} {table.name}")
 
 
-def refuse_unsafe(db: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Refuse a table some of whose rows show that it cannot be read safely as a whole."""
-    for (fate,) in rows(
-        db, f"select distinct fate from staged_{table.name} where fate is not null order by 1"
-    ):
+def refuse_unsafe(db: Db, table: InputTable) -> None:
+    """Refuse a table with rows that break a rule that stops the run."""
+    fates = f"select distinct fate from staged_{table.name} where fate is not null order by 1"
+    for (fate,) in fetch_all(db, fates):
         code, column = fate.split(" ")
         rule = CODES[code]
-        if isinstance(rule, Rule) and rule.stops:
-            place, count = first(db, table.name, f"fate = {quoted(fate)}")
-            says = rule.says.format(choices=", ".join(table.column(column).choices))
-            raise InputError(
-                code, f"{place} {column}", f"{table.name}: {says} ({count} rows)", rule.fix
-            )
+        if isinstance(rule, RowRule) and rule.stops:
+            place, count = first_place(db, table.name, f"fate = {literal(fate)}")
+            message = rule.message.format(choices=", ".join(table.column(column).choices))
+            message = f"{table.name}: {message} ({count} rows)"
+            raise InputError(code, f"{place} {column}", message, rule.fix)
 
 
-def set_aside_duplicates(
-    db: duckdb.DuckDBPyConnection, table: Table, columns: dict[str, str]
-) -> None:
-    """Count rows delivered twice.
+def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
+    """Give rows delivered twice the fate `exact_duplicate`.
 
-    Refuse two rows of one name that differ, and one order of two customers.
+    Raises InputError for two different rows with one key, and for one order of two customers.
     """
-    held = ", ".join(name(c) for c in table.names if c in columns)
-    again = f"hash({held}) in (select hash({held}) from accepted_{table.name} group by all having count(*) > 1)"
+    staged, accepted = f"staged_{table.name}", f"accepted_{table.name}"
+    columns = ", ".join(identifier(column) for column in table.names if column in types)
     db.execute(f"""
-        update staged_{table.name} set fate = 'exact_duplicate' where rowid in (
-            select rowid from staged_{table.name} where fate is null and {again}
-            qualify row_number() over (partition by {held} order by source_file, source_line) > 1)""")
-    if table.key and all(column in columns for column in table.key):
+        update {staged} set fate = 'exact_duplicate' where rowid in (
+            select rowid from {staged} where fate is null and hash({columns}) in (
+                select hash({columns}) from {accepted} group by all having count(*) > 1)
+            qualify row_number() over (
+                partition by {columns} order by source_file, source_line) > 1)""")
+    if table.key and all(column in types for column in table.key):
         key = ", ".join(table.key)
-        named = " and ".join(f"{column} is not null" for column in table.key)
-        again = f"{named} and hash({key}) in (select hash({key}) from accepted_{table.name} where {named} group by all having count(*) > 1)"
+        known = " and ".join(f"{column} is not null" for column in table.key)
+        suspects = f"""{known} and hash({key}) in (
+            select hash({key}) from {accepted} where {known} group by all having count(*) > 1)"""
         second = f"row_number() over (partition by {key} order by source_file, source_line) = 2"
-        _refuse_second(
-            db, table, again, second, "E_DUPLICATE_ID", key, "two rows of one id that differ"
-        )
+        _refuse_second(db, table, suspects, second, "E_DUPLICATE_ID", key)
     if table.name == "orders":
-        again = """hash(order_id) in (
-            select hash(order_id) from accepted_orders group by all having min(hash(customer_id)) <> max(hash(customer_id)))"""
-        second = "customer_id <> first_value(customer_id) over (partition by order_id order by source_file, source_line)"
-        _refuse_second(
-            db, table, again, second, "E_ORDER_CUSTOMERS", "order_id", "one order of two customers"
-        )
+        suspects = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
+            having min(hash(customer_id)) <> max(hash(customer_id)))"""
+        second = """customer_id <> first_value(customer_id) over (
+            partition by order_id order by source_file, source_line)"""
+        _refuse_second(db, table, suspects, second, "E_ORDER_CUSTOMERS", "order_id")
 
 
 def _refuse_second(
-    db: duckdb.DuckDBPyConnection,
-    table: Table,
-    candidates: str,
-    second: str,
-    code: str,
-    key: str,
-    says: str,
+    db: Db, table: InputTable, suspects: str, second: str, code: str, key: str
 ) -> None:
-    """Refuse the table if, among the few rows that may clash, there is one that does."""
-    found = rows(
-        db,
-        f"""select source_file || ':' || source_line from staged_{table.name} where fate is null and {candidates}
-            qualify {second} order by source_file, source_line limit 1""",
-    )
-    if found:
-        raise InputError(
-            code,
-            f"{found[0][0]} {key}",
-            f"{table.name}: {says}",
-            "correct the ids, or deliver the valid row only",
-        )
+    """Refuse the table if one of the few suspect rows does clash with another."""
+    sql = f"""select source_file || ':' || source_line from staged_{table.name}
+        where fate is null and {suspects}
+        qualify {second} order by source_file, source_line limit 1"""
+    if clashes := fetch_all(db, sql):
+        raise refusal(code, f"{clashes[0][0]} {key}", table=table.name)

@@ -1,0 +1,52 @@
+"""The DuckDB database in which a shop's raw files are read, checked and numbered."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.runtime.params import Engine
+
+Db = duckdb.DuckDBPyConnection
+MEMORY = "3GB"
+
+
+def open_database(timezone: str, engine: Engine, folder: Path) -> Db:
+    """Open a database in memory that knows the shop's time zone and reads only the shop's folder.
+
+    What does not fit into memory moves to disk.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": engine.threads,
+        "memory_limit": MEMORY,
+        "temp_directory": str(Path(tempfile.gettempdir()) / f"corekeep-{time.time_ns()}"),
+        "autoinstall_known_extensions": False,
+    }
+    db = duckdb.connect(config=config)
+    db.execute(f"set TimeZone = {literal(timezone)}")
+    db.execute(f"set allowed_directories = [{literal(str(folder))}]")
+    db.execute("set enable_external_access = false")
+    db.execute(f"set variable folder = {literal(str(folder))}")
+    return db
+
+
+def fetch_all(db: Db, sql: str) -> list[Any]:
+    """Return the rows of a query with a short result."""
+    return db.execute(sql).fetchall()
+
+
+def fetch_value(db: Db, sql: str) -> Any:
+    """Return the first value of the first row of a query."""
+    return fetch_all(db, sql)[0][0]
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(text: str) -> str:
+    """Return a text as an SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'

@@ -1,0 +1,169 @@
+"""The fate of every staged row with regard to the others, and the account of all fates."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.inputs.checks import CODES, REFERENCES, UNKNOWN_CUSTOMER
+from pipeline.inputs.contract import TABLES
+from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
+from pipeline.inputs.refusals import refusal
+from pipeline.inputs.staging import (
+    Types,
+    delivered_types,
+    first_place,
+    mark_duplicates,
+    refuse_empty,
+    refuse_unsafe,
+    stage_table,
+)
+from pipeline.runtime.errors import ConfigError, QualityError
+from pipeline.runtime.params import Ingest
+from pipeline.runtime.progress import say
+
+EVENTS = [table.name for table in TABLES.values() if table.event and table.name != "customers"]
+Delivered = dict[str, Types]  # by table
+
+
+def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
+    """Stage every table of the contract and check its rows one by one.
+
+    Returns the delivered tables with the types of their columns; `place` names the shop's SQL.
+    """
+    # one day of tolerance for wrong clocks and zones further east
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    settings = {
+        "zone": literal(params.timezone),
+        "currency": literal(params.currency),
+        "max_amount": str(params.max_amount),
+        "now": f"timestamp '{now:%Y-%m-%d %H:%M:%S}'",
+    }
+    delivered = delivered_types(db, place)
+    for table in TABLES.values():
+        stage_table(db, table, delivered.get(table.name, {}), settings)
+        if table.name in delivered:
+            refuse_empty(db, table, place)
+            refuse_unsafe(db, table)
+            mark_duplicates(db, table, delivered[table.name])
+    return delivered
+
+
+def _set_fate(db: Db, table: str, fate: str, condition: str) -> None:
+    """Give a fate to the rows t of a table that are still accepted and meet the condition."""
+    sql = f"update staged_{table} as t set fate = {literal(fate)}"
+    db.execute(f"{sql} where t.fate is null and {condition}")
+
+
+def _check_references(db: Db, table: str) -> None:
+    """Set the fate of rows of erased customers, and of rows whose references lead nowhere."""
+    erased = """exists (from staged_customers c
+        where c.customer_id = t.customer_id and c.fate = 'erased')"""
+    _set_fate(db, table, "erased", erased)
+    for reference in REFERENCES:
+        if table in reference.tables:
+            _set_fate(db, table, f"{reference.code} {reference.column}", reference.breaks)
+
+
+def _data_end(db: Db, params: Ingest, place: str) -> dt.date:
+    """Return the day at whose first midnight the data ends."""
+    newest: dt.date | None = fetch_value(db, "select max(ordered_at)::date from accepted_orders")
+    if newest is None:
+        raise refusal("E_NO_ORDERS", place)
+    if params.data_end:
+        return dt.date.fromisoformat(params.data_end)
+    return newest + dt.timedelta(days=1)
+
+
+def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.date:
+    """Set the fate of every row with regard to the others; return the day the data ends."""
+    if "customers" in delivered:
+        _set_fate(db, "customers", "erased", "t.erased_at is not null")
+        _check_references(db, "orders")
+    check_limits(db, "orders", params)
+    end = _data_end(db, params, place)
+    events = [table for table in delivered if table in EVENTS]
+    for table in events:
+        _set_fate(db, table, "out_of_window", f"t.{TABLES[table].event} >= timestamp '{end}'")
+    if not fetch_all(db, "from accepted_orders limit 1"):
+        fix = "set a later day, or null"
+        raise ConfigError("E_DATA_END", "ingest.data_end", "no order lies before it", fix)
+    if "customers" not in delivered:
+        db.execute("""insert into staged_customers (customer_id, created_at)
+            select customer_id, min(ordered_at) from accepted_orders group by 1""")
+    for table in delivered:
+        if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
+            _check_references(db, table)
+    if "customers" in delivered:
+        active = " or ".join(
+            f"exists (from accepted_{table} e where e.customer_id = t.customer_id)"
+            for table in events
+        )
+        late = f"t.created_at >= timestamp '{end}' and not ({active})"
+        _set_fate(db, "customers", "out_of_window", late)
+    if "suppressions" in delivered:
+        _set_fate(db, "suppressions", "out_of_window", UNKNOWN_CUSTOMER)
+    return end
+
+
+def check_limits(db: Db, table: str, params: Ingest) -> None:
+    """Raise QualityError where one code takes more rows of a table than its limit allows."""
+    limits = params.quarantine_limit
+    total = fetch_value(db, f"select count(*) from staged_{table}")
+    codes = f"""select distinct split_part(fate, ' ', 1) from staged_{table}
+        where starts_with(fate, 'E_') order by all"""
+    for (code,) in fetch_all(db, codes):
+        broken = f"starts_with(fate, '{code} ')"
+        place, count = first_place(db, table, broken)
+        limit = limits.get(code, limits["default"])
+        if count <= limit * total:
+            continue
+        column = fetch_value(
+            db,
+            f"""select min_by(split_part(fate, ' ', 2), (source_file, source_line))
+                from staged_{table} where {broken}""",
+        )
+        rule = CODES[code]
+        message = f"{table}: {rule.message}: {count} of {total} rows, the limit is {limit:.2%}"
+        fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
+        raise QualityError(code, f"{place} {column}", message, fix)
+
+
+def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
+    """Return what became of every row, by table; each number is counted on its own.
+
+    `rows_in` comes from the shop's view, `accepted` from the rows to be written.
+    """
+    account = {}
+    written = {"customers": "customers_known", "market_events": "accepted_market_events"}
+    for table in (table for table in TABLES if table in delivered):
+        rows_in = fetch_value(db, f"select count(*) from main.{table}")
+        accepted = fetch_value(db, f"select count(*) from {written.get(table, f'placed_{table}')}")
+        fates = dict(
+            fetch_all(
+                db,
+                f"""select split_part(fate, ' ', 1), count(*) from staged_{table}
+                    where fate is not null group by all order by all""",
+            )
+        )
+        account[table] = {
+            "rows_in": rows_in,
+            "accepted": accepted,
+            "quarantined": {code: count for code, count in fates.items() if code in CODES},
+            "exact_duplicates": fates.get("exact_duplicate", 0),
+            "out_of_window": fates.get("out_of_window", 0),
+            "erased": fates.get("erased", 0),
+        }
+        if rows_in != accepted + sum(fates.values()):
+            raise RuntimeError(f"{table}: the fates do not add up: {account[table]}, {fates}")
+        say(f"{table}: {accepted} of {rows_in} rows accepted")
+    return account
+
+
+def quarantine(db: Db, delivered: Delivered) -> Iterator[tuple[str, Any]]:
+    """One row per quarantined row: its place and code, none of its values. One file per table."""
+    for table in (table for table in TABLES if table in delivered):
+        sql = f"""
+            select source_file as file, source_line as line,
+                   split_part(fate, ' ', 2) as "column", split_part(fate, ' ', 1) as code
+            from staged_{table} where starts_with(fate, 'E_') order by all"""
+        yield f"{table}.parquet", db.sql(sql).to_arrow_table()
