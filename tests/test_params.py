@@ -254,6 +254,22 @@ def test_what_yaml_spells_in_several_ways_is_what_was_meant(
     assert value(load(project(tmp_path, edit)), key) == meant
 
 
+def test_an_experiment_changes_one_line_of_params_yaml(tmp_path: Path) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    copy = tmp_path / "params.yaml"
+    copy.write_text(before, encoding="utf-8")
+    # what `dvc exp run -S` does to the file
+    apply_overrides(str(copy), ["train.max_rounds=501"])
+    changed = [
+        (old, new)
+        for old, new in zip(before.splitlines(), copy.read_text().splitlines(), strict=True)
+        if old != new
+    ]
+    assert [new.split("#")[0].strip() for _, new in changed] == ["max_rounds: 501"]
+
+
 def test_parameters_cannot_be_changed_once_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         params().shop = "other"
