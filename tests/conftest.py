@@ -1,7 +1,4 @@
-"""The order of the tests, and what those of tracking share, made once.
-
-A shop with two models, and the servers that keep its runs.
-"""
+"""The order of the test files, and the fixtures that the tracking tests share."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,9 +10,7 @@ LONGEST = ("test_repro", "test_shops", "test_spark", "test_track")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest begin first, so that of several processes none waits long for the
-    last one.
-    """
+    """Start the longest files first, so that no process waits long for the last one."""
     items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
@@ -26,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="session")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The address of a kind of store; the server is started when it is first asked for."""
+    """The address of a kind of store. The server starts on first use."""
     folder = tmp_path_factory.mktemp("server")
     known = {"sqlite": f"sqlite:///{folder / 'mlflow.db'}"}
     running = tracking_server.mlflow_server(folder)
@@ -60,7 +55,7 @@ def local(
 
 @pytest.fixture(params=["down", "failing", "silent"])
 def away(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Host and port of a server that does not do its part."""
+    """Host and port of a server that is down, failing or silent."""
     if request.param == "down":
         yield f"127.0.0.1:{tracking_server.free_port()}"
     else:

@@ -1,4 +1,4 @@
-"""The demo shop under other parameters, to be asked in SQL."""
+"""The simulated shop under other parameters, for queries in SQL."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +15,9 @@ World = Callable[[str], list[tuple[Any, ...]]]
 
 
 def world(**changes: Any) -> World:
-    """Simulate with some parameters changed.
+    """Simulate with some parameters changed; return a function that runs a query.
 
-    The tables can then be asked in SQL, the truth as true_customer and true_order.
+    The tables have their own names; the ground truth is true_customer and true_order.
     """
     connection = duckdb.connect()
     made = simulate(PARAMS.model_copy(update=changes))
@@ -25,7 +25,7 @@ def world(**changes: Any) -> World:
         for name, table in files:
             connection.register(prefix + name.removesuffix(".parquet"), table)
 
-    def ask(query: str) -> list[tuple[Any, ...]]:
+    def run(query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
-    return ask
+    return run

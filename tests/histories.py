@@ -1,6 +1,6 @@
-"""Histories that a search comes upon, small ones first.
+"""Hypothesis strategies for histories, small ones first.
 
-Days crowd around the edges of windows, promises and masks.
+Days lie close to the edges of windows, SLAs and masks.
 """
 
 from hypothesis import HealthCheck, settings
@@ -70,7 +70,7 @@ def complaints(draw: st.DrawFn) -> Complaint:
 def customers(draw: st.DrawFn) -> Customer:
     """A customer whose every row may be odd.
 
-    Some of his purchases come at a steady pace, so that there are many gaps and long runs.
+    Some purchases come at a steady pace, which makes many IPTs and long runs.
     """
     lines = draw(st.lists(orders(), max_size=6))
     start, pace, count = (

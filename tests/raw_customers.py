@@ -1,6 +1,4 @@
-"""Customers of `situations` as the raw tables a shop would deliver, every table and column of
-theirs among them.
-"""
+"""The customers of `situations` as raw tables, every table and column that a shop may deliver."""
 
 import datetime as dt
 from typing import Any
@@ -26,12 +24,12 @@ def at(day: int, hour: int) -> str | None:
 
 
 def raw_of(customers: list[Customer]) -> Raw:
-    """The rows of all tables; what comes of an event comes later on its day at the earliest."""
+    """The rows of all tables. An outcome of an event comes later on the same day at the earliest."""
     raw: Raw = {name: [] for name in ("customers", "orders", "returns", "complaints", "touches")}
-    for c, told in enumerate(customers):
+    for c, customer in enumerate(customers):
         who = {"customer_id": f"C{c:03d}"}
-        raw["customers"].append({**who, "created_at": at(told.known, 0)})
-        for i, line in enumerate(told.orders):
+        raw["customers"].append({**who, "created_at": at(customer.known, 0)})
+        for i, line in enumerate(customer.orders):
             raw["orders"].append(
                 {
                     **who,
@@ -47,18 +45,18 @@ def raw_of(customers: list[Customer]) -> Raw:
                     "cancelled_at": at(line.cancelled, 22),
                 }
             )
-        for i, back in enumerate(told.returns):
+        for i, item in enumerate(customer.returns):
             raw["returns"].append(
                 {
                     **who,
                     "return_id": f"R{c}-{i}",
                     "quantity": 1,
-                    "net_amount": float(back.amount),
-                    "returned_at": at(back.day, 10),
-                    "reason": "defect" if back.defect else "too big",
+                    "net_amount": float(item.amount),
+                    "returned_at": at(item.day, 10),
+                    "reason": "defect" if item.defect else "too big",
                 }
             )
-        for i, case in enumerate(told.complaints):
+        for i, case in enumerate(customer.complaints):
             raw["complaints"].append(
                 {
                     **who,
@@ -70,11 +68,11 @@ def raw_of(customers: list[Customer]) -> Raw:
                 }
             )
         raw["touches"] += [
-            {**who, "at": at(touch.day, 12 + i)} for i, touch in enumerate(told.touches)
+            {**who, "at": at(touch.day, 12 + i)} for i, touch in enumerate(customer.touches)
         ]
     return raw
 
 
 def tables_of_raw(raw: Raw) -> dict[str, pa.Table]:
-    """The rows of each table as one."""
+    """Each table as an Arrow table."""
     return {name: pa.Table.from_pylist(rows) for name, rows in raw.items()}

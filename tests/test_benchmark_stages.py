@@ -22,7 +22,7 @@ CUSTOMERS = 150
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A folder like the project's with a small shop of made-up rows and the model they teach."""
+    """A folder like the project's, with a small shop of made-up rows and its model."""
     root = project(tmp_path_factory.mktemp("shop"), "dvc.yaml", "shops")
     (root / "reports").mkdir()
     frame = small_shop.rows(CUSTOMERS, signal=2)
@@ -31,10 +31,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     store.write(root / "data" / "monotone_constraints.json", {})
     params = load(root)
     few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
-    taught = train(
+    files = train(
         **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
     )
-    small_shop.model_folder(root / "data", taught["model"])
+    small_shop.model_folder(root / "data", files["model"])
     ids = sorted(frame["customer_id"].unique())
     known: dict[str, Any] = {"customer": range(len(ids)), "customer_id": ids}
     store.write(root / "data" / "events" / "customers" / "part-000.parquet", pa.table(known))
@@ -60,7 +60,7 @@ def test_a_run_costs_time_and_memory_and_its_warm_up_is_not_counted(
     assert pq.read_metadata(tmp_path / "risk.parquet").num_rows == CUSTOMERS * snapshots
 
 
-def test_a_crowd_is_as_large_as_asked_for_and_each_in_it_has_an_id_of_his_own(
+def test_a_crowd_has_the_size_given_and_every_customer_has_an_own_id(
     shop: Shop, tmp_path: Path
 ) -> None:
     target = crowd(shop.root, tmp_path / "crowd", 4 * CUSTOMERS + 1)
@@ -79,9 +79,14 @@ def test_what_is_above_its_must_is_missed() -> None:
         if name
     }
     runs["scoring"]["cpu_s"] = 15.1
-    told = against(runs)
-    assert {name for name, found in told.items() if not found["met"]} == {"scoring_over_bare"}
-    assert told["scoring_over_bare"] == {"found": 1.51, "must": 1.5, "stretch": None, "met": False}
+    targets = against(runs)
+    assert {name for name, target in targets.items() if not target["met"]} == {"scoring_over_bare"}
+    assert targets["scoring_over_bare"] == {
+        "found": 1.51,
+        "must": 1.5,
+        "stretch": None,
+        "met": False,
+    }
 
 
 def test_all_that_a_target_compares_is_measured(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The calendar: no snapshot teaches from days that an origin it teaches for is examined on."""
+"""The calendar: no training snapshot has labels from days on which its origin is evaluated."""
 
 import math
 
@@ -31,7 +31,7 @@ hold = settings(max_examples=200, deadline=None, derandomize=True)
 
 @hold
 @given(CALENDARS)
-def test_every_calendar_keeps_the_future_apart_from_what_teaches(
+def test_every_calendar_keeps_training_labels_before_the_origin(
     drawn: tuple[int, int, int, int | str, int | str, int, int],
 ) -> None:
     first, length, horizon, step_days, history, origins, snapshots = drawn
@@ -44,20 +44,18 @@ def test_every_calendar_keeps_the_future_apart_from_what_teaches(
     earliest = first + (2 * horizon if history == "auto" else int(history))
     assert days["step"] == step
     assert set(days["training"]) <= {end - horizon - k * int(step) for k in range(origins)}
-    for origin, taught in [*days["training"].items(), (end, days["final"])]:
-        assert all(snapshot + horizon <= origin for snapshot in taught)
-        assert all(snapshot >= earliest for snapshot in taught)
-        assert len(taught) <= snapshots
-        assert taught == sorted(set(taught))
-    assert all(taught for taught in days["training"].values())
+    for origin, training in [*days["training"].items(), (end, days["final"])]:
+        assert all(snapshot + horizon <= origin for snapshot in training)
+        assert all(snapshot >= earliest for snapshot in training)
+        assert len(training) <= snapshots
+        assert training == sorted(set(training))
+    assert all(training for training in days["training"].values())
     for day, before in days["season"].items():
         assert earliest <= before
         assert before + horizon <= day
 
 
-def test_a_year_before_is_looked_at_for_each_day_a_model_is_asked_or_examined_as_far_as_the_history_reaches() -> (
-    None
-):
+def test_each_scored_or_evaluated_day_has_the_day_a_year_before_where_history_reaches() -> None:
     days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
     assert days["season"] == {580: 216, 610: 246, 640: 276, 670: 306, 730: 366}
     assert calendar(0, 364 + 119, 60, with_(origins=1))["season"] == {}
@@ -83,7 +81,7 @@ def test_two_years_with_a_horizon_of_sixty_days() -> None:
 
 
 @pytest.mark.parametrize(("length", "origins"), [(239, []), (240, [180])])
-def test_an_origin_that_nothing_can_teach_is_left_out(length: int, origins: list[int]) -> None:
-    # The shortest history: 120 days before the first teaching snapshot, 60 it looks ahead, 60 the
-    # origin does.
+def test_an_origin_without_training_snapshots_is_left_out(length: int, origins: list[int]) -> None:
+    # The shortest history: 120 days before the first training snapshot, its horizon of 60, and the
+    # origin's horizon of 60.
     assert list(calendar(0, length, 60, with_(origins=3))["training"]) == origins

@@ -1,6 +1,6 @@
-"""What is planted in the demo world is recovered from what the shop sees alone.
+"""The effects planted in the simulated shop are recovered from what the shop itself sees.
 
-What that is, visit by visit.
+The rows behind them are tested visit by visit.
 """
 
 import datetime as dt
@@ -30,7 +30,7 @@ IDS = "P4 P5 P6 F2 F3 F4 F6 F7 E2 E3 E5 K3 K4 K5 K7 D2 D3 D4 D5 D7 D8".split()
 
 
 def given(root: Path, truth: str = "demo") -> dict[str, Any]:
-    """The arguments of the stage."""
+    """The arguments of the stage `recover`, without its parameters."""
     folders = {name: Folder(root / "data" / name) for name in ("events", "lifecycle", "labels")}
     (root / "data" / "truth" / "nobody").mkdir(exist_ok=True)
     calibration = store.read(root / "data" / "calibration.json")
@@ -44,7 +44,7 @@ def given(root: Path, truth: str = "demo") -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the stages up to `recover` have run on the demo world."""
+    """A folder in which the stages up to `recover` have run for the simulated shop."""
     return made(tmp_path_factory.mktemp("demo"), {}, ("label", "recover"), frozen.PATH)
 
 
@@ -66,23 +66,23 @@ def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_tr
     assert all(part["verdict"] == "recovered" for part in one["parts"])
 
 
-def test_the_estimates_are_made_of_what_the_shop_saw_alone(demo: Path) -> None:
+def test_the_estimates_do_not_use_the_ground_truth(demo: Path) -> None:
     blind = recover(**given(demo, "nobody"), simulate=PARAMS.simulate)["hypotheses"]
-    told = store.read(demo / "reports" / "hypotheses.json")
-    for one, other in zip(told, blind, strict=True):
+    hypotheses = store.read(demo / "reports" / "hypotheses.json")
+    for one, other in zip(hypotheses, blind, strict=True):
         assert [part["estimate"] for part in one["parts"]] == [
             part["estimate"] for part in other["parts"]
         ]
         assert {part["truth"] for part in other["parts"]} == {None}
 
 
-def test_the_truth_about_customers_made_in_several_blocks_is_found_as_well(tmp_path: Path) -> None:
+def test_the_ground_truth_covers_customers_simulated_in_several_blocks(tmp_path: Path) -> None:
     root = made(
         tmp_path, {"customers": 600, "customers_per_block": 250}, ("label", "recover"), frozen.PATH
     )
-    told = {one["id"]: one["truth"] for one in store.read(root / "reports" / "hypotheses.json")}
-    assert told["P4"] > 0 > told["P5"]
-    assert told["F2"] > 0
+    truth = {one["id"]: one["truth"] for one in store.read(root / "reports" / "hypotheses.json")}
+    assert truth["P4"] > 0 > truth["P5"]
+    assert truth["F2"] > 0
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,7 @@ def test_the_truth_about_customers_made_in_several_blocks_is_found_as_well(tmp_p
         ("calls", "gone"),
     ],
 )
-def test_what_happened_happened_as_often_as_its_true_chance_says(
-    rows: str, outcome: str, seen: Seen
-) -> None:
+def test_outcomes_are_as_frequent_as_their_true_chance(rows: str, outcome: str, seen: Seen) -> None:
     frame = getattr(seen, rows)
     fifth = (
         np.argsort(np.argsort(frame[f"true_{outcome}"].to_numpy(), kind="stable")) * 5 // len(frame)
@@ -111,25 +109,23 @@ def test_what_happened_happened_as_often_as_its_true_chance_says(
         assert abs(sums[0].mean()) < 4 * error + 0.001
 
 
-def test_what_the_hypotheses_need_and_is_not_recorded_leaves_them_unknown_with_the_reason(
-    seen: Seen,
-) -> None:
-    found = {one.id: finding(one, seen, set()) for one in HYPOTHESES}
-    assert {name for name, one in found.items() if one["verdict"] == "unknown"} == {
+def test_a_hypothesis_whose_data_are_not_recorded_is_unknown_with_the_reason(seen: Seen) -> None:
+    findings = {one.id: finding(one, seen, set()) for one in HYPOTHESES}
+    assert {name for name, one in findings.items() if one["verdict"] == "unknown"} == {
         one.id for one in HYPOTHESES if one.needs
     }
-    assert found["D2"]["note"] == "not recorded: market_events, orders.category"
-    assert found["D2"]["estimate"] is None
+    assert findings["D2"]["note"] == "not recorded: market_events, orders.category"
+    assert findings["D2"]["estimate"] is None
 
 
-def test_a_hypothesis_of_two_parts_is_no_surer_than_its_weakest(seen: Seen) -> None:
+def test_a_hypothesis_of_two_parts_is_as_certain_as_its_weakest(seen: Seen) -> None:
     for hypothesis in HYPOTHESES:
         one = finding(hypothesis, seen, set(hypothesis.needs))
         weakest = [part for part in one["parts"] if part["what"] == one["note"]]
         assert one["estimate"] == weakest[0]["estimate"]
 
 
-def test_where_the_chance_to_leave_is_the_same_whatever_happens_hardly_anything_is_recovered(
+def test_hardly_anything_is_recovered_where_the_chance_to_leave_never_varies(
     tmp_path: Path,
 ) -> None:
     root = made(tmp_path, EQUAL, ("label", "recover"), frozen.PATH)
@@ -170,28 +166,28 @@ def test_readme_shows_the_figures_of_the_demo_that_params_yaml_describes(
     assert compared > 5
 
 
-def test_the_document_says_what_was_measured() -> None:
+def test_the_document_shows_what_was_measured() -> None:
     document = (ROOT / "docs" / "hypotheses.md").read_text(encoding="utf-8")
-    found = store.read(RESULTS)
-    assert {row[0] for row in cells(found)} == set(IDS)
-    for row in cells(found):
+    results = store.read(RESULTS)
+    assert {row[0] for row in cells(results)} == set(IDS)
+    for row in cells(results):
         assert f"| {' | '.join(row)} |" in document
-    for population, told in found["model"].items():
+    for population, measured in results["model"].items():
         figures = (
-            spread(told[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope")
+            spread(measured[name]) for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope")
         )
         assert f"| {population} | {' | '.join(figures)} |" in document
-    benchmark, (least, most) = found["model"]["benchmark"], MUST["slope"]
+    benchmark, (least, most) = results["model"]["benchmark"], MUST["slope"]
     assert benchmark["oracle_ahead"]["highest"] <= MUST["oracle_ahead"]
     assert least <= benchmark["slope"]["lowest"] <= benchmark["slope"]["highest"] <= most
-    assert not any(found["missed"].values())
-    others = {name: seeds for name, seeds in found["equal"].items() if name != "K5"}
-    assert found["equal"]["K5"] == list(range(1, MODELS + 1))
+    assert not any(results["missed"].values())
+    others = {name: seeds for name, seeds in results["equal"].items() if name != "K5"}
+    assert results["equal"]["K5"] == list(range(1, MODELS + 1))
     assert (
         ", ".join(f"{name} from {len(seeds)}" for name, seeds in sorted(others.items())) in document
     )
-    assert found["null"]["verdict"] == "no_signal"
-    assert all(low < 0.5 < high for low, high in found["null"]["auc_ci"].values())
+    assert results["null"]["verdict"] == "no_signal"
+    assert all(low < 0.5 < high for low, high in results["null"]["auc_ci"].values())
 
 
 def day(number: int) -> int:
@@ -216,9 +212,9 @@ ORDERS = [  # order, sku, ordered, promised, delivered, cancelled on
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    """One customer of six orders, core from the fourth on, with all that went wrong.
+    """One customer with six orders and all kinds of failures, core from the fourth on.
 
-    Two prospects; a rival in his category.
+    There are two prospects, and a rival in the category of the customer.
     """
     folder = tmp_path_factory.mktemp("shop")
 
@@ -275,14 +271,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     store.write(folder / "lifecycle" / "part-000.parquet", pa.table({**keys, **state, **since}))
     store.write(folder / "labels" / "part-000.parquet", pa.table({**keys, "defected": [False]}))
     calibration = {"horizon_days": 10, "data_end": "2026-03-12"}
-    found = queries(
+    rows = queries(
         events,
         Folder(folder / "lifecycle"),
         Folder(folder / "labels"),
         calibration,
         Sla(7, 3, 1, 2, 7),
     )
-    return {**found, "visits": judged(found["visits"], Sla(7, 3, 1, 2, 7))}
+    return {**rows, "visits": judged(rows["visits"], Sla(7, 3, 1, 2, 7))}
 
 
 @pytest.mark.parametrize(
@@ -303,17 +299,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
         ("reason", [False, False, False, True, True, True]),
     ],
 )
-def test_how_each_visit_went(column: str, values: list[Any], shop: dict[str, pd.DataFrame]) -> None:
-    found = shop["visits"][column]
-    assert [None if pd.isna(value) else value for value in found] == values
+def test_every_visit_has_its_facts(
+    column: str, values: list[Any], shop: dict[str, pd.DataFrame]
+) -> None:
+    rows = shop["visits"][column]
+    assert [None if pd.isna(value) else value for value in rows] == values
 
 
-def test_a_visit_is_judged_only_when_so_many_days_of_data_follow_it(
+def test_a_visit_counts_only_when_so_many_days_of_data_follow_it(
     shop: dict[str, pd.DataFrame],
 ) -> None:
     end = day(71)
-    found = mature(shop["visits"], 15, end)
-    assert dict(zip(found["number"], found["gone"], strict=True)) == {
+    rows = mature(shop["visits"], 15, end)
+    assert dict(zip(rows["number"], rows["gone"], strict=True)) == {
         1: False,
         2: False,
         3: False,
@@ -324,11 +322,11 @@ def test_a_visit_is_judged_only_when_so_many_days_of_data_follow_it(
     assert list(mature(shop["visits"], 10, end)["number"]) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_long_silence_is_asked_again_and_again_until_he_is_back(
+def test_a_long_absence_has_a_row_per_period_until_the_customer_is_back(
     shop: dict[str, pd.DataFrame],
 ) -> None:
-    found = silences(shop["visits"], 2, day(71))  # from the eighth day on, four days each
-    fifth = found[found["number"] == 5]
+    rows = silences(shop["visits"], 2, day(71))  # from the eighth day on, four days each
+    fifth = rows[rows["number"] == 5]
     assert list(zip(fifth["waited"], fifth["back"], strict=True)) == [
         (8, False),
         (12, False),
@@ -337,23 +335,23 @@ def test_a_long_silence_is_asked_again_and_again_until_he_is_back(
     assert list(fifth["holds"]) == [True, True, True]  # never delivered
 
 
-def test_what_prospects_expected_counts_as_met_or_missed_by_the_day(
+def test_expectations_of_prospects_count_as_met_or_missed_by_the_day(
     shop: dict[str, pd.DataFrame],
 ) -> None:
-    found = shop["prospects"].set_index("customer_id")
-    assert list(found.columns) == ["converted", "touches", "all_met", "missed"]
-    assert found.loc["C2"].tolist() == [False, 2, True, False]
-    assert found.loc["C3"].tolist() == [False, 2, False, True]
+    rows = shop["prospects"].set_index("customer_id")
+    assert list(rows.columns) == ["converted", "touches", "all_met", "missed"]
+    assert rows.loc["C2"].tolist() == [False, 2, True, False]
+    assert rows.loc["C3"].tolist() == [False, 2, False, True]
 
 
-def test_a_list_is_about_the_visit_before_it_and_the_first_one_counts(
+def test_a_list_refers_to_the_visit_before_it_and_the_first_list_counts(
     shop: dict[str, pd.DataFrame],
 ) -> None:
-    found = listed(shop["calls"], shop["visits"])
-    assert list(zip(found["number"], found["called"], strict=True)) == [(3, True), (4, False)]
+    rows = listed(shop["calls"], shop["visits"])
+    assert list(zip(rows["number"], rows["called"], strict=True)) == [(3, True), (4, False)]
 
 
-def test_a_stay_is_told_with_the_stage_of_its_snapshot(shop: dict[str, pd.DataFrame]) -> None:
+def test_a_stay_has_the_stage_of_its_snapshot(shop: dict[str, pd.DataFrame]) -> None:
     [stay] = shop["stays"].to_dict("records")
     assert (stay["stage"], stay["lapsed"], stay["again"], stay["day"]) == (
         "core",

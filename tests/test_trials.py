@@ -1,4 +1,4 @@
-"""Contrasts: what they estimate, how sure they are, and when a claim counts as recovered."""
+"""Contrasts: the estimate, its interval, and when a hypothesis counts as recovered."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from models.hypotheses.contrasts import FALLS, FEWEST, RISES, Claim, Effect, com
 
 
 def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:
-    """A chance to leave that depends on a dose and on a group, and what came of it."""
+    """One row per decision: a chance to leave that depends on dose and group, and the outcome."""
     random = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {"customer_id": random.integers(0, customers, size), "dose": random.integers(0, 4, size)}
@@ -19,43 +19,45 @@ def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:
 
 
 def difference(frame: pd.DataFrame) -> Effect:
-    found = compare(
+    effect = compare(
         "treated - not", RISES, frame, "left", [(1, frame["treated"]), (-1, ~frame["treated"])]
     )
-    assert found
-    return found
+    assert effect
+    return effect
 
 
 def test_a_difference_is_that_of_the_means_and_its_truth_that_of_the_true_chances() -> None:
     frame = rows()
     means = frame.groupby("treated")[["left", "true_left"]].mean()
-    found = difference(frame)
-    assert found.estimate == pytest.approx(means["left"][True] - means["left"][False])
-    assert found.truth == pytest.approx(means["true_left"][True] - means["true_left"][False])
+    effect = difference(frame)
+    assert effect.estimate == pytest.approx(means["left"][True] - means["left"][False])
+    assert effect.truth == pytest.approx(means["true_left"][True] - means["true_left"][False])
 
 
 def test_a_slope_is_that_of_least_squares_with_the_others_held() -> None:
     frame = rows().assign(treated=lambda f: f["treated"].astype(float))
-    found = slope("by dose", RISES, frame, "left", "dose", ["treated"])
+    effect = slope("by dose", RISES, frame, "left", "dose", ["treated"])
     design = np.column_stack([frame["dose"], frame["treated"], np.ones(len(frame))])
-    assert found
-    assert found.estimate == pytest.approx(np.linalg.lstsq(design, frame["left"], rcond=None)[0][0])
-    assert found.truth == pytest.approx(0.1)  # the true chances lie on a line
+    assert effect
+    assert effect.estimate == pytest.approx(
+        np.linalg.lstsq(design, frame["left"], rcond=None)[0][0]
+    )
+    assert effect.truth == pytest.approx(0.1)  # the true chances lie on a line
 
 
-def test_rows_of_one_customer_told_twice_make_nothing_surer() -> None:
+def test_rows_given_twice_do_not_narrow_the_interval() -> None:
     once = difference(rows())
     twice = difference(pd.concat([rows(), rows()], ignore_index=True))
     assert twice.error == pytest.approx(once.error)
-    strangers = pd.concat(
+    others = pd.concat(
         [rows(), rows().assign(customer_id=lambda f: f["customer_id"] + 1000)], ignore_index=True
     )
-    assert difference(strangers).error < 0.8 * once.error
+    assert difference(others).error < 0.8 * once.error
 
 
-def test_intervals_hold_as_often_as_they_say() -> None:
-    found = [difference(rows(seed)) for seed in range(200)]
-    outside = np.mean([not one.low <= (one.truth or 0) <= one.high for one in found])
+def test_intervals_cover_the_truth_as_often_as_they_should() -> None:
+    effects = [difference(rows(seed)) for seed in range(200)]
+    outside = np.mean([not one.low <= (one.truth or 0) <= one.high for one in effects])
     assert 0.04 < outside < 0.16  # a tenth, give or take two points
 
 
@@ -63,14 +65,14 @@ def test_a_cell_in_which_nobody_left_is_no_proof() -> None:
     frame = pd.DataFrame(
         {"customer_id": np.arange(125), "few": np.arange(125) < 25, "left": np.arange(125) >= 121}
     )
-    found = compare("few - many", FALLS, frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
-    assert found
-    assert found.estimate == -0.04
-    assert found.error == pytest.approx(np.sqrt(1 / 27 * 26 / 27 / 27 + 5 / 102 * 97 / 102 / 102))
-    assert found.verdict == "not_recovered"
+    effect = compare("few - many", FALLS, frame, "left", [(1, frame["few"]), (-1, ~frame["few"])])
+    assert effect
+    assert effect.estimate == -0.04
+    assert effect.error == pytest.approx(np.sqrt(1 / 27 * 26 / 27 / 27 + 5 / 102 * 97 / 102 / 102))
+    assert effect.verdict == "not_recovered"
 
 
-def test_where_fewer_left_than_was_to_be_expected_the_truth_is_not_told_to_be_far_away() -> None:
+def test_few_defections_by_chance_do_not_put_the_truth_far_from_the_estimate() -> None:
     left = np.r_[np.ones(2), np.zeros(998), np.ones(200), np.zeros(9800)].astype(bool)
     frame = pd.DataFrame(
         {
@@ -80,14 +82,14 @@ def test_where_fewer_left_than_was_to_be_expected_the_truth_is_not_told_to_be_fa
             "true_left": 0.02,
         }
     )
-    found = compare(
+    effect = compare(
         "few - many", Claim(-0.05, 0.05), frame, "left", [(1, frame["few"]), (-1, ~frame["few"])]
     )
-    assert found
-    assert found.chance == pytest.approx(np.sqrt(0.02 * 0.98 * (1 / 1000 + 1 / 10_000)))
-    assert found.error < found.chance / 2  # the error made of two who left
-    assert found.verdict == "not_recovered"
-    assert found._replace(estimate=-0.015).verdict == "recovered"
+    assert effect
+    assert effect.chance == pytest.approx(np.sqrt(0.02 * 0.98 * (1 / 1000 + 1 / 10_000)))
+    assert effect.error < effect.chance / 2  # the standard error from two defections
+    assert effect.verdict == "not_recovered"
+    assert effect._replace(estimate=-0.015).verdict == "recovered"
 
 
 @pytest.mark.parametrize(
