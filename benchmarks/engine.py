@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from benchmarks.columns import COLUMNS, PROMISED, TRENDS, TWELVE, WINDOWS
 from benchmarks.data import lines_of
 from benchmarks.partition import partitions
-from features.catalogue import DECLARED, feature_matrix
-from features.columns import spread
+from features.catalogue import FEATURES, feature_matrix
+from features.columns import expand
 from features.records import Shop
 from features.settings import Sla, Windows
 from pipeline.engine.calendar import EPOCH, dates, shop_of
@@ -42,7 +42,7 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     """One file of rows per partition, in order of customer and snapshot."""
     shop = _shop()
     days = np.array([(snapshot - EPOCH).days for snapshot in snapshots], np.int32)
-    names = [column.name for column in spread(DECLARED, Windows(WINDOWS, TRENDS))]
+    names = [column.name for column in expand(FEATURES, Windows(WINDOWS, TRENDS))]
     bits = max(1, math.ceil(math.log2(lines_of(data) / LINES_PER_PARTITION)))
 
     with partitions(data, bits, out) as parts, ThreadPoolExecutor(THREADS) as pool:

@@ -20,7 +20,7 @@ import pandas as pd
 import typer
 
 from features.catalogue import FAMILIES
-from features.columns import spread
+from features.columns import expand
 from features.settings import Windows
 from models.defection.booster import fit, matrix, probabilities
 from models.defection.evaluation import compare
@@ -57,11 +57,10 @@ def meant(names: list[str], windows: Windows, there: list[str]) -> list[str]:
     known = {column: [column] for column in there}
     for family in FAMILIES:
         known |= {
-            column.name: [c.name for c in spread([column], windows)] for column in family.COLUMNS
+            column.name: [c.name for c in expand([column], windows)] for column in family.features
         }
     known |= {
-        family.__name__.rpartition(".")[2]: [c.name for c in spread(family.COLUMNS, windows)]
-        for family in FAMILIES
+        family.name: [c.name for c in expand(family.features, windows)] for family in FAMILIES
     }
     for name in names:
         if name not in known:

@@ -1,121 +1,123 @@
-"""All feature families, and the one function that describes a past by all of them."""
+"""The feature catalogue: all families of the folder families/, and the matrix of their features.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+A family is one file. Its docstring is the title, `FEATURES` declares the features, the kernel with
+the name of the file computes them, and `ORDER` places its columns among those of the other
+families. A family without `ORDER` comes last.
+"""
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.columns import Column, Row, blank
-from features.families import (
-    complaints,
-    frequency,
-    monetary,
-    pattern,
-    recency,
-    relationship,
-    returns,
-    service,
-    variety,
-)
-from features.history import before, begin
-from features.kernel import entry
-from features.records import Ints, Scratch, Shop, Singles, Tables, scratch
+from features import families
+from features.columns import Feature, Values, absent_values
+from features.history import begin_customer, past_before
+from features.kernel import entry, one_after_another
+from features.records import Buffers, Ints, Past, Shop, Singles, Tables, buffers_for
 from features.settings import Windows
 
-FAMILIES = (
-    recency,
-    frequency,
-    monetary,
-    pattern,
-    variety,
-    returns,
-    complaints,
-    service,
-    relationship,
+
+class Family(NamedTuple):
+    """The features of one file, and the kernel that computes them for one past."""
+
+    name: str
+    title: str
+    features: tuple[Feature, ...]
+    kernel: Callable[[Past, Shop, Values], None]
+
+
+def family_of(module: ModuleType) -> Family:
+    """Return the family that a module defines.
+
+    Raises TypeError if the module lacks a part of it.
+    """
+    name = module.__name__.rpartition(".")[2]
+    missing = [part for part in ("__doc__", "FEATURES", name) if not getattr(module, part, None)]
+    if missing:
+        raise TypeError(
+            f"{module.__file__} has no {', '.join(missing)}: complete the feature family, "
+            "or move the file out of features/families"
+        )
+    return Family(name, str(module.__doc__), module.FEATURES, getattr(module, name))
+
+
+_MODULES = [
+    importlib.import_module(f"{families.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(families.__path__)
+]
+FAMILIES = tuple(
+    family_of(module)
+    for module in sorted(_MODULES, key=lambda m: (getattr(m, "ORDER", math.inf), m.__name__))
 )
-DECLARED: tuple[Column, ...] = tuple(column for family in FAMILIES for column in family.COLUMNS)
+FEATURES = tuple(feature for family in FAMILIES for feature in family.features)
+
+all_families = one_after_another([family.kernel for family in FAMILIES])
 
 
 @entry
-def describe_all(
+def write_features(
     tables: Tables,
     snapshots: Ints,
     shop: Shop,
-    room: Scratch,
-    row: Row,
+    buffers: Buffers,
+    values: Values,
     cells: Singles,
     absent: Singles,
     customers: Ints,
-    at: Ints,
-    out: Any,
+    days: Ints,
+    matrix: Any,
 ) -> None:
-    """One column of `out` per customer and snapshot at which he is known; the numbers of both are
-    written beside.
+    """Fill one column of `matrix` per customer and snapshot at which the customer is known.
 
-    `cells` is the one record in `row` seen as float32: it is filled over and over and copied out
-    field by field, so that a feature of all customers lies in one piece, as files want it.
+    `customers` and `days` get the customer's number and the day of the snapshot. `cells` is the one
+    record of `values` seen as float32. It is filled again and again and copied field by field, so
+    that one feature of all customers is contiguous, as files want it.
     """
     count = 0
     for customer in range(len(tables.known)):
-        begin(tables, customer, room)
+        begin_customer(tables, customer, buffers)
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
             for i in range(len(cells)):
                 cells[i] = absent[i]
-            past = before(tables, customer, snapshots[k], room)
-            recency.recency(past, shop, row[0])
-            frequency.frequency(past, shop, row[0])
-            monetary.monetary(past, shop, row[0])
-            pattern.pattern(past, shop, row[0])
-            variety.variety(past, shop, row[0])
-            returns.returns(past, shop, row[0])
-            complaints.complaints(past, shop, row[0])
-            service.service(past, shop, row[0])
-            relationship.relationship(past, shop, row[0])
+            all_families(past_before(tables, customer, snapshots[k], buffers), shop, values[0])
             for i in range(len(cells)):
-                out[i, count] = cells[i]
-            customers[count], at[count] = customer, snapshots[k]
+                matrix[i, count] = cells[i]
+            customers[count], days[count] = customer, snapshots[k]
             count += 1
 
 
 def feature_matrix(
     tables: Tables, snapshots: Ints, shop: Shop
 ) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
-    """Per customer and snapshot (ascending) at which he is known: his number, the snapshot's day,
-    and a column of the matrix.
+    """Return customer numbers, snapshot days, and a matrix with one column per pair of them.
 
-    The matrix has a row for each of `spread(DECLARED, windows)`, in their order.
+    A pair is a customer and a snapshot at which the customer is known, in ascending order. The
+    matrix has a row for each of `expand(FEATURES, windows)`, in their order.
     """
     size = int((tables.known[:, None] < snapshots).sum())
-    absent = blank(DECLARED, Windows(tuple(shop.counts), tuple(shop.trends)))
-    row = absent.copy()
-    cells = row.view(np.float32)
-    customers, at, out = (
-        np.empty(size, np.int32),
-        np.empty(size, np.int32),
-        np.empty((len(cells), size), np.float32),
-    )
-    describe_all(
-        tables,
-        snapshots,
-        shop,
-        scratch(tables, shop.opened),
-        row,
-        cells,
-        absent.view(np.float32),
-        customers,
-        at,
-        out,
-    )
-    return customers, at, out
+    absent = absent_values(FEATURES, Windows(tuple(shop.counts), tuple(shop.trends)))
+    values = absent.copy()
+    cells = values.view(np.float32)
+    customers, days = np.empty(size, np.int32), np.empty(size, np.int32)
+    matrix = np.empty((len(cells), size), np.float32)
+    buffers = buffers_for(tables, shop.opened)
+    one_record = (values, cells, absent.view(np.float32))
+    write_features(tables, snapshots, shop, buffers, *one_record, customers, days, matrix)
+    return customers, days, matrix
 
 
-def recorded(column: Column, tables: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a shop with these tables and columns records what the column needs.
+def is_recorded(feature: Feature, tables: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a shop with these tables and their columns records all the feature needs.
 
-    What it does not record is absent, not zero.
+    A feature that a shop does not record is absent from its files, not zero.
     """
-    there = {*tables, *(f"{table}.{name}" for table, names in tables.items() for name in names)}
-    return there.issuperset(column.needs)
+    columns = {f"{table}.{name}" for table, names in tables.items() for name in names}
+    return (columns | set(tables)).issuperset(feature.needs)

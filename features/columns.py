@@ -1,7 +1,4 @@
-"""What a feature column is, declared once.
-
-Name, unit, meaning, absence, what must be recorded for it, direction.
-"""
+"""A feature column, declared once: name, unit, meaning, absent value, needs and direction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,21 +9,21 @@ import numpy.typing as npt
 
 from features.settings import Windows
 
-# A row is a numpy record whose fields are the declared columns: writing to a name that is not
-# declared fails at compile time.
-Row = Any
+# A numpy record with a field for each declared feature: a kernel that writes to a field that is
+# not declared does not compile.
+Values = Any
 
 
 @dataclass(frozen=True)
-class Column:
-    """One feature: a float32.
+class Feature:
+    """One float32 column, or one column per window.
 
-    `absent` is its value where the past has nothing to tell. `needs` is what a shop must record,
-    else the column is not there at all: tables, or columns of tables of the input contract.
-    `direction` is +1 where a higher value can only speak for defection, -1 where only against it,
-    by the meaning of the column and not by any data; 0 where it may be either. `windows` makes it
-    one column for each of those windows, in `row` an array; `{days}` in its meaning is the window's
-    length.
+    `absent` is the value of a past that does not determine the feature. `needs` names the input
+    tables and columns ("returns", "orders.sku") without which a shop does not have the feature.
+    `monotone` is +1 where a higher value can only speak for defection and -1 where it can only
+    speak against it, by the meaning of the feature and not by any data; 0 where it may be either.
+    `windows` names the list of windows in params.yaml that each make a column: an array in
+    `Values`, and `{days}` in the meaning stands for the length of the window.
     """
 
     name: str
@@ -38,34 +35,27 @@ class Column:
     windows: Literal["", "counts", "trends"] = ""
 
 
-def spread(declared: Iterable[Column], windows: Windows) -> tuple[Column, ...]:
-    """The columns as they stand in files: one for each window of those that have windows."""
+def expand(features: Iterable[Feature], windows: Windows) -> tuple[Feature, ...]:
+    """Return one feature per column, in the order of the columns in files."""
     return tuple(
         replace(
-            c,
-            name=f"{c.name}_{days}d" if days else c.name,
-            meaning=c.meaning.format(days=days),
+            feature,
+            name=f"{feature.name}_{days}d" if days else feature.name,
+            meaning=feature.meaning.format(days=days),
             windows="",
         )
-        for c in declared
-        for days in (getattr(windows, c.windows) if c.windows else (0,))
+        for feature in features
+        for days in (getattr(windows, feature.windows) if feature.windows else (0,))
     )
 
 
-def blank(declared: Iterable[Column], windows: Windows) -> npt.NDArray[Any]:
-    """One row with every column at its absent value.
-
-    Seen as float32 it is the columns in the order of `spread`.
-    """
-    declared = tuple(declared)
-    fields = [
-        (c.name, np.float32, (len(getattr(windows, c.windows)),))
-        if c.windows
-        else (c.name, np.float32)
-        for c in declared
-    ]
+def absent_values(features: Iterable[Feature], windows: Windows) -> npt.NDArray[Any]:
+    """Return one record with every feature absent; seen as float32 it has the order of `expand`."""
+    features = tuple(features)
+    shapes = [(len(getattr(windows, f.windows)),) if f.windows else () for f in features]
+    fields = [(f.name, np.float32, shape) for f, shape in zip(features, shapes, strict=True)]
     # np.record, so that fields are attributes also where the kernels run uncompiled.
-    row = np.empty(1, np.dtype((np.record, fields)))
-    for column in declared:
-        row[column.name] = column.absent
-    return row
+    values = np.empty(1, np.dtype((np.record, fields)))
+    for feature in features:
+        values[feature.name] = feature.absent
+    return values

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from features.kernel import kernel
-from features.records import NEVER, UNIT, Ints, Longs, Past, Scratch, Tables
+from features.records import NEVER, UNIT, Buffers, Ints, Longs, Past, Tables
 from features.settings import Sla
 
 
 @kernel
-def rewind(tables: Tables, customer: int, room: Scratch, cursor: Any) -> None:
+def rewind(tables: Tables, customer: int, buffers: Buffers, cursor: Any) -> None:
     """Before the customer's first order."""
     cursor.line = tables.line_start[customer]
-    cursor.owner += 1
+    cursor.generation += 1
     cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = (
         0,
         0,
@@ -25,15 +25,15 @@ def rewind(tables: Tables, customer: int, room: Scratch, cursor: Any) -> None:
         0,
         0,
     )
-    for i in range(len(room.calendar)):
-        room.calendar[i] = 0
+    for i in range(len(buffers.calendar)):
+        buffers.calendar[i] = 0
 
 
 @kernel
-def begin(tables: Tables, customer: int, room: Scratch) -> None:
+def begin_customer(tables: Tables, customer: int, buffers: Buffers) -> None:
     """Set the cursors to the customer's first events."""
-    cursor = room.cursor[0]
-    rewind(tables, customer, room, cursor)
+    cursor = buffers.cursor[0]
+    rewind(tables, customer, buffers, cursor)
     cursor.returned = tables.return_start[customer]
     cursor.complaint = tables.complaint_start[customer]
     cursor.touch = tables.touch_start[customer]
@@ -55,7 +55,7 @@ def open_days(day: int, later: int, opened: Ints) -> int:
 
 
 @kernel
-def insert(ascending: Ints, count: int, value: int) -> None:
+def insert_sorted(ascending: Ints, count: int, value: int) -> None:
     """Put a value in its place among the first `count`, which ascend."""
     place = count
     while place > 0 and ascending[place - 1] > value:
@@ -65,54 +65,56 @@ def insert(ascending: Ints, count: int, value: int) -> None:
 
 
 @kernel
-def numbered(number_of: Longs, key: int, owner: int, known: int) -> int:
+def number_of(numbers: Longs, key: int, generation: int, known: int) -> int:
     """The number a customer's product or category has, `known` being the next one; -1 for none."""
     if key < 0:
         return -1
-    if number_of[key] >> 32 != owner:
-        number_of[key] = owner << 32 | known
-    return int(number_of[key] & 0xFFFFFFFF)
+    if numbers[key] >> 32 != generation:
+        numbers[key] = generation << 32 | known
+    return int(numbers[key] & 0xFFFFFFFF)
 
 
 @kernel
-def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
+def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
     """Add one paid line to the purchases and to what was bought."""
     n = cursor.purchases
-    if n == 0 or room.purchases[n - 1].day != line.day:
-        purchase = room.purchases[n]
+    if n == 0 or buffers.purchases[n - 1].day != line.day:
+        purchase = buffers.purchases[n]
         purchase.day, purchase.amount, purchase.log_gap = line.day, 0, 0
-        purchase.month = room.months[line.day]
+        purchase.month = buffers.months[line.day]
         weekday, month = line.day % 7, 7 + purchase.month
-        room.calendar[weekday] += 1
-        room.calendar[month] += 1
+        buffers.calendar[weekday] += 1
+        buffers.calendar[month] += 1
         purchase.total, purchase.weekday_top, purchase.month_top = (
             0,
-            room.calendar[weekday],
-            room.calendar[month],
+            buffers.calendar[weekday],
+            buffers.calendar[month],
         )
         if n > 0:
-            before_it = room.purchases[n - 1]
+            before_it = buffers.purchases[n - 1]
             purchase.total = before_it.total
             purchase.weekday_top = max(purchase.weekday_top, before_it.weekday_top)
             purchase.month_top = max(purchase.month_top, before_it.month_top)
-            gap = open_days(before_it.day, line.day, room.opened)
-            insert(room.sorted_gaps, n - 1, gap)
+            gap = open_days(before_it.day, line.day, buffers.opened)
+            insert_sorted(buffers.sorted_gaps, n - 1, gap)
             purchase.log_gap = math.log(gap)
         n += 1
         cursor.purchases = n
-    purchase = room.purchases[n - 1]
+    purchase = buffers.purchases[n - 1]
     purchase.amount += line.amount
     purchase.total += line.amount
     purchase.spend = purchase.amount / UNIT
-    bought = room.bought[cursor.bought]
+    bought = buffers.bought[cursor.bought]
     bought.day = line.day
-    bought.product = numbered(room.product_number, line.sku, cursor.owner, cursor.products)
-    bought.category = numbered(room.category_number, line.category, cursor.owner, cursor.categories)
+    bought.product = number_of(buffers.product_number, line.sku, cursor.generation, cursor.products)
+    bought.category = number_of(
+        buffers.category_number, line.category, cursor.generation, cursor.categories
+    )
     bought.first = bought.product == cursor.products
     cursor.bought += 1
     cursor.categories += bought.category == cursor.categories
     if bought.product >= 0:
-        run = room.runs[bought.product]
+        run = buffers.runs[bought.product]
         if bought.first or run.last < n - 2:
             run.purchases = 0
             cursor.products += bought.first
@@ -122,17 +124,17 @@ def add_purchase(line: Any, room: Scratch, cursor: Any) -> None:
 
 
 @kernel
-def add_order(line: Any, room: Scratch, cursor: Any) -> None:
+def add_order(line: Any, buffers: Buffers, cursor: Any) -> None:
     """Add one paid line to its order.
 
     Promised, delivered or cancelled as a whole with the last of its lines.
     """
     if (
         cursor.orders == 0
-        or room.placed[cursor.orders - 1].basket != line.basket
-        or room.placed[cursor.orders - 1].day != line.day
+        or buffers.placed[cursor.orders - 1].basket != line.basket
+        or buffers.placed[cursor.orders - 1].day != line.day
     ):
-        new = room.placed[cursor.orders]
+        new = buffers.placed[cursor.orders]
         new.day, new.basket, new.promised, new.delivered, new.cancelled = (
             line.day,
             line.basket,
@@ -141,7 +143,7 @@ def add_order(line: Any, room: Scratch, cursor: Any) -> None:
             -1,
         )
         cursor.orders += 1
-    order = room.placed[cursor.orders - 1]
+    order = buffers.placed[cursor.orders - 1]
     if line.promised != NEVER:
         order.promised = max(order.promised, line.promised)
     order.delivered = max(order.delivered, line.delivered)
@@ -149,16 +151,16 @@ def add_order(line: Any, room: Scratch, cursor: Any) -> None:
 
 
 @kernel
-def advance(tables: Tables, customer: int, snapshot: int, room: Scratch, cursor: Any) -> None:
+def advance(tables: Tables, customer: int, snapshot: int, buffers: Buffers, cursor: Any) -> None:
     """Take in the order lines up to the snapshot."""
     end = tables.line_start[customer + 1]
     while cursor.line < end and tables.lines[cursor.line].day < snapshot:
         line = tables.lines[cursor.line]
         if line.quantity > 0 and line.amount > 0:
             if line.cancelled >= snapshot:
-                add_purchase(line, room, cursor)
+                add_purchase(line, buffers, cursor)
             if cursor.dated:
-                add_order(line, room, cursor)
+                add_order(line, buffers, cursor)
         cursor.line += 1
 
 
@@ -169,19 +171,19 @@ def masked(day: int, snapshot: int) -> int:
 
 
 @kernel
-def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
+def past_before(tables: Tables, customer: int, snapshot: int, buffers: Buffers) -> Past:
     """The customer's past at a snapshot.
 
     Snapshots of one customer are asked for in ascending order after `begin`.
     """
-    cursor = room.cursor[0]
+    cursor = buffers.cursor[0]
     if cursor.cancels:
         # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not
         # count now.
-        rewind(tables, customer, room, cursor)
-    advance(tables, customer, snapshot, room, cursor)
+        rewind(tables, customer, buffers, cursor)
+    advance(tables, customer, snapshot, buffers, cursor)
     for i in range(cursor.orders):
-        placed, order = room.placed[i], room.orders[i]
+        placed, order = buffers.placed[i], buffers.orders[i]
         order.day, order.basket, order.promised = (
             placed.day,
             placed.basket,
@@ -209,7 +211,7 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
         cursor.touch += 1
     first = tables.complaint_start[customer]
     for i in range(first, cursor.complaint):
-        case, seen = tables.complaints[i], room.complaints[i - first]
+        case, seen = tables.complaints[i], buffers.complaints[i - first]
         seen.opened, seen.basket, seen.severity = case.opened, case.basket, case.severity
         seen.resolved, seen.reopened = (
             masked(case.resolved, snapshot),
@@ -221,15 +223,15 @@ def before(tables: Tables, customer: int, snapshot: int, room: Scratch) -> Past:
     return Past(
         midnight,
         tables.known[customer],
-        room.purchases[:n],
-        room.sorted_gaps[: max(n - 1, 0)],
-        room.bought[: cursor.bought],
-        room.runs[: cursor.products],
-        room.orders[: cursor.orders],
+        buffers.purchases[:n],
+        buffers.sorted_gaps[: max(n - 1, 0)],
+        buffers.bought[: cursor.bought],
+        buffers.runs[: cursor.products],
+        buffers.orders[: cursor.orders],
         tables.returns[tables.return_start[customer] : cursor.returned],
-        room.complaints[: cursor.complaint - first],
+        buffers.complaints[: cursor.complaint - first],
         tables.touches[tables.touch_start[customer] : cursor.touch],
-        room.tally,
+        buffers.counters,
     )
 
 

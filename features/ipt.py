@@ -7,13 +7,13 @@ gap).
 
 import math
 
-from features.history import before, begin
+from features.history import begin_customer, past_before
 from features.kernel import entry, kernel
-from features.records import Floats, Ints, Longs, Past, Records, Scratch, Shop, Tables
+from features.records import Buffers, Floats, Ints, Longs, Past, Records, Shop, Tables
 
 
 @kernel
-def own_ipt(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
+def shrunk_ipt(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
     """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for
     customers without a gap.
 
@@ -115,7 +115,7 @@ def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
     lapsed.
     """
     n = len(past.purchases)
-    expected_ipt, log_sd = own_ipt(past.purchases, n, shop)
+    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     last = past.purchases[n - 1].day
     late_days, lapsed_days = (
         late_after(expected_ipt, log_sd, shop),
@@ -126,15 +126,15 @@ def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
 
 @entry
 def gap_statistics(
-    tables: Tables, snapshot: int, room: Scratch, median: Floats, gaps: Longs, squares: Floats
+    tables: Tables, snapshot: int, buffers: Buffers, median: Floats, gaps: Longs, squares: Floats
 ) -> None:
     """Per customer.
 
     Median gap, number of gaps, and squared deviations of the log gap from its mean.
     """
     for customer in range(len(tables.known)):
-        begin(tables, customer, room)
-        past = before(tables, customer, snapshot, room)
+        begin_customer(tables, customer, buffers)
+        past = past_before(tables, customer, snapshot, buffers)
         n = len(past.sorted_gaps)
         gaps[customer] = n
         if n == 0:

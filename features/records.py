@@ -86,7 +86,7 @@ ORDER = _record(
 
 class Shop(NamedTuple):
     """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days)
-    and its spread (sd of ln gap).
+    and its log-sd.
 
     `opened[d]`: on how many days before day d the shop was open; empty for a shop that never
     closes. `counts`, `trends`: the windows, for those who need them.
@@ -126,7 +126,7 @@ class Past(NamedTuple):
     `runs[p]` (RUN), for product p: how many purchases in a row held it, and the last of them.
     `orders` (ORDER): paid orders, also those cancelled since, with the dates of their last lines;
     none where nothing was ever promised or cancelled. `returns`, `complaints`, `touches`: as in the
-    tables. `tally`: zeros to count in, to be left as zeros.
+    tables. `counters`: zeros to count in, to be left as zeros.
     """
 
     snapshot: int
@@ -139,10 +139,10 @@ class Past(NamedTuple):
     returns: Records
     complaints: Records
     touches: Records
-    tally: Ints
+    counters: Ints
 
 
-class Scratch(NamedTuple):
+class Buffers(NamedTuple):
     """Room for the longest past of a partition, filled anew for each customer, and the cursors into
     the tables.
     """
@@ -154,9 +154,9 @@ class Scratch(NamedTuple):
     placed: Records  # orders, nothing masked
     orders: Records
     complaints: Records
-    tally: Ints
+    counters: Ints
     calendar: Ints  # purchases so far by weekday, then by month
-    product_number: Longs  # by sku: whose number it is (`owner`), and the number
+    product_number: Longs  # by sku: whose number it is (`generation`), and the number
     category_number: Longs
     months: Bytes  # by day
     opened: Ints
@@ -168,7 +168,7 @@ CURSOR = _record(
     ("returned", np.int64),
     ("complaint", np.int64),
     ("touch", np.int64),
-    ("owner", np.int64),  # a new one for each customer, and for each time a past is told anew
+    ("generation", np.int64),  # a new one for each customer, and for each time a past is told anew
     ("purchases", np.int32),
     ("bought", np.int32),
     ("products", np.int32),
@@ -179,7 +179,7 @@ CURSOR = _record(
 )
 
 
-def scratch(tables: Tables, opened: Ints) -> Scratch:
+def buffers_for(tables: Tables, opened: Ints) -> Buffers:
     """Room for any customer of the partition; `opened` as in Shop."""
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
     orders = (
@@ -194,7 +194,7 @@ def scratch(tables: Tables, opened: Ints) -> Scratch:
         np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         % 12
     )
-    return Scratch(
+    return Buffers(
         purchases=np.empty(longest, PURCHASE),
         sorted_gaps=np.empty(longest, np.int32),
         bought=np.empty(longest, BOUGHT),
@@ -202,7 +202,7 @@ def scratch(tables: Tables, opened: Ints) -> Scratch:
         placed=np.empty(longest, ORDER),
         orders=np.empty(longest, ORDER),
         complaints=np.empty(int(np.diff(tables.complaint_start).max(initial=0)) + 1, COMPLAINT),
-        tally=np.zeros(2 * longest + orders + 12, np.int32),
+        counters=np.zeros(2 * longest + orders + 12, np.int32),
         calendar=np.zeros(19, np.int32),
         product_number=np.full(int(tables.lines["sku"].max(initial=0)) + 1, -1, np.int64),
         category_number=np.full(int(tables.lines["category"].max(initial=0)) + 1, -1, np.int64),

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from frozen import params
 
-from features.catalogue import DECLARED, feature_matrix
-from features.columns import Column, spread
+from features.catalogue import FEATURES, feature_matrix
+from features.columns import Feature, expand
 from features.records import KINDS, NEVER, UNIT, Shop, Tables
 from features.settings import Windows
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
@@ -120,9 +120,9 @@ def shop(
     return shop_of(learnt, params().ipt, params().sla, closed, windows or params().windows)
 
 
-def columns() -> tuple[Column, ...]:
+def columns() -> tuple[Feature, ...]:
     """Every feature column, for the frozen windows."""
-    return spread(DECLARED, params().windows)
+    return expand(FEATURES, params().windows)
 
 
 def features_at(
@@ -131,7 +131,7 @@ def features_at(
     """Feature rows by customer and snapshot."""
     of = of or shop()
     customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of)
-    of_windows = spread(DECLARED, Windows(tuple(of.counts), tuple(of.trends)))
+    of_windows = expand(FEATURES, Windows(tuple(of.counts), tuple(of.trends)))
     named = np.ascontiguousarray(found.T).view(
         [(column.name, np.float32) for column in of_windows]
     )[:, 0]

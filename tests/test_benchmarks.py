@@ -12,8 +12,8 @@ from benchmarks.data import lines_of, world
 from benchmarks.equality import differences, rows_of
 from benchmarks.features import SYSTEMS, Run, check_equal, plan, ratios
 from benchmarks.measure import cost, measured
-from features.catalogue import DECLARED
-from features.columns import spread
+from features.catalogue import FEATURES
+from features.columns import expand
 from features.settings import Windows
 
 
@@ -58,7 +58,7 @@ def test_a_missing_row_ends_the_benchmark(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_compared_columns_are_most_of_the_catalogue() -> None:
-    catalogue = [column.name for column in spread(DECLARED, Windows(WINDOWS, TRENDS))]
+    catalogue = [column.name for column in expand(FEATURES, Windows(WINDOWS, TRENDS))]
     assert set(COLUMNS) < set(catalogue)
     assert len(COLUMNS) > 0.7 * len(catalogue)
 

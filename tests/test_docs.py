@@ -14,7 +14,7 @@ import yaml
 from frozen import ROOT, params
 from situations import columns
 
-from features.columns import Column
+from features.columns import Feature
 from features.settings import Windows
 from pipeline.docs.documents import card, documents, feature_dictionary
 from pipeline.runtime import store
@@ -48,7 +48,7 @@ def test_the_model_card_of_another_shop_is_not_put_among_the_documents(tmp_path:
 
 
 @pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)
-def test_the_feature_dictionary_says_all_of_a_column_in_one_row(column: Column) -> None:
+def test_the_feature_dictionary_says_all_of_a_column_in_one_row(column: Feature) -> None:
     (row,) = [
         line
         for line in feature_dictionary(params().windows).splitlines()

@@ -13,8 +13,8 @@ from hypothesis import given
 from situations import Customer, columns, features_at, past_of, random_customers, shop, tables_of
 from twin import naive
 
-from features.catalogue import FAMILIES, recorded
-from features.columns import Column
+from features.catalogue import FAMILIES, is_recorded
+from features.columns import Feature
 from pipeline.inputs.contract import TABLES
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
@@ -31,7 +31,7 @@ def compared() -> list[tuple[Any, dict[str, float]]]:
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-def test_a_column_is_what_its_meaning_says(column: Column) -> None:
+def test_a_column_is_what_its_meaning_says(column: Feature) -> None:
     told = [twin.get(column.name, column.absent) for _, twin in compared()]
     made = [row[column.name] for row, _ in compared()]
     np.testing.assert_allclose(made, told, rtol=1e-5, atol=1e-5)
@@ -55,7 +55,7 @@ def test_no_history_however_odd_makes_a_column_other_than_its_meaning(
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-def test_the_random_histories_exercise_every_column(column: Column) -> None:
+def test_the_random_histories_exercise_every_column(column: Feature) -> None:
     values = {float(row[column.name]) for row, _ in compared()} - {column.absent}
     assert len({v for v in values if not math.isnan(v)}) > (column.unit != "0 or 1")
 
@@ -95,9 +95,9 @@ def test_a_shop_whose_customers_are_all_as_regular_as_a_clock_has_no_surprises()
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-def test_what_a_shop_does_not_record_is_absent(column: Column) -> None:
+def test_what_a_shop_does_not_record_is_absent(column: Feature) -> None:
     everything = {table.name: table.names for table in TABLES.values()}
-    assert recorded(column, everything)
+    assert is_recorded(column, everything)
     for need in column.needs:
         table, _, name = need.partition(".")
         less = {
@@ -105,14 +105,14 @@ def test_what_a_shop_does_not_record_is_absent(column: Column) -> None:
             for t, names in everything.items()
             if name or t != table
         }
-        assert not recorded(column, less)
+        assert not is_recorded(column, less)
 
 
 def test_a_shop_of_nothing_but_orders_has_what_they_tell() -> None:
     told = {
         column.name
         for column in COLUMNS
-        if recorded(column, {"orders": ["customer_id", "order_id", "ordered_at"]})
+        if is_recorded(column, {"orders": ["customer_id", "order_id", "ordered_at"]})
     }
     assert {"recency_days", "purchases_in_30d", "gap_cv", "tenure_days"} <= told
     assert not told & {
@@ -145,17 +145,17 @@ def test_column_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-def test_a_column_says_what_it_is(column: Column) -> None:
+def test_a_column_says_what_it_is(column: Feature) -> None:
     assert column.unit
     assert column.meaning
     assert column.monotone in {-1, 0, 1}
     assert "{" not in column.name + column.meaning
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_family_says_what_it_is(family: Any) -> None:
-    assert family.__doc__
-    assert getattr(family, family.__name__.rpartition(".")[2]).__doc__
+    assert family.title
+    assert family.kernel.__doc__
 
 
 def test_an_order_cancelled_later_counts_until_the_day_it_is_cancelled() -> None:

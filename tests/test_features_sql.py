@@ -53,13 +53,13 @@ def events(of: Shop) -> dict[str, pa.Table]:
     )
     days = (of.sla.minor, of.sla.major, of.sla.critical)
     made["promises"] = pa.table({"severity": [0, 1, 2], "sla": days})
-    own_ipt = {
+    ipt_rules = {
         "expected_ipt": of.expected_ipt,
         "log_sd": of.log_sd,
         "prior": of.ipt.prior_weight,
         "last_gaps": of.ipt.last_gaps,
     }
-    made["shop"] = pa.Table.from_pylist([{**own_ipt, "grace": of.sla.delivery_grace}])
+    made["shop"] = pa.Table.from_pylist([{**ipt_rules, "grace": of.sla.delivery_grace}])
     return made
 
 

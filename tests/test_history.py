@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from situations import MINOR, features_at, past_of, random_customers, shop, states_at, tables_of
 
-from features.history import before, begin, net_spend
+from features.history import begin_customer, net_spend, past_before
 from features.kernel import entry
-from features.records import NEVER, Longs, Past, Scratch, Tables, scratch
+from features.records import NEVER, Buffers, Longs, Past, Tables, buffers_for
 
 
 @entry
-def tell(tables: Tables, snapshot: int, customer: int, room: Scratch, lengths: Longs) -> float:
-    begin(tables, customer, room)
-    past = before(tables, customer, snapshot, room)
+def tell(tables: Tables, snapshot: int, customer: int, buffers: Buffers, lengths: Longs) -> float:
+    begin_customer(tables, customer, buffers)
+    past = past_before(tables, customer, snapshot, buffers)
     lengths[0], lengths[1], lengths[2] = (
         len(past.purchases),
         len(past.sorted_gaps),
@@ -30,28 +30,28 @@ def seen(tables: Tables, snapshot: int, customer: int = 0) -> Past:
 
     What a kernel sees cannot be handed out of it.
     """
-    room, lengths = scratch(tables, shop().opened), np.zeros(8, np.int64)
-    tell(tables, snapshot, customer, room, lengths)
+    buffers, lengths = buffers_for(tables, shop().opened), np.zeros(8, np.int64)
+    tell(tables, snapshot, customer, buffers, lengths)
     returns, touches = (
         tables.returns[tables.return_start[customer] :],
         tables.touches[tables.touch_start[customer] :],
     )
     places = (
-        room.purchases,
-        room.sorted_gaps,
-        room.bought,
-        room.runs,
-        room.orders,
+        buffers.purchases,
+        buffers.sorted_gaps,
+        buffers.bought,
+        buffers.runs,
+        buffers.orders,
         returns,
-        room.complaints,
+        buffers.complaints,
         touches,
     )
     parts = [place[:length] for place, length in zip(places, lengths, strict=True)]
-    return Past(snapshot, int(tables.known[customer]), *parts, room.tally)
+    return Past(snapshot, int(tables.known[customer]), *parts, buffers.counters)
 
 
 def spent(tables: Tables, snapshot: int) -> float:
-    return tell(tables, snapshot, 0, scratch(tables, shop().opened), np.zeros(8, np.int64))
+    return tell(tables, snapshot, 0, buffers_for(tables, shop().opened), np.zeros(8, np.int64))
 
 
 def as_lists(past: Past) -> list[Any]:

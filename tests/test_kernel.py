@@ -14,9 +14,9 @@ from frozen import ROOT
 from situations import Order, customer, features_at, past_of, random_customers, shop, tables_of
 from twin import naive
 
-from features.catalogue import DECLARED
-from features.columns import spread
-from features.ipt import own_ipt
+from features.catalogue import FEATURES
+from features.columns import expand
+from features.ipt import shrunk_ipt
 from features.settings import Windows
 
 # Prints what a kernel makes of some customers, and how often it was compiled because it was not at
@@ -24,11 +24,11 @@ from features.settings import Windows
 PROGRAM = """
 import numpy as np
 from features.ipt import gap_statistics
-from features.records import scratch
+from features.records import buffers_for
 from situations import random_customers, tables_of
 tables = tables_of(*random_customers(seed=1, count=20))
 median, gaps, squares = np.zeros(20), np.zeros(20, np.int64), np.zeros(20)
-gap_statistics(tables, 400, scratch(tables, np.empty(0, np.int32)), median, gaps, squares)
+gap_statistics(tables, 400, buffers_for(tables, np.empty(0, np.int32)), median, gaps, squares)
 print(*(f"{value:.9g}" for value in (*median, *gaps, *squares)))
 print(sum(gap_statistics.stats.cache_misses.values()), sum(gap_statistics.stats.cache_hits.values()))
 """
@@ -65,15 +65,15 @@ def test_two_processes_may_start_without_a_cache_and_a_third_compiles_nothing(
 def test_an_inner_kernel_called_by_mistake_says_so_and_the_process_lives() -> None:
     past = past_of(orders=[0])
     with pytest.raises(
-        TypeError, match="own_ipt is for kernels to call; from Python call its py_func, or an entry"
+        TypeError, match="shrunk_ipt can only be called from kernels: call its py_func, or an entry"
     ):
-        own_ipt(past.lines, 1, shop())
-    assert own_ipt.py_func(past.lines, 1, shop()) == (30, 0.5)  # type: ignore[attr-defined]
+        shrunk_ipt(past.lines, 1, shop())
+    assert shrunk_ipt.py_func(past.lines, 1, shop()) == (30, 0.5)  # type: ignore[attr-defined]
 
 
 def test_columns_follow_the_windows_of_the_parameters() -> None:
     windows = Windows((7, 21), (10,))
-    of, declared = shop(windows=windows), spread(DECLARED, windows)
+    of, declared = shop(windows=windows), expand(FEATURES, windows)
     edges = customer(orders=[Order(100 - age, 10 + age) for age in (1, 7, 8, 10, 11, 20, 21, 22)])
     customers = [edges, *random_customers(seed=8, count=40)]
     names = [column.name for column in declared]

@@ -23,7 +23,7 @@ from situations import (
     tables_of,
 )
 
-from features.columns import Column
+from features.columns import Feature
 from features.families import complaints
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
@@ -93,11 +93,11 @@ def unchanged() -> Rows:
     return features_of(CUSTOMERS)
 
 
-def column_of(rows: Rows, column: Column) -> Any:
+def column_of(rows: Rows, column: Feature) -> Any:
     return np.array([row[column.name] for row in rows.values()])
 
 
-def is_as_expected(change: str, column: Column, before: Any, after: Any) -> bool:
+def is_as_expected(change: str, column: Feature, before: Any, after: Any) -> bool:
     if change == "dearer":
         factor = 100 if column.unit == "currency" else 1
         return np.allclose(after, before * factor, rtol=1e-6, atol=0, equal_nan=True)
@@ -200,7 +200,7 @@ def test_a_later_last_purchase_never_shortens_the_inter_purchase_times(column: s
 
 def test_one_more_unresolved_complaint_past_its_sla_never_looks_better() -> None:
     better, same = [], []
-    for column in complaints.COLUMNS:
+    for column in complaints.FEATURES:
         sign = -1 if column.name == "days_since_complaint" else 1
         worse_by = sign * differences(one_more_complaint, column.name)
         better += [column.name] if not (worse_by >= 0).all() else []
@@ -210,7 +210,7 @@ def test_one_more_unresolved_complaint_past_its_sla_never_looks_better() -> None
 
 
 def test_a_complaint_changes_no_column_of_another_family() -> None:
-    own = {"known_days", *(column.name for column in complaints.COLUMNS)}
+    own = {"known_days", *(column.name for column in complaints.FEATURES)}
     changed = [
         column.name
         for column in COLUMNS

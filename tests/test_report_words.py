@@ -22,7 +22,7 @@ from morning_page import (
     published,
 )
 
-from features.catalogue import DECLARED
+from features.catalogue import FEATURES
 from pipeline.desk.charts import apart, stage_chart, ticks
 from pipeline.runtime.params import Report
 from pipeline.stages.report import measure, report, stages_now
@@ -60,7 +60,7 @@ def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path)
     assert "<td>Prospect since then.</td>" in page
 
 
-@pytest.mark.parametrize("unit", sorted({column.unit for column in DECLARED}))
+@pytest.mark.parametrize("unit", sorted({column.unit for column in FEATURES}))
 def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -> None:
     assert re.search(r"\d", measure(0.25, unit, "EUR"))
     assert measure(float("nan"), unit, "EUR") == "unknown"

@@ -27,7 +27,7 @@ from test_lifecycle_paths import naive_deadlines, naive_life
 from twin import bought, naive_ipt
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
-from features.records import NEVER, Shop, scratch
+from features.records import NEVER, Shop, buffers_for
 from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, STRONG, life_cycle
 
 LIMITS = params().assign
@@ -175,7 +175,7 @@ def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
     customers = [customer(known=0, orders=days) for days in bought_on]
     tables = tables_of(*customers)
     median, gaps, squares = np.full(8, -1.0), np.full(8, -1), np.full(8, -1.0)
-    gap_statistics(tables, 46, scratch(tables, np.empty(0, np.int32)), median, gaps, squares)
+    gap_statistics(tables, 46, buffers_for(tables, np.empty(0, np.int32)), median, gaps, squares)
     due = [gaps_of([o.day for o in c.orders if o.day < 46]) for c in customers]
     assert gaps.tolist() == [len(g) for g in due]
     logs = [np.log(g) for g in due if g]

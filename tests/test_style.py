@@ -14,6 +14,7 @@ from pipeline.runtime.params import Params
 from pipeline.runtime.runner import DATA, argument, function
 
 PACKAGES = ("features", "models", "pipeline")
+LISTED = "features.families"  # a package whose modules are found by listing its folder
 RESOURCE = r"[a-z_]+[.](sql|yaml|md|html|css|js)"  # files that lie beside a module
 # Every stage runs with these; a change to one of them changes no correct result.
 EVERYWHERE = {
@@ -83,7 +84,10 @@ def test_only_recover_reads_the_truth() -> None:
 
 @cache
 def imported(path: str) -> frozenset[str]:
-    """The project files that a Python file imports, or names and has beside it."""
+    """The project files that a Python file imports, or names and has beside it.
+
+    To import a package that is LISTED is to import all its modules.
+    """
     files = set()
     if not path.endswith(".py"):
         return frozenset()
@@ -100,6 +104,9 @@ def imported(path: str) -> frozenset[str]:
             file = f"{name.replace('.', '/')}.py"
             if name.split(".")[0] in PACKAGES and (ROOT / file).is_file() and file != path:
                 files.add(file)
+            if name == LISTED:
+                listed = (ROOT / name.replace(".", "/")).glob("[!_]*.py")
+                files |= {str(module.relative_to(ROOT)) for module in listed}
     return frozenset(files)
 
 
@@ -122,6 +129,12 @@ def test_a_stage_depends_on_every_file_its_code_comes_from() -> None:
         if not any(file == dep or file.startswith(f"{dep}/") for dep in deps(stage))
     ]
     assert not missing, f"add to `deps:` in dvc.yaml: {', '.join(missing)}"
+
+
+def test_a_stage_with_the_feature_catalogue_depends_on_the_folder_of_the_families() -> None:
+    for stage in STAGES:
+        if "features/catalogue.py" in reached(f"pipeline/stages/{stage}.py"):
+            assert {"features", "features/families"} & set(deps(stage)), stage
 
 
 def test_a_stage_depends_on_no_code_that_does_not_exist() -> None:

@@ -1,41 +1,42 @@
 """Frequency: how often the customer buys, in trailing windows and against the own past."""
 
-from features.columns import Column, Row
+from features.columns import Feature, Values
 from features.history import first_within
 from features.kernel import kernel
 from features.records import Past, Shop
 
-COLUMNS = (
-    Column("purchases", "count", "days with a purchase so far", absent=0),
-    Column(
+ORDER = 2
+FEATURES = (
+    Feature("purchases", "count", "days with a purchase so far", absent=0),
+    Feature(
         "purchases_in", "count", "purchases in the last {days} days", absent=0, windows="counts"
     ),
-    Column("purchase_rate", "per day", "purchases per day since the first"),
-    Column(
+    Feature("purchase_rate", "per day", "purchases per day since the first"),
+    Feature(
         "purchase_trend",
         "ratio",
         "purchases of the last {days} days over those of the {days} before, one added to both",
         windows="trends",
     ),
-    Column("lines_per_purchase", "count", "order lines per purchase"),
+    Feature("lines_per_purchase", "count", "order lines per purchase"),
 )
 
 
 @kernel
-def frequency(past: Past, shop: Shop, row: Row) -> None:
+def frequency(past: Past, shop: Shop, values: Values) -> None:
     """How often the customer buys, in trailing windows and against the own past."""
     n = len(past.purchases)
-    row.purchases = n
+    values.purchases = n
     if n == 0:
         return
     first = n
     for k in range(len(shop.counts)):
         while first > 0 and past.snapshot - past.purchases[first - 1].day <= shop.counts[k]:
             first -= 1
-        row.purchases_in[k] = n - first
+        values.purchases_in[k] = n - first
     for k in range(len(shop.trends)):
         days = shop.trends[k]
         recent = n - first_within(past, days)
-        row.purchase_trend[k] = (recent + 1) / (n - first_within(past, 2 * days) - recent + 1)
-    row.purchase_rate = n / (past.snapshot - past.purchases[0].day)
-    row.lines_per_purchase = len(past.bought) / n
+        values.purchase_trend[k] = (recent + 1) / (n - first_within(past, 2 * days) - recent + 1)
+    values.purchase_rate = n / (past.snapshot - past.purchases[0].day)
+    values.lines_per_purchase = len(past.bought) / n

@@ -1,47 +1,48 @@
 """Service: what we did not deliver as promised."""
 
-from features.columns import Column, Row
+from features.columns import Feature, Values
 from features.history import late_delivery_due
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 
 DELIVERIES, CANCELLATIONS = ("orders.promised_at", "orders.delivered_at"), ("orders.cancelled_at",)
 
-COLUMNS = (
-    Column(
+ORDER = 8
+FEATURES = (
+    Feature(
         "late_orders_365d",
         "count",
         "orders due in the last 365 days, grace included, that came later or have not come",
         absent=0,
         needs=DELIVERIES,
     ),
-    Column(
+    Feature(
         "late_share_365d",
         "share",
         "of the orders due in the last 365 days, grace included, that came later or have not come",
         needs=DELIVERIES,
     ),
-    Column(
+    Feature(
         "undelivered",
         "count",
         "orders overdue, grace included, and neither delivered nor cancelled",
         absent=0,
         needs=DELIVERIES,
     ),
-    Column(
+    Feature(
         "longest_delay_days_365d",
         "days",
         "longest delay over the promise of an order due in the last 365 days",
         absent=0,
         needs=DELIVERIES,
     ),
-    Column(
+    Feature(
         "days_since_late",
         "days",
         "since the promise, grace included, was last broken",
         needs=DELIVERIES,
     ),
-    Column(
+    Feature(
         "cancelled_orders_365d",
         "count",
         "orders wholly cancelled in the last 365 days",
@@ -52,7 +53,7 @@ COLUMNS = (
 
 
 @kernel
-def service(past: Past, shop: Shop, row: Row) -> None:
+def service(past: Past, shop: Shop, values: Values) -> None:
     """What we did not deliver as promised; an order that was cancelled in time was not owed."""
     due_orders = late = waiting = longest = cancelled = 0
     latest = -1
@@ -74,11 +75,11 @@ def service(past: Past, shop: Shop, row: Row) -> None:
             longest = max(
                 longest, min(order.delivered, order.cancelled, past.snapshot) - order.promised
             )
-    row.cancelled_orders_365d = cancelled
-    row.undelivered = waiting
-    row.late_orders_365d = late
-    row.longest_delay_days_365d = max(longest, 0)
+    values.cancelled_orders_365d = cancelled
+    values.undelivered = waiting
+    values.late_orders_365d = late
+    values.longest_delay_days_365d = max(longest, 0)
     if due_orders > 0:
-        row.late_share_365d = late / due_orders
+        values.late_share_365d = late / due_orders
     if latest >= 0:
-        row.days_since_late = past.snapshot - latest
+        values.days_since_late = past.snapshot - latest

@@ -1,6 +1,6 @@
 """What core needs, each condition by its name, so that who is refused can be told why."""
 
-from features.ipt import own_ipt
+from features.ipt import shrunk_ipt
 from features.kernel import kernel
 from features.records import Past, Shop
 from models.lifecycle.satisfaction import failures
@@ -34,7 +34,7 @@ def lacking(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> i
     purchase, as of the end of its day.
     """
     day = past.purchases[n - 1].day
-    expected_ipt, log_sd = own_ipt(past.purchases, n, shop)
+    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     complaints, defects, grave, overdue = failures(past, day, shop.sla)
     lacks = 0
     lacks |= (n < limits.core_min_purchases) << 0

@@ -17,17 +17,17 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
     first, end = first_within(past, days), len(past.purchases)
     weekday, month = -1, -1
     for i in range(first, end):
-        past.tally[(past.purchases[i].day + 3) % 7] += 1  # 1970-01-01 was a Thursday
+        past.counters[(past.purchases[i].day + 3) % 7] += 1  # 1970-01-01 was a Thursday
     for i in range(end - 1, first - 1, -1):
         kind = (past.purchases[i].day + 3) % 7
-        weekday = kind if weekday < 0 or past.tally[kind] > past.tally[weekday] else weekday
-    past.tally[:7] = 0
+        weekday = kind if weekday < 0 or past.counters[kind] > past.counters[weekday] else weekday
+    past.counters[:7] = 0
     for i in range(first, end):
-        past.tally[past.purchases[i].month] += 1
+        past.counters[past.purchases[i].month] += 1
     for i in range(end - 1, first - 1, -1):
         kind = past.purchases[i].month
-        month = kind if month < 0 or past.tally[kind] > past.tally[month] else month
-    past.tally[:12] = 0
+        month = kind if month < 0 or past.counters[kind] > past.counters[month] else month
+    past.counters[:12] = 0
     return end - first, weekday, month
 
 

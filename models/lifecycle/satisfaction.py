@@ -76,12 +76,12 @@ def weighed(
     """
     if counting == 0:
         if basket >= 0:
-            past.tally[basket] = max(past.tally[basket], weight)
+            past.counters[basket] = max(past.counters[basket], weight)
         return 0.0
     if basket >= 0:
-        if past.tally[basket] != weight:
+        if past.counters[basket] != weight:
             return 0.0
-        past.tally[basket] = 0
+        past.counters[basket] = 0
     return float(weight * 2.0 ** (-(past.snapshot - day) / half_life))
 
 

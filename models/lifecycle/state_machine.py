@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from features.history import before, begin, insert, net_spend, open_days
-from features.ipt import day_after, deadlines, lapsed_after, late_after, own_ipt, whole_days
+from features.history import begin_customer, insert_sorted, net_spend, open_days, past_before
+from features.ipt import day_after, deadlines, lapsed_after, late_after, shrunk_ipt, whole_days
 from features.kernel import entry, kernel
-from features.records import NEVER, Ints, Longs, Past, Records, Scratch, Shop, Tables, scratch
+from features.records import NEVER, Buffers, Ints, Longs, Past, Records, Shop, Tables, buffers_for
 from models.lifecycle.core_rules import lacking
 from models.lifecycle.habits import habits, is_partly_gone
 from models.lifecycle.satisfaction import failures, is_let_down, past_sla, satisfaction
@@ -111,16 +111,16 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
     NEVER if he came back in time.
     """
     previous, day = past.purchases[n - 2].day, past.purchases[n - 1].day
-    expected_ipt, log_sd = own_ipt(past.purchases, n - 1, shop)
+    expected_ipt, log_sd = shrunk_ipt(past.purchases, n - 1, shop)
     # Survived silences only lengthen the deadline, so they are sorted only where it would have
     # passed without them.
     if day < day_after(
         previous, lapsed_after(expected_ipt, log_sd, past.sorted_gaps[:0], shop), shop
     ):
         return NEVER
-    survived = past.tally[: n - 2]
+    survived = past.counters[: n - 2]
     for i in range(n - 2):
-        insert(
+        insert_sorted(
             survived, i, open_days(past.purchases[i].day, past.purchases[i + 1].day, shop.opened)
         )
     lapsed_on = day_after(previous, lapsed_after(expected_ipt, log_sd, survived, shop), shop)
@@ -141,7 +141,7 @@ def defects_on(past: Past, strong: Records, n: int, shop: Shop) -> int:
     after = past.purchases[n - 1].day
     for i in range(len(strong)):
         if strong[i].after == after:
-            expected_ipt, log_sd = own_ipt(past.purchases, n, shop)
+            expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
             return max(
                 int(strong[i].on), day_after(after, late_after(expected_ipt, log_sd, shop), shop)
             )
@@ -191,7 +191,7 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
         if not was_core and lacking(past, n, memory.probation, shop, limits) == 0:
             memory.core_since, memory.back_since = day, day
             memory.entry_purchases, memory.entry_days = n, day - past.purchases[0].day
-            memory.entry_ipt, memory.entry_log_sd = own_ipt(past.purchases, n, shop)
+            memory.entry_ipt, memory.entry_log_sd = shrunk_ipt(past.purchases, n, shop)
         memory.seen_on = day
 
 
@@ -241,7 +241,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
         memory.entry_log_sd,
         max(memory.won_back, memory.probation),
     )
-    expected_ipt, log_sd = own_ipt(past.purchases, n, shop)
+    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     row.ipt_days, row.ipt_log_sd = expected_ipt, log_sd
     row.satisfaction = satisfaction(past, expected_ipt, shop, limits)
     if n == 0:
@@ -302,7 +302,7 @@ def follow(
     limits: Limits,
     strong_start: Longs,
     strong: Records,
-    room: Scratch,
+    buffers: Buffers,
     memory: Records,
     states: Any,
     customers: Ints,
@@ -316,26 +316,26 @@ def follow(
     """
     count = 0
     for customer in range(len(tables.known)):
-        begin(tables, customer, room)
+        begin_customer(tables, customer, buffers)
         forget(memory[0])
         evidence = strong[strong_start[customer] : strong_start[customer + 1]]
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
-            if room.cursor[0].cancels:
+            if buffers.cursor[0].cancels:
                 # What a purchase made of him stays when it is cancelled later, so each is taken in
                 # as it was known on its day.
                 for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
                     day = tables.lines[line].day
                     if memory[0].seen_on < day < snapshots[k]:
                         take_in(
-                            before(tables, customer, day + 1, room),
+                            past_before(tables, customer, day + 1, buffers),
                             evidence,
                             memory[0],
                             shop,
                             limits,
                         )
-            past = before(tables, customer, snapshots[k], room)
+            past = past_before(tables, customer, snapshots[k], buffers)
             take_in(past, evidence, memory[0], shop, limits)
             judge(past, evidence, memory[0], shop, limits, states[count])
             customers[count], at[count] = customer, snapshots[k]
@@ -369,7 +369,7 @@ def life_cycle(
         limits,
         start,
         strong,
-        scratch(tables, shop.opened),
+        buffers_for(tables, shop.opened),
         np.zeros(1, MEMORY),
         states,
         customers,

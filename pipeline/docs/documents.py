@@ -1,10 +1,9 @@
 """The documents that are made from the code, so that they cannot say anything else."""
 
 from pathlib import Path
-from types import ModuleType
 
-from features.catalogue import DECLARED, FAMILIES
-from features.columns import Column, spread
+from features.catalogue import FAMILIES, FEATURES, Family
+from features.columns import Feature, expand
 from features.settings import Windows
 from pipeline.docs.handbook import lifecycle_markdown
 from pipeline.runtime import store
@@ -33,25 +32,25 @@ What the families are worth, and how one more feature comes in: [adding-a-featur
 """
 
 
-def _cells(column: Column) -> str:
+def _cells(column: Feature) -> str:
     needs = ", ".join(f"`{need}`" for need in column.needs)
     return f"| `{column.name}` | {column.unit} | {column.meaning} | {column.absent:g} | {needs} | {HIGHER[column.monotone]} |"
 
 
-def _section(family: ModuleType, windows: Windows) -> str:
-    title = family.__name__.rpartition(".")[2]
+def _section(family: Family, windows: Windows) -> str:
+    title = family.name
     head = "| column | unit | meaning | absent | needs | higher |\n|---|---|---|---|---|---|"
     return "\n".join(
         [
-            f"\n## {title}\n\n{family.__doc__}\n\n{head}",
-            *map(_cells, spread(family.COLUMNS, windows)),
+            f"\n## {title}\n\n{family.title}\n\n{head}",
+            *map(_cells, expand(family.features, windows)),
         ]
     )
 
 
 def feature_dictionary(windows: Windows) -> str:
     """Every feature column, a table for each family."""
-    about = ABOUT_FEATURES.format(count=len(spread(DECLARED, windows)))
+    about = ABOUT_FEATURES.format(count=len(expand(FEATURES, windows)))
     return "\n".join([about.rstrip(), *(_section(family, windows) for family in FAMILIES)]) + "\n"
 
 

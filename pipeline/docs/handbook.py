@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.history import late_delivery_due, sla_days
-from features.ipt import lapsed_after, late_after, own_ipt
+from features.ipt import lapsed_after, late_after, shrunk_ipt
 from features.kernel import entry
 from features.records import Floats, Ints, Shop
 from features.settings import IptRules, Sla
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("Stages", (decide,), {"assign": ("prospect_stale_ipts",)}),
-    Rule("The usual gap", (own_ipt,), {"ipt": ("prior_weight", "last_gaps")}),
+    Rule("The usual gap", (shrunk_ipt,), {"ipt": ("prior_weight", "last_gaps")}),
     Rule(
         "Late",
         (late_after,),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.ipt import gap_statistics
-from features.records import Ints, scratch
+from features.records import Ints, buffers_for
 from pipeline.engine.calendar import day_number, iso_date, opened_by
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
@@ -27,7 +27,7 @@ def gaps_seen(part: Part, until: int, opened: Ints) -> pa.Table:
     """
     size = len(part.tables.known)
     median, gaps, squares = np.zeros(size), np.zeros(size, np.int64), np.zeros(size)
-    gap_statistics(part.tables, until, scratch(part.tables, opened), median, gaps, squares)
+    gap_statistics(part.tables, until, buffers_for(part.tables, opened), median, gaps, squares)
     return pa.table({"median": median, "gaps": gaps, "squares": squares})
 
 

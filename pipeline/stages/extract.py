@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.catalogue import DECLARED, feature_matrix, recorded
-from features.columns import spread
+from features.catalogue import FEATURES, feature_matrix, is_recorded
+from features.columns import expand
 from features.records import NEVER, Ints, Shop
 from features.settings import IptRules, Sla, Windows
 from pipeline.engine.calendar import dates, day_number, shop_of
@@ -51,7 +51,9 @@ def extract(
     snapshots = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
     tables_and_columns = events.read("meta.json")["tables"]
     found = [
-        (i, c) for i, c in enumerate(spread(DECLARED, windows)) if recorded(c, tables_and_columns)
+        (i, c)
+        for i, c in enumerate(expand(FEATURES, windows))
+        if is_recorded(c, tables_and_columns)
     ]
     columns = [(i, c.name) for i, c in found]
     work = partial(

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from features.catalogue import DECLARED
-from features.columns import Column, spread
+from features.catalogue import FEATURES
+from features.columns import Feature, expand
 from features.settings import Windows
 from models.decision.queues import QUEUES
 from models.lifecycle.state_machine import STAGES
@@ -93,7 +93,7 @@ def fact(name: str, value: Any) -> tuple[str, str]:
 
 
 def behind(
-    explanations: pa.Table, ids: list[str], about: dict[str, Column], currency: str
+    explanations: pa.Table, ids: list[str], about: dict[str, Feature], currency: str
 ) -> dict[str, dict[str, Any]]:
     """For each of the customers.
 
@@ -117,7 +117,7 @@ def behind(
         size = abs(row["contribution"])
         strongest = size if row["position"] == 1 else strongest
         # a model may know what this catalogue does not
-        column = about.get(name, Column(name, "", words(name)))
+        column = about.get(name, Feature(name, "", words(name)))
         driver = {"meaning": column.meaning, "value": measure(row["value"], column.unit, currency)}
         told["drivers"].append(
             {
@@ -157,7 +157,7 @@ def tab(
 def tabs(
     scored: pa.Table,
     explanations: pa.Table,
-    about: dict[str, Column],
+    about: dict[str, Feature],
     manifest: dict[str, Any],
     rows: int,
 ) -> list[dict[str, Any]]:
@@ -359,7 +359,7 @@ def report(
         tabs=tabs(
             scored,
             explanations,
-            {c.name: c for c in spread(DECLARED, windows)},
+            {c.name: c for c in expand(FEATURES, windows)},
             manifest,
             params.rows,
         ),
