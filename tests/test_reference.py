@@ -1,12 +1,11 @@
-"""Features of a few customers, kept since they were last agreed upon: what a change meant only for
-speed may not change.
+"""The features of a few customers are those that were last recorded, bit for bit.
 
-`reference/histories.yaml` tells the customers, `reference/features.csv` has a line for each feature
-and a column for each customer and snapshot. Features are float32, and nine digits name a float32
-fully, so they are compared without any tolerance.
+`reference/histories.yaml` describes the customers. `reference/features.csv` has one row per feature
+and one column per customer and snapshot. Features are float32, and nine digits identify a float32,
+so the comparison has no tolerance.
 
-A change that is meant to change features ends with `python tests/test_reference.py`, which writes
-them anew: the difference is part of it.
+After an intended change of features, run `python tests/test_reference.py` to record them again, and
+commit the difference.
 """
 
 import csv
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import yaml
 from situations import ROWS, Customer, columns, customer, features_at, tables_of
 
@@ -41,10 +39,10 @@ def row(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def histories() -> dict[str, Customer]:
-    """The customers by what is special about them."""
-    told = yaml.safe_load(HISTORIES.read_text(encoding="utf-8"))
+    """The customers, each under a name that says what is special."""
+    described = yaml.safe_load(HISTORIES.read_text(encoding="utf-8"))
     made = {}
-    for name, tables in told.items():
+    for name, tables in described.items():
         rows = {
             kind: [
                 row(fields)
@@ -59,12 +57,12 @@ def histories() -> dict[str, Customer]:
 
 @functools.cache
 def now() -> dict[str, dict[str, str]]:
-    """Each feature of each customer at each snapshot, as the kernels have it now."""
+    """By feature, the values of the kernels by customer and snapshot."""
     customers = histories()
     days = {day(dt.date.fromisoformat(date)): date for date in SNAPSHOTS}
-    found = features_at(tables_of(*customers.values()), *days)
+    rows = features_at(tables_of(*customers.values()), *days)
     cells = {
-        (f"{list(customers)[number]} {days[at]}"): values for (number, at), values in found.items()
+        (f"{list(customers)[number]} {days[at]}"): values for (number, at), values in rows.items()
     }
     return {
         column.name: {cell: f"{values[column.name]:.9g}" for cell, values in cells.items()}
@@ -74,31 +72,38 @@ def now() -> dict[str, dict[str, str]]:
 
 @functools.cache
 def kept() -> dict[str, dict[str, str]]:
-    """The same, as it was agreed upon."""
+    """By feature, the recorded values by customer and snapshot."""
     with KEPT.open(encoding="utf-8", newline="") as file:
         return {line.pop("feature"): line for line in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)
-def test_a_feature_is_what_it_was_when_it_was_last_agreed_upon(column: Any) -> None:
-    assert now()[column.name] == kept()[column.name]
-
-
-def test_no_feature_is_kept_that_is_there_no_more() -> None:
+def test_the_recorded_features_are_those_of_the_catalogue() -> None:
     assert list(kept()) == [column.name for column in columns()]
 
 
-@pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)
-def test_what_is_kept_has_more_to_tell_of_a_feature_than_its_absence(column: Any) -> None:
-    told = {np.float32(value) for value in kept()[column.name].values()} - {
-        np.float32(column.absent)
+def test_every_feature_has_the_values_recorded_for_it() -> None:
+    changed = {
+        name: {
+            cell: (value, kept()[name][cell])
+            for cell, value in values.items()
+            if value != kept()[name][cell]
+        }
+        for name, values in now().items()
+        if values != kept()[name]
     }
-    assert len({value for value in told if not np.isnan(value)}) > (column.unit != "0 or 1")
+    assert not changed, f"features with their (new, recorded) values: {changed}"
+
+
+def test_the_record_has_more_than_the_absent_value_of_every_feature() -> None:
+    for column in columns():
+        recorded = {np.float32(value) for value in kept()[column.name].values()}
+        present = {v for v in recorded - {np.float32(column.absent)} if not np.isnan(v)}
+        assert len(present) > (column.unit != "0 or 1"), f"{column.name} has only {present}"
 
 
 if __name__ == "__main__":
-    found = now()
+    values_now = now()
     with KEPT.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["feature", *next(iter(found.values()))])
-        writer.writerows([name, *values.values()] for name, values in found.items())
+        writer.writerow(["feature", *next(iter(values_now.values()))])
+        writer.writerows([name, *values.values()] for name, values in values_now.items())
