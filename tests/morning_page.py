@@ -1,6 +1,9 @@
 """The morning page of a made-up list, and what a browser would see in it."""
 
+import base64
 import datetime as dt
+import gzip
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -100,6 +103,7 @@ def published(
     rows: list[dict[str, Any]],
     drivers: list[tuple[str, float | None, float]],
     verdict: str = "model",
+    currency: str | None = "EUR",
 ) -> Folder:
     explained = [row for r in rows for row in told(r["customer_id"], drivers)]
     columns = {
@@ -115,7 +119,7 @@ def published(
         **{f"{queue}.csv": pd.DataFrame({"customer_id": []}) for queue in QUEUES},
     }
     manifest = {
-        "shop": "demo", "snapshot": "2026-01-01", "currency": "EUR", "horizon_days": 48, "verdict": verdict, "grade": "", "model_id": "abc",
+        "shop": "demo", "snapshot": "2026-01-01", "currency": currency, "value_unit": currency or "pieces", "horizon_days": 48, "verdict": verdict, "grade": "", "model_id": "abc",
         "params_hash": "f" * 64, "customers": len(rows), "profiling_objections": 0,
     }  # fmt: skip
     publish(path, Published(files, manifest))
@@ -126,7 +130,12 @@ def measured(verdict: str = "model") -> dict[str, Any]:
     results = {
         "population": 1234,
         "model": RESULT,
-        "baselines": {"recency": WORSE, "logistic_rfm": WORSE, "bg_nbd": None},
+        "baselines": {
+            "recency": WORSE,
+            "logistic_rfm": {**WORSE, "auc": 0.61},
+            "random_forest_rfm": {**WORSE, "auc": 0.69},
+            "bg_nbd": None,
+        },
     }
     return {"shop": "demo", "verdict": verdict, "grade": "", **results, "benchmark": results}
 
@@ -164,9 +173,10 @@ def page_of(
     leak: bool = False,
     ingest: dict[str, Any] = INGEST,
     limit: int = 100,
+    currency: str | None = "EUR",
 ) -> str:
     metrics = metrics or measured()
-    lists = published(path, rows, drivers or [], metrics["verdict"])
+    lists = published(path, rows, drivers or [], metrics["verdict"], currency)
     counts = counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 4))
     return report(
         lists,
@@ -184,3 +194,15 @@ def page_of(
 def ids(page: str, name: str) -> list[str]:
     panel = page.split(f'class="panel" id="{name}"')[1].split("</section>", maxsplit=1)[0]
     return re.findall(r'<td class="id"><b>(.*?)</b>', panel)
+
+
+def unpacked(page: str) -> dict[str, list[list[str]]]:
+    """The columns of cells of each queue, as the script unpacks them."""
+    text = re.findall(r'<template id="packed"[^>]*>([A-Za-z0-9+/=]+)</template>', page)[0]
+    queues: dict[str, list[list[str]]] = json.loads(gzip.decompress(base64.b64decode(text)))
+    return queues
+
+
+def searchable(page: str, name: str) -> list[str]:
+    columns = unpacked(page)[name]
+    return columns[1] if columns else []

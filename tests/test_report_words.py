@@ -25,7 +25,9 @@ from morning_page import (
 from features.catalogue import FEATURES
 from pipeline.desk.charts import apart, stage_chart, ticks
 from pipeline.runtime.params import Report
-from pipeline.stages.report import measure, report, stages_now
+from pipeline.desk.formats import measure
+from pipeline.desk.page import stages_now
+from pipeline.stages.report import report
 
 
 def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:
@@ -66,20 +68,23 @@ def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -
     assert measure(float("nan"), unit, "EUR") == "unknown"
 
 
-def test_the_verdict_is_in_plain_words_and_peers_without_a_result_are_named_as_such(
+def test_the_headline_names_the_best_simple_baseline_and_the_scorers_that_were_not_measured(
     tmp_path: Path,
 ) -> None:
     page = page_of(tmp_path, [customer("C1", 1)])
-    assert "The model beats the simple rules" in page
-    assert "the model names the leaver in 70 of 100 pairs, recency alone in 60." in page
+    assert "The model beats the simple baselines" in page
+    assert (
+        "the model gives the churned one the higher risk in 70 of 100 such pairs, logistic RFM, "
+        "the best simple baseline, in 61."
+    ) in page
     assert "0.700 [0.650, 0.750]" in page
     assert "Not measured: BG/NBD." in page
 
 
-def test_a_simple_rule_that_gives_the_risks_is_named(tmp_path: Path) -> None:
+def test_a_simple_baseline_that_gives_the_risks_is_named(tmp_path: Path) -> None:
     page = page_of(tmp_path, [customer("C1", 1)], metrics=measured("logistic_rfm"))
-    assert "No better than a simple rule: logistic RFM gives the risks" in page
-    assert "logistic RFM names the leaver in 60 of 100 pairs, the model in 70." in page
+    assert "The model does not beat a simple baseline: logistic RFM gives the risks" in page
+    assert "higher risk in 61 of 100 such pairs, the model in 70." in page
 
 
 def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_lists(
@@ -96,9 +101,9 @@ def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_li
         **nothing,
     }
     page = page_of(tmp_path, [customer("C1", 1, contact="none", **UNSCORED)], metrics=metrics)
-    assert "No signal: nobody is given a risk today" in page
+    assert "No signal: nobody gets a risk today" in page
     assert (
-        "3 rows are fewer than 200. Stages and lists below come from the rules of the life cycle alone."
+        "3 rows are fewer than 200. The stages and lists below come from the rules of the life cycle alone."
         in page
     )
     assert "<dt>Calls today</dt><dd>0</dd>" in page
@@ -108,9 +113,19 @@ def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_li
 
 def test_costs_and_the_effect_of_a_call_are_said_to_be_assumed(tmp_path: Path) -> None:
     assert (
-        "that a call keeps 25&nbsp;% of those who would have left, a margin of 30&nbsp;%"
+        "a call keeps 25&nbsp;% of the customers who would have churned (save rate), the margin is 30&nbsp;%"
         in page_of(tmp_path, [customer("C1", 1)])
     )
+
+
+def test_a_shop_without_amounts_shows_pieces_and_no_currency(tmp_path: Path) -> None:
+    drivers = [("spend_in_180d", 15.0, 0.4)]
+    page = page_of(tmp_path, [customer("C1", 1)], drivers=drivers, currency=None)
+    texts = Seen(page).texts
+    assert not re.search("EUR|None", page)
+    assert "no amounts: values count pieces" in texts
+    assert "expected profit 2 pieces, assumed" in texts
+    assert texts[texts.index("paid in the last 180 days") + 1] == "15.00 pieces"
 
 
 @pytest.mark.parametrize("leak", [True, False])
@@ -144,10 +159,10 @@ def test_a_shop_with_one_snapshot_has_counts_and_no_chart(tmp_path: Path) -> Non
         WINDOWS,
         Report(rows=9),
     )
-    assert "8 late" in page["retention_desk"]
+    assert "8 overdue" in page["retention_desk"]
     assert (
         "Customers in each stage" not in page["retention_desk"]
-        and "Came and went" not in page["retention_desk"]
+        and "Net flow" not in page["retention_desk"]
     )
 
 
@@ -159,7 +174,7 @@ def test_stages_are_told_with_their_change_and_without_empty_activities() -> Non
     assert (found["core"]["customers"], found["core"]["change"], found["core"]["parts"]) == (
         7,
         2,
-        [("late", 7, False)],
+        [("overdue", 7, False)],
     )
     assert (
         found["first_time"]["customers"],

@@ -1,4 +1,4 @@
-"""The rows of the list: who is known at the snapshot, in which order to work, one list per queue."""
+"""The rows of the list: the known customers, the order of work, one list per queue."""
 
 from typing import Any
 
@@ -9,14 +9,13 @@ import pyarrow.compute as pc
 
 from models.decision.worklist import contacts, ranked, stakes, values
 from models.settings import Costs
+from pipeline.delivery.published import listed
 from pipeline.delivery.schema import FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.engine.calendar import iso_date
 from pipeline.engine.rows import query, rows_of, table
 from pipeline.runtime.params import Score
 from pipeline.runtime.store import Folder
-
-UNLISTED = ("hold_out", "do_not_contact")  # contacts that no list for people shows
 
 
 def money_of(meta: dict[str, Any]) -> dict[str, str | None]:
@@ -121,8 +120,7 @@ def people_list(scored: pa.Table, queue: str, before: pa.Table, params: Score) -
 
     `before`: the rows of `listed_before`.
     """
-    shown = pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED)))
-    rows = scored.filter(pc.and_(pc.equal(scored["queue"], queue), shown))
+    rows = listed(scored.filter(pc.equal(scored["queue"], queue)))
     before = before.filter(pc.equal(before["queue"], queue))
     place = pc.index_in(rows["customer_id"], before["customer_id"].cast(pa.string()))
     since = pc.coalesce(before["since"].take(place), rows["as_of"].cast(pa.string()))

@@ -1,9 +1,135 @@
-// The page is whole without this: tabs, filter and sorting are put on top of the tables that stand there.
+// The page can be read without this script. It adds tabs, sorting and a search in all rows of a list.
 "use strict";
 const panels = [...document.querySelectorAll(".panel")];
 const tabs = [...document.querySelectorAll(".tabs a")];
 const filter = document.querySelector("#filter");
-const found = document.querySelector("#found");
+const matches = document.querySelector("#matches");
+const packed = document.querySelector("#packed");
+const most = Number(packed.dataset.most); // rows shown at once
+const MISSING = "–";
+const figure = (n) => n.toLocaleString("en-US");
+
+// One list: its rows as { cells, text, element }, at first those of the page, later all of them.
+class List {
+  constructor(panel) {
+    this.panel = panel;
+    this.body = panel.querySelector(".list > tbody");
+    this.rows = this.body ? [...this.body.rows].map((element) => {
+      const cells = [...element.cells].map((cell) => cell.textContent.trim());
+      return { cells, text: cells.join(" ").toLowerCase(), element };
+    }) : [];
+    this.order = null; // [column, direction]
+  }
+
+  // Take all rows of the list; a row that the page has keeps its element, with drivers and facts.
+  fill(rows) {
+    const known = new Map(this.rows.map((row) => [row.cells[0], row]));
+    this.rows = rows.map((row) => {
+      const { text, element } = known.get(row.cells[0]) || { text: "", element: null };
+      return { ...row, text: row.text + " " + text, element };
+    });
+  }
+
+  show() {
+    if (!this.body) return (matches.textContent = "");
+    const wanted = filter.value.trim().toLowerCase();
+    const rows = this.rows.filter((row) => row.text.includes(wanted));
+    if (this.order) sort(rows, ...this.order);
+    const shown = rows.slice(0, most);
+    this.body.replaceChildren(...shown.map((row) => row.element || (row.element = build(row, this.panel.id))));
+    const total = Number(this.panel.dataset.total);
+    const searched = total > this.rows.length ? "the first " + figure(this.rows.length) : figure(total);
+    const part = rows.length > shown.length ? ", the first " + figure(most) + " shown" : "";
+    matches.textContent = wanted ? figure(rows.length) + " of " + searched + part : "";
+  }
+
+  sortBy(header) {
+    const now = header.getAttribute("aria-sort");
+    const numeric = header.classList.contains("n");
+    const up = numeric ? now === "descending" : now !== "ascending"; // figures: the largest first
+    [...header.parentNode.cells].forEach((cell) => cell.removeAttribute("aria-sort"));
+    header.setAttribute("aria-sort", up ? "ascending" : "descending");
+    this.order = [header.cellIndex, up ? 1 : -1, numeric];
+    this.show();
+  }
+}
+
+function sort(rows, column, direction, numeric) {
+  const keys = new Map(rows.map((row) => {
+    const text = row.cells[column];
+    return [row, numeric ? parseFloat(text.replace(/,/g, "")) : text === MISSING ? NaN : text.toLowerCase()];
+  }));
+  rows.sort((one, other) => {
+    const a = keys.get(one), b = keys.get(other);
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
+    return (a < b ? -1 : a > b ? 1 : 0) * direction;
+  });
+}
+
+// Data becomes text of an element, never markup.
+function make(tag, text, kind) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (kind) element.className = kind;
+  return element;
+}
+
+function build({ values }, list) {
+  const [rank, id, contact, stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses] = values;
+  const named = make("td", "", "id");
+  named.append(make("b", id));
+  if (contact === "call" && list !== "call") named.append(make("small", "call today", "yes"));
+  const staged = make("td", stage);
+  staged.append(make("small", activity, activity));
+  const risky = make("td", risk ? risk + "\u00a0% " : MISSING, risk ? "risk " + band : "");
+  if (risk) {
+    const bar = make("i", "");
+    bar.style.setProperty("--r", risk / 100);
+    risky.append(make("small", band), bar);
+  }
+  const end = why.indexOf(". ") + 1;
+  const reasoned = make("td", end ? "" : why);
+  if (end) {
+    const details = make("details", "");
+    details.append(make("summary", why.slice(0, end)), make("p", why.slice(end + 1), "rest"));
+    reasoned.append(details);
+  }
+  const row = document.createElement("tr");
+  row.append(make("td", rank), named, staged, risky, make("td", value), make("td", atRisk), make("td", profit),
+    reasoned, make("td", action), make("td", late || MISSING, activity), make("td", lapses || MISSING));
+  return row;
+}
+
+// The rows of a queue from its columns. Dates that `why` shares with a column are marks in it.
+function rowsOf(columns) {
+  return (columns[0] || []).map((_, i) => {
+    const values = columns.map((column) => column[i]);
+    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, , action, late, lapses] = values;
+    const why = values[10] = values[10].replaceAll("\u0001", late).replaceAll("\u0002", lapses);
+    const risky = risk ? risk + " % " + band : MISSING;
+    const cells = [rank, id, stage + " " + activity, risky, value, atRisk, profit, why, action, late || MISSING, lapses || MISSING];
+    return { values, cells, text: cells.join(" ").toLowerCase() };
+  });
+}
+
+async function unpack() {
+  const bytes = Uint8Array.from(atob(packed.content.textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const queues = JSON.parse(await new Response(stream).text());
+  const calls = [];
+  for (const list of lists) {
+    if (!(list.panel.id in queues)) continue;
+    const rows = rowsOf(queues[list.panel.id]);
+    calls.push(...rows.filter((row) => row.values[2] === "call"));
+    list.fill(rows);
+  }
+  calls.sort((a, b) => a.values[0] - b.values[0]);
+  lists.find((list) => list.panel.id === "call").fill(calls);
+  current().show();
+}
+
+const lists = panels.map((panel) => new List(panel));
+const current = () => lists.find((list) => !list.panel.hidden);
 
 function open(index, focus) {
   tabs.forEach((tab, i) => {
@@ -12,40 +138,7 @@ function open(index, focus) {
     panels[i].hidden = i !== index;
   });
   if (focus) tabs[index].focus();
-  narrow();
-}
-
-function narrow() {
-  const wanted = filter.value.trim().toLowerCase();
-  panels.forEach((panel) => {
-    const rows = [...panel.querySelectorAll(".list > tbody > tr")];
-    rows.forEach((row) => { row.hidden = wanted !== "" && !row.textContent.toLowerCase().includes(wanted); });
-    if (!panel.hidden) found.textContent = wanted ? rows.filter((row) => !row.hidden).length + " of " + rows.length + " rows" : "";
-  });
-}
-
-function value(row, column) {
-  const text = row.cells[column].textContent.trim();
-  const numeric = row.closest("table").tHead.rows[0].cells[column].classList.contains("n");
-  return numeric ? parseFloat(text.replace(/,/g, "")) : text.toLowerCase();
-}
-
-function missing(x) {
-  return Number.isNaN(x) || x === "–";
-}
-
-function sort(header) {
-  const now = header.getAttribute("aria-sort");
-  const up = header.classList.contains("n") ? now === "descending" : now !== "ascending"; // figures: the biggest first
-  const body = header.closest("table").tBodies[0];
-  [...header.parentNode.cells].forEach((cell) => cell.removeAttribute("aria-sort"));
-  header.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const keyed = [...body.rows].map((row) => [value(row, header.cellIndex), row]);
-  keyed.sort(([a], [b]) => {
-    if (missing(a) || missing(b)) return missing(a) - missing(b);
-    return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
-  });
-  body.append(...keyed.map(([, row]) => row));
+  lists[index].show();
 }
 
 document.querySelector(".tabs").setAttribute("role", "tablist");
@@ -62,13 +155,14 @@ tabs.forEach((tab, i) => {
     open(to === undefined ? i : (to + tabs.length) % tabs.length, true);
   });
 });
-document.querySelectorAll(".list thead th").forEach((header) => {
+lists.forEach((list) => list.panel.querySelectorAll(".list thead th").forEach((header) => {
   const button = document.createElement("button");
   button.type = "button";
   button.append(...header.childNodes);
-  button.addEventListener("click", () => sort(header));
+  button.addEventListener("click", () => list.sortBy(header));
   header.append(button);
-});
-filter.addEventListener("input", narrow);
+}));
+filter.addEventListener("input", () => current().show());
 document.documentElement.classList.add("live");
 open(Math.max(0, panels.findIndex((panel) => "#" + panel.id === location.hash)), false);
+if ("DecompressionStream" in window) unpack();

@@ -1,0 +1,32 @@
+"""How the scorers are named to people, and which baseline they are compared with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.defection.baselines import SIMPLE
+
+SCORER_NAMES = {
+    "model": "the model",
+    "recency": "recency alone",
+    "logistic_rfm": "logistic RFM",
+    "bg_nbd": "BG/NBD",
+    "expert_windows": "expert windows",
+    "random_forest_rfm": "random forest RFM",
+}
+
+
+def measured_scorers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Each scorer's metrics by name, the model first, None where it was not measured.
+
+    Of the benchmark population where there is one, else of all scored customers.
+    """
+    population = metrics.get("benchmark") or metrics
+    return {"model": population.get("model"), **(population.get("baselines") or {})}
+
+
+def best_simple_baseline(scorers: Mapping[str, Any]) -> str | None:
+    """The simple baseline with the highest AUC: the one that `grade` names. None without one."""
+    aucs = {name: scorers[name]["auc"] for name in SIMPLE if scorers.get(name)}
+    return max(
+        (name for name in aucs if aucs[name] is not None), key=aucs.__getitem__, default=None
+    )

@@ -1,0 +1,127 @@
+"""The lists of the page: the first rows as HTML, all rows packed for the search."""
+
+import base64
+import collections
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.columns import Feature
+from models.decision.queues import QUEUES
+from pipeline.delivery.published import UNLISTED, listed
+from pipeline.delivery.spreadsheet import safe
+from pipeline.desk.formats import activity_name, labelled, measure, number, readable
+
+OWN_COLUMN = {"stage", "activity", "late_on", "lapses_on"}  # facts that the table shows anyway
+SEARCHED = 100_000  # rows packed for the search: about 2.5 MB
+
+
+def details(
+    explanations: pa.Table, ids: list[str], features: Mapping[str, Feature], value_unit: str
+) -> dict[str, dict[str, Any]]:
+    """`facts` (name, value) and `drivers` of each customer, strongest first.
+
+    A driver: meaning, value, raises (the risk), strength 0..1.
+    """
+    by_customer: dict[str, dict[str, Any]] = {i: {"facts": [], "drivers": []} for i in ids}
+    of_these = pc.is_in(explanations["customer_id"], pa.array(ids, pa.string()))
+    rows = explanations.filter(of_these).sort_by(
+        [("customer_id", "ascending"), ("position", "ascending")]
+    )
+    strongest = 0.0
+    for row in rows.to_pylist():
+        name, shown = row["driver"], by_customer[row["customer_id"]]
+        if row["position"] == 0:
+            facts = json.loads(row["facts"]).items()
+            shown["facts"] = [labelled(n, v) for n, v in facts if n not in OWN_COLUMN]
+            continue
+        size = abs(row["contribution"])
+        strongest = size if row["position"] == 1 else strongest
+        # an older model may use a feature that the catalogue no longer has
+        feature = features.get(name, Feature(name, "", readable(name)))
+        shown["drivers"].append(
+            {
+                "meaning": feature.meaning,
+                "value": measure(row["value"], feature.unit, value_unit),
+                "raises": row["contribution"] > 0,
+                "strength": size / max(strongest, size, 1e-12),
+            }
+        )
+    return by_customer
+
+
+def tab(
+    name: str, title: str, customers: pa.Table, manifest: Mapping[str, Any], most: int
+) -> dict[str, Any]:
+    """One list: name, title, total, withheld (contact, customers), rows (by rank, at most so many),
+    csv (the files that hold all of them), has_risk.
+    """
+    contacts = collections.Counter(customers["contact"].to_pylist())
+    shown = listed(customers)
+    queues = {name, *pc.unique(shown["queue"]).to_pylist()}
+    return {
+        "name": name,
+        "title": title,
+        "total": len(shown),
+        "withheld": [(contact, contacts[contact]) for contact in UNLISTED if contacts[contact]],
+        "rows": [{**row, "drivers": [], "facts": []} for row in shown.slice(0, most).to_pylist()],
+        "csv": [f"{q}.csv" for q in QUEUES if q in queues and f"{q}.csv" in manifest["files"]],
+        "has_risk": shown["risk"].null_count < len(shown),
+    }
+
+
+def tabs(
+    scored: pa.Table,
+    explanations: pa.Table,
+    features: Mapping[str, Feature],
+    manifest: Mapping[str, Any],
+    most: int,
+) -> list[dict[str, Any]]:
+    """The calls of all queues with their details, then one tab per queue."""
+    scored = scored.sort_by("rank")
+    calls = scored.filter(pc.equal(scored["contact"], "call"))
+    today = tab("call", "Call today", calls, manifest, most)
+    ids = [row["customer_id"] for row in today["rows"]]
+    shown = details(explanations, ids, features, manifest["value_unit"])
+    today["rows"] = [{**row, **shown[row["customer_id"]]} for row in today["rows"]]
+    by_queue = {q: scored.filter(pc.equal(scored["queue"], q)) for q in QUEUES}
+    return [today, *(tab(q, readable(q), rows, manifest, most) for q, rows in by_queue.items())]
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """The texts of a row as script.js shows them. Dates in `why` that have a column become marks."""
+    late, lapses = str(row["late_on"] or ""), str(row["lapses_on"] or "")
+    why = safe(row["why"])
+    for mark, date in (("\1", late), ("\2", lapses)):
+        why = why.replace(date, mark) if date else why
+    return [
+        str(row["rank"]),
+        safe(row["customer_id"]),
+        row["contact"],
+        readable(row["stage"]),
+        activity_name(row["activity"]),
+        "" if row["risk"] is None else f"{row['risk'] * 100:.0f}",
+        row["risk_band"] or "",
+        number(row["value_365d"]),
+        number(row["value_at_risk"], 2),
+        number(row["expected_profit"], 2),
+        why,
+        safe(row["action"]),
+        late,
+        lapses,
+    ]
+
+
+def packed(scored: pa.Table) -> str:
+    """The listed rows by rank as text: base64 of gzipped JSON, per queue a list of columns of cells.
+
+    Columns pack tighter than rows. Arrow's gzip gives the same bytes on every machine.
+    """
+    shown = listed(scored).sort_by("rank").slice(0, SEARCHED)
+    rows = {q: shown.filter(pc.equal(shown["queue"], q)).to_pylist() for q in QUEUES}
+    columns = {q: list(zip(*map(cells, rows[q]), strict=True)) for q in QUEUES}
+    content = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.b64encode(pa.compress(content, codec="gzip", asbytes=True)).decode()
