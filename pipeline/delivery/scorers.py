@@ -15,12 +15,12 @@ SCORER_NAMES = {
 }
 
 
-def measured_scorers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def measured_scorers(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Each scorer's metrics by name, the model first, None where it was not measured.
 
     Of the benchmark population where there is one, else of all scored customers.
     """
-    population = metrics.get("benchmark") or metrics
+    population = evaluation.get("benchmark") or evaluation
     return {"model": population.get("model"), **(population.get("baselines") or {})}
 
 

@@ -31,11 +31,11 @@ from pipeline.runtime.resources import read_text
 PERIODS = 12  # rows of the table of net flows
 
 
-def scorer_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def scorer_section(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """How good the scores are: headline, text, the AUC chart (None without a measurement), the
     scorers that were not measured, and the number of past cases.
     """
-    chosen, scorers = metrics["verdict"], measured_scorers(metrics)
+    chosen, scorers = evaluation["verdict"], measured_scorers(evaluation)
     names = {name: SCORER_NAMES.get(name, name) for name in scorers}
     known = {name: m for name, m in scorers.items() if m and m["auc"] is not None}
     aucs = [
@@ -46,10 +46,10 @@ def scorer_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
     section = {
         "chart": auc_chart(aucs) if aucs else None,
         "unmeasured": [names[name] for name in scorers if name not in known] if known else [],
-        "population": (metrics.get("benchmark") or metrics)["population"],
+        "population": (evaluation.get("benchmark") or evaluation)["population"],
     }
     if chosen == "no_signal":
-        reason = metrics["grade"].removeprefix("no signal: ")
+        reason = evaluation["grade"].removeprefix("no signal: ")
         return section | {
             "headline": "No signal: nobody gets a risk today",
             "text": f"{reason[:1].upper()}{reason[1:]}. The stages and lists below come from the "
@@ -149,7 +149,7 @@ def retention_desk(
     manifest: Mapping[str, Any],
     scored: pa.Table,
     explanations: pa.Table,
-    metrics: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
     stage_counts: pd.DataFrame,
     net_flow: pd.DataFrame,
     ingest: Mapping[str, Any],
@@ -164,7 +164,7 @@ def retention_desk(
     return render(
         about=manifest,
         day=f"{day.day} {day:%B %Y}",
-        scorers=scorer_section(metrics),
+        scorers=scorer_section(evaluation),
         totals=totals(scored),
         stages=stages_now(stage_counts) if periods else [],
         stage_chart=stage_chart(stage_counts) if periods > 1 else None,

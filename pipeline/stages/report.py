@@ -17,7 +17,7 @@ from pipeline.runtime.store import Folder
 
 def report(
     lists: Folder,
-    metrics: dict[str, Any],
+    evaluation: dict[str, Any],
     stage_counts: pd.DataFrame,
     net_flow: pd.DataFrame,
     ingest: dict[str, Any],
@@ -29,21 +29,21 @@ def report(
     """`retention_desk`: the page, made only from files of `lists` that the manifest names.
 
     Raises InputError for lists whose content is not what the manifest names, or that belong to
-    another shop or scorer than the metrics.
+    another shop or scorer than the evaluation.
     """
     manifest = lists.read("manifest.json")
-    if (manifest["shop"], manifest["verdict"]) != (shop, metrics["verdict"]):
+    if (manifest["shop"], manifest["verdict"]) != (shop, evaluation["verdict"]):
         raise InputError(
             "E_LIST",
             "data/lists/manifest.json",
-            "lists and metrics come from different runs",
+            "lists and evaluation come from different runs",
             "run `make repro`",
         )
     page = retention_desk(
         manifest,
         published_table(lists, "scored.parquet", manifest),
         published_table(lists, "explanations.parquet", manifest),
-        metrics,
+        evaluation,
         stage_counts,
         net_flow,
         ingest,
