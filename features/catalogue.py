@@ -66,9 +66,9 @@ def write_features(
     snapshots: Ints,
     shop: Shop,
     buffers: Buffers,
+    absent: Values,
     values: Values,
     cells: Singles,
-    absent: Singles,
     customers: Ints,
     days: Ints,
     matrix: Any,
@@ -85,8 +85,7 @@ def write_features(
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
-            for i in range(len(cells)):
-                cells[i] = absent[i]
+            values[0] = absent[0]
             all_families(past_before(tables, customer, snapshots[k], buffers), shop, values[0])
             for i in range(len(cells)):
                 matrix[i, count] = cells[i]
@@ -109,7 +108,7 @@ def feature_matrix(
     customers, days = np.empty(size, np.int32), np.empty(size, np.int32)
     matrix = np.empty((len(cells), size), np.float32)
     buffers = buffers_for(tables, shop.opened)
-    one_record = (values, cells, absent.view(np.float32))
+    one_record = (absent, values, cells)
     write_features(tables, snapshots, shop, buffers, *one_record, customers, days, matrix)
     return customers, days, matrix
 

@@ -1,7 +1,4 @@
-"""One customer's past as a feature may see it.
-
-Events before midnight of the snapshot, later dates masked.
-"""
+"""One customer's past as a feature may see it: events before the snapshot, later dates masked."""
 
 import math
 from typing import Any
@@ -15,23 +12,16 @@ from features.settings import Sla
 
 @kernel
 def rewind(tables: Tables, customer: int, buffers: Buffers, cursor: Any) -> None:
-    """Before the customer's first order."""
+    """Set the cursor before the customer's first order line."""
     cursor.line = tables.line_start[customer]
     cursor.generation += 1
-    cursor.purchases, cursor.bought, cursor.products, cursor.categories, cursor.orders = (
-        0,
-        0,
-        0,
-        0,
-        0,
-    )
-    for i in range(len(buffers.calendar)):
-        buffers.calendar[i] = 0
+    cursor.purchases = cursor.bought = cursor.products = cursor.categories = cursor.orders = 0
+    buffers.calendar[:] = 0
 
 
 @kernel
 def begin_customer(tables: Tables, customer: int, buffers: Buffers) -> None:
-    """Set the cursors to the customer's first events."""
+    """Set all cursors before the customer's first event."""
     cursor = buffers.cursor[0]
     rewind(tables, customer, buffers, cursor)
     cursor.returned = tables.return_start[customer]
@@ -47,16 +37,16 @@ def begin_customer(tables: Tables, customer: int, buffers: Buffers) -> None:
 
 @kernel
 def open_days(day: int, later: int, opened: Ints) -> int:
-    """Days from one purchase to a later day on which the shop was open.
+    """Return the days from one purchase to a later day on which the shop was open; at least one.
 
-    Silence while it is closed says nothing. At least one.
+    Days on which the shop is closed say nothing about a customer.
     """
     return int(later - day) if len(opened) == 0 else max(1, int(opened[later] - opened[day]))
 
 
 @kernel
 def insert_sorted(ascending: Ints, count: int, value: int) -> None:
-    """Put a value in its place among the first `count`, which ascend."""
+    """Insert a value into the first `count` values, which ascend."""
     place = count
     while place > 0 and ascending[place - 1] > value:
         ascending[place] = ascending[place - 1]
@@ -65,51 +55,55 @@ def insert_sorted(ascending: Ints, count: int, value: int) -> None:
 
 
 @kernel
-def number_of(numbers: Longs, key: int, generation: int, known: int) -> int:
-    """The number a customer's product or category has, `known` being the next one; -1 for none."""
+def number_of(numbers: Longs, key: int, generation: int, next_number: int) -> int:
+    """Return the customer's own number of a product or category; -1 if the line names none.
+
+    A key that is new to the customer gets the next number.
+    """
     if key < 0:
         return -1
     if numbers[key] >> 32 != generation:
-        numbers[key] = generation << 32 | known
+        numbers[key] = generation << 32 | next_number
     return int(numbers[key] & 0xFFFFFFFF)
 
 
 @kernel
-def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
-    """Add one paid line to the purchases and to what was bought."""
+def begin_purchase(day: int, buffers: Buffers, cursor: Any) -> None:
+    """Add an empty purchase on a new day."""
     n = cursor.purchases
-    if n == 0 or buffers.purchases[n - 1].day != line.day:
-        purchase = buffers.purchases[n]
-        purchase.day, purchase.amount, purchase.log_gap = line.day, 0, 0
-        purchase.month = buffers.months[line.day]
-        weekday, month = line.day % 7, 7 + purchase.month
-        buffers.calendar[weekday] += 1
-        buffers.calendar[month] += 1
-        purchase.total, purchase.weekday_top, purchase.month_top = (
-            0,
-            buffers.calendar[weekday],
-            buffers.calendar[month],
-        )
-        if n > 0:
-            before_it = buffers.purchases[n - 1]
-            purchase.total = before_it.total
-            purchase.weekday_top = max(purchase.weekday_top, before_it.weekday_top)
-            purchase.month_top = max(purchase.month_top, before_it.month_top)
-            gap = open_days(before_it.day, line.day, buffers.opened)
-            insert_sorted(buffers.sorted_gaps, n - 1, gap)
-            purchase.log_gap = math.log(gap)
-        n += 1
-        cursor.purchases = n
+    purchase = buffers.purchases[n]
+    purchase.day, purchase.amount, purchase.total, purchase.log_gap = day, 0, 0, 0
+    purchase.month = buffers.months[day]
+    weekday, month = day % 7, 7 + purchase.month
+    buffers.calendar[weekday] += 1
+    buffers.calendar[month] += 1
+    purchase.weekday_top = buffers.calendar[weekday]
+    purchase.month_top = buffers.calendar[month]
+    if n > 0:
+        previous = buffers.purchases[n - 1]
+        purchase.total = previous.total
+        purchase.weekday_top = max(purchase.weekday_top, previous.weekday_top)
+        purchase.month_top = max(purchase.month_top, previous.month_top)
+        gap = open_days(previous.day, day, buffers.opened)
+        insert_sorted(buffers.sorted_gaps, n - 1, gap)
+        purchase.log_gap = math.log(gap)
+    cursor.purchases = n + 1
+
+
+@kernel
+def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
+    """Add one paid line to the purchases and to the lines bought."""
+    if cursor.purchases == 0 or buffers.purchases[cursor.purchases - 1].day != line.day:
+        begin_purchase(line.day, buffers, cursor)
+    n = cursor.purchases
     purchase = buffers.purchases[n - 1]
     purchase.amount += line.amount
     purchase.total += line.amount
     purchase.spend = purchase.amount / UNIT
-    bought = buffers.bought[cursor.bought]
+    bought, owner = buffers.bought[cursor.bought], cursor.generation
     bought.day = line.day
-    bought.product = number_of(buffers.product_number, line.sku, cursor.generation, cursor.products)
-    bought.category = number_of(
-        buffers.category_number, line.category, cursor.generation, cursor.categories
-    )
+    bought.product = number_of(buffers.product_number, line.sku, owner, cursor.products)
+    bought.category = number_of(buffers.category_number, line.category, owner, cursor.categories)
     bought.first = bought.product == cursor.products
     cursor.bought += 1
     cursor.categories += bought.category == cursor.categories
@@ -127,21 +121,13 @@ def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
 def add_order(line: Any, buffers: Buffers, cursor: Any) -> None:
     """Add one paid line to its order.
 
-    Promised, delivered or cancelled as a whole with the last of its lines.
+    An order is promised, delivered or cancelled as a whole with the last of its lines.
     """
-    if (
-        cursor.orders == 0
-        or buffers.placed[cursor.orders - 1].basket != line.basket
-        or buffers.placed[cursor.orders - 1].day != line.day
-    ):
+    latest = buffers.placed[cursor.orders - 1]
+    if cursor.orders == 0 or latest.basket != line.basket or latest.day != line.day:
         new = buffers.placed[cursor.orders]
-        new.day, new.basket, new.promised, new.delivered, new.cancelled = (
-            line.day,
-            line.basket,
-            -1,
-            -1,
-            -1,
-        )
+        new.day, new.basket = line.day, line.basket
+        new.promised = new.delivered = new.cancelled = -1
         cursor.orders += 1
     order = buffers.placed[cursor.orders - 1]
     if line.promised != NEVER:
@@ -152,7 +138,7 @@ def add_order(line: Any, buffers: Buffers, cursor: Any) -> None:
 
 @kernel
 def advance(tables: Tables, customer: int, snapshot: int, buffers: Buffers, cursor: Any) -> None:
-    """Take in the order lines up to the snapshot."""
+    """Take in the order lines before the snapshot."""
     end = tables.line_start[customer + 1]
     while cursor.line < end and tables.lines[cursor.line].day < snapshot:
         line = tables.lines[cursor.line]
@@ -165,60 +151,53 @@ def advance(tables: Tables, customer: int, snapshot: int, buffers: Buffers, curs
 
 
 @kernel
+def first_from(days: Ints, place: int, end: int, snapshot: int) -> int:
+    """Return the place of the first of ascending days from a place on that is not before it."""
+    while place < end and days[place] < snapshot:
+        place += 1
+    return place
+
+
+@kernel
 def masked(day: int, snapshot: int) -> int:
-    """A date as known at the snapshot."""
+    """Return a date as it is known at the snapshot."""
     return day if day < snapshot else NEVER
 
 
 @kernel
 def past_before(tables: Tables, customer: int, snapshot: int, buffers: Buffers) -> Past:
-    """The customer's past at a snapshot.
+    """Return the customer's past at a snapshot.
 
-    Snapshots of one customer are asked for in ascending order after `begin`.
+    Call it after `begin_customer`, with the snapshots of one customer in ascending order.
     """
-    cursor = buffers.cursor[0]
+    cursor, after = buffers.cursor[0], customer + 1
     if cursor.cancels:
-        # A cancellation takes a purchase back, so what was counted at an earlier snapshot may not
-        # count now.
+        # A cancellation takes a purchase back: purchases of an earlier snapshot may be void now.
         rewind(tables, customer, buffers, cursor)
     advance(tables, customer, snapshot, buffers, cursor)
     for i in range(cursor.orders):
-        placed, order = buffers.placed[i], buffers.orders[i]
-        order.day, order.basket, order.promised = (
-            placed.day,
-            placed.basket,
-            placed.promised if placed.promised >= 0 else NEVER,
-        )
-        order.delivered, order.cancelled = (
-            masked(placed.delivered, snapshot),
-            masked(placed.cancelled, snapshot),
-        )
-
-    while (
-        cursor.returned < tables.return_start[customer + 1]
-        and tables.returns[cursor.returned].day < snapshot
-    ):
-        cursor.returned += 1
-    while (
-        cursor.complaint < tables.complaint_start[customer + 1]
-        and tables.complaints[cursor.complaint].opened < snapshot
-    ):
-        cursor.complaint += 1
-    while (
-        cursor.touch < tables.touch_start[customer + 1]
-        and tables.touches[cursor.touch].day < snapshot
-    ):
-        cursor.touch += 1
+        buffers.orders[i] = buffers.placed[i]
+        order = buffers.orders[i]
+        order.promised = order.promised if order.promised >= 0 else NEVER
+        order.delivered = masked(order.delivered, snapshot)
+        order.cancelled = masked(order.cancelled, snapshot)
+    cursor.returned = first_from(
+        tables.returns["day"], cursor.returned, tables.return_start[after], snapshot
+    )
+    cursor.complaint = first_from(
+        tables.complaints["opened"], cursor.complaint, tables.complaint_start[after], snapshot
+    )
+    cursor.touch = first_from(
+        tables.touches["day"], cursor.touch, tables.touch_start[after], snapshot
+    )
     first = tables.complaint_start[customer]
-    for i in range(first, cursor.complaint):
-        case, seen = tables.complaints[i], buffers.complaints[i - first]
-        seen.opened, seen.basket, seen.severity = case.opened, case.basket, case.severity
-        seen.resolved, seen.reopened = (
-            masked(case.resolved, snapshot),
-            masked(case.reopened, snapshot),
-        )
+    for i in range(cursor.complaint - first):
+        buffers.complaints[i] = tables.complaints[first + i]
+        complaint = buffers.complaints[i]
+        complaint.resolved = masked(complaint.resolved, snapshot)
+        complaint.reopened = masked(complaint.reopened, snapshot)
     n = cursor.purchases
-    # of one type whoever asks: all that reads a past is compiled once
+    # Of one type for every caller, so that what reads a past is compiled once.
     midnight: Any = np.int32(snapshot)
     return Past(
         midnight,
@@ -237,10 +216,7 @@ def past_before(tables: Tables, customer: int, snapshot: int, buffers: Buffers) 
 
 @kernel
 def first_within(past: Past, days: int) -> int:
-    """The place of the first purchase of the last so many days.
-
-    The number of purchases where there is none.
-    """
+    """Return the place of the first purchase in the last `days` days; their number without one."""
     i = len(past.purchases)
     while i > 0 and past.snapshot - past.purchases[i - 1].day <= days:
         i -= 1
@@ -249,7 +225,7 @@ def first_within(past: Past, days: int) -> int:
 
 @kernel
 def spend_from(past: Past, first: int) -> float:
-    """What was paid for the purchases from a place on, in currency."""
+    """Return the spend of the purchases from a place on, in currency."""
     n = len(past.purchases)
     if first >= n:
         return 0.0
@@ -259,25 +235,25 @@ def spend_from(past: Past, first: int) -> float:
 
 @kernel
 def net_spend(past: Past, days: int) -> float:
-    """Spend less returns over the last so many days, in currency."""
+    """Return spend less returns of the last `days` days, in currency."""
     return spend_from(past, first_within(past, days)) - returned_amount(past, days)
 
 
 @kernel
 def returned_amount(past: Past, days: int) -> float:
-    """What was sent back over the last so many days, in currency."""
-    back = 0
-    for j in range(len(past.returns)):
-        if past.returns[j].day >= past.snapshot - days:
-            back += past.returns[j].amount
-    return back / UNIT
+    """Return the amount sent back in the last `days` days, in currency."""
+    amount = 0
+    for i in range(len(past.returns)):
+        if past.returns[i].day >= past.snapshot - days:
+            amount += past.returns[i].amount
+    return amount / UNIT
 
 
 @kernel
 def is_open(complaint: Any, day: int) -> bool:
-    """Whether a complaint waits for its repair at the end of a day.
+    """Return whether a complaint is unresolved at the end of a day.
 
-    One that came back after the repair waits again, from the first on.
+    A complaint that was reopened after the repair is open again, since its first day.
     """
     return bool(
         complaint.opened <= day
@@ -287,11 +263,10 @@ def is_open(complaint: Any, day: int) -> bool:
 
 @kernel
 def late_delivery_due(order: Any, snapshot: int, sla: Sla) -> int:
-    """The last day, grace included, for an order that came later or has not come; NEVER where the
-    promise was or may yet be kept.
+    """Return the due day, grace included, of a late order; NEVER for an order that is not late.
 
-    An order is late when it has not come {delivery_grace} days after the day it was promised for;
-    one cancelled by then was not owed.
+    An order is late when it has not arrived {delivery_grace} days after the promised day. An order
+    cancelled by then is not late.
     """
     if order.promised == NEVER:
         return NEVER
@@ -301,11 +276,11 @@ def late_delivery_due(order: Any, snapshot: int, sla: Sla) -> int:
 
 @kernel
 def sla_days(severity: int, sla: Sla) -> float:
-    """Days within which a complaint of this severity is to be mended.
+    """Return the days within which a complaint of this severity must be resolved.
 
-    A complaint is to be mended within {minor} days if it is minor, {major} if it is major and
-    {critical} if it is critical; the last two are grave. One that comes back after the repair is
-    open again, from its first day on.
+    The SLA for a complaint is {minor} days if it is minor, {major} days if it is major and
+    {critical} days if it is critical. Major and critical complaints are grave. A complaint that is
+    reopened after the repair is open again, since its first day.
     """
     if severity == 0:
         return sla.minor

@@ -1,8 +1,7 @@
-"""A customer's own rhythm: the usual gap between purchases, and from when on silence counts as late
-or lapsed.
+"""A customer's inter-purchase time (IPT), and when the customer is overdue or has lapsed.
 
-Few own gaps prove little, so they are shrunk towards the shop's rhythm (a normal prior on the log
-gap).
+A few IPTs are weak evidence, so the estimate is shrunk towards the shop's, by a normal prior on
+ln IPT.
 """
 
 import math
@@ -14,12 +13,14 @@ from features.records import Buffers, Floats, Ints, Longs, Past, Records, Shop, 
 
 @kernel
 def shrunk_ipt(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
-    """Usual gap in days and sd of the log gap after the first n purchases; the shop's own for
-    customers without a gap.
+    """Return expected IPT in days and log-sd after the first n purchases.
 
-    The usual gap is a customer's own usual time between two purchases, the irregularity how much it
-    varies (sd of its logarithm), over his last {last_gaps} gaps. The shop's rhythm counts for
-    {prior_weight} gaps beside them. Days on which the shop is shut do not count.
+    Both are the shop's own for a customer without an IPT.
+
+    The expected IPT is the customer's own usual time between two purchases. The log-sd is how much
+    that time varies (the standard deviation of its logarithm). Both come from the last {last_gaps}
+    IPTs of the customer; the shop's own figures count for {prior_weight} further IPTs. Days on
+    which the shop is closed do not count.
     """
     gaps = min(n - 1, shop.ipt.last_gaps)
     if gaps <= 0:
@@ -37,7 +38,7 @@ def shrunk_ipt(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
 
 @kernel
 def quantile(ascending: Ints, q: float) -> float:
-    """Linear quantile of ascending values; nan without any."""
+    """Return the linear quantile of ascending values; nan without any."""
     n = len(ascending)
     if n == 0:
         return math.nan
@@ -49,20 +50,20 @@ def quantile(ascending: Ints, q: float) -> float:
 
 @kernel
 def whole_days(days: float) -> int:
-    """Days rounded up, the last bits of a logarithm left out.
+    """Return days rounded up, except for the last bits of a logarithm.
 
-    Twice a usual gap of 30 is 60 days, not 61.
+    Twice an expected IPT of 30 days is 60 days, not 61.
     """
     return math.ceil(days - 1e-6)
 
 
 @kernel
 def late_after(expected_ipt: float, log_sd: float, shop: Shop) -> int:
-    """Days of silence from which on a customer is late.
+    """Return the days since the last purchase from which on a customer is overdue.
 
-    Late is who has been silent for longer than about five in six of his own gaps: {late_clip_low}
-    usual gaps where he is regular, up to {late_clip_high} where he is not, and never less than
-    {late_floor_days} days.
+    A customer is overdue when the days since the last purchase exceed about the 84th percentile of
+    their own IPTs. That is {late_clip_low} expected IPTs for a regular customer, up to
+    {late_clip_high} for an irregular one, and never less than {late_floor_days} days.
     """
     rule = shop.ipt
     factor = min(max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high)
@@ -71,14 +72,13 @@ def late_after(expected_ipt: float, log_sd: float, shop: Shop) -> int:
 
 @kernel
 def lapsed_after(expected_ipt: float, log_sd: float, ascending_gaps: Ints, shop: Shop) -> int:
-    """Days of silence from which on a customer has lapsed; longer for one who has come back from
-    long silences before.
+    """Return the days since the last purchase from which on a customer has lapsed.
 
-    Lapsed is who has been silent for longer than nearly all of his own gaps: {lapse_clip_low} usual
-    gaps where he is regular, up to {lapse_clip_high} where he is not, and never less than
-    {lapse_floor_days} days. From {own_gaps} gaps on he is given {own_factor} times the length that
-    a share of {own_quantile} of his gaps did not exceed, where that is longer, but at most
-    {own_limit_ipts} of the shop's usual gaps.
+    A customer has lapsed when the days since the last purchase exceed nearly all of their own IPTs.
+    That is {lapse_clip_low} expected IPTs for a regular customer, up to {lapse_clip_high} for an
+    irregular one, and never less than {lapse_floor_days} days. From {own_gaps} IPTs on, long ones
+    extend the deadline. It is then at least {own_factor} times the customer's own {own_quantile}
+    quantile, but for that at most {own_limit_ipts} of the shop's expected IPTs.
     """
     rule = shop.ipt
     factor = min(
@@ -90,16 +90,16 @@ def lapsed_after(expected_ipt: float, log_sd: float, ascending_gaps: Ints, shop:
         late_after(expected_ipt, log_sd, shop) + 1,
     )
     if len(ascending_gaps) >= rule.own_gaps:
-        survived = rule.own_factor * quantile(ascending_gaps, rule.own_quantile)
-        days = max(days, whole_days(min(survived, rule.own_limit_ipts * shop.expected_ipt)))
+        longest = rule.own_factor * quantile(ascending_gaps, rule.own_quantile)
+        days = max(days, whole_days(min(longest, rule.own_limit_ipts * shop.expected_ipt)))
     return days
 
 
 @kernel
 def day_after(day: int, days: int, shop: Shop) -> int:
-    """The first day with so many open days since the one given.
+    """Return the first day with so many open days since the given day.
 
-    A shop that never closes has one every day.
+    A shop that never closes has one open day every day.
     """
     later = day + days
     if len(shop.opened) > 0:
@@ -111,16 +111,12 @@ def day_after(day: int, days: int, shop: Shop) -> int:
 
 @kernel
 def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
-    """The days on which the customer, silent from the last purchase on, becomes late and has
-    lapsed.
-    """
+    """Return the days on which a customer who does not buy again is overdue and has lapsed."""
     n = len(past.purchases)
-    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     last = past.purchases[n - 1].day
-    late_days, lapsed_days = (
-        late_after(expected_ipt, log_sd, shop),
-        lapsed_after(expected_ipt, log_sd, past.sorted_gaps, shop),
-    )
+    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
+    late_days = late_after(expected_ipt, log_sd, shop)
+    lapsed_days = lapsed_after(expected_ipt, log_sd, past.sorted_gaps, shop)
     return day_after(last, late_days, shop), day_after(last, lapsed_days, shop)
 
 
@@ -128,10 +124,7 @@ def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
 def gap_statistics(
     tables: Tables, snapshot: int, buffers: Buffers, median: Floats, gaps: Longs, squares: Floats
 ) -> None:
-    """Per customer.
-
-    Median gap, number of gaps, and squared deviations of the log gap from its mean.
-    """
+    """Fill in one value per customer: median and number of IPTs, squared deviations of ln IPT."""
     for customer in range(len(tables.known)):
         begin_customer(tables, customer, buffers)
         past = past_before(tables, customer, snapshot, buffers)

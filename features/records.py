@@ -1,9 +1,8 @@
-"""What a past is made of: the records of events as they lie in data/events, and of what they come
-to.
+"""The record types of events, of a customer's past, and of the buffers that hold it.
 
-Days are whole calendar days of the business time zone, counted from 1970-01-01; an event is visible
-if its day is before the snapshot's. A date that is not there, or not there yet, is NEVER. Money is
-added up exactly (ten-thousandths, as integers) and then a float in the shop's currency.
+Days are calendar days of the business time zone, counted from 1970-01-01. An event is visible if
+its day is before the snapshot. A date that is missing, or not yet known, is NEVER. Money is summed
+exactly as integers (ten-thousandths) and is then a float in the shop's currency.
 """
 
 from typing import Any, NamedTuple
@@ -22,74 +21,53 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
-# rows[i].field: one array to hand on from kernel to kernel, not one for each field
-Records = npt.NDArray[Any]
+Records = npt.NDArray[Any]  # rows[i].field
 
 
-def _record(*fields: tuple[str, Any]) -> np.dtype[Any]:
-    return np.dtype((np.record, np.dtype(list(fields), align=True)))
+def _record(*fields: str) -> np.dtype[Any]:
+    """Return a record type from lines of a numpy type and the names of its fields."""
+    typed = [(name, kind) for kind, *names in map(str.split, fields) for name in names]
+    return np.dtype((np.record, np.dtype(typed, align=True)))
 
 
-# The events as they lie in data/events, a column a field.
+# The events: one row per row of a table in data/events, one field per column. `basket` is the
+# customer's own number of the order, `sku` the number of the product; -1 if the row names none.
 LINE = _record(
-    ("amount", np.int64),
-    ("quantity", np.float64),
-    ("day", np.int32),
-    ("basket", np.int32),  # number of the order among the customer's; -1 where a row names none
-    ("sku", np.int32),  # number of the product, -1 where the line names none
-    ("category", np.int32),
-    ("promised", np.int32),
-    ("delivered", np.int32),
-    ("cancelled", np.int32),
+    "i8 amount", "f8 quantity", "i4 day basket sku category promised delivered cancelled"
 )
-RETURN = _record(
-    ("amount", np.int64), ("day", np.int32), ("basket", np.int32), ("defect", np.bool_)
-)
-COMPLAINT = _record(
-    ("opened", np.int32),
-    ("resolved", np.int32),
-    ("reopened", np.int32),
-    ("basket", np.int32),
-    ("severity", np.int8),
-)
-TOUCH = _record(("day", np.int32))
+RETURN = _record("i8 amount", "i4 day basket", "? defect")
+COMPLAINT = _record("i4 opened resolved reopened basket", "i1 severity")
+TOUCH = _record("i4 day")
 KINDS = {"orders": LINE, "returns": RETURN, "complaints": COMPLAINT, "touches": TOUCH}
 TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "day"}
 
-# What a past is made of beside them.
+# What the events of one customer add up to.
 PURCHASE = _record(
-    ("amount", np.int64),
-    ("total", np.int64),  # amount of this purchase and all before
-    ("spend", np.float64),
-    ("log_gap", np.float64),  # ln of the open days since the purchase before, 0 for the first
-    ("day", np.int32),
-    ("weekday_top", np.int32),  # how many purchases so far fell on the weekday on which most did
-    ("month_top", np.int32),  # likewise, of the months of the year
-    ("month", np.int8),  # 0 January
+    "i8 amount total",  # of this purchase; of this and all earlier ones
+    "f8 spend log_gap",  # ln of the open days since the previous purchase; 0 for the first
+    "i4 day weekday_top month_top",  # purchases so far on the most frequent weekday, in the month
+    "i1 month",  # 0 January
 )
-BOUGHT = _record(
-    ("day", np.int32),
-    # numbered in the order in which the customer first bought them; -1 unnamed
-    ("product", np.int32),
-    ("category", np.int32),  # likewise
-    ("first", np.bool_),  # the first line ever with this product
-)
-RUN = _record(("purchases", np.int32), ("last", np.int32))
-ORDER = _record(
-    ("day", np.int32),
-    ("basket", np.int32),
-    ("promised", np.int32),
-    ("delivered", np.int32),
-    ("cancelled", np.int32),
+# `product` and `category` are numbered in the order of the customer's first purchase, -1 unnamed;
+# `first` marks the customer's first line with this product.
+BOUGHT = _record("i4 day product category", "? first")
+RUN = _record("i4 purchases last")
+ORDER = _record("i4 day basket promised delivered cancelled")
+# `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
+# has a line with a promise or a cancellation; `cancels`: with a cancellation.
+CURSOR = _record(
+    "i8 line returned complaint touch generation",
+    "i4 purchases bought products categories orders",
+    "? dated cancels",
 )
 
 
 class Shop(NamedTuple):
-    """What holds for all customers: the rules of rhythm, the promises, the shop's usual gap (days)
-    and its log-sd.
+    """The parameters that hold for all customers of a shop.
 
-    `opened[d]`: on how many days before day d the shop was open; empty for a shop that never
-    closes. `counts`, `trends`: the windows, for those who need them.
+    `expected_ipt` is in days, `log_sd` in ln days. `opened[d]` is the number of days before day d
+    on which the shop was open; it is empty for a shop that never closes. `counts` and `trends` are
+    the windows in days.
     """
 
     ipt: IptRules
@@ -104,7 +82,8 @@ class Shop(NamedTuple):
 class Tables(NamedTuple):
     """All events of a partition, sorted by customer and time.
 
-    `<kind>_start[c]` is where customer c's rows begin.
+    `<kind>_start[c]` is the place of the first row of customer c; `known[c]` the day on which the
+    customer became known.
     """
 
     known: Ints
@@ -119,14 +98,16 @@ class Tables(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What one customer did and met with before one snapshot.
+    """One customer's past before one snapshot.
 
-    `purchases` (PURCHASE): one per day with at least one paid line not cancelled by then;
-    `sorted_gaps`: open days between them, ascending. `bought` (BOUGHT): the lines they consist of.
-    `runs[p]` (RUN), for product p: how many purchases in a row held it, and the last of them.
-    `orders` (ORDER): paid orders, also those cancelled since, with the dates of their last lines;
-    none where nothing was ever promised or cancelled. `returns`, `complaints`, `touches`: as in the
-    tables. `counters`: zeros to count in, to be left as zeros.
+    `purchases` (PURCHASE): one row per day with a paid line that was not cancelled by then.
+    `sorted_gaps`: the inter-purchase times in open days, ascending.
+    `bought` (BOUGHT): one row per line of the purchases.
+    `runs[p]` (RUN): for product p, how many consecutive purchases held it, and the last of them.
+    `orders` (ORDER): one row per paid order, cancelled ones included, with the dates of its last
+    line; empty for a customer without any promised or cancelled line.
+    `returns`, `complaints`, `touches`: as in the tables.
+    `counters`: zeros to count in; leave them as zeros.
     """
 
     snapshot: int
@@ -143,57 +124,37 @@ class Past(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Room for the longest past of a partition, filled anew for each customer, and the cursors into
-    the tables.
-    """
+    """Arrays for the longest past of a partition, refilled per customer, and the cursors."""
 
     purchases: Records
     sorted_gaps: Ints
     bought: Records
     runs: Records
-    placed: Records  # orders, nothing masked
+    placed: Records  # orders with all dates, later ones included
     orders: Records
     complaints: Records
     counters: Ints
     calendar: Ints  # purchases so far by weekday, then by month
-    product_number: Longs  # by sku: whose number it is (`generation`), and the number
+    product_number: Longs  # per sku: generation << 32 | the customer's own number
     category_number: Longs
-    months: Bytes  # by day
+    months: Bytes  # month of each day
     opened: Ints
     cursor: Records
 
 
-CURSOR = _record(
-    ("line", np.int64),
-    ("returned", np.int64),
-    ("complaint", np.int64),
-    ("touch", np.int64),
-    ("generation", np.int64),  # a new one for each customer, and for each time a past is told anew
-    ("purchases", np.int32),
-    ("bought", np.int32),
-    ("products", np.int32),
-    ("categories", np.int32),
-    ("orders", np.int32),
-    ("dated", np.bool_),  # a line of the customer is ever promised or cancelled
-    ("cancels", np.bool_),
-)
-
-
 def buffers_for(tables: Tables, opened: Ints) -> Buffers:
-    """Room for any customer of the partition; `opened` as in Shop."""
+    """Return buffers for any customer of the partition; `opened` as in Shop."""
+
+    def largest(records: Records, field: str) -> int:
+        return int(records[field].max(initial=0))
+
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
-    orders = (
-        max(
-            int(rows["basket"].max(initial=0))
-            for rows in (tables.lines, tables.returns, tables.complaints)
-        )
-        + 1
+    most_complaints = int(np.diff(tables.complaint_start).max(initial=0)) + 1
+    orders = 1 + max(
+        largest(t, "basket") for t in (tables.lines, tables.returns, tables.complaints)
     )
-    last_day = int(tables.lines["day"].max(initial=0))
-    months = (
-        np.arange(last_day + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-        % 12
-    )
+    dates = np.arange(largest(tables.lines, "day") + 1).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]").astype(np.int64) % 12
     return Buffers(
         purchases=np.empty(longest, PURCHASE),
         sorted_gaps=np.empty(longest, np.int32),
@@ -201,11 +162,11 @@ def buffers_for(tables: Tables, opened: Ints) -> Buffers:
         runs=np.empty(longest, RUN),
         placed=np.empty(longest, ORDER),
         orders=np.empty(longest, ORDER),
-        complaints=np.empty(int(np.diff(tables.complaint_start).max(initial=0)) + 1, COMPLAINT),
+        complaints=np.empty(most_complaints, COMPLAINT),
         counters=np.zeros(2 * longest + orders + 12, np.int32),
         calendar=np.zeros(19, np.int32),
-        product_number=np.full(int(tables.lines["sku"].max(initial=0)) + 1, -1, np.int64),
-        category_number=np.full(int(tables.lines["category"].max(initial=0)) + 1, -1, np.int64),
+        product_number=np.full(largest(tables.lines, "sku") + 1, -1, np.int64),
+        category_number=np.full(largest(tables.lines, "category") + 1, -1, np.int64),
         months=months.astype(np.int8),
         opened=opened,
         cursor=np.zeros(1, CURSOR),

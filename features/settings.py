@@ -1,7 +1,4 @@
-"""What the picture of a customer's past is drawn with.
-
-The values and the reason for each are in params.yaml.
-"""
+"""The parameters of features; their values and the reason for each are in params.yaml."""
 
 from typing import Annotated, NamedTuple
 
@@ -12,7 +9,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
     if list(days) != sorted(set(days)):
-        raise ValueError("each must be longer than the one before")
+        raise ValueError("the windows must ascend: list each once, shortest first")
     return days
 
 
@@ -24,10 +21,10 @@ Trailing = Annotated[
 
 
 class IptRules(NamedTuple):
-    """How a customer's own rhythm is learnt and when silence counts as late or lapsed."""
+    """How the expected IPT of a customer is estimated, and when they are overdue or lapsed."""
 
-    prior_weight: Positive  # gaps that the shop's rhythm counts for
-    last_gaps: Annotated[int, Field(ge=1)]  # how many of the customer's latest gaps count
+    prior_weight: Positive  # IPTs that the shop's own figures count for
+    last_gaps: Annotated[int, Field(ge=1)]  # how many of the customer's latest IPTs count
     late_sigmas: Positive
     late_floor_days: Annotated[int, Field(ge=1)]
     late_clip_low: Positive
@@ -36,17 +33,14 @@ class IptRules(NamedTuple):
     lapse_floor_days: Annotated[int, Field(ge=1)]
     lapse_clip_low: Positive
     lapse_clip_high: Positive
-    own_gaps: Annotated[int, Field(ge=2)]  # from so many gaps on, silences survived before count
+    own_gaps: Annotated[int, Field(ge=2)]  # IPTs from which on the customer's longest ones count
     own_quantile: Annotated[float, Field(gt=0, lt=1)]
     own_factor: Positive
     own_limit_ipts: Positive
 
 
 class Sla(NamedTuple):
-    """What the shop promises.
-
-    Days to mend a complaint by severity, days of grace for a delivery.
-    """
+    """The service level agreement: days to resolve a complaint, and days of grace for delivery."""
 
     minor: Positive
     major: Positive
@@ -56,9 +50,10 @@ class Sla(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Days that end at the snapshot.
+    """Windows in days that end at the snapshot.
 
-    Those purchases and spend are counted in, and those compared with as many days before them.
+    Purchases and spend are summed over `counts`; over `trends` they are compared with as many days
+    before.
     """
 
     counts: Trailing

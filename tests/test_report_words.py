@@ -41,8 +41,8 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
     said = [text for text in texts[texts.index("What moves the risk most") :] if text]
     assert said[1:13] == [
         *("since the last purchase", "63 days", "raises the risk"),
-        *("paid in the last 180 days", "EUR 1,646.14", "lowers the risk"),
-        *("standard deviation of the gaps; needs two", "unknown", "raises the risk"),
+        *("spend in the last 180 days", "EUR 1,646.14", "lowers the risk"),
+        *("standard deviation of the IPT; needs two", "unknown", "raises the risk"),
         *("Unheard of", "1.50", "raises the risk"),
     ]
     assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]

@@ -1,4 +1,6 @@
-"""Complaints: what went wrong between the customer and us, and how fast it was mended."""
+"""Complaints: how many, how grave, and whether they were resolved within the SLA."""
+
+from functools import partial
 
 from features.columns import Feature, Values
 from features.history import is_open, sla_days
@@ -6,99 +8,39 @@ from features.ipt import shrunk_ipt
 from features.kernel import kernel
 from features.records import Past, Shop
 
-COMPLAINTS = ("complaints",)
-# a second failure so soon is judged more harshly than two apart (Maxham and Netemeyer 2002)
+# A second failure so soon is judged more harshly than two apart (Maxham and Netemeyer 2002).
 REPEATED_WITHIN_IPTS = 4
-LAST_BITS = 1e-6  # days; of a logarithm, left out: four cycles of 14 days are 56
+LAST_BITS = 1e-6  # days; of a logarithm, left out: four IPTs of 14 days are 56
+
+feature = partial(Feature, needs=("complaints",))
+count = partial(feature, unit="count", absent=0)
+MAJOR = "major or critical complaints opened in the last 365 days"
+BREACHED = "complaints of the last 365 days that were or are open for longer than the SLA"
+WAITING = "longest time an open complaint has been open, over its SLA"
+REPAIR = "longest time to resolution, finished or not, over the SLA, last 365 days"
+REPEATED = "a complaint of the last 365 days came within four expected IPTs of the previous one"
 
 ORDER = 7
 FEATURES = (
-    Feature("complaints", "count", "complaints so far", absent=0, needs=COMPLAINTS),
-    Feature(
-        "complaints_90d",
-        "count",
-        "complaints opened in the last 90 days",
-        absent=0,
-        needs=COMPLAINTS,
-    ),
-    Feature(
-        "complaints_365d",
-        "count",
-        "complaints opened in the last 365 days",
-        absent=0,
-        needs=COMPLAINTS,
-    ),
-    Feature(
-        "complaints_per_purchase",
-        "ratio",
-        "complaints over purchases; may exceed 1",
-        needs=COMPLAINTS,
-    ),
-    Feature(
-        "complaints_minor_365d",
-        "count",
-        "minor complaints opened in the last 365 days",
-        absent=0,
-        needs=COMPLAINTS,
-    ),
-    Feature(
-        "complaints_major_365d",
-        "count",
-        "major or critical complaints opened in the last 365 days",
-        absent=0,
-        needs=COMPLAINTS,
-    ),
-    Feature(
-        "complaints_open",
-        "count",
-        "complaints opened before the snapshot and not resolved by then",
-        absent=0,
-        needs=COMPLAINTS,
-        monotone=1,
-    ),
-    Feature(
-        "complaints_past_sla",
-        "count",
-        "complaints of the last 365 days whose repair takes longer than promised",
-        absent=0,
-        needs=COMPLAINTS,
-        monotone=1,
-    ),
-    Feature(
-        "oldest_open_days", "days", "age of the oldest open complaint", absent=0, needs=COMPLAINTS
-    ),
-    Feature(
-        "open_over_sla",
-        "ratio",
-        "longest wait of an open complaint over the time promised",
-        absent=0,
-        needs=COMPLAINTS,
-        monotone=1,
-    ),
-    Feature(
-        "longest_repair_ratio",
-        "ratio",
-        "longest time to repair, finished or not, over the time promised, last 365 days",
-        absent=0,
-        needs=COMPLAINTS,
-        monotone=1,
-    ),
-    Feature(
-        "days_since_complaint", "days", "since the latest complaint was opened", needs=COMPLAINTS
-    ),
-    Feature(
-        "complaint_repeated",
-        "0 or 1",
-        "a complaint of the last 365 days came within four own cycles of the one before",
-        absent=0,
-        needs=COMPLAINTS,
-    ),
+    count("complaints", meaning="complaints so far"),
+    count("complaints_90d", meaning="complaints opened in the last 90 days"),
+    count("complaints_365d", meaning="complaints opened in the last 365 days"),
+    feature("complaints_per_purchase", "ratio", "complaints over purchases; may exceed 1"),
+    count("complaints_minor_365d", meaning="minor complaints opened in the last 365 days"),
+    count("complaints_major_365d", meaning=MAJOR),
+    count("complaints_open", meaning="unresolved complaints at the snapshot", monotone=1),
+    count("complaints_past_sla", meaning=BREACHED, monotone=1),
+    feature("oldest_open_days", "days", "age of the oldest open complaint", absent=0),
+    feature("open_over_sla", "ratio", WAITING, absent=0, monotone=1),
+    feature("longest_repair_ratio", "ratio", REPAIR, absent=0, monotone=1),
+    feature("days_since_complaint", "days", "since the latest complaint was opened"),
+    feature("complaint_repeated", "0 or 1", REPEATED, absent=0),
 )
 
 
 @kernel
 def complaints(past: Past, shop: Shop, values: Values) -> None:
-    """What went wrong between the customer and us, and how fast it was mended."""
+    """Count the complaints by age and severity, and compare their open time with the SLA."""
     count, n = len(past.complaints), len(past.purchases)
     values.complaints = count
     if n > 0:

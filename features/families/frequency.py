@@ -1,4 +1,4 @@
-"""Frequency: how often the customer buys, in trailing windows and against the own past."""
+"""Frequency: how often the customer buys, now and earlier."""
 
 from features.columns import Feature, Values
 from features.history import first_within
@@ -6,25 +6,20 @@ from features.kernel import kernel
 from features.records import Past, Shop
 
 ORDER = 2
+WINDOW_MEANING = "purchases in the last {days} days"
+TREND_MEANING = "purchases of the last {days} days over those of the {days} before, 1 added to both"
 FEATURES = (
     Feature("purchases", "count", "days with a purchase so far", absent=0),
-    Feature(
-        "purchases_in", "count", "purchases in the last {days} days", absent=0, windows="counts"
-    ),
+    Feature("purchases_in", "count", WINDOW_MEANING, absent=0, windows="counts"),
     Feature("purchase_rate", "per day", "purchases per day since the first"),
-    Feature(
-        "purchase_trend",
-        "ratio",
-        "purchases of the last {days} days over those of the {days} before, one added to both",
-        windows="trends",
-    ),
+    Feature("purchase_trend", "ratio", TREND_MEANING, windows="trends"),
     Feature("lines_per_purchase", "count", "order lines per purchase"),
 )
 
 
 @kernel
 def frequency(past: Past, shop: Shop, values: Values) -> None:
-    """How often the customer buys, in trailing windows and against the own past."""
+    """Count the purchases in trailing windows and compare them with earlier ones."""
     n = len(past.purchases)
     values.purchases = n
     if n == 0:

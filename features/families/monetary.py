@@ -1,4 +1,4 @@
-"""Monetary value: purchasing power, and whether it grows or shrinks against the own past."""
+"""Monetary value: what the customer spends, now and earlier."""
 
 from features.columns import Feature, Values
 from features.history import first_within, net_spend, spend_from
@@ -6,25 +6,23 @@ from features.kernel import kernel
 from features.records import Past, Shop
 
 ORDER = 3
+TREND_MEANING = (
+    "spend of the last {days} days over that of the {days} before, a mean basket added to both"
+)
 FEATURES = (
-    Feature("spend", "currency", "paid so far", absent=0),
-    Feature("spend_in", "currency", "paid in the last {days} days", absent=0, windows="counts"),
-    Feature("net_spend_365d", "currency", "paid less returned in the last 365 days", absent=0),
+    Feature("spend", "currency", "spend so far", absent=0),
+    Feature("spend_in", "currency", "spend in the last {days} days", absent=0, windows="counts"),
+    Feature("net_spend_365d", "currency", "spend less returns in the last 365 days", absent=0),
     Feature("basket_mean", "currency", "spend per purchase"),
-    Feature("basket_last_over_mean", "ratio", "the last purchase over the mean one"),
-    Feature(
-        "spend_trend",
-        "ratio",
-        "spend of the last {days} days over that of the {days} before, a mean basket added to both",
-        windows="trends",
-    ),
+    Feature("basket_last_over_mean", "ratio", "spend of the last purchase over the mean"),
+    Feature("spend_trend", "ratio", TREND_MEANING, windows="trends"),
     Feature("spend_share_90d", "share", "of all spend that fell in the last 90 days"),
 )
 
 
 @kernel
 def monetary(past: Past, shop: Shop, values: Values) -> None:
-    """Purchasing power, and whether it grows or shrinks against the own past."""
+    """Sum the spend in trailing windows and compare it with earlier spend."""
     values.net_spend_365d = net_spend(past, 365)
     n = len(past.purchases)
     if n == 0:

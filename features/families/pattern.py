@@ -1,4 +1,4 @@
-"""Pattern: whether the customer keeps to certain days, certain months, and one interval."""
+"""Pattern: how much the customer keeps to certain weekdays, months and IPTs."""
 
 from features.columns import Feature, Values
 from features.ipt import quantile
@@ -7,17 +7,15 @@ from features.records import Past, Shop
 
 ORDER = 4
 FEATURES = (
-    Feature("weekday_top_share", "share", "of purchases on the customer's commonest weekday"),
-    Feature(
-        "month_top_share", "share", "of purchases in the customer's commonest month of the year"
-    ),
-    Feature("gap_regular_share", "share", "of gaps within a quarter of the median gap"),
+    Feature("weekday_top_share", "share", "of purchases on the most frequent weekday"),
+    Feature("month_top_share", "share", "of purchases in the most frequent month of the year"),
+    Feature("gap_regular_share", "share", "of IPTs within a quarter of the median IPT"),
 )
 
 
 @kernel
 def pattern(past: Past, shop: Shop, values: Values) -> None:
-    """Whether the customer keeps to certain days, certain months, and one interval."""
+    """Measure how much the customer keeps to certain weekdays, months and IPTs."""
     n = len(past.purchases)
     if n == 0:
         return

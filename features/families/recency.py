@@ -1,4 +1,4 @@
-"""Recency and cadence: how long the silence is, against the customer's own rhythm."""
+"""Recency: the days since the last purchase, against the customer's own IPTs."""
 
 import math
 
@@ -11,47 +11,28 @@ from features.records import Past, Shop
 ORDER = 1
 FEATURES = (
     Feature("recency_days", "days", "since the last purchase"),
-    Feature("gap_mean", "days", "mean gap between purchases"),
-    Feature("gap_sd", "days", "standard deviation of the gaps; needs two"),
-    Feature("gap_cv", "ratio", "standard deviation over mean of the gaps; needs two"),
-    Feature("gap_median", "days", "median gap"),
-    Feature("gap_q90", "days", "90 % quantile of the gaps"),
-    Feature("gap_max", "days", "longest gap"),
-    Feature("gap_last_over_mean", "ratio", "last gap over the mean gap"),
+    Feature("gap_mean", "days", "mean IPT (time between two purchases)"),
+    Feature("gap_sd", "days", "standard deviation of the IPT; needs two"),
+    Feature("gap_cv", "ratio", "standard deviation over mean of the IPT; needs two"),
+    Feature("gap_median", "days", "median IPT"),
+    Feature("gap_q90", "days", "90 % quantile of the IPT"),
+    Feature("gap_max", "days", "longest IPT"),
+    Feature("gap_last_over_mean", "ratio", "last IPT over mean IPT"),
     Feature(
-        "gap_share_longer",
-        "share",
-        "of own gaps that were at least as long as the silence now",
-        monotone=-1,
+        "gap_share_longer", "share", "of own IPTs at least as long as the recency", monotone=-1
     ),
-    Feature("ipt_days", "days", "usual gap, shrunk towards the shop's"),
+    Feature("ipt_days", "days", "expected IPT, shrunk towards the shop's"),
     Feature("ipt_log_sd", "ln days", "log-sd of the IPT, shrunk towards the shop's"),
-    Feature(
-        "expected_next_days",
-        "days",
-        "until the next purchase if it comes after the usual gap; below zero when it is overdue",
-    ),
-    Feature(
-        "recency_over_ipt", "ratio", "time since the last purchase over the usual gap", monotone=1
-    ),
-    Feature(
-        "recency_over_gap_max",
-        "ratio",
-        "time since the last purchase over the longest gap",
-        monotone=1,
-    ),
-    Feature(
-        "recency_surprise",
-        "sd",
-        "log of recency over the usual gap, in the customer's own standard deviations",
-        monotone=1,
-    ),
+    Feature("expected_next_days", "days", "to the expected next purchase; below 0 if overdue"),
+    Feature("recency_over_ipt", "ratio", "recency over expected IPT", monotone=1),
+    Feature("recency_over_gap_max", "ratio", "recency over longest IPT", monotone=1),
+    Feature("recency_surprise", "sd", "log of recency over expected IPT, in log-sds", monotone=1),
 )
 
 
 @kernel
 def recency(past: Past, shop: Shop, values: Values) -> None:
-    """How long the silence is, against the customer's own rhythm."""
+    """Compare the days since the last purchase with the customer's own IPTs."""
     n = len(past.purchases)
     if n == 0:
         return

@@ -1,24 +1,26 @@
-"""Relationship: how long we have known each other, and how often we spoke."""
+"""Relationship: how long the customer has been known, and how often contacted."""
+
+from functools import partial
 
 from features.columns import Feature, Values
 from features.kernel import kernel
 from features.records import Past, Shop
 
-TOUCHES = ("touches",)
+touch_feature = partial(Feature, needs=("touches",))
 
 ORDER = 9
 FEATURES = (
     Feature("known_days", "days", "since the customer became known"),
     Feature("tenure_days", "days", "since the first purchase"),
-    Feature("touches", "count", "contacts so far", absent=0, needs=TOUCHES),
-    Feature("touches_90d", "count", "contacts in the last 90 days", absent=0, needs=TOUCHES),
-    Feature("days_since_touch", "days", "since the latest contact", needs=TOUCHES),
+    touch_feature("touches", "count", "contacts so far", absent=0),
+    touch_feature("touches_90d", "count", "contacts in the last 90 days", absent=0),
+    touch_feature("days_since_touch", "days", "since the latest contact"),
 )
 
 
 @kernel
 def relationship(past: Past, shop: Shop, values: Values) -> None:
-    """How long we have known each other, and how often we spoke."""
+    """Count the days since the customer became known, and the contacts."""
     values.known_days = past.snapshot - past.known
     if len(past.purchases) > 0:
         values.tenure_days = past.snapshot - past.purchases[0].day

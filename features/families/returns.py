@@ -1,37 +1,31 @@
-"""Returns: what was sent back, and whether it was our fault."""
+"""Returns: what the customer sent back, and whether it was defective."""
+
+from functools import partial
 
 from features.columns import Feature, Values
 from features.history import first_within, returned_amount, spend_from
 from features.kernel import kernel
 from features.records import Past, Shop
 
-RETURNS = ("returns",)
+feature = partial(Feature, needs=("returns",))
+defect_feature = partial(Feature, needs=("returns.reason",))
+DEFECTS = "returns for a defect in the last 365 days"
+AMOUNT_SHARE = "amount returned over spend, both of the last 365 days; may exceed 1"
 
 ORDER = 6
 FEATURES = (
-    Feature("returns", "count", "returns so far", absent=0, needs=RETURNS),
-    Feature("returns_365d", "count", "returns in the last 365 days", absent=0, needs=RETURNS),
-    Feature(
-        "defect_returns_365d",
-        "count",
-        "returns for a defect in the last 365 days",
-        absent=0,
-        needs=("returns.reason",),
-    ),
-    Feature("returns_per_purchase", "ratio", "returns over purchases; may exceed 1", needs=RETURNS),
-    Feature(
-        "returned_share_365d",
-        "ratio",
-        "amount returned over spend, both of the last 365 days; may exceed 1",
-        needs=RETURNS,
-    ),
-    Feature("days_since_return", "days", "since the latest return", needs=RETURNS),
+    feature("returns", "count", "returns so far", absent=0),
+    feature("returns_365d", "count", "returns in the last 365 days", absent=0),
+    defect_feature("defect_returns_365d", "count", DEFECTS, absent=0),
+    feature("returns_per_purchase", "ratio", "returns over purchases; may exceed 1"),
+    feature("returned_share_365d", "ratio", AMOUNT_SHARE),
+    feature("days_since_return", "days", "since the latest return"),
 )
 
 
 @kernel
 def returns(past: Past, shop: Shop, values: Values) -> None:
-    """What was sent back, and whether it was our fault."""
+    """Count the returns and the defective ones, and sum what was returned."""
     n, count = len(past.purchases), len(past.returns)
     year = defects = 0
     for i in range(count):

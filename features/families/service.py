@@ -1,60 +1,33 @@
-"""Service: what we did not deliver as promised."""
+"""Service: orders delivered late, not delivered, or cancelled."""
+
+from functools import partial
 
 from features.columns import Feature, Values
 from features.history import late_delivery_due
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 
-DELIVERIES, CANCELLATIONS = ("orders.promised_at", "orders.delivered_at"), ("orders.cancelled_at",)
+delivery_feature = partial(Feature, needs=("orders.promised_at", "orders.delivered_at"))
+cancellation_feature = partial(Feature, needs=("orders.cancelled_at",))
+LATE = "orders due in the last 365 days, grace included, that arrived later or have not arrived"
+UNDELIVERED = "orders overdue, grace included, and neither delivered nor cancelled"
+DELAY = "longest delay past the promised day, of the orders due in the last 365 days"
+CANCELLED = "orders cancelled completely in the last 365 days"
 
 ORDER = 8
 FEATURES = (
-    Feature(
-        "late_orders_365d",
-        "count",
-        "orders due in the last 365 days, grace included, that came later or have not come",
-        absent=0,
-        needs=DELIVERIES,
-    ),
-    Feature(
-        "late_share_365d",
-        "share",
-        "of the orders due in the last 365 days, grace included, that came later or have not come",
-        needs=DELIVERIES,
-    ),
-    Feature(
-        "undelivered",
-        "count",
-        "orders overdue, grace included, and neither delivered nor cancelled",
-        absent=0,
-        needs=DELIVERIES,
-    ),
-    Feature(
-        "longest_delay_days_365d",
-        "days",
-        "longest delay over the promise of an order due in the last 365 days",
-        absent=0,
-        needs=DELIVERIES,
-    ),
-    Feature(
-        "days_since_late",
-        "days",
-        "since the promise, grace included, was last broken",
-        needs=DELIVERIES,
-    ),
-    Feature(
-        "cancelled_orders_365d",
-        "count",
-        "orders wholly cancelled in the last 365 days",
-        absent=0,
-        needs=CANCELLATIONS,
-    ),
+    delivery_feature("late_orders_365d", "count", LATE, absent=0),
+    delivery_feature("late_share_365d", "share", f"of the {LATE}"),
+    delivery_feature("undelivered", "count", UNDELIVERED, absent=0),
+    delivery_feature("longest_delay_days_365d", "days", DELAY, absent=0),
+    delivery_feature("days_since_late", "days", "since the latest due day, grace included, missed"),
+    cancellation_feature("cancelled_orders_365d", "count", CANCELLED, absent=0),
 )
 
 
 @kernel
 def service(past: Past, shop: Shop, values: Values) -> None:
-    """What we did not deliver as promised; an order that was cancelled in time was not owed."""
+    """Count the late, undelivered and cancelled orders; an order cancelled in time is not late."""
     due_orders = late = waiting = longest = cancelled = 0
     latest = -1
     for i in range(len(past.orders)):

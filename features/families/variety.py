@@ -1,64 +1,35 @@
-"""Variety and boredom: how many different things the customer buys, and for how long the same."""
+"""Variety and boredom: how many products the customer buys, and how often the same."""
+
+from functools import partial
 
 from features.columns import Feature, Values
 from features.kernel import kernel
 from features.records import Ints, Past, Shop
 
-PRODUCTS, CATEGORIES = ("orders.sku",), ("orders.category",)
+product_feature = partial(Feature, needs=("orders.sku",))
+category_feature = partial(Feature, needs=("orders.category",))
+PRODUCT_INDEX = "Herfindahl index of the products in the lines of the last 365 days; 1: always one"
+CATEGORY_INDEX = "Herfindahl index of the categories in the lines of the last 365 days"
+PRODUCT_COUNT = "different products bought in the last 365 days"
+CATEGORY_COUNT = "different categories bought in the last 365 days"
+RUN = "consecutive purchases, up to the last, that hold the same product"
+NEW = "of the lines of the last 365 days with a product bought for the first time ever"
 
 ORDER = 5
 FEATURES = (
-    Feature(
-        "products_365d",
-        "count",
-        "different products bought in the last 365 days",
-        absent=0,
-        needs=PRODUCTS,
-    ),
-    Feature(
-        "categories_365d",
-        "count",
-        "different categories bought in the last 365 days",
-        absent=0,
-        needs=CATEGORIES,
-    ),
-    Feature(
-        "product_concentration_365d",
-        "share",
-        "Herfindahl index of the products in the lines of the last 365 days; 1: always one",
-        needs=PRODUCTS,
-    ),
-    Feature(
-        "category_concentration_365d",
-        "share",
-        "Herfindahl index of the categories in the lines of the last 365 days",
-        needs=CATEGORIES,
-    ),
-    Feature(
-        "same_item_run",
-        "count",
-        "purchases in a row, the last one included, that hold the same product",
-        absent=0,
-        needs=PRODUCTS,
-    ),
-    Feature(
-        "new_item_share_365d",
-        "share",
-        "of the lines of the last 365 days whose product was bought for the first time ever",
-        needs=PRODUCTS,
-    ),
-    Feature(
-        "days_since_new_item",
-        "days",
-        "since a product was bought for the first time",
-        needs=PRODUCTS,
-    ),
+    product_feature("products_365d", "count", PRODUCT_COUNT, absent=0),
+    category_feature("categories_365d", "count", CATEGORY_COUNT, absent=0),
+    product_feature("product_concentration_365d", "share", PRODUCT_INDEX),
+    category_feature("category_concentration_365d", "share", CATEGORY_INDEX),
+    product_feature("same_item_run", "count", RUN, absent=0),
+    product_feature("new_item_share_365d", "share", NEW),
+    product_feature("days_since_new_item", "days", "since a product was bought for the first time"),
 )
 
 
 @kernel
 def variety(past: Past, shop: Shop, values: Values) -> None:
-    """How many different things the customer buys, and for how long the same."""
+    """Count the products and categories, the new ones and the repeated ones."""
     n = len(past.purchases)
     if n == 0:
         return
@@ -73,11 +44,11 @@ def variety(past: Past, shop: Shop, values: Values) -> None:
         if product >= 0:
             lines += 1
             new += past.bought[i].first
-            squares += add(past.counters, product)
+            squares += count_one(past.counters, product)
             products += past.counters[product] == 1
         if category >= 0:
             grouped += 1
-            category_squares += add(past.counters, categories_from + category)
+            category_squares += count_one(past.counters, categories_from + category)
             categories += past.counters[categories_from + category] == 1
     for i in range(first, len(past.bought)):
         past.counters[max(past.bought[i].product, 0)] = 0
@@ -103,7 +74,7 @@ def variety(past: Past, shop: Shop, values: Values) -> None:
 
 
 @kernel
-def add(counters: Ints, place: int) -> int:
-    """Count one more; the growth of the sum of squared counts."""
+def count_one(counters: Ints, place: int) -> int:
+    """Count one more, and return the growth of the sum of squared counts."""
     counters[place] += 1
     return int(2 * counters[place] - 1)
