@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from histories import compare, customers, snapshots
 from hypothesis import given
+from reference_features import reference_features
 from situations import Customer, columns, features_at, past_of, random_customers, shop, tables_of
-from twin import naive
 
 from features.catalogue import is_recorded
 from pipeline.inputs.contract import TABLES
@@ -27,7 +27,10 @@ BY_NAME = {column.name: column for column in COLUMNS}
 def compared() -> list[tuple[Any, dict[str, float]]]:
     """The rows of the kernels and of the reference, for every random customer and snapshot."""
     rows = features_at(tables_of(*CUSTOMERS), *SNAPSHOTS)
-    return [(row, naive(CUSTOMERS[c], snapshot, shop())) for (c, snapshot), row in rows.items()]
+    return [
+        (row, reference_features(CUSTOMERS[c], snapshot, shop()))
+        for (c, snapshot), row in rows.items()
+    ]
 
 
 def differing(row: Any, reference: dict[str, float]) -> dict[str, tuple[float, float]]:
@@ -54,7 +57,7 @@ def test_every_column_is_that_of_the_reference_on_any_history(
 ) -> None:
     rows = features_at(tables_of(history), snapshot, snapshot + 1, of=shop())
     for (_, at), row in rows.items():
-        assert differing(row, naive(history, at, shop())) == {}
+        assert differing(row, reference_features(history, at, shop())) == {}
 
 
 def test_the_random_histories_exercise_every_column() -> None:

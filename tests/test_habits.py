@@ -3,8 +3,8 @@
 from collections import Counter
 
 import numpy as np
+from reference_features import bought
 from situations import past_of, random_customers, states_at, tables_of
-from twin import bought
 
 
 def naive_habit(kinds: list[int]) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frozen import ROOT
+from reference_features import reference_features
 from situations import Order, customer, features_at, past_of, random_customers, shop, tables_of
-from twin import naive
 
 from features.catalogue import FEATURES
 from features.columns import expand
@@ -92,7 +92,7 @@ def test_columns_follow_the_windows_of_the_parameters() -> None:
         )
     ]
     for (number, snapshot), row in features_at(tables_of(*customers), 100, 500, of=of).items():
-        twin = naive(customers[number], snapshot, of)
+        twin = reference_features(customers[number], snapshot, of)
         np.testing.assert_allclose(
             row.tolist(), [twin.get(c.name, c.absent) for c in declared], rtol=1e-5, atol=1e-5
         )

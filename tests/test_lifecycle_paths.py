@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 
 from frozen import params
+from reference_features import bought, reference_ipt
 from situations import (
     MINOR,
     Customer,
@@ -18,7 +19,6 @@ from situations import (
     tables_of,
     words,
 )
-from twin import bought, naive_ipt
 
 from features.records import NEVER, Shop
 from models.lifecycle.state_machine import ACTIVITIES, STAGES
@@ -113,7 +113,7 @@ def test_the_dates_named_are_the_dates_on_which_the_activity_changes() -> None:
 def naive_deadlines(days: list[int], of: Shop) -> tuple[int, int]:
     """Late and lapse days after the last of these purchases."""
     gaps = [b - a for a, b in itertools.pairwise(days)]
-    (usual, spread), rule = naive_ipt(gaps, of), of.ipt
+    (usual, spread), rule = reference_ipt(gaps, of), of.ipt
     late = usual * min(
         max(math.exp(rule.late_sigmas * spread), rule.late_clip_low), rule.late_clip_high
     )
@@ -171,7 +171,7 @@ def naive_life(
         if away and returned >= 2 and (core_since is None or not naively_let_down(seen, day, of)):
             away = False
         if core_since is None:
-            usual, spread = naive_ipt([b - a for a, b in itertools.pairwise(days)], of)
+            usual, spread = reference_ipt([b - a for a, b in itertools.pairwise(days)], of)
             long = day - days[0] >= max(
                 LIMITS.core_min_days, LIMITS.core_min_ipts * of.expected_ipt
             )

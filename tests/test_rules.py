@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frozen import params
+from reference_features import bought, reference_ipt
 from situations import (
     CRITICAL,
     MAJOR,
@@ -24,7 +25,6 @@ from situations import (
     words,
 )
 from test_lifecycle_paths import naive_deadlines, naive_life
-from twin import bought, naive_ipt
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
 from features.records import NEVER, Shop, buffers_for
@@ -46,7 +46,7 @@ def gaps_of(days: list[int]) -> list[int]:
 def naive_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
     """Each failure's weight, the worst of an order alone, halved every four cycles, per purchase."""
     days = sorted(bought(seen, snapshot))
-    usual, _ = naive_ipt(gaps_of(days), of)
+    usual, _ = reference_ipt(gaps_of(days), of)
     since = snapshot - math.ceil(round(LIMITS.satisfaction_ipts * usual, 6))
     failed: list[tuple[int, int, int]] = []  # order, weight, day
     for case in seen.complaints:
@@ -198,7 +198,7 @@ def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict
     """
     days, complaints, strong = [int(random.integers(0, 3))], [], {}
     for _ in range(int(random.integers(3, 14))):
-        usual, _ = naive_ipt(gaps_of(days), of)
+        usual, _ = reference_ipt(gaps_of(days), of)
         late, lapse = naive_deadlines(days, of)
         day = days[-1]
         if random.random() < 0.4:
