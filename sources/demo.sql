@@ -1,4 +1,4 @@
--- The demo world is written as the input tables themselves.
+-- The simulated shop is written as the input tables themselves.
 create view customers as from raw.customers;
 create view orders as from raw.orders;
 create view returns as from raw.returns;

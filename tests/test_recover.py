@@ -15,15 +15,17 @@ import pytest
 from frozen import ROOT, params
 from raw_shop import csv, ingested
 
-from benchmarks.worlds import EQUAL, MODELS, MUST, RESULTS, cells, made, spread
+from benchmarks.simulated_shops import EQUAL, MODELS, MUST, RESULTS, cells, made, spread
 from features.settings import Sla
+from models.hypotheses.catalogue import HYPOTHESES, result_of
 from models.hypotheses.contrasts import Z_DIRECTION, Z_TRUTH
-from models.hypotheses.statements import HYPOTHESES, Seen, finding
-from pipeline.engine.visits import judged, listed, mature, queries, silences
+from models.hypotheses.observations import Observations
+from pipeline.demo.hindsight import observations
+from pipeline.engine.visits import listed, mature, read_rows, silences, with_service
 from pipeline.runtime import store
 from pipeline.runtime.store import Folder
 from pipeline.runtime.yaml_file import read_yaml
-from pipeline.stages.recover import asked, recover
+from pipeline.stages.recover import recover
 
 PARAMS = params()
 IDS = "P4 P5 P6 F2 F3 F4 F6 F7 E2 E3 E5 K3 K4 K5 K7 D2 D3 D4 D5 D7 D8".split()
@@ -49,8 +51,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(demo: Path) -> Seen:
-    return asked(**given(demo), simulate=PARAMS.simulate)
+def observed(demo: Path) -> Observations:
+    return observations(**given(demo), simulate=PARAMS.simulate)
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -95,8 +97,10 @@ def test_the_ground_truth_covers_customers_simulated_in_several_blocks(tmp_path:
         ("calls", "gone"),
     ],
 )
-def test_outcomes_are_as_frequent_as_their_true_chance(rows: str, outcome: str, seen: Seen) -> None:
-    frame = getattr(seen, rows)
+def test_outcomes_are_as_frequent_as_their_true_chance(
+    rows: str, outcome: str, observed: Observations
+) -> None:
+    frame = getattr(observed, rows)
     fifth = (
         np.argsort(np.argsort(frame[f"true_{outcome}"].to_numpy(), kind="stable")) * 5 // len(frame)
     )
@@ -109,18 +113,20 @@ def test_outcomes_are_as_frequent_as_their_true_chance(rows: str, outcome: str, 
         assert abs(sums[0].mean()) < 4 * error + 0.001
 
 
-def test_a_hypothesis_whose_data_are_not_recorded_is_unknown_with_the_reason(seen: Seen) -> None:
-    findings = {one.id: finding(one, seen, set()) for one in HYPOTHESES}
-    assert {name for name, one in findings.items() if one["verdict"] == "unknown"} == {
+def test_a_hypothesis_whose_data_are_not_recorded_is_unknown_with_the_reason(
+    observed: Observations,
+) -> None:
+    results = {one.id: result_of(one, observed, set()) for one in HYPOTHESES}
+    assert {name for name, one in results.items() if one["verdict"] == "unknown"} == {
         one.id for one in HYPOTHESES if one.needs
     }
-    assert findings["D2"]["note"] == "not recorded: market_events, orders.category"
-    assert findings["D2"]["estimate"] is None
+    assert results["D2"]["note"] == "not recorded: market_events, orders.category"
+    assert results["D2"]["estimate"] is None
 
 
-def test_a_hypothesis_of_two_parts_is_as_certain_as_its_weakest(seen: Seen) -> None:
+def test_a_hypothesis_of_two_parts_is_as_certain_as_its_weakest(observed: Observations) -> None:
     for hypothesis in HYPOTHESES:
-        one = finding(hypothesis, seen, set(hypothesis.needs))
+        one = result_of(hypothesis, observed, set(hypothesis.needs))
         weakest = [part for part in one["parts"] if part["what"] == one["note"]]
         assert one["estimate"] == weakest[0]["estimate"]
 
@@ -271,14 +277,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     store.write(folder / "lifecycle" / "part-000.parquet", pa.table({**keys, **state, **since}))
     store.write(folder / "labels" / "part-000.parquet", pa.table({**keys, "defected": [False]}))
     calibration = {"horizon_days": 10, "data_end": "2026-03-12"}
-    rows = queries(
+    rows = read_rows(
         events,
         Folder(folder / "lifecycle"),
         Folder(folder / "labels"),
         calibration,
         Sla(7, 3, 1, 2, 7),
     )
-    return {**rows, "visits": judged(rows["visits"], Sla(7, 3, 1, 2, 7))}
+    return {**rows, "visits": with_service(rows["visits"], Sla(7, 3, 1, 2, 7))}
 
 
 @pytest.mark.parametrize(
@@ -292,9 +298,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
         ("run", [1, 2, 0, 1, 2, 3]),
         ("failed", [True, True, True, True, True, True]),
         ("small", [True, True, True, False, False, False]),
-        ("grave", [False, False, False, True, True, False]),
-        ("overdue", [False, False, False, True, False, False]),
-        ("rival_ends", [None, None, None, None, day(45), None]),
+        ("serious", [False, False, False, True, True, False]),
+        ("sla_breached", [False, False, False, True, False, False]),
+        ("competitor_until", [None, None, None, None, day(45), None]),
         ("long_run", [False, False, False, False, False, True]),
         ("reason", [False, False, False, True, True, True]),
     ],

@@ -1,8 +1,7 @@
-"""Contrasts of what happened, with intervals by customer, and what they say of a planted effect.
+"""Contrasts of outcomes with intervals clustered by customer, and when a claim counts as recovered.
 
-Every estimate is a weighted sum of outcomes, with weights that depend on the design alone. The
-truth on the same rows and the same definition is therefore the same sum over the true chances of
-these outcomes.
+Every estimate is a weighted sum of outcomes; the weights depend on the design alone. The ground
+truth on the same rows is therefore the same sum over the true chances of these outcomes.
 """
 
 from typing import NamedTuple
@@ -20,9 +19,9 @@ RECOVERED, NOT_RECOVERED, UNKNOWN = "recovered", "not_recovered", "unknown"
 
 
 class Claim(NamedTuple):
-    """What must hold of an effect.
+    """The bounds that an effect must keep: above `low`, below `high`.
 
-    Above `low`, below `high`, or, with both, between them (two one-sided tests, Schuirmann 1987).
+    With both, two one-sided tests (Schuirmann 1987).
     """
 
     low: float | None = None
@@ -33,11 +32,10 @@ RISES, FALLS = Claim(low=0.0), Claim(high=0.0)
 
 
 class Effect(NamedTuple):
-    """One contrast: what it compares, the claim, the estimate and its standard error, rows and
-    customers.
+    """One contrast: what it compares, the claim, the estimate, its standard error, its sample size.
 
-    `truth` where there is one, and `chance`, the standard error of the estimate if that is the
-    truth: where by chance few left, `error` is too small to tell how far the two are apart.
+    `truth`: the ground truth where there is one. `chance`: the standard error that the ground truth
+    implies. Where by chance few customers left, `error` alone is too small for a comparison.
     """
 
     what: str
@@ -60,33 +58,26 @@ class Effect(NamedTuple):
 
     @property
     def margin(self) -> float:
-        """How far the bounds keep from what the claim excludes, in standard errors.
-
-        Below 0 they do not.
-        """
+        """Distance of the bounds from what the claim excludes, in standard errors."""
         room = [self.low - self.claim.low] if self.claim.low is not None else []
         room += [self.claim.high - self.high] if self.claim.high is not None else []
         return min(room) / self.error if self.error > 0 else float("-inf")
 
     @property
     def verdict(self) -> str:
-        """Recovered when the claim holds with 95 % and the truth, where there is one, is as near as
-        it is in 99.9 % of cases.
-        """
-        told = self.truth is None or abs(self.estimate - self.truth) <= Z_TRUTH * max(
-            self.error, self.chance
-        )
-        return RECOVERED if self.margin > 0 and told else NOT_RECOVERED
+        """Recovered: the claim holds with 95 %, and the ground truth is as near as in 99.9 %."""
+        limit = Z_TRUTH * max(self.error, self.chance)
+        near = self.truth is None or abs(self.estimate - self.truth) <= limit
+        return RECOVERED if self.margin > 0 and near else NOT_RECOVERED
 
 
 def clustered(
     outcome: Floats, design: Floats, which: Floats, customers: pd.Series
 ) -> tuple[Floats, float]:
-    """Weights (one per row) of the combination `which` of least-squares coefficients, and its
-    standard error.
+    """Return the row weights of a combination of least-squares coefficients, and its error.
 
-    `outcome` (n), `design` (n x k), `which` (k). Rows of one customer may be alike: the sandwich of
-    Liang and Zeger (1986).
+    `outcome` (n), `design` (n x k), `which` (k) combines the coefficients. Rows of one customer may
+    be correlated: the sandwich estimator of Liang and Zeger (1986).
     """
     weights: Floats = design @ np.linalg.solve(design.T @ design, which)
     coefficients = np.linalg.lstsq(design, outcome, rcond=None)[0]
@@ -98,9 +89,9 @@ def clustered(
 def effect(
     what: str, claim: Claim, rows: pd.DataFrame, outcome: str, design: Floats, which: Floats
 ) -> Effect:
-    """The combination `which` of an outcome's coefficients on a design.
+    """Return the combination `which` of an outcome's coefficients on a design.
 
-    Its truth from the column `true_<outcome>`, if there is one.
+    The ground truth comes from the column `true_<outcome>`, if there is one.
     """
     weights, error = clustered(
         rows[outcome].to_numpy(np.float64), design, which, rows["customer_id"]
@@ -120,32 +111,32 @@ def effect(
 def compare(
     what: str, claim: Claim, rows: pd.DataFrame, outcome: str, cells: list[tuple[float, pd.Series]]
 ) -> Effect | None:
-    """The sum of an outcome's means over disjoint cells, each with its sign or weight; None where a
-    cell has too few customers.
+    """Return the weighted sum of an outcome's means over disjoint cells (weight, rows).
 
-    The error of shares is no less than that of as many strangers (Agresti and Caffo 2000).
+    None where a cell has too few customers. The error of shares is at least that of independent
+    rows (Agresti and Caffo 2000).
     """
     if any(rows.loc[cell, "customer_id"].nunique() < FEWEST for _, cell in cells):
         return None
     design = np.column_stack([cell.to_numpy(np.float64) for _, cell in cells])
     inside = np.flatnonzero(design.any(axis=1))
     weights = np.array([weight for weight, _ in cells])
-    found = effect(what, claim, rows.iloc[inside], outcome, design[inside], weights)
+    result = effect(what, claim, rows.iloc[inside], outcome, design[inside], weights)
     if rows[outcome].dtype != bool:
-        return found
-    # Where nobody left, or nearly so, there is next to no spread to be seen: at least the error of
-    # one more who did and one who did not.
+        return result
+    # Where nobody left, or nearly so, the data show hardly any variance. So the error is at least
+    # that with one more customer who left and one more who stayed.
     share = (design.T @ rows[outcome].to_numpy(np.float64) + 1) / (design.sum(axis=0) + 2)
     least = float(np.sqrt(weights**2 @ (share * (1 - share) / (design.sum(axis=0) + 2))))
-    return found._replace(error=max(found.error, least))
+    return result._replace(error=max(result.error, least))
 
 
 def slope(
     what: str, claim: Claim, rows: pd.DataFrame, outcome: str, on: str, beside: list[str]
 ) -> Effect | None:
-    """The least-squares slope of an outcome on a column, with others held.
+    """Return the least-squares slope of an outcome on a column, with the columns `beside` held.
 
-    None where there are too few customers or one never varies.
+    None where there are too few customers or no variation.
     """
     if (
         rows["customer_id"].nunique() < FEWEST

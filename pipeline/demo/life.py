@@ -1,7 +1,7 @@
-"""The demo buyers' lives as arrays: what they buy and when, what goes wrong, who leaves and why.
+"""The lives of simulated buyers as arrays: purchases, service failures, and why a buyer leaves.
 
-All buyers advance together, one purchase at a time: a round is one array step over those who buy
-again before the end.
+All buyers advance together, one purchase at a time. A round is one array step over the buyers who
+buy again before the end.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.records import NEVER, Flags, Floats, Longs
-from pipeline.demo.world import CATEGORIES, SKUS, Prospects, Rivals
+from pipeline.demo.prospects import CATEGORIES, SKUS, Prospects, Rivals
 from pipeline.runtime.params import Simulate
 
 MOST_LINES = 4  # of one order
@@ -29,26 +29,26 @@ BASE, MISHAP, SERVICE_FAILURE, UNREPAIRED, COMPETITOR, BOREDOM = range(6)
 
 @dataclass
 class Buyers:
-    """One entry per customer who bought: traits that never change, then where he stands."""
+    """One entry per customer who bought: constant traits, then the present state."""
 
     customer: Longs
-    ipt: Floats  # own usual gap, days
-    shape: Floats  # of the gamma that gaps follow: higher is more regular
-    level: Floats  # spend against the shop's usual
+    ipt: Floats  # expected inter-purchase time, days
+    shape: Floats  # of the gamma distribution of gaps: higher is more regular
+    level: Floats  # spend divided by that of the mean customer
     variety: Floats  # chance that an order is not just the favourite item
     favourite: Longs
     favourite_sku: Longs
-    exposed: Flags  # hears of rivals
-    callable: Flags  # nobody forbade us to call
+    exposed: Flags  # hears of competitors
+    callable: Flags  # may be contacted
     day: Longs  # of the next purchase
     first: Longs
     last: Longs
     number: Longs  # purchases so far
-    early: Longs  # of them, made while early
+    early: Longs  # of them, made as an early repeat buyer
     run: Longs  # orders in a row that were the favourite item alone
-    since_return: Longs  # purchases since he came back
+    since_return: Longs  # purchases since the last return
     core: Flags
-    reason: Longs  # why he is gone, -1 while he is not
+    reason: Longs  # cause of leaving, -1 while the customer stays
 
 
 class Orders(NamedTuple):
@@ -65,18 +65,18 @@ class Orders(NamedTuple):
     category: Longs
     sku: Longs
     growth: Floats  # spend against the buyer's first order
-    contested: Flags  # a rival draws him away: spend in his favourite category shrinks
+    contested: Flags  # a competitor's launch reduces spend in the favourite category
     run: Longs
-    # one row of CAUSES for each purchase: the chance that this alone ends it here, if nobody calls
+    # one row of CAUSES per purchase: the chance that this cause alone ends the relation, uncalled
     uncalled: Floats
-    hazard: Floats  # the same after the call, if there is one
-    listed: Longs  # the day he is put on a list for it
+    hazard: Floats  # the same after a call, if there is one
+    listed: Longs  # the day the customer is put on a list for it
     called: Flags  # on the list and called, not held out
-    fired: Longs  # the cause that did, -1 if he stays
+    fired: Longs  # the cause that ended the relation, -1 if the customer stays
 
 
 class Service(NamedTuple):
-    """How each purchase went, entry by entry beside Orders."""
+    """How each purchase was served, entry by entry beside Orders."""
 
     severity: Longs
     kind: Longs
@@ -85,11 +85,11 @@ class Service(NamedTuple):
     cancelled: Longs  # of the last line
     opened: Longs
     resolved: Longs
-    in_time: Flags  # complained, and repaired while patience lasted
+    in_time: Flags  # complained, and resolved while patience lasted
 
 
 def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
-    """Those who decided to buy.
+    """Return the prospects who decided to buy, with their traits.
 
     Traits are rounded, so that the last bits of exp and log cannot reach a table.
     """
@@ -118,9 +118,9 @@ def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
 
 
 def _stage(b: Buyers, i: Longs, p: Simulate) -> Longs:
-    """The true stage after this purchase.
+    """Return the true stage after this purchase.
 
-    Core, once reached, is for good: only a reason ends it.
+    A customer who reached core stays core until a reason to leave ends it.
     """
     b.number[i] += 1
     b.since_return[i] += 1
@@ -135,9 +135,9 @@ def _stage(b: Buyers, i: Longs, p: Simulate) -> Longs:
 def _basket(
     rng: np.random.Generator, b: Buyers, i: Longs, p: Simulate
 ) -> tuple[Longs, Longs, Longs]:
-    """Lines, their categories and items.
+    """Draw the number of lines, their categories and items.
 
-    A look around that widens with trust; once core, often the favourite item alone.
+    Baskets grow with early purchases. A core customer often buys the favourite item alone.
     """
     n = len(i)
     habit = (rng.random(n) >= b.variety[i]) & b.core[i]
@@ -156,14 +156,14 @@ def _basket(
 
 
 def _facets(category: Longs, lines: Longs) -> Longs:
-    """Different categories in each order."""
+    """Count the different categories of each order."""
     bits = np.where(np.arange(MOST_LINES) < lines[:, None], 1 << category, 0)
     seen: Longs = np.bitwise_or.reduce(bits, axis=1)
     return np.bitwise_count(seen).astype(np.int64)
 
 
 def _service(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) -> Service:
-    """What went wrong, what the customer said, and how long it took to mend."""
+    """Draw service failures, complaints, and the time to resolve them."""
     n = len(day)
     draw = rng.random(n)
     bounds = np.cumsum(
@@ -195,31 +195,33 @@ def _service(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) ->
 
 
 def bored(run: Longs, p: Simulate) -> Floats:
-    """0..1 over the orders in a row that were the favourite item alone."""
+    """Return boredom, 0..1, by the number of orders in a row of the favourite item alone."""
     grown: Floats = 1 / (1 + np.exp((p.boredom_run - run) / p.boredom_width))
     return grown
 
 
 def _hazards(
-    stage: Longs, facets: Longs, went: Service, contested: Flags, run: Longs, p: Simulate
+    stage: Longs, facets: Longs, service: Service, contested: Flags, run: Longs, p: Simulate
 ) -> Floats:
-    """The chance that each cause, were it the only one, ends the relation at this purchase.
+    """Return the chance that each cause, were it the only one, ends the relation at a purchase.
 
-    One row per purchase.
+    One row per purchase, one column per cause.
     """
     hazard = np.zeros((len(stage), len(CAUSES)))
     first, early, core = (stage == s for s in (FIRST, EARLY, CORE))
-    minor, serious = went.severity == MINOR, went.severity >= MAJOR
+    minor, serious = service.severity == MINOR, service.severity >= MAJOR
     curious = np.maximum(0, p.hazard_first - p.first_facets * (facets - 1))
     hazard[:, BASE] = np.select([first, early], [curious, p.hazard_early], p.hazard_core)
-    small = p.hazard_early_minor * np.where(went.in_time, p.early_fixed_factor, 1)
+    small = p.hazard_early_minor * np.where(service.in_time, p.early_fixed_factor, 1)
     hazard[:, MISHAP] = np.select(
-        [first & (minor | serious), early & minor, early & serious, core & minor & went.in_time],
+        [first & (minor | serious), early & minor, early & serious, core & minor & service.in_time],
         [p.hazard_first_failed, small, p.hazard_early_major, p.hazard_core_minor_fixed],
         0,
     )
     hazard[:, SERVICE_FAILURE] = p.hazard_service * (core & serious)
-    hazard[:, UNREPAIRED] = p.hazard_unrepaired * (core & (went.opened != NEVER) & ~went.in_time)
+    hazard[:, UNREPAIRED] = p.hazard_unrepaired * (
+        core & (service.opened != NEVER) & ~service.in_time
+    )
     hazard[:, COMPETITOR] = p.hazard_competitor * (core & contested)
     hazard[:, BOREDOM] = p.hazard_boredom * core * bored(run, p)
     return np.round(hazard, 6)
@@ -228,10 +230,10 @@ def _hazards(
 def _list(
     rng: np.random.Generator, day: Longs, hazard: Floats, gap: Longs, callable_: Flags, p: Simulate
 ) -> tuple[Longs, Flags]:
-    """Who is put on a list for a reason of his own (hazard above treatment_from), when, and who of
-    them is called.
+    """Return the day a customer is put on a list, and whether the customer is called.
 
-    The list is made before the purchase that would come next, so that a call can still save it.
+    A reason to leave with a hazard above `treatment_from` puts a customer on a list. The list is
+    made before the next purchase is due, so that a call can still save it.
     """
     listed = (
         callable_
@@ -243,19 +245,18 @@ def _list(
 
 
 def after_call(hazard: Floats, p: Simulate) -> Floats:
-    """What a call leaves of each cause's chance.
+    """Return the chance of each cause after a call.
 
-    It helps against the reasons, not against chance and mishaps.
+    A call helps against reasons to leave, not against chance and small service failures.
     """
     left = np.where(np.arange(len(CAUSES)) < SERVICE_FAILURE, 1, p.treatment_factor)
     return np.round(hazard * left, 6)
 
 
 def _fire(rng: np.random.Generator, hazard: Floats) -> Longs:
-    """Competing risks.
+    """Draw the cause that ends the relation; -1 when none does.
 
-    A clock for each cause, the first to ring before its time is up is why he leaves; -1 when none
-    does.
+    Competing risks: one exponential clock per cause, the first to ring before 1 wins.
     """
     rate = -np.log1p(-hazard)
     clock = np.divide(
@@ -272,9 +273,9 @@ def _away(
     rival_end: Longs,
     p: Simulate,
 ) -> Longs:
-    """Days from `day` until a customer who left comes back by himself.
+    """Draw the days from `day` until a customer who left comes back.
 
-    Rarely, and more rarely as long as his reason holds.
+    Returns are rare, and rarer while the reason to leave holds.
     """
     ends = np.select(
         [fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR],
@@ -290,7 +291,7 @@ def _away(
 
 
 def seasons(p: Simulate) -> Floats:
-    """By day: how much faster than usual customers buy."""
+    """Return, by day, how much faster than usual customers buy."""
     start_of_year = (
         (np.datetime64(p.end_date) - p.timing.days).astype("datetime64[Y]").astype("datetime64[D]")
     )
@@ -306,9 +307,9 @@ def seasons(p: Simulate) -> Floats:
 def live(
     rng: np.random.Generator, b: Buyers, launched: Rivals, p: Simulate
 ) -> tuple[Orders, Service]:
-    """Every purchase of every buyer before the end, in rounds.
+    """Simulate every purchase of every buyer before the end, in rounds.
 
-    Changes `b` to where each of them stands then.
+    Changes `b` to the state at the end.
     """
     season = seasons(p)
     rival_end = np.zeros((len(CATEGORIES), p.timing.days), np.int64)
@@ -322,10 +323,10 @@ def live(
         stage = _stage(b, i, p)
         lines, category, sku = _basket(rng, b, i, p)
         facets = _facets(category, lines)
-        went = _service(rng, day, lines, p)
+        service = _service(rng, day, lines, p)
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
-        uncalled = _hazards(stage, facets, went, contested, b.run[i], p)
+        uncalled = _hazards(stage, facets, service, contested, b.run[i], p)
         stretch = np.where(core, 1 + bored(b.run[i], p), 1)
         gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.ipt[i] * stretch / season[day]).astype(
             np.int64
@@ -334,28 +335,13 @@ def live(
         hazard = np.where(called[:, None], after_call(uncalled, p), uncalled)
         fired = _fire(rng, hazard)
         growth = np.asarray(1 + p.early_growth * b.early[i], np.float64)
-        bought = (
-            i,
-            day,
-            b.number[i],
-            stage,
-            lines,
-            category,
-            sku,
-            growth,
-            contested,
-            b.run[i],
-            uncalled,
-            hazard,
-            listed,
-            called,
-            fired,
-        )
-        rounds.append((Orders(*bought), went))
+        basket = (lines, category, sku, growth, contested, b.run[i])
+        risk = (uncalled, hazard, listed, called, fired)
+        rounds.append((Orders(i, day, b.number[i], stage, *basket, *risk), service))
 
         gone = fired >= 0
-        # from when he would have come
-        away = np.where(gone, _away(rng, day + gap, fired, went.resolved, until, p), 0)
+        # days after the purchase that would have come next
+        away = np.where(gone, _away(rng, day + gap, fired, service.resolved, until, p), 0)
         b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, gap + away)
         b.early[i] += stage == EARLY
         b.since_return[i] = np.where(gone, 0, b.since_return[i])

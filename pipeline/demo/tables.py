@@ -1,6 +1,6 @@
-"""The demo shop's input tables, made from the arrays of demo_world and demo_life.
+"""The input tables of the simulated shop, made from the arrays of prospects.py and life.py.
 
-Rows stand in order of time. What lies at or after the end is not known yet, so null.
+Rows are in order of time. A time at or after the end is not known yet, so null.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import NEVER, Flags, Floats, Longs
-from pipeline.demo import life, world
+from pipeline.demo import life, prospects
 from pipeline.runtime.params import Simulate
 
 EXPECTATIONS = (
@@ -27,7 +27,7 @@ WORKDAY = (9, 17)
 class Clock:
     """Turns whole days into times of day.
 
-    What lies at or after the end is not known yet, so null.
+    A time at or after the end is not known yet, so null.
     """
 
     rng: np.random.Generator
@@ -40,11 +40,11 @@ class Clock:
         )
 
     def promise(self, day: Longs) -> pa.Array:
-        """The evening of a day named in advance: known even if it lies after the end."""
+        """The evening of a promised day: known even if it lies after the end."""
         return self._times(day, np.full(len(day), 18 * 3600), day != NEVER)
 
     def midnight(self, day: Longs) -> pa.Array:
-        """The midnight that begins a day, as of which lists are made."""
+        """The midnight at the start of a day: the snapshot of a list."""
         return self._times(day, np.zeros_like(day), day < self.days)
 
     def _times(self, day: Longs, second: Longs, known: Flags) -> pa.Array:
@@ -62,8 +62,8 @@ def _line_ids(order_id: pa.Array, place: Longs) -> pa.Array:
     return pc.binary_join_element_wise(order_id, pa.array(place + 1).cast(pa.string()), "-")
 
 
-def words(names: tuple[str, ...], code: Longs, known: Flags | None = None) -> pa.Array:
-    """Codes as the names they stand for; null where not known."""
+def as_names(names: tuple[str, ...], code: Longs, known: Flags | None = None) -> pa.Array:
+    """Return the names of codes; null where not known."""
     return pa.array(names).take(pa.array(code, mask=None if known is None else ~known))
 
 
@@ -75,8 +75,8 @@ def _money(cents: Longs) -> pa.Array:
     )
 
 
-def customers(clock: Clock, people: world.Prospects) -> pa.Table:
-    """One row per customer, known since his first touch."""
+def customers(clock: Clock, people: prospects.Prospects) -> pa.Table:
+    """One row per customer, known since the first touch."""
     return pa.table(
         {
             "customer_id": ids("C", people.number, 6),
@@ -87,8 +87,8 @@ def customers(clock: Clock, people: world.Prospects) -> pa.Table:
     )
 
 
-def touches(clock: Clock, people: world.Prospects) -> pa.Table:
-    """One row per touch with a prospect: what he expected of us, by when, and when he got it."""
+def touches(clock: Clock, people: prospects.Prospects) -> pa.Table:
+    """One row per touch with a prospect: the expectation, its deadline, and when it was met."""
     who, which = np.nonzero(people.at < clock.days)
     expected, limit = people.expected[who, which], people.limit[who, which]
     budget, grade = 10 * clock.rng.integers(2, 11, len(who)), clock.rng.integers(1, 6, len(who))
@@ -99,10 +99,10 @@ def touches(clock: Clock, people: world.Prospects) -> pa.Table:
         {
             "customer_id": ids("C", people.number[who], 6),
             "at": clock.at(people.at[who, which]),
-            "expectation": words(
+            "expectation": as_names(
                 EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected
             ),
-            "limit_kind": words(world.LIMITS, limit, limit > 0),
+            "limit_kind": as_names(prospects.LIMITS, limit, limit > 0),
             "limit_value": pa.array(value.astype(np.float64), mask=limit == 0),
             "due_at": clock.promise(people.due[who, which]),
             "met_at": clock.at(people.met[who, which]),
@@ -110,24 +110,21 @@ def touches(clock: Clock, people: world.Prospects) -> pa.Table:
     ).sort_by([("at", "ascending"), ("customer_id", "ascending")])
 
 
-def market_events(clock: Clock, launched: world.Rivals) -> pa.Table:
-    """One row per launch of a rival."""
+def market_events(clock: Clock, launched: prospects.Rivals) -> pa.Table:
+    """One row per launch of a competitor."""
     return pa.table(
         {
-            "category": words(world.CATEGORIES, launched.category),
+            "category": as_names(prospects.CATEGORIES, launched.category),
             "starts_at": clock.at(launched.start),
             "ends_at": clock.at(launched.end),
-            "kind": words(("rival_launch",), np.zeros_like(launched.category)),
+            "kind": as_names(("rival_launch",), np.zeros_like(launched.category)),
             "price_index": launched.price_index,
         }
     )
 
 
 class Lines(NamedTuple):
-    """One entry per order line, in order of time.
-
-    Its order (position in Orders), its place there, what, how many and for how much.
-    """
+    """One entry per order line, in order of time; `order` is a position in Orders."""
 
     order: Longs
     place: Longs
@@ -138,44 +135,42 @@ class Lines(NamedTuple):
 
 
 class Sold(NamedTuple):
-    """All orders in order of time, how they went, when to the second, their numbers and whose they
-    are.
-    """
+    """One entry per order, in order of time: its service, second, number, customer and id."""
 
     orders: life.Orders
-    went: life.Service
+    service: life.Service
     ordered_at: pa.Array
-    number: Longs  # also that of its complaint and of its return: there is one at most
+    number: Longs  # also of its complaint and its return: an order has one at most
     customer_id: pa.Array
     order_id: pa.Array
 
 
 def in_order_of_time(
-    clock: Clock, owner: Longs, orders: life.Orders, went: life.Service, before: int
+    clock: Clock, owner: Longs, orders: life.Orders, service: life.Service, before: int
 ) -> Sold:
-    """Give each order its time of day and number them all as they came in, from `before`.
+    """Give each order its time of day, and number the orders from `before` + 1 as they come in.
 
-    `owner` is each buyer's customer number.
+    `owner` is the customer number of each buyer.
     """
     ordered_at = clock.at(orders.day, (8, 20))
     by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
-    orders, went = (
+    orders, service = (
         life.Orders._make(values[by_time] for values in orders),
-        life.Service._make(values[by_time] for values in went),
+        life.Service._make(values[by_time] for values in service),
     )
     number = before + 1 + np.arange(len(by_time))
     customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
-    return Sold(orders, went, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
+    return Sold(orders, service, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
 
 
 def lines_of(
     rng: np.random.Generator, orders: life.Orders, b: life.Buyers, prices: Longs, p: Simulate
 ) -> Lines:
-    """The lines of all orders, priced."""
+    """Return the lines of all orders with their prices."""
     order = np.repeat(np.arange(len(orders.lines)), orders.lines)
     place = np.arange(len(order)) - (np.cumsum(orders.lines) - orders.lines)[order]
     category, sku = orders.category[order, place], orders.sku[order, place]
-    # Who buys out of habit stocks up.
+    # A habitual buyer stocks up.
     quantity = rng.integers(1, 4, len(order)) + 2 * (orders.run[order] > 0)
     buyer = orders.buyer[order]
     drawn = orders.contested[order] & (category == b.favourite[buyer])
@@ -196,11 +191,11 @@ def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
     order = pa.array(lines.order)
     order_id = sold.order_id.take(order)
     cut = pa.array(
-        (sold.went.cancelled[lines.order] != NEVER)
+        (sold.service.cancelled[lines.order] != NEVER)
         & (lines.place == sold.orders.lines[lines.order] - 1)
     )
     never = pa.scalar(None, pa.timestamp("us"))
-    category = words(world.CATEGORIES, lines.category)
+    category = as_names(prospects.CATEGORIES, lines.category)
     return pa.table(
         {
             "order_id": order_id,
@@ -211,23 +206,23 @@ def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
             "category": category,
             "quantity": lines.quantity,
             "net_amount": _money(lines.cents),
-            "currency": words(("EUR",), np.zeros_like(lines.order)),
-            "promised_at": clock.promise(sold.went.promised).take(order),
-            "delivered_at": pc.if_else(cut, never, clock.at(sold.went.delivered).take(order)),
-            "cancelled_at": pc.if_else(cut, clock.at(sold.went.cancelled).take(order), never),
+            "currency": as_names(("EUR",), np.zeros_like(lines.order)),
+            "promised_at": clock.promise(sold.service.promised).take(order),
+            "delivered_at": pc.if_else(cut, never, clock.at(sold.service.delivered).take(order)),
+            "cancelled_at": pc.if_else(cut, clock.at(sold.service.cancelled).take(order), never),
         }
     )
 
 
 def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
-    """One row per return: one whole line, because of a defect or for no fault of ours."""
+    """One row per return: one whole line, because of a defect or of a changed mind."""
     n = len(sold.order_id)
-    defect = sold.went.kind == life.DEFECT
+    defect = sold.service.kind == life.DEFECT
     returned = clock.rng.random(n) < np.where(defect, p.defect_returned, p.other_returned)
-    on = sold.went.delivered + clock.rng.integers(2, 10, n)
+    on = sold.service.delivered + clock.rng.integers(2, 10, n)
     settled = on + clock.rng.integers(2, 10, n)
     # never the cancelled line
-    place = clock.rng.integers(0, sold.orders.lines - (sold.went.cancelled != NEVER))
+    place = clock.rng.integers(0, sold.orders.lines - (sold.service.cancelled != NEVER))
     o = np.flatnonzero(returned & (on < clock.days))
     line = (np.cumsum(sold.orders.lines) - sold.orders.lines)[o] + place[o]
     order_id = sold.order_id.take(pa.array(o))
@@ -241,31 +236,31 @@ def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
             "net_amount": _money(lines.cents[line]),
             "returned_at": clock.at(on[o]),
             "settled_at": clock.at(settled[o]),
-            "reason": words(("changed_mind", "defect"), defect[o].astype(np.int64)),
+            "reason": as_names(("changed_mind", "defect"), defect[o].astype(np.int64)),
         }
     ).sort_by([("returned_at", "ascending"), ("return_id", "ascending")])
 
 
 def complaints(clock: Clock, sold: Sold) -> pa.Table:
     """One row per complaint."""
-    o = np.flatnonzero(sold.went.opened < clock.days)
+    o = np.flatnonzero(sold.service.opened < clock.days)
     return pa.table(
         {
             "complaint_id": ids("K", sold.number[o], 7),
             "customer_id": sold.customer_id.take(pa.array(o)),
-            "opened_at": clock.at(sold.went.opened[o], (9, 13)),
-            "severity": words(life.SEVERITIES, sold.went.severity[o]),
-            "resolved_at": clock.at(sold.went.resolved[o], (13, 17)),
-            "kind": words(life.KINDS, sold.went.kind[o]),
+            "opened_at": clock.at(sold.service.opened[o], (9, 13)),
+            "severity": as_names(life.SEVERITIES, sold.service.severity[o]),
+            "resolved_at": clock.at(sold.service.resolved[o], (13, 17)),
+            "kind": as_names(life.KINDS, sold.service.kind[o]),
             "order_id": sold.order_id.take(pa.array(o)),
         }
     ).sort_by([("opened_at", "ascending"), ("complaint_id", "ascending")])
 
 
 def treatments(clock: Clock, sold: Sold) -> pa.Table:
-    """One row per core customer put on a list with a reason to leave.
+    """One row per core customer on a list, called or held out at random.
 
-    Called, or held out at random to see what calling is worth.
+    The control group measures the effect of a call.
     """
     o = np.flatnonzero(sold.orders.listed < clock.days)
     called = sold.orders.called[o]
@@ -273,10 +268,10 @@ def treatments(clock: Clock, sold: Sold) -> pa.Table:
         {
             "customer_id": sold.customer_id.take(pa.array(o)),
             "as_of": clock.midnight(sold.orders.listed[o]),
-            "queue": words(("core_care",), np.zeros_like(o)),
-            "action": words(("call and mend",), np.zeros_like(o)),
-            "contact": words(("hold_out", "call"), called.astype(np.int64)),
-            "decision": words(("done",), np.zeros_like(o), called),
+            "queue": as_names(("core_care",), np.zeros_like(o)),
+            "action": as_names(("call and mend",), np.zeros_like(o)),
+            "contact": as_names(("hold_out", "call"), called.astype(np.int64)),
+            "decision": as_names(("done",), np.zeros_like(o), called),
             "done_on": clock.at(np.where(called, sold.orders.listed[o], NEVER)),
         }
     ).sort_by([("as_of", "ascending"), ("customer_id", "ascending")])

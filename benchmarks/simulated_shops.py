@@ -1,19 +1,21 @@
-"""`python -m benchmarks.worlds`: what is planted in the demo world, recovered from many seeds; and
-worlds in which nothing is planted.
+"""`python -m benchmarks.simulated_shops`: planted effects, recovered from many seeds of the demo.
 
-Each world passes through the stages from simulate to recover in a temporary folder, with every
-other parameter as in params.yaml. What is found is printed and written to
-benchmarks/results/worlds.json:
+Simulated shops without effects are tested as well. Each shop passes through the stages from
+`simulate` to `recover` in a temporary folder, with every other parameter as in params.yaml. The
+results are printed and written to benchmarks/results/simulated_shops.json:
 
-* missed: of each hypothesis, the seeds from which it is not recovered.
-* contrasts: of each, mean and standard deviation over the seeds of the estimate, the mean truth and the mean standard error, and the
-  standard deviation of (estimate - truth) / standard error, which is one where the intervals are right.
-* model: from the first seeds, on both populations of evaluation.json, over all test origins, AUC of the model and of the oracle
-  (pipeline/demo/oracle.py: it knows the true chances to leave at the last purchase, the law of the next gap and how long the customer has
-  been silent), and the slope of the outcome on the model's log-odds.
-* equal: in the world EQUAL, where the chance to leave is one in ten whatever happens, the first seeds from which a hypothesis is recovered.
-* null: of the world NULL, in which besides nobody leaves, all have the same cycle and no gap says anything about the next: intervals of the
-  model's AUC on the scored customers and on the benchmark population, and the verdict.
+* missed: by hypothesis, the seeds from which it is not recovered.
+* contrasts: by contrast, mean and standard deviation over the seeds of the estimate, the mean ground
+  truth, the mean standard error, and the standard deviation of (estimate - ground truth) / standard
+  error, which is one where the intervals are right.
+* model: of the first seeds, on both populations of evaluation.json, over all test origins: AUC of
+  the model and of the oracle, and the slope of the outcome on the model's log-odds. The oracle
+  (pipeline/demo/oracle.py) knows the true chances to leave at the last purchase, the law of the
+  next gap and the days since the last purchase.
+* equal: in the shop EQUAL every chance to leave is one in ten; by hypothesis, the first seeds from
+  which it is recovered all the same.
+* null: in the shop NULL moreover nobody leaves, all have the same cycle and no gap predicts the
+  next: intervals of the model's AUC on the scored and the benchmark population, and the verdict.
 """
 
 import argparse
@@ -33,6 +35,8 @@ from benchmarks.lapse import shop
 from benchmarks.measure import ROOT
 from models.defection.evaluation import weighted_auc
 from models.hypotheses.contrasts import RECOVERED
+from pipeline.demo.hindsight import observations
+from pipeline.docs.hypotheses import SHARES
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import joined
 from pipeline.registry.model_files import about_of
@@ -42,14 +46,13 @@ from pipeline.runtime.progress import progress
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import predictions
-from pipeline.stages.recover import SHARES, asked
 
-RESULTS = ROOT / "benchmarks" / "results" / "worlds.json"
+RESULTS = ROOT / "benchmarks" / "results" / "simulated_shops.json"
 SEEDS = 20
-# of the seeds the model is taught as well, which costs as much again; and so many worlds are EQUAL
+# first seeds from which the model is trained as well, at twice the cost; as many shops are EQUAL
 MODELS = 5
 RECOVER, TRAIN = ("label", "recover"), ("extract", "train")
-# AUC of the oracle less the model's, at most; the benchmark's slope
+# AUC of the oracle minus that of the model, at most; range of the slope on the benchmark
 MUST: dict[str, Any] = {"oracle_ahead": 0.08, "slope": (0.8, 1.2)}
 EFFECTS = [
     name
@@ -64,7 +67,7 @@ EQUAL: dict[str, Any] = {
 NULL: dict[str, Any] = {
     **EQUAL,
     **dict.fromkeys(("hazard_first", "hazard_early", "hazard_core"), 0.0),
-    "customers": 3000,  # nobody leaves, so there is enough to see
+    "customers": 3000,  # nobody leaves, so there are enough purchases
     "ipt_log_sd": 1e-9,
     "gamma_shape": (1.0, 1.0),
     "season_amplitude": 0.0,
@@ -73,13 +76,16 @@ NULL: dict[str, Any] = {
 
 
 def made(
-    root: Path, world: dict[str, Any], stages: tuple[str, ...], params: Path = ROOT / "params.yaml"
+    root: Path,
+    changes: dict[str, Any],
+    stages: tuple[str, ...],
+    params: Path = ROOT / "params.yaml",
 ) -> Path:
     """Make a folder like the project's, with these parameters of `simulate` for the demo.
 
     Run the stages up to `assign` and then these. All other parameters are those of `params`.
     """
-    shop(root, world, params)
+    shop(root, changes, params)
     with contextlib.redirect_stdout(io.StringIO()):
         for name in stages:
             run_stage(name, root)
@@ -87,9 +93,9 @@ def made(
 
 
 def against_oracle(root: Path) -> dict[str, dict[str, float]]:
-    """By population, over all test origins.
+    """Return, by population, AUC of model and oracle and the model's calibration slope.
 
-    AUC of the model and of the oracle, and the model's calibration slope.
+    Over all test origins.
     """
     params: Params = load(root)
     folders = {
@@ -97,13 +103,10 @@ def against_oracle(root: Path) -> dict[str, dict[str, float]]:
         for name in ("events", "features", "lifecycle", "labels", "model")
     }
     calibration = store.read(root / "data" / "calibration.json")
-    truth, past = (
-        Folder(root / "data" / "truth" / "demo"),
-        (folders["events"], folders["lifecycle"], folders["labels"]),
-    )
-    known = asked(truth, *past, calibration, params.sla, params.simulate).stays[
-        ["customer_id", "snapshot", "true_again"]
-    ]
+    truth = Folder(root / "data" / "truth" / "demo")
+    past = (folders["events"], folders["lifecycle"], folders["labels"])
+    stays = observations(truth, *past, calibration, params.sla, params.simulate).stays
+    known = stays[["customer_id", "snapshot", "true_again"]]
     rows = joined(
         folders["features"],
         folders["lifecycle"],
@@ -111,17 +114,17 @@ def against_oracle(root: Path) -> dict[str, dict[str, float]]:
         folders["labels"],
         list(calibration["origins"]),
     )
-    found = predictions(rows, folders["model"], about_of(folders["model"]), params.costs)
-    found["snapshot"] = found["snapshot"].map(day_number)
-    found = found.merge(known, on=["customer_id", "snapshot"], validate="1:1")
+    scored = predictions(rows, folders["model"], about_of(folders["model"]), params.costs)
+    scored["snapshot"] = scored["snapshot"].map(day_number)
+    scored = scored.merge(known, on=["customer_id", "snapshot"], validate="1:1")
     return {
-        population: beside_oracle(found[found[population]])
+        population: beside_oracle(scored[scored[population]])
         for population in ("benchmark", "scored")
     }
 
 
 def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
-    """The figures of one population."""
+    """Return the figures of one population."""
     from sklearn.linear_model import LogisticRegression
 
     defected, model = rows["defected"].to_numpy(bool), rows["model"].to_numpy(np.float64)
@@ -141,10 +144,7 @@ def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def planted(seed: int) -> dict[str, Any]:
-    """One seed of the demo world.
-
-    The hypotheses as `recover` finds them and, of the first seeds, the model against the oracle.
-    """
+    """Return the hypotheses from one seed of the demo and, for the first seeds, model and oracle."""
     with TemporaryDirectory() as folder:
         root = made(Path(folder), {"seed": seed}, RECOVER + TRAIN if seed <= MODELS else RECOVER)
         model = against_oracle(root) if seed <= MODELS else None
@@ -152,7 +152,7 @@ def planted(seed: int) -> dict[str, Any]:
 
 
 def equal(seed: int) -> list[str]:
-    """The hypotheses that are recovered in one seed of the world EQUAL."""
+    """Return the hypotheses that are recovered from one seed of the shop EQUAL."""
     with TemporaryDirectory() as folder:
         root = made(Path(folder), {**EQUAL, "seed": seed}, RECOVER)
         return [
@@ -163,16 +163,16 @@ def equal(seed: int) -> list[str]:
 
 
 def by_chance() -> dict[str, list[int]]:
-    """Of each hypothesis that is recovered in a world EQUAL, the seeds from which it is."""
-    found: dict[str, list[int]] = {}
+    """Return, by hypothesis, the seeds of the shop EQUAL from which it is recovered."""
+    seeds: dict[str, list[int]] = {}
     for seed in range(1, MODELS + 1):
         for name in equal(seed):
-            found.setdefault(name, []).append(seed)
-    return found
+            seeds.setdefault(name, []).append(seed)
+    return seeds
 
 
 def null() -> dict[str, Any]:
-    """What `evaluate` says of the world NULL."""
+    """Return the AUC intervals and the verdict of the shop NULL."""
     with TemporaryDirectory() as folder:
         metrics = store.read(
             made(Path(folder), NULL, ("label", *TRAIN, "evaluate")) / "reports" / "evaluation.json"
@@ -185,25 +185,25 @@ def null() -> dict[str, Any]:
 
 
 def figures(values: list[float]) -> dict[str, float]:
-    """Mean, standard deviation, lowest and highest."""
-    told = {
+    """Return mean, standard deviation, lowest and highest."""
+    values_by_name = {
         "mean": statistics.mean(values),
         "sd": statistics.stdev(values),
         "lowest": min(values),
         "highest": max(values),
     }
-    return {name: round(value, 4) for name, value in told.items()}
+    return {name: round(value, 4) for name, value in values_by_name.items()}
 
 
 def contrasts(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """One entry per contrast: its figures over the runs that could make it."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    """One entry per contrast: its figures over the runs that have it."""
+    by_contrast: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         for one in run:
             for part in one["parts"]:
-                found.setdefault((one["id"], part["what"]), []).append(part)
+                by_contrast.setdefault((one["id"], part["what"]), []).append(part)
     each = []
-    for (name, what), parts in found.items():
+    for (name, what), parts in by_contrast.items():
         errors = [(part["high"] - part["low"]) / 2 / 1.644854 for part in parts]
         off = [
             (part["estimate"] - part["truth"]) / error
@@ -226,15 +226,12 @@ def contrasts(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return each
 
 
-def told(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """All that is written.
-
-    `missed` names the seeds, from 1 on, from which a hypothesis is not recovered.
-    """
-    found = [run["hypotheses"] for run in runs]
+def results_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results of the demo; seeds count from 1."""
+    hypotheses = [run["hypotheses"] for run in runs]
     missed = {
         each[0]["id"]: [seed for seed, one in enumerate(each, 1) if one["verdict"] != RECOVERED]
-        for each in zip(*found, strict=True)
+        for each in zip(*hypotheses, strict=True)
     }
     models = [run["model"] for run in runs if run["model"]]
     model = {
@@ -244,55 +241,53 @@ def told(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "seeds": len(runs),
         "missed": missed,
-        "contrasts": contrasts(found),
+        "contrasts": contrasts(hypotheses),
         "must": MUST,
         "model": model,
     }
 
 
 def spread(figure: dict[str, float]) -> str:
-    """Mean and range for people."""
+    """Return mean and range as text."""
     return f"{figure['mean']:.3f} ({figure['lowest']:.3f} to {figure['highest']:.3f})"
 
 
-def cells(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The contrasts for people.
+def cells(results: dict[str, Any]) -> list[tuple[str, ...]]:
+    """One row per contrast as texts: hypothesis, contrast, estimate, ground truth, error, seeds.
 
-    Whose, what, estimate, truth, distance of the two in standard errors, from how many seeds
-    recovered.
+    `error`: difference of estimate and ground truth in standard errors. `seeds`: from how many the
+    hypothesis is recovered.
     """
     rows: list[tuple[str, ...]] = []
-    for one in found["contrasts"]:
+    for one in results["contrasts"]:
         estimate, off = one["estimate"], one["off"]
         digits = 0 if abs(one["truth"]) > SHARES else 3
-        told = (
+        texts = (
             f"{estimate['mean']:.{digits}f} ± {estimate['sd']:.{digits}f}",
             f"{one['truth']:.{digits}f}",
         )
-        held = f"{found['seeds'] - len(found['missed'][one['id']])} of {found['seeds']}"
-        rows.append((one["id"], one["what"], *told, f"{off['mean']:+.1f} ± {off['sd']:.1f}", held))
+        held = f"{results['seeds'] - len(results['missed'][one['id']])} of {results['seeds']}"
+        rows.append((one["id"], one["what"], *texts, f"{off['mean']:+.1f} ± {off['sd']:.1f}", held))
     return rows
 
 
-def show(found: dict[str, Any]) -> None:
-    """Print what the seeds say."""
+def show(results: dict[str, Any]) -> None:
+    """Print the results."""
     table = Table(
         "",
         "contrast",
         "[right]estimate",
-        "[right]truth",
+        "[right]ground truth",
         "[right]off by, standard errors",
         "[right]recovered",
     )
-    for row in cells(found):
+    for row in cells(results):
         table.add_row(*row)
     Console(width=140).print(table)
-    for population, measured in found["model"].items():
+    for population, measured in results["model"].items():
         for name in ("model_auc", "oracle_auc", "oracle_ahead", "slope"):
             Console().print(f"{population}, {name}: {spread(measured[name])}")
-    Console().print(
-        f"where hazards are equal: {found['equal']}; where nothing tells: {found['null']}"
-    )
+    Console().print(f"shops EQUAL: {results['equal']}; shop NULL: {results['null']}")
 
 
 def main() -> None:
@@ -302,12 +297,11 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     if seeds < 2:
         parser.error("--seeds: at least 2, or there is no spread")
-    found = told([planted(seed) for seed in progress(range(1, seeds + 1), seeds, "worlds")]) | {
-        "equal": by_chance(),
-        "null": null(),
-    }
-    show(found)
-    store.write(RESULTS, found)
+    results = results_of(
+        [planted(seed) for seed in progress(range(1, seeds + 1), seeds, "simulated shops")]
+    ) | {"equal": by_chance(), "null": null()}
+    show(results)
+    store.write(RESULTS, results)
 
 
 if __name__ == "__main__":

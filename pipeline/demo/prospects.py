@@ -1,6 +1,6 @@
-"""The demo world before anybody buys, as arrays: its words, its market, who arrives and decides.
+"""The simulated shop before anybody buys, as arrays: its market and its prospects.
 
-Time is whole days from the shop's first day; NEVER stands for what does not happen.
+Times are whole days from the shop's first day; NEVER is what does not happen.
 """
 
 from typing import NamedTuple
@@ -17,13 +17,12 @@ LIMITS = ("none", "deadline", "price_ceiling", "minimum_spec")
 
 
 class Prospects(NamedTuple):
-    """One entry per customer, in order of arrival; what belongs to touches has one row of
-    MOST_TOUCHES for each.
+    """One entry per customer, in order of arrival; fields of touches have a row of MOST_TOUCHES.
 
-    `decided` is the day of the first purchase, NEVER for those who do not buy.
+    `decided` is the day of the first purchase, NEVER for a prospect who does not buy.
     """
 
-    number: Longs  # his own in the whole world, from 1
+    number: Longs  # unique in the shop, from 1
     arrived: Longs
     at: Longs
     expected: Flags
@@ -38,9 +37,9 @@ class Prospects(NamedTuple):
 
 
 class Rivals(NamedTuple):
-    """One entry per launch of a rival.
+    """One entry per launch of a competitor.
 
-    Its category, first day and day after the last, the rival's price over ours.
+    Its category, first day, day after the last, and the competitor's price divided by ours.
     """
 
     category: Longs
@@ -50,15 +49,16 @@ class Rivals(NamedTuple):
 
 
 class Market(NamedTuple):
-    """What all customers meet, whichever block they are made in."""
+    """The prices and competitors that all customers meet, in every block."""
 
     prices: Longs  # cents: one row per category, one entry per item
     rivals: Rivals
 
 
 def market(rng: np.random.Generator, p: Simulate) -> Market:
-    """The price list, and launches of rivals spread over the years, each category in turn in a
-    random order.
+    """Return the price list and the launches of competitors.
+
+    Launches are spread over the years; each category has its turn in a random order.
     """
     n, days = p.competitor_events, p.timing.days
     category = np.resize(rng.permutation(len(CATEGORIES)), n)
@@ -70,7 +70,7 @@ def market(rng: np.random.Generator, p: Simulate) -> Market:
 
 
 def prospects(rng: np.random.Generator, number: Longs, p: Simulate) -> Prospects:
-    """Who arrives, what they expect of us, whether we meet it in time, and who decides to buy."""
+    """Draw arrivals, expectations, whether we meet them in time, and decisions to buy."""
     n, days = len(number), p.timing.days
     size = (n, MOST_TOUCHES)
     arrived = np.sort(rng.integers(0, days, n))
@@ -101,17 +101,5 @@ def prospects(rng: np.random.Generator, number: Longs, p: Simulate) -> Prospects
     decided = settled + rng.integers(1, 15, n)
     decided[(rng.random(n) >= 1 / (1 + np.exp(-score))) | (decided >= days)] = NEVER
     no_contact, no_profile = rng.random(n) < p.do_not_contact, rng.random(n) < p.profiling_objection
-    return Prospects(
-        number,
-        arrived,
-        at,
-        expected,
-        limit,
-        due,
-        met,
-        all_met,
-        missed,
-        decided,
-        no_contact,
-        no_profile,
-    )
+    touched = (at, expected, limit, due, met, all_met, missed)
+    return Prospects(number, arrived, *touched, decided, no_contact, no_profile)
