@@ -35,7 +35,7 @@ def within_customers(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame
 
 
 def churned(what: str, claim: Claim, rows: pd.DataFrame, *cells: Cell) -> Effect | None:
-    """Sum the shares of visits without a purchase in the days after, over cells with a sign each."""
+    """Sum the shares of visits without a purchase afterwards, over cells with a sign each."""
     return compare(f"churned: {what}", claim, rows, "gone", list(cells))
 
 
