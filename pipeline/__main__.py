@@ -1,5 +1,6 @@
 """Who among our customers is about to leave, why, and whom is it worth calling."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -34,15 +35,21 @@ Reason = Annotated[
 @app.command()
 def repro(
     shop: Annotated[
-        str | None,
-        typer.Option(help="Choose this shop first; without it the one of params.yaml stands."),
+        str | None, typer.Option(help="Choose this shop first; default: the one of params.yaml.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the stages, DVC and MLflow print.")
+    ] = False,
 ) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
+    from pipeline.delivery.summary import summary
     from pipeline.runtime.repro import repro as run
     from pipeline.runtime.runner import ROOT
 
-    raise typer.Exit(run(shop, ROOT))
+    code = run(shop, ROOT, verbose)
+    if code == 0:
+        print(summary(ROOT))
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -50,6 +57,9 @@ def stage(name: str) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml."""
     from pipeline.runtime.runner import run_stage
 
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        # a stage whose DVC was killed must not go on writing: PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     run_stage(name)
 
 

@@ -197,13 +197,23 @@ def test_a_shop_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["shop: ../demo", "shop: Demo", "shop: 5", "shop: [demo]", "shop:", "# no shop"]
+    ("line", "near"),
+    [("../demo", "demo"), ("Demo", "demo"), ("My-Shop 2", "my_shop_2"), ("2024", "shop_2024")],
 )
+def test_a_shop_with_an_odd_name_is_refused_with_the_rule_and_a_name_that_fits(
+    line: str, near: str, tmp_path: Path
+) -> None:
+    refused = refusal(tmp_path, ("shop: demo", f"shop: {line}"))
+    assert refused.rule == ("the name of a shop has only a-z, 0-9 and _, and begins with a letter")
+    assert refused.fix == f"call it {near}, and its files too"
+
+
+@pytest.mark.parametrize("line", ["shop: [demo]", "shop:", "shop: ---", "# no shop"])
 def test_a_line_that_names_no_shop_is_refused_with_those_there_are(
     line: str, tmp_path: Path
 ) -> None:
-    found = refusal(tmp_path, ("shop: demo", line))
-    assert (found.rule, found.fix) == ("names no shop", "one of: demo")
+    refused = refusal(tmp_path, ("shop: demo", line))
+    assert (refused.rule, refused.fix) == ("names no shop", "one of: demo")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pipeline.inputs.contract import FORBIDDEN, TABLES, InputTable
 from pipeline.inputs.database import Db, fetch_all, identifier, literal
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
-from pipeline.runtime.progress import say
+from pipeline.runtime.progress import warn
 
 ORIGIN = ("source_file", "source_line")
 Types = dict[str, str]  # the DuckDB type of each column
@@ -65,7 +65,7 @@ def _check_columns(table: InputTable, types: Types, place: str) -> None:
             raise InputError(rule.code, where, rule.message, rule.fix)
     unknown = [column for column in types if column not in (*table.names, *ORIGIN)]
     if unknown and table.name != "treatments":  # a re-imported list has more columns
-        say(f"warning: {place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
+        warn(f"{place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
 
 
 def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str]) -> None:

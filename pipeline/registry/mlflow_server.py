@@ -4,6 +4,7 @@ How it is reached, and how runs and models are sent to it. The only file that im
 """
 
 import json
+import logging
 import os
 import re
 import time
@@ -21,14 +22,14 @@ from pipeline.registry.spool import Waiting
 from pipeline.registry.versions import Compare, Registry
 from pipeline.runtime.errors import ConfigError, ModelError, TrackingError
 from pipeline.runtime.params import Track
-from pipeline.runtime.progress import say
+from pipeline.runtime.progress import VERBOSE, say
 from pipeline.runtime.store import Folder
 
 # says nothing of the model itself: it may be loaded on another day
 LATER = ("E_MODEL_UNTRIED", "E_MODEL_VERSION")
 # timeouts after which no further run is begun: a server may answer each request just in time
 PATIENCE = 20
-SERVER = re.compile(r"(sqlite:///|https?://)\S+")
+SERVER = re.compile(r"sqlite:///.+|https?://\S+")
 
 
 @contextmanager
@@ -56,7 +57,9 @@ def uri_of(params: Track, root: Path) -> str:
 
     A database is reached through a server only: MLflow itself tries one that is away for minutes.
     """
-    uri = params.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    uri = params.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return f"sqlite:///{root / 'mlflow.db'}"
     if not SERVER.fullmatch(uri):
         raise ConfigError(
             "E_PARAM",
@@ -81,6 +84,8 @@ def opened(root: Path, params: Track) -> Registry:
         MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
         MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT=str(params.timeout_seconds),
     )
+    if os.environ.get(VERBOSE) != "1":
+        logging.disable(logging.INFO)  # of MLflow and of alembic, which makes its database
     import mlflow
 
     uri = uri_of(params, root)

@@ -261,7 +261,7 @@ class Track(Section):
     """Where runs are kept."""
 
     # passwords stand in the environment
-    uri: Annotated[str, Field(pattern=r"^(sqlite:///|https?://)[^@\s]+$")] | None
+    uri: Annotated[str, Field(pattern=r"^(sqlite:///.+|https?://[^@\s]+)$")] | None
     experiment: Annotated[str, Field(min_length=1)]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     required: bool
@@ -271,7 +271,7 @@ class Track(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    shop: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    shop: str
     simulate: Simulate
     ingest: Ingest
     engine: Engine
@@ -343,32 +343,39 @@ def _refusal(
     )
 
 
+SHOP_NAME = "[a-z][a-z0-9_]*"
+
+
+def require_shop(name: object, place: str, root: Path) -> None:
+    """Raise ConfigError for a name that no shop may have, or that no file in shops/ has."""
+    names = sorted(path.stem for path in (root / "shops").glob("*.yaml"))
+    known = f"one of: {', '.join(name for name in names if re.fullmatch(SHOP_NAME, name))}"
+    text = str(name) if isinstance(name, str | int) else ""
+    near = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
+    if not near:
+        raise ConfigError("E_SHOP", place, "names no shop", known)
+    if name != text or not re.fullmatch(SHOP_NAME, text):
+        near = near if near[0].isalpha() else f"shop_{near}"
+        rule = "the name of a shop has only a-z, 0-9 and _, and begins with a letter"
+        raise ConfigError("E_SHOP", place, rule, f"call it {near}, and its files too")
+    if text not in names:
+        raise ConfigError("E_SHOP", f"shops/{text}.yaml", "there is no such shop", known)
+
+
 def load(root: Path) -> Params:
-    """The validated parameters of the shop that params.yaml chooses.
+    """Return the validated parameters of the shop that params.yaml chooses.
 
     Raises ConfigError with file, line, key and the nearest known key.
     """
     base_path = root / "params.yaml"
     base = read_yaml(base_path, root)
-    if not re.fullmatch("[a-z][a-z0-9_]*", str(base.get("shop"))) or not isinstance(
-        base.get("shop"), str
-    ):
-        known = ", ".join(sorted(path.stem for path in (root / "shops").glob("*.yaml")))
-        raise ConfigError(
-            "E_PARAM",
-            f"params.yaml:{place_of(base_path, ['shop'])[1]} shop",
-            "names no shop",
-            f"one of: {known}",
-        )
-    shop_path = root / "shops" / f"{base.get('shop')}.yaml"
+    shop = base.get("shop")
+    require_shop(shop, f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", root)
+    shop_path = root / "shops" / f"{shop}.yaml"
     over = read_yaml(shop_path, root)
     if "shop" in over:
-        raise ConfigError(
-            "E_PARAM",
-            f"{shop_path.relative_to(root)}:1 shop",
-            "the shop is chosen in params.yaml",
-            "remove the key",
-        )
+        place = f"{shop_path.relative_to(root)}:1 shop"
+        raise ConfigError("E_PARAM", place, "the shop is chosen in params.yaml", "remove the key")
     merged = _merge(base, over)
     try:
         return Params.model_validate(merged)

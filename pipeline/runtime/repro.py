@@ -1,28 +1,28 @@
-"""The whole pipeline in one command.
+"""Run all stages that are not up to date: choose the shop, let DVC decide, show a line per stage.
 
-Choose the shop, let DVC bring everything up to date, say what came out.
+DVC is used as a library, not as a command. So its advice stays away, each stage can be timed, and
+the exit code of a stage is known.
 """
 
+import contextlib
 import os
 import re
-import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from pipeline.delivery.summary import summary
 from pipeline.runtime import store
-from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import load
-from pipeline.runtime.progress import say
+from pipeline.runtime.errors import BusyError, ConfigError, StorageError
+from pipeline.runtime.params import load, require_shop
+from pipeline.runtime.progress import VERBOSE
+from pipeline.runtime.runner import stages, unpublished
 
 
 def choose(shop: str, root: Path) -> None:
     """Write the line `shop:` of params.yaml, and nothing else of it."""
-    if not (root / "shops" / f"{shop}.yaml").is_file():
-        known = ", ".join(sorted(p.stem for p in (root / "shops").glob("*.yaml")))
-        raise ConfigError(
-            "E_SHOP", f"shops/{shop}.yaml", "there is no such shop", f"one of: {known}"
-        )
+    require_shop(shop, f"--shop {shop}", root)
     path = root / "params.yaml"
     text = path.read_text(encoding="utf-8")
     chosen = re.sub(r"(?m)^shop:.*$", f"shop: {shop}", text, count=1)
@@ -30,32 +30,108 @@ def choose(shop: str, root: Path) -> None:
         store.write(path, chosen)
 
 
-def repro(shop: str | None, root: Path) -> int:
-    """Run `dvc repro track`.
+def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
+    """Bring every stage up to date and return the exit code of the one that failed, or 0.
 
-    Its exit code. A shop that is not given stays the one of params.yaml.
+    `simulate` runs for the demo only, frozen stages never. Raises ConfigError, BusyError or
+    StorageError for what stops DVC itself.
     """
     if shop is not None:
         choose(shop, root)
     chosen = load(root).shop
-    if chosen != "demo" and not (root / "data" / "shops" / chosen).is_dir():
-        raise ConfigError(
-            "E_SHOP",
-            f"data/shops/{chosen}",
-            "the shop's raw files are not there",
-            f"put them there, or `corekeep fetch {chosen}`",
-        )
     if chosen != "demo":
-        # of a real shop no truth is known
+        if not (root / "data" / "shops" / chosen).is_dir():
+            raise ConfigError(
+                "E_SHOP",
+                f"data/shops/{chosen}",
+                "the shop's raw files are missing",
+                f"put them there, or `corekeep fetch {chosen}`",
+            )
+        # the ground truth of a real shop is unknown
         (root / "data" / "truth" / chosen).mkdir(parents=True, exist_ok=True)
+    names = [
+        stage.name
+        for stage in stages(root, chosen).values()
+        if not stage.frozen and (chosen == "demo" or stage.name != "simulate")
+    ]
     # The stages are started as `python`, which must be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    code = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "track"],
-        cwd=root,
-        env={**os.environ, "PATH": path},
-        check=False,
-    ).returncode
-    if code == 0:
-        say(summary(root))
-    return code
+    os.environ.update({"PATH": path, VERBOSE: str(int(verbose))})
+    try:
+        with contextlib.chdir(root), _dvc_errors():
+            return _reproduce(root, names, verbose)
+    finally:
+        del os.environ[VERBOSE]
+
+
+def _reproduce(root: Path, names: list[str], verbose: bool) -> int:
+    import logging
+
+    from dvc.exceptions import ReproductionError
+    from dvc.logger import set_loggers_level
+    from dvc.repo import Repo
+    from dvc.ui import ui
+
+    line, done = "", 0
+
+    def step(stage: Any, **options: Any) -> Any:
+        """Run one stage as `dvc repro` does. Return None if it was up to date."""
+        nonlocal line, done
+        done += 1
+        line = f"{done:>2} of {len(names)}  {stage.name:<{max(map(len, names))}}"
+        if sys.stdout.isatty():
+            print(f"{line}  ...", end="\r", flush=True)
+        start = time.monotonic()
+        options["force"] |= unpublished(root, stage.name).exists()
+        made = stage.reproduce(**options)
+        if made:
+            made.dump(update_pipeline=False)
+        took = f"{time.monotonic() - start:>4.0f} s" if made else "unchanged"
+        print(f"{line}  {took}", flush=True)
+        return made
+
+    # A folder without git, as a zip is, has stages and outputs all the same.
+    in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
+    config: dict[str, Any] = {"core": {"no_scm": not in_git}}
+    if verbose:
+        ui.enable()
+    with (
+        set_loggers_level(logging.INFO if verbose else logging.CRITICAL + 1),
+        Repo(str(root), config=config) as repo,
+    ):
+        try:
+            repo.reproduce(names, repro_fn=step)
+        except ReproductionError as error:
+            exited = re.search(r"exited with (-?\d+)$", str(error.__cause__))
+            if not exited:
+                raise
+            code = int(exited[1])
+            code = code if code >= 0 else 128 - code  # ended by a signal
+            print(f"{line}  stopped: exit code {code}", file=sys.stderr)
+            return code
+    return 0
+
+
+@contextlib.contextmanager
+def _dvc_errors() -> Iterator[None]:
+    """Turn what stops DVC itself into one line and an exit code of ours."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    try:
+        yield
+    except (DvcException, OSError) as error:
+        causes: list[BaseException] = [error]
+        while causes[-1].__cause__:
+            causes.append(causes[-1].__cause__)
+        for cause in causes:
+            if isinstance(cause, LockError):
+                raise BusyError(
+                    "E_BUSY", str(Path.cwd()), "another DVC run works here", "wait for it to end"
+                ) from None
+            if isinstance(cause, OSError):
+                place = str(cause.filename or Path.cwd())
+                rule = os.strerror(cause.errno or 0)
+                raise StorageError("E_DISK", place, rule, "free space or permissions") from None
+        said = ": ".join(" ".join(str(cause).split()) for cause in causes)
+        raise ConfigError("E_DVC", "dvc.yaml", said, "details: `make repro V=1`") from None

@@ -1,7 +1,6 @@
-"""Runs one stage.
+"""Run one stage of dvc.yaml.
 
-Reads the files dvc.yaml names, binds them and the parameters to a pure function, writes what it
-returns.
+Files and parameters are bound by name to the stage's function. What it returns is written whole.
 """
 
 import fcntl
@@ -22,83 +21,83 @@ from pipeline.runtime.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("data/", "reports/", "sources/")
+NOT_PUBLISHED = "An experiment publishes nothing. Run `make repro` to publish.\n"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml for one shop: where each of its arguments and results lies."""
+    """One stage of dvc.yaml for one shop: the path of each of its arguments and results.
+
+    `published`: the results that people read, `persist: true` in dvc.yaml.
+    """
 
     name: str
     inputs: dict[str, str]
     outputs: dict[str, str]
+    published: frozenset[str] = frozenset()
+    frozen: bool = False
 
 
-def _paths(entries: list[Any]) -> list[str]:
-    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+def _path(entry: str | dict[str, Any]) -> str:
+    return next(iter(entry)) if isinstance(entry, dict) else entry
 
 
 def argument(path: str, shop: str) -> str:
-    """The name a file goes by.
+    """Return the name of a file among the arguments: its own without the ending.
 
-    Its own without ending; one named after the shop goes by its folder's.
+    A file named after the shop goes by the name of its folder.
     """
     name = Path(path).name.split(".")[0]
     return Path(path).parent.name if name == shop else name
 
 
 def stages(root: Path, shop: str) -> dict[str, Stage]:
-    """All stages of dvc.yaml, in its order."""
+    """Return all stages of dvc.yaml, in its order."""
     text = (root / "dvc.yaml").read_text(encoding="utf-8").replace("${shop}", shop)
-    found = {}
+    by_name = {}
     for name, spec in yaml.safe_load(text)["stages"].items():
-        data = [p for p in _paths(spec.get("deps", [])) if p.startswith(DATA)]
-        outs = _paths(spec.get("outs", []) + spec.get("metrics", []) + spec.get("plots", []))
-        found[name] = Stage(
+        deps = [_path(dep) for dep in spec.get("deps", [])]
+        outs = spec.get("outs", []) + spec.get("metrics", []) + spec.get("plots", [])
+        kept = [out for out in outs if isinstance(out, dict) and out[_path(out)].get("persist")]
+        by_name[name] = Stage(
             name=name,
-            inputs={argument(p, shop): p for p in data},
-            outputs={argument(p, shop): p for p in outs},
+            inputs={argument(dep, shop): dep for dep in deps if dep.startswith(DATA)},
+            outputs={argument(path, shop): path for path in map(_path, outs)},
+            published=frozenset(argument(_path(out), shop) for out in kept),
+            frozen=spec.get("frozen", False),
         )
-    return found
+    return by_name
 
 
 def function(name: str) -> Callable[..., Any]:
-    """The function of a stage: `pipeline/stages/<stage>.py`, the function of that name in it."""
-    found: Callable[..., Any] = getattr(importlib.import_module(f"pipeline.stages.{name}"), name)
-    return found
+    """Return the function of a stage: the one of that name in `pipeline/stages/<stage>.py`."""
+    run: Callable[..., Any] = getattr(importlib.import_module(f"pipeline.stages.{name}"), name)
+    return run
 
 
 def bind(stage: Stage, run: Callable[..., Any], params: Params, root: Path) -> dict[str, Any]:
-    """Arguments by name.
+    """Return the arguments of a stage's function by name.
 
-    Sections of the parameters, `params` for the stage's own, `shop`, and the files it depends on.
+    Files the stage depends on, `params` for its own section, other sections, `shop` and `root`.
     """
     arguments: dict[str, Any] = {}
     for name in inspect.signature(run).parameters:
         if name in stage.inputs:
             path = root / stage.inputs[name]
             if not path.exists():
-                raise ConfigError(
-                    "E_STAGE",
-                    stage.inputs[name],
-                    f"stage {stage.name} needs it and it is not there",
-                    "run `make repro`",
-                )
+                rule = f"stage {stage.name} needs this file and it is missing"
+                raise ConfigError("E_STAGE", stage.inputs[name], rule, "run `make repro`")
             arguments[name] = store.read(path)
-        elif name == "params":
-            arguments[name] = getattr(params, stage.name)
         elif name == "root":
             arguments[name] = root
         else:
-            arguments[name] = getattr(params, name)
+            arguments[name] = getattr(params, stage.name if name == "params" else name)
     return arguments
 
 
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
-    """Only one run of a stage at a time.
-
-    The lock frees itself when the process ends, however it ends.
-    """
+    """Allow one run of a stage at a time. The lock frees itself when the process ends."""
     folder = root / ".cache" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:
@@ -106,22 +105,28 @@ def locked(root: Path, name: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise BusyError(
-                "E_BUSY",
-                f"stage {name}",
-                f"process {file.read().strip() or 'unknown'} is running it",
-                "wait for it to end",
-            ) from None
+            rule = f"process {file.read().strip() or 'unknown'} is running it"
+            raise BusyError("E_BUSY", f"stage {name}", rule, "wait for it to end") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
 
 
+def experiment() -> str:
+    """Return the name of the DVC experiment that runs this stage, empty outside of one."""
+    return os.environ.get("DVC_EXP_NAME", "")
+
+
+def unpublished(root: Path, name: str) -> Path:
+    """Return the file that exists while the last run of a stage was an experiment's."""
+    return root / ".cache" / "unpublished" / name
+
+
 def run_stage(name: str, root: Path = ROOT) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml.
 
-    Its outputs are written whole or not at all.
+    Outputs are written whole or not at all. An experiment leaves what is published as it is.
     """
     try:
         _run(name, root)
@@ -136,15 +141,30 @@ def _run(name: str, root: Path) -> None:
     params = load(root)
     known = stages(root, params.shop)
     if name not in known:
-        raise ConfigError(
-            "E_STAGE", f"dvc.yaml {name}", "there is no such stage", f"one of: {', '.join(known)}"
-        )
+        fix = f"one of: {', '.join(known)}"
+        raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", fix)
     stage, run = known[name], function(name)
+    kept = stage.published if experiment() else frozenset()
     with locked(root, name):
-        returned = run(**bind(stage, run, params, root))
-        written = set()
-        for output, value in returned.items() if isinstance(returned, Mapping) else returned:
-            store.write(root / stage.outputs[output], value)
-            written.add(output)
+        for output in kept:
+            _keep(root / stage.outputs[output])
+            store.write(unpublished(root, name), f"{experiment()}\n")
+        written = set(kept)
+        if written < set(stage.outputs) or not stage.outputs:
+            returned = run(**bind(stage, run, params, root))
+            for output, value in returned.items() if isinstance(returned, Mapping) else returned:
+                if output not in kept:
+                    store.write(root / stage.outputs[output], value)
+                    written.add(output)
         if missing := set(stage.outputs) - written:
             raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
+        if not kept:
+            unpublished(root, name).unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> None:
+    """Leave what is published. DVC wants something in its place if there is nothing yet."""
+    if not path.exists() and path.suffix:
+        store.write(path, NOT_PUBLISHED)
+    elif not path.exists():
+        path.mkdir(parents=True)

@@ -23,7 +23,7 @@ from pipeline.engine.calendar import dates, day_number, shop_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.params import Engine
-from pipeline.runtime.progress import say
+from pipeline.runtime.progress import warn
 from pipeline.runtime.store import Folder
 
 # What may be lacking for core, by the bits of `lacks`.
@@ -191,4 +191,4 @@ def assign(
     retention = tracking.retention()
     yield "retention", retention
     if warning := out_of_order(retention):
-        say(warning)
+        warn(warning)
