@@ -1,4 +1,4 @@
-"""Documents made from the code say what the code says, and what a document shows works."""
+"""Generated documents agree with the code, and what a document shows works."""
 
 import hashlib
 import os
@@ -9,12 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from frozen import ROOT, params
 from situations import columns
 
-from features.columns import Feature
 from features.settings import Windows
 from pipeline.docs.documents import card, documents, feature_dictionary
 from pipeline.runtime import store
@@ -22,23 +20,24 @@ from pipeline.runtime import store
 GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", documents(ROOT))
-def test_a_document_made_from_the_code_is_not_stale(path: str) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == documents(ROOT)[path], "run `corekeep docs`"
+def test_no_generated_document_is_stale() -> None:
+    texts = documents(ROOT)
+    stale = [path for path in texts if (ROOT / path).read_text(encoding="utf-8") != texts[path]]
+    assert not stale, f"run `corekeep docs`: {', '.join(stale)} is not what the code generates"
 
 
-def test_the_model_card_is_that_of_the_demos_run_that_dvc_lock_tells_of() -> None:
+def test_the_model_card_is_that_of_the_run_in_dvc_lock() -> None:
     outs = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]["evaluate"][
         "outs"
     ]
-    (told,) = [out["md5"] for out in outs if out["path"] == "reports/model_card.md"]
+    (expected,) = [out["md5"] for out in outs if out["path"] == "reports/model_card.md"]
     at_hand = hashlib.md5(
         (ROOT / "docs" / "model_card.md").read_bytes(), usedforsecurity=False
     ).hexdigest()
-    assert at_hand == told, "run `make repro SHOP=demo`, then `corekeep docs`"
+    assert at_hand == expected, "run `make repro SHOP=demo`, then `corekeep docs`"
 
 
-def test_the_model_card_of_another_shop_is_not_put_among_the_documents(tmp_path: Path) -> None:
+def test_the_model_card_of_another_shop_does_not_become_a_document(tmp_path: Path) -> None:
     reports = {"evaluation.json": {"shop": "cdnow"}, "model_card.md": "# A card\n"}
     for name, content in reports.items():
         store.write(tmp_path / "reports" / name, content)
@@ -47,23 +46,18 @@ def test_the_model_card_of_another_shop_is_not_put_among_the_documents(tmp_path:
     assert card(tmp_path) == {"docs/model_card.md": "# A card\n"}
 
 
-@pytest.mark.parametrize("column", columns(), ids=lambda column: column.name)
-def test_the_feature_dictionary_says_all_of_a_column_in_one_row(column: Feature) -> None:
-    (row,) = [
-        line
-        for line in feature_dictionary(params().windows).splitlines()
-        if line.startswith(f"| `{column.name}` |")
-    ]
-    name, unit, meaning, absent, needs, higher = (
-        cell.strip() for cell in row.strip("|").split("|")
-    )
-    assert (name, unit, meaning) == (f"`{column.name}`", column.unit, column.meaning)
-    assert absent == {"nan": "nan", "0.0": "0"}[str(float(column.absent))]
-    assert tuple(re.findall(r"`(.+?)`", needs)) == column.needs
-    assert higher == {1: "leaves", -1: "stays", 0: ""}[column.monotone]
+def test_the_feature_dictionary_has_one_complete_row_per_column() -> None:
+    lines = feature_dictionary(params().windows).splitlines()
+    for column in columns():
+        (line,) = [line for line in lines if line.startswith(f"| `{column.name}` |")]
+        _, unit, meaning, absent, needs, higher = (c.strip() for c in line.strip("|").split("|"))
+        assert (unit, meaning) == (column.unit, column.meaning), column.name
+        assert absent == {"nan": "nan", "0.0": "0"}[str(float(column.absent))], column.name
+        assert tuple(re.findall(r"`(.+?)`", needs)) == column.needs, column.name
+        assert higher == {1: "leaves", -1: "stays", 0: ""}[column.monotone], column.name
 
 
-def test_the_feature_dictionary_has_the_windows_that_are_set() -> None:
+def test_the_feature_dictionary_follows_the_windows() -> None:
     other = feature_dictionary(Windows((7, 21), (10,)))
     assert re.findall(r"`(spend_(?:in|trend)_\w+)`", other) == [
         "spend_in_7d",
@@ -72,16 +66,19 @@ def test_the_feature_dictionary_has_the_windows_that_are_set() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "document", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem
-)
-def test_every_file_that_a_document_links_to_is_there(document: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+def test_every_file_that_a_document_links_to_exists() -> None:
+    paths = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    dead = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in paths
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
+        if not (path.parent / link).exists()
+    ]
+    assert not dead, f"links without a file: {', '.join(dead)}"
 
 
 def done_in(folder: Path, *arguments: str) -> str:
-    """What a module of a copy of the project says, run uncompiled.
+    """Run a module of a copy of the project without compiled kernels; return its output.
 
     For so few customers compiling takes longer than running.
     """
