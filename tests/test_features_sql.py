@@ -1,7 +1,4 @@
-"""Feature columns against what an analyst would write.
-
-The plain SQL of features.sql over tables of events.
-"""
+"""Every feature column against plain SQL, features.sql, over tables of the events."""
 
 import functools
 from pathlib import Path
@@ -11,82 +8,83 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pytest
 from situations import ROWS, columns, features_at, random_customers, shop, tables_of
 
 from features.records import NEVER, Shop
 
 SNAPSHOTS = (90, 91, 250, 400, 401, 777, 1500)
 CUSTOMERS = random_customers(seed=11, count=150)
-ABSENT = {column.name: column.absent for column in columns()}
-
 SQL = Path(__file__).with_name("features.sql").read_text(encoding="utf-8")
 
 
-def events(of: Shop) -> dict[str, pa.Table]:
-    """The customers as tables; what never happens, and what has no name, is null."""
-    made = {}
+def event_tables() -> dict[str, pa.Table]:
+    """One table per kind of event; a date that never comes and a missing name are null."""
+    tables = {}
     for kind, row in ROWS.items():
-        rows = [
+        events = [
             (number, event)
-            for number, seen in enumerate(CUSTOMERS)
-            for event in getattr(seen, kind)
+            for number, customer in enumerate(CUSTOMERS)
+            for event in getattr(customer, kind)
         ]
-        fields = {field: [getattr(event, field) for _, event in rows] for field in row._fields}
-        nothing = {field: -1 if field in ("sku", "category") else NEVER for field in fields}
-        told = {
-            field: [None if value == nothing[field] else value for value in values]
-            for field, values in fields.items()
-        }
-        made[kind] = pa.table({"customer": [number for number, _ in rows], **told})
-    asked = [
-        (number, snapshot)
-        for number, seen in enumerate(CUSTOMERS)
+        columns_of_events: dict[str, list[Any]] = {"customer": [number for number, _ in events]}
+        for field in row._fields:
+            missing = -1 if field in ("sku", "category") else NEVER
+            values = [getattr(event, field) for _, event in events]
+            columns_of_events[field] = [None if value == missing else value for value in values]
+        tables[kind] = pa.table(columns_of_events)
+    return tables
+
+
+def shop_tables(of: Shop) -> dict[str, pa.Table]:
+    """The parameters of the shop, and the rows to compute."""
+    rows = [
+        {"customer": number, "t": snapshot}
+        for number, customer in enumerate(CUSTOMERS)
         for snapshot in SNAPSHOTS
-        if seen.known < snapshot
+        if customer.known < snapshot
     ]
-    made["asked"] = pa.table(
-        {"customer": [number for number, _ in asked], "t": [snapshot for _, snapshot in asked]}
-    )
-    made["known"] = pa.table(
-        {"customer": range(len(CUSTOMERS)), "known": [seen.known for seen in CUSTOMERS]}
-    )
+    known = [{"customer": i, "known": customer.known} for i, customer in enumerate(CUSTOMERS)]
     days = (of.sla.minor, of.sla.major, of.sla.critical)
-    made["promises"] = pa.table({"severity": [0, 1, 2], "sla": days})
-    ipt_rules = {
+    parameters = {
         "expected_ipt": of.expected_ipt,
         "log_sd": of.log_sd,
         "prior": of.ipt.prior_weight,
         "last_gaps": of.ipt.last_gaps,
+        "grace": of.sla.delivery_grace,
     }
-    made["shop"] = pa.Table.from_pylist([{**ipt_rules, "grace": of.sla.delivery_grace}])
-    return made
+    return {
+        "snapshots": pa.Table.from_pylist(rows),
+        "known": pa.Table.from_pylist(known),
+        "sla": pa.table({"severity": [0, 1, 2], "sla": days}),
+        "shop": pa.Table.from_pylist([parameters]),
+    }
 
 
 @functools.cache
-def answers() -> pd.DataFrame:
-    """What the queries say of every customer and snapshot at which he is known."""
+def sql_features() -> pd.DataFrame:
+    """One row per customer and snapshot at which the customer is known, one column per feature."""
     with duckdb.connect() as db:
-        for name, table in events(shop()).items():
+        for name, table in {**event_tables(), **shop_tables(shop())}.items():
             db.register(name, table)
         db.execute(SQL)
-        cells = db.sql("from asked").df().set_index(["customer", "t"]).sort_index()
-        for (family,) in db.sql(
-            "select view_name from duckdb_views() where starts_with(view_name, 'told_')"
-        ).fetchall():
-            cells = cells.join(db.sql(f"from {family}").df().set_index(["customer", "t"]))
-    return cells
+        rows = db.sql("from snapshots").df().set_index(["customer", "t"]).sort_index()
+        views = "select view_name from duckdb_views() where starts_with(view_name, 'features_')"
+        for (view,) in db.sql(views).fetchall():
+            rows = rows.join(db.sql(f"from {view}").df().set_index(["customer", "t"]))
+    return rows
 
 
-@functools.cache
-def rows() -> dict[tuple[int, int], Any]:
-    """What the kernels say."""
-    return features_at(tables_of(*CUSTOMERS), *SNAPSHOTS)
-
-
-@pytest.mark.parametrize("column", ABSENT)
-def test_a_column_is_what_plain_sql_says(column: str) -> None:
-    told = answers()[column].astype(float).fillna(ABSENT[column])
-    made = [rows()[customer, snapshot][column] for customer, snapshot in answers().index]
-    assert len(made) == len(rows())
-    np.testing.assert_allclose(made, told, rtol=1e-5, atol=1e-5)
+def test_every_column_is_that_of_plain_sql() -> None:
+    by_kernel = features_at(tables_of(*CUSTOMERS), *SNAPSHOTS)
+    assert set(by_kernel) == set(sql_features().index)
+    missing = [column.name for column in columns() if column.name not in sql_features()]
+    assert not missing, f"add to tests/features.sql: {missing}"
+    wrong = {}
+    for column in columns():
+        by_sql = sql_features()[column.name].astype(float).fillna(column.absent)
+        kernel = np.array([by_kernel[key][column.name] for key in by_sql.index], np.float64)
+        same = np.isclose(kernel, by_sql, rtol=1e-5, atol=1e-5, equal_nan=True)
+        if not same.all():
+            first = int(np.argmin(same))
+            wrong[column.name] = (by_sql.index[first], kernel[first], by_sql.iloc[first])
+    assert not wrong, f"columns with the first (customer, snapshot), kernel and SQL value: {wrong}"
