@@ -1,4 +1,4 @@
-"""What a shop does not record is no feature of it, and no model reads what it was not taught by."""
+"""A shop has no feature of what it does not record, and a model reads only its training columns."""
 
 from pathlib import Path
 from typing import Any
@@ -55,54 +55,54 @@ def features_without(folder: Path, *needs: str) -> Folder:
     return Folder(folder / "features")
 
 
-@pytest.mark.parametrize("need", NEEDS)
-def test_features_that_need_what_a_shop_does_not_record_are_no_columns_of_its_file(
-    need: str, tmp_path: Path
-) -> None:
-    found = feature_names(features_without(tmp_path, need))
-    lost = {name for name in NEEDS if name == need or name.startswith(f"{need}.")}
-    assert found == [column.name for column in columns() if not lost.intersection(column.needs)]
-    assert len(found) < len(columns())
+def test_a_feature_file_has_exactly_the_columns_whose_needs_are_recorded(tmp_path: Path) -> None:
+    wrong = {}
+    for need in NEEDS:
+        (tmp_path / need).mkdir()
+        in_file = feature_names(features_without(tmp_path / need, need))
+        absent = {name for name in NEEDS if name == need or name.startswith(f"{need}.")}
+        expected = [c.name for c in columns() if not absent.intersection(c.needs)]
+        assert len(expected) < len(columns()), need
+        if in_file != expected:
+            wrong[need] = sorted(set(in_file) ^ set(expected))
+    assert not wrong, f"columns in the file without their needs, or missing: {wrong}"
 
 
-def test_a_shop_that_records_everything_has_every_feature_and_one_of_nothing_but_orders_those_that_need_nothing(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "all").mkdir()
-    (tmp_path / "orders").mkdir()
-    assert feature_names(features_without(tmp_path / "all")) == [
-        column.name for column in columns()
-    ]
-    found = features_without(tmp_path / "orders", *NEEDS, "customers")
-    assert feature_names(found) == [column.name for column in columns() if not column.needs]
-    assert pq.read_table(found.path / "part-000.parquet")["purchases"].to_pylist() == [3]
+def test_a_shop_that_records_everything_has_every_feature(tmp_path: Path) -> None:
+    assert feature_names(features_without(tmp_path)) == [column.name for column in columns()]
+
+
+def test_a_shop_of_orders_alone_has_the_features_without_needs(tmp_path: Path) -> None:
+    folder = features_without(tmp_path, *NEEDS, "customers")
+    assert feature_names(folder) == [column.name for column in columns() if not column.needs]
+    assert pq.read_table(folder.path / "part-000.parquet")["purchases"].to_pylist() == [3]
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, Any]]:
-    """What `train` makes of a shop with and without a column about complaints."""
-    made, few = {}, params().train.model_copy(update={"max_rounds": 20, "round_step": 10})
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, Any]]:
+    """The models of a shop with and without a column about complaints."""
+    models, few = {}, params().train.model_copy(update={"max_rounds": 20, "round_step": 10})
     for with_complaints in (True, False):
         frame = small_shop.rows(400, 2.0)
         if with_complaints:
             frame.insert(len(frame.columns) - 1, "complaints_open", np.float32(0))
         folders = small_shop.write(tmp_path_factory.mktemp("shop"), frame)
-        made[with_complaints] = train(
+        models[with_complaints] = train(
             **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
         )["model"]
-    return made
+    return models
 
 
 @pytest.mark.parametrize("verdict", ["model", "logistic_rfm"])
 @pytest.mark.parametrize(
-    "with_complaints", [True, False], ids=["taught by complaints", "not taught by them"]
+    "with_complaints", [True, False], ids=["trained on complaints", "not trained on them"]
 )
-def test_a_model_is_asked_about_the_columns_it_was_taught_by_and_no_others(
-    with_complaints: bool, verdict: str, taught: dict[bool, dict[str, Any]], tmp_path: Path
+def test_a_model_scores_its_training_columns_and_refuses_others(
+    with_complaints: bool, verdict: str, trained: dict[bool, dict[str, Any]], tmp_path: Path
 ) -> None:
-    model = small_shop.model_folder(tmp_path, taught[with_complaints])
+    model = small_shop.model_folder(tmp_path, trained[with_complaints])
     own, others = (
-        taught[which]["model.json"]["features"] for which in (with_complaints, not with_complaints)
+        trained[which]["model.json"]["features"] for which in (with_complaints, not with_complaints)
     )
     assert set(own) ^ set(others) == {"complaints_open"}
     assert scorer(model, verdict, own, small_shop.DATA_END).model_id
