@@ -1,7 +1,9 @@
-# Two commands do everything: `make repro` and `make test`. Needs git, make and Python 3.11 to 3.13.
+# Two commands do everything: `make repro` and `make test`. Needs make and Python 3.11 to 3.13.
+# A stage that fails prints its exit code (docs/running.md); make itself always ends with 2.
 SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+VERBOSE = $(if $(V),--verbose)
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: repro real test check
@@ -9,12 +11,12 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Without compiled bytecode every stage would compile the libraries it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-repro: .venv/.ready  ## the list, the page and the tracked run; SHOP=name chooses another shop than params.yaml
-	@$(BIN)/corekeep repro $(if $(SHOP),--shop $(SHOP))
+repro: .venv/.ready  ## the list, the page and the tracked run; SHOP=name chooses another shop, V=1 shows everything
+	@$(BIN)/corekeep repro $(if $(SHOP),--shop "$(SHOP)") $(VERBOSE)
 
 real: .venv/.real  ## the same on a real grocer
 	@test -d data/shops/completejourney || $(BIN)/corekeep fetch completejourney
-	@$(BIN)/corekeep repro --shop completejourney
+	@$(BIN)/corekeep repro --shop completejourney $(VERBOSE)
 
 test: .venv/.dev  ## all tests, in a process for each core and in each a file at a time; ARGS="tests/test_x.py" runs some in one process
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder)

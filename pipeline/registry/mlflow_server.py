@@ -84,7 +84,7 @@ def opened(root: Path, params: Track) -> Registry:
         MLFLOW_HTTP_REQUEST_TIMEOUT=str(params.timeout_seconds),
         MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT=str(params.timeout_seconds),
     )
-    if os.environ.get(VERBOSE) != "1":
+    if VERBOSE not in os.environ:
         logging.disable(logging.INFO)  # of MLflow and of alembic, which makes its database
     import mlflow
 

@@ -1,32 +1,26 @@
 """Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
-# set for the stages that `corekeep repro` runs: 0 leaves their lines out, 1 shows logs as well
-VERBOSE = "COREKEEP_VERBOSE"
+VERBOSE = "COREKEEP_VERBOSE"  # in the environment: show the logs of libraries as well
 
 
 def say(text: str) -> None:
     """Print a line for the person who waits."""
-    if os.environ.get(VERBOSE) != "0":
-        print(text, flush=True)
+    print(text, flush=True)
 
 
 def warn(text: str) -> None:
-    """Print a line that has to be seen, whatever else is left out."""
+    """Print a line that is shown even where the lines of a stage are left out."""
     print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Yield the items and show how many of `total` are done."""
-    if os.environ.get(VERBOSE) == "0":
-        yield from items
-        return
     if sys.stdout.isatty():
         from rich.progress import track
 

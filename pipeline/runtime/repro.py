@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
@@ -56,15 +56,25 @@ def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
     ]
     # The stages are started as `python`, which must be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    os.environ.update({"PATH": path, VERBOSE: str(int(verbose))})
-    try:
-        with contextlib.chdir(root), _dvc_errors():
-            return _reproduce(root, names, verbose)
-    finally:
-        del os.environ[VERBOSE]
+    os.environ.update({"PATH": path, **({VERBOSE: "1"} if verbose else {})})
+    with contextlib.chdir(root), _dvc_errors(), _output(verbose) as out:
+        return _reproduce(root, names, verbose, out)
 
 
-def _reproduce(root: Path, names: list[str], verbose: bool) -> int:
+@contextlib.contextmanager
+def _output(verbose: bool) -> Iterator[TextIO]:
+    """Yield the standard output, from which the stages are cut off unless `verbose`."""
+    sys.stdout.flush()
+    with open(os.dup(1), "w", encoding="utf-8") as out, open(os.devnull, "wb") as nothing:
+        if not verbose:
+            os.dup2(nothing.fileno(), 1)
+        try:
+            yield out
+        finally:
+            os.dup2(out.fileno(), 1)
+
+
+def _reproduce(root: Path, names: list[str], verbose: bool, out: TextIO) -> int:
     import logging
 
     from dvc.exceptions import ReproductionError
@@ -79,15 +89,15 @@ def _reproduce(root: Path, names: list[str], verbose: bool) -> int:
         nonlocal line, done
         done += 1
         line = f"{done:>2} of {len(names)}  {stage.name:<{max(map(len, names))}}"
-        if sys.stdout.isatty():
-            print(f"{line}  ...", end="\r", flush=True)
+        if out.isatty():
+            print(f"{line}  ...", end="\r", file=out, flush=True)
         start = time.monotonic()
         options["force"] |= unpublished(root, stage.name).exists()
         made = stage.reproduce(**options)
         if made:
             made.dump(update_pipeline=False)
         took = f"{time.monotonic() - start:>4.0f} s" if made else "unchanged"
-        print(f"{line}  {took}", flush=True)
+        print(f"{line}  {took}", file=out, flush=True)
         return made
 
     # A folder without git, as a zip is, has stages and outputs all the same.
@@ -129,7 +139,7 @@ def _dvc_errors() -> Iterator[None]:
                 raise BusyError(
                     "E_BUSY", str(Path.cwd()), "another DVC run works here", "wait for it to end"
                 ) from None
-            if isinstance(cause, OSError):
+            if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
                 place = str(cause.filename or Path.cwd())
                 rule = os.strerror(cause.errno or 0)
                 raise StorageError("E_DISK", place, rule, "free space or permissions") from None

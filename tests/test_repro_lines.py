@@ -1,0 +1,155 @@
+"""`corekeep repro` on a project of three short stages: its lines, exit codes and what stops it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from frozen import ROOT, TEXT
+
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.repro import choose
+
+STAGES = """
+stages:
+  make:
+    cmd: echo "advice"; echo 1 > made.txt
+    deps: [wanted.txt]
+    outs: [made.txt]
+  ready:
+    cmd: cp made.txt ready.txt
+    deps: [made.txt]
+    outs: [ready.txt]
+  added:
+    cmd: touch added.txt
+    outs: [added.txt]
+  search:
+    frozen: true
+    cmd: exit 1
+"""
+REPRO = """
+import sys
+from pathlib import Path
+import pipeline.__main__ as cli
+from pipeline.runtime import runner
+from pipeline.delivery import summary
+runner.ROOT, summary.summary = Path(sys.argv.pop(1)), lambda _: "the summary"
+cli.main()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "Größe 50% #1"
+    (folder / ".dvc").mkdir(parents=True)
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc")
+    (folder / "shops").mkdir()
+    (folder / "shops" / "demo.yaml").touch()
+    (folder / "params.yaml").write_text(TEXT, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
+    (folder / "wanted.txt").touch()
+    return folder
+
+
+def started(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", REPRO, str(folder), "repro", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def repro(folder: Path, *words: str) -> tuple[int, list[str], str]:
+    """Exit code, lines of the output without the seconds, errors."""
+    process = started(folder, *words)
+    out, err = process.communicate(timeout=120)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    return process.returncode, [line.removesuffix(" 0 s") for line in lines], err
+
+
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until, f"{path.name} was never made"
+        time.sleep(0.1)
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    text = (folder / "dvc.yaml").read_text(encoding="utf-8")
+    (folder / "dvc.yaml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_each_stage_that_is_not_frozen_is_one_line_and_unchanged_the_next_time(
+    project: Path,
+) -> None:
+    assert repro(project) == (0, ["1 of 3 make", "2 of 3 ready", "3 of 3 added", "the summary"], "")
+    assert (project / "added.txt").exists()
+    lines = ["1 of 3 make unchanged", "2 of 3 ready unchanged", "3 of 3 added unchanged"]
+    assert repro(project) == (0, [*lines, "the summary"], "")
+
+
+def test_verbose_shows_what_the_stages_and_dvc_print(project: Path) -> None:
+    code, lines, _ = repro(project, "--verbose")
+    assert code == 0
+    assert {"advice", "1 of 3 make"} <= set(lines)
+    assert any("Running stage 'make'" in line for line in lines)
+
+
+def test_the_exit_code_of_a_stage_reaches_the_shell_and_its_message_is_shown_once(
+    project: Path,
+) -> None:
+    edit(project, "cp made.txt ready.txt", "echo 'E_CODE file:1 - rule - fix' >&2; exit 4")
+    code, lines, err = repro(project)
+    assert (code, lines) == (4, ["1 of 3 make"])
+    assert err.splitlines() == [
+        "E_CODE file:1 - rule - fix",
+        " 2 of 3  ready  stopped: exit code 4",
+    ]
+
+
+def test_what_stops_dvc_itself_is_one_line_of_ours(project: Path) -> None:
+    (project / "wanted.txt").unlink()
+    code, _, err = repro(project)
+    assert code == 2
+    assert err.startswith("E_DVC dvc.yaml — failed to reproduce 'make': ")
+    assert "wanted.txt" in err
+    assert err.count("\n") == 1
+
+
+def test_a_second_run_is_refused_with_exit_code_6_while_the_first_one_works(project: Path) -> None:
+    edit(project, "cp made.txt ready.txt", "touch begun; sleep 60; cp made.txt ready.txt")
+    with started(project) as first:
+        wait_for(project / "begun")
+        code, _, err = repro(project)
+        assert (code, err.split()[0]) == (6, "E_BUSY")
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(timeout=30) == 143
+        os.killpg(first.pid, signal.SIGKILL)
+
+
+def test_ctrl_c_ends_the_run_with_exit_code_130(project: Path) -> None:
+    edit(project, "cp made.txt ready.txt", "touch begun; exec sleep 60")
+    process = started(project)
+    wait_for(project / "begun")
+    # a terminal sends it to everything it started
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == " 2 of 3  ready  stopped: exit code 130\n"
+
+
+def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(project: Path) -> None:
+    (project / "shops" / "My-Shop.yaml").touch()
+    with pytest.raises(ConfigError, match="call it my_shop") as refused:
+        choose("My-Shop", project)
+    assert "one of" not in refused.value.fix
+    with pytest.raises(ConfigError, match="one of: demo$"):
+        choose("elsewhere", project)
+    assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT
