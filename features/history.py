@@ -263,10 +263,10 @@ def is_open(complaint: Any, day: int) -> bool:
 
 @kernel
 def late_delivery_due(order: Any, snapshot: int, sla: Sla) -> int:
-    """Return the due day, grace included, of a late order; NEVER for an order that is not late.
+    """The last day within grace of an order that came later or has not come, or NEVER.
 
-    An order is late when it has not arrived {delivery_grace} days after the promised day. An order
-    cancelled by then is not late.
+    * An order is late if it is not delivered {delivery_grace} days after the promised day. An order
+      cancelled by then is not late.
     """
     if order.promised == NEVER:
         return NEVER
@@ -276,11 +276,11 @@ def late_delivery_due(order: Any, snapshot: int, sla: Sla) -> int:
 
 @kernel
 def sla_days(severity: int, sla: Sla) -> float:
-    """Return the days within which a complaint of this severity must be resolved.
+    """Days within which a complaint of this severity has to be resolved.
 
-    The SLA for a complaint is {minor} days if it is minor, {major} days if it is major and
-    {critical} days if it is critical. Major and critical complaints are grave. A complaint that is
-    reopened after the repair is open again, since its first day.
+    * A minor complaint has to be resolved within {minor} days, a major one within {major}, a
+      critical one within {critical}.
+    * A complaint that is reopened counts as open since its first day.
     """
     if severity == 0:
         return sla.minor

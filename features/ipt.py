@@ -13,14 +13,11 @@ from features.records import Buffers, Floats, Ints, Longs, Past, Records, Shop, 
 
 @kernel
 def shrunk_ipt(purchases: Records, n: int, shop: Shop) -> tuple[float, float]:
-    """Return expected IPT in days and log-sd after the first n purchases.
+    """Expected IPT in days and log-sd of the IPT after n purchases; the shop's own for n = 1.
 
-    Both are the shop's own for a customer without an IPT.
-
-    The expected IPT is the customer's own usual time between two purchases. The log-sd is how much
-    that time varies (the standard deviation of its logarithm). Both come from the last {last_gaps}
-    IPTs of the customer; the shop's own figures count for {prior_weight} further IPTs. Days on
-    which the shop is closed do not count.
+    * The expected IPT is the geometric mean of the customer's last {last_gaps} IPTs and of the
+      shop's IPT, which counts like {prior_weight} of them. The log-sd is computed likewise.
+    * Days on which the shop is closed do not count.
     """
     gaps = min(n - 1, shop.ipt.last_gaps)
     if gaps <= 0:
@@ -59,11 +56,11 @@ def whole_days(days: float) -> int:
 
 @kernel
 def late_after(expected_ipt: float, log_sd: float, shop: Shop) -> int:
-    """Return the days since the last purchase from which on a customer is overdue.
+    """Days since the last purchase from which a customer is overdue.
 
-    A customer is overdue when the days since the last purchase exceed about the 84th percentile of
-    their own IPTs. That is {late_clip_low} expected IPTs for a regular customer, up to
-    {late_clip_high} for an irregular one, and never less than {late_floor_days} days.
+    * A customer is overdue when the days since the last purchase exceed about 84 % of their IPTs.
+    * That is {late_clip_low} expected IPTs for a regular customer, up to {late_clip_high} for an
+      irregular one, and at least {late_floor_days} days.
     """
     rule = shop.ipt
     factor = min(max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high)
@@ -72,13 +69,14 @@ def late_after(expected_ipt: float, log_sd: float, shop: Shop) -> int:
 
 @kernel
 def lapsed_after(expected_ipt: float, log_sd: float, ascending_gaps: Ints, shop: Shop) -> int:
-    """Return the days since the last purchase from which on a customer has lapsed.
+    """Days since the last purchase from which a customer has lapsed.
 
-    A customer has lapsed when the days since the last purchase exceed nearly all of their own IPTs.
-    That is {lapse_clip_low} expected IPTs for a regular customer, up to {lapse_clip_high} for an
-    irregular one, and never less than {lapse_floor_days} days. From {own_gaps} IPTs on, long ones
-    extend the deadline. It is then at least {own_factor} times the customer's own {own_quantile}
-    quantile, but for that at most {own_limit_ipts} of the shop's expected IPTs.
+    * A customer has lapsed when the days since the last purchase exceed about 98 % of their IPTs.
+    * That is {lapse_clip_low} expected IPTs for a regular customer, up to {lapse_clip_high} for an
+      irregular one, and at least {lapse_floor_days} days.
+    * A customer with {own_gaps} IPTs or more who came back after long gaps before gets more time:
+      {own_factor} times the {own_quantile} quantile of their IPTs, but at most {own_limit_ipts} of
+      the shop's expected IPTs.
     """
     rule = shop.ipt
     factor = min(

@@ -1,9 +1,9 @@
 """What judgement is made with.
 
-Limits of the life cycle, the booster's shape, costs. Values and reasons are in params.yaml.
+The booster's shape, costs. Values and reasons are in params.yaml.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,34 +15,6 @@ Form = Literal["plain", "offset"]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error that would stop the machine
 
 SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
-
-
-class Limits(NamedTuple):
-    """Thresholds of the life-cycle rules."""
-
-    core_min_purchases: Annotated[int, Field(ge=2)]
-    core_min_days: Annotated[int, Field(ge=0)]
-    core_min_ipts: Annotated[float, Field(ge=0)]
-    core_max_ipt_ratio: Positive
-    core_max_log_sd: Positive
-    core_max_complaints_per_purchase: Share
-    core_max_defect_returns: Share
-    winback_purchases: Count
-    reactivated_purchases: Count
-    prospect_stale_ipts: Positive
-    core_needs_complaints: bool  # nobody is core in a shop that does not record complaints
-    partial_ipts: Positive
-    partial_baseline_ipts: Positive
-    partial_min_purchases: Count
-    partial_ratio: Share
-    satisfaction_ipts: Positive
-    satisfaction_half_life_ipts: Positive
-    satisfaction_minor: Annotated[int, Field(ge=0)]
-    satisfaction_major: Annotated[int, Field(ge=0)]
-    satisfaction_critical: Annotated[int, Field(ge=0)]
-    satisfaction_defect: Annotated[int, Field(ge=0)]
-    satisfaction_late: Annotated[int, Field(ge=0)]
-    leak_periods: Count
 
 
 class Boosting(BaseModel):

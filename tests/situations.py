@@ -14,8 +14,8 @@ from features.catalogue import FEATURES, feature_matrix
 from features.columns import Feature, expand
 from features.records import KINDS, NEVER, UNIT, Shop, Tables
 from features.settings import Windows
+from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
-from models.settings import Limits
 from pipeline.engine.calendar import shop_of
 
 MINOR, MAJOR, CRITICAL = range(3)

@@ -10,7 +10,7 @@ import pytest
 from situations import past_of, random_customers, tables_of
 
 from features.records import NEVER, Tables
-from pipeline.stages.label import next_purchase, outcomes
+from pipeline.engine.labels import fill_labels, next_purchase
 
 
 def labels(
@@ -21,7 +21,7 @@ def labels(
     size = int((tables.known[:, None] < days).sum())
     customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
     defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
-    outcomes(tables, days, horizon, end, customers, at, defected, returned)
+    fill_labels(tables, days, horizon, end, customers, at, defected, returned)
     cells = zip(customers.tolist(), at.tolist(), strict=True)
     return dict(zip(cells, zip(defected.tolist(), returned.tolist(), strict=True), strict=True))
 

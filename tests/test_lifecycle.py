@@ -12,9 +12,9 @@ from frozen import params
 from situations import CRITICAL, MAJOR, MINOR, past_of, shop, states_at, words
 
 from features.records import NEVER, Shop
-from models.lifecycle.core_rules import NEEDS
+from models.lifecycle.core_rules import CONDITIONS
+from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, decide
-from models.settings import Limits
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150
@@ -102,7 +102,7 @@ def test_core_is_refused_when_one_condition_fails_and_granted_when_that_alone_is
 ) -> None:
     after = situation["orders"][-1] + 1
     assert stage(after, **situation) == "early_repeat"
-    assert state(after, **situation)["lacks"] == 1 << NEEDS.index(lacking)
+    assert state(after, **situation)["lacks"] == 1 << [row.name for row in CONDITIONS].index(lacking)
     assert stage(after, limits=LIMITS._replace(**relaxed), **situation) == "core"
 
 

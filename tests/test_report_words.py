@@ -24,9 +24,9 @@ from morning_page import (
 
 from features.catalogue import FEATURES
 from pipeline.desk.charts import apart, stage_chart, ticks
-from pipeline.runtime.params import Report
 from pipeline.desk.formats import measure
 from pipeline.desk.page import stages_now
+from pipeline.runtime.params import Report
 from pipeline.stages.report import report
 
 

@@ -1,10 +1,9 @@
-"""One fact about many customers.
-
-Each of its values is held once, so that it is looked at and spelled once, however many share it.
-"""
+"""Facts about many customers: each distinct value is held, read and formatted once."""
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
+from functools import partial
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -15,102 +14,109 @@ import pyarrow.compute as pc
 
 from features.records import Flags
 
-Figures = npt.NDArray[Any]
-
 
 class Fact(NamedTuple):
-    """`values`.
-
-    What may be told, dates as ISO text; `codes`: which of them is told of each customer, -1 for
-    none.
-    """
+    """The distinct values of a fact (dates as ISO text), and each customer's code; -1 for none."""
 
     values: list[Any]
     codes: npt.NDArray[np.int32]
 
     def holds(self, test: Callable[[Any], Any]) -> Flags:
-        """Of whom it is told and passes the test."""
+        """Flag the customers whose value passes the test."""
         return np.array([*map(test, self.values), False], bool)[self.codes]
 
     def equals(self, value: Any) -> Flags:
-        """Of whom this value is told."""
-        return self.holds(lambda told: told == value)
+        """Flag the customers who have this value."""
+        return self.holds(lambda each: each == value)
 
-    def each(self, absent: Any) -> Figures:
-        """The value of each customer."""
+    def each(self, absent: Any) -> npt.NDArray[Any]:
+        """Return the value of each customer."""
         return np.array([*self.values, absent])[self.codes]
 
     def spelled(self, spell: Callable[[Any], str], absent: str | None = None) -> pa.Array:
-        """The value of each customer as text."""
+        """Return the value of each customer as text."""
         texts = pa.array([*map(spell, self.values), absent], pa.string())
         return texts.take(pa.array(np.where(self.codes < 0, len(self.values), self.codes)))
 
     def or_else(self, other: "Fact") -> "Fact":
-        """This one, and the other where nothing is told."""
+        """Return this fact, and the other where this one is absent."""
         others = np.where(other.codes < 0, -1, other.codes + len(self.values))
-        return Fact(
-            [*self.values, *other.values],
-            np.where(self.codes < 0, others, self.codes).astype(np.int32),
-        )
+        codes = np.where(self.codes < 0, others, self.codes).astype(np.int32)
+        return Fact([*self.values, *other.values], codes)
 
 
 Facts = dict[str, Fact]
 
 
-def fact(told: Any, where: Flags) -> Fact:
-    """A column of a table, or an array, told of those customers where it is not null."""
-    column = (
-        told.combine_chunks()
-        if isinstance(told, pa.ChunkedArray)
-        else told
-        if isinstance(told, pa.Array)
-        else pa.array(told)
-    )
-    held = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+def fact(column: Any, where: Flags) -> Fact:
+    """A table's column or an array as a fact about the customers `where` it is not null."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column)
+    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     values = [
         value.isoformat() if isinstance(value, dt.date) else value
-        for value in held.dictionary.to_pylist()
+        for value in encoded.dictionary.to_pylist()
     ]
-    codes = held.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return Fact(values, np.where(where, codes, -1).astype(np.int32))
 
 
-def same(value: Any, where: Flags) -> Fact:
-    """One value told of these customers."""
+def constant(value: Any, where: Flags) -> Fact:
+    """One value as a fact about these customers."""
     return Fact([value], np.where(where, 0, -1).astype(np.int32))
 
 
+def combined(function: Callable[..., Any], *facts: Fact) -> Fact:
+    """The function's value for the facts of each customer, None for an absent fact."""
+    values = [function(*each) for each in itertools.product(*([*f.values, None] for f in facts))]
+    codes = np.zeros(len(facts[0].codes), np.int64)
+    for each in facts:
+        place = np.where(each.codes < 0, len(each.values), each.codes)
+        codes = codes * (len(each.values) + 1) + place
+    return Fact(values, codes.astype(np.int32))
+
+
 def of_these(facts: Facts, which: npt.NDArray[np.intp]) -> Facts:
-    """The facts of these customers alone."""
-    return {name: Fact(told.values, told.codes[which]) for name, told in facts.items()}
+    """Return the facts of these customers alone."""
+    return {name: Fact(each.values, each.codes[which]) for name, each in facts.items()}
 
 
 def of_one(facts: Facts, which: int) -> dict[str, Any]:
-    """What is told of one customer."""
-    return {
-        name: told.values[told.codes[which]]
-        for name, told in facts.items()
-        if told.codes[which] >= 0
-    }
+    """Return the facts of one customer by name."""
+    codes = {name: each.codes[which] for name, each in facts.items()}
+    return {name: facts[name].values[code] for name, code in codes.items() if code >= 0}
+
+
+def counted(nouns: str | None, value: Any) -> str:
+    """A value, with its noun in the singular or plural: `nouns` is one|many, or empty."""
+    if not nouns:
+        return str(value)
+    one, _, many = nouns.partition("|")
+    return f"{value} {one if value == 1 else many}"
 
 
 def say(facts: Facts, template: str, **phrases: Any) -> pa.Array:
-    """A text per customer.
+    """Return a text per customer; null if a fact in it is absent.
 
-    The template with each {name} replaced by that phrase or else by that fact; null where it is not
-    told.
+    {name} stands for that phrase or fact, {name:purchase|purchases} for a fact with its noun.
     """
     pieces: list[Any] = []
-    for before, name, _, _ in Formatter().parse(template):
-        if name is None:
-            pieces.append(before)
-        elif name in phrases:
-            pieces += [before, phrases[name]]
-        else:
-            pieces.append(facts[name].spelled(lambda value, before=before: f"{before}{value}"))  # type: ignore[misc]
+    for text, name, nouns, _ in Formatter().parse(template):
+        pieces.append(text)
+        if name in phrases:
+            pieces.append(phrases[name])
+        elif name is not None:
+            pieces.append(facts[name].spelled(partial(counted, nouns)))
     return pc.binary_join_element_wise(*pieces, "")
 
 
 def only(where: Flags, text: Any, otherwise: str = "") -> pa.Array:
-    """A phrase for these customers, another for the rest."""
+    """Return a phrase for these customers and another for the others."""
     return pc.if_else(pa.array(where), text, otherwise)
+
+
+def listed(phrases: list[tuple[Flags, pa.Array]]) -> pa.Array:
+    """Return the phrases that hold for each customer with commas between them, or an empty text."""
+    # A row of nulls alone would be left out of the result.
+    none = ~np.any([where for where, _ in phrases], axis=0)
+    texts = [pc.if_else(pa.array(where), text, None) for where, text in [*phrases, (none, "")]]
+    return pc.binary_join_element_wise(*texts, ", ", null_handling="skip")

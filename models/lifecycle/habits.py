@@ -1,18 +1,17 @@
-"""When and how much a customer is used to buying."""
+"""When and how much a customer usually buys."""
 
 from features.history import first_within, spend_from
 from features.ipt import whole_days
 from features.kernel import kernel
 from features.records import Past
-from models.settings import Limits
+from models.lifecycle.limits import Limits
 
 
 @kernel
 def habits(past: Past, days: int) -> tuple[int, int, int]:
-    """Of the last so many days: purchases, and the weekday (0 Monday) and month (0 January) on
-    which most of them fell.
+    """Purchases in the last days, and their most frequent weekday (0 Monday) and month (0 January).
 
-    Of several weekdays or months the one bought on last; -1 without a purchase.
+    Of equally frequent ones the one of the latest purchase; -1 without a purchase.
     """
     first, end = first_within(past, days), len(past.purchases)
     weekday, month = -1, -1
@@ -33,12 +32,13 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
 @kernel
 def is_partly_gone(past: Past, expected_ipt: float, limits: Limits) -> bool:
-    """Less than half the visits or the spend per own cycle of before, by the limits: slower, but
-    not silent for long enough to be late.
+    """Whether a customer buys far less than before, though they are not overdue.
 
-    Partly gone is a core customer who in his last {partial_ipts} usual gaps came, or spent, less
-    than {partial_ratio} times as much per gap as in the {partial_baseline_ipts} before, if he
-    bought {partial_min_purchases} times or more in those. He stays core.
+    * A core customer is in partial defection if their purchases or their spend per IPT fell below
+      {partial_ratio} times the earlier level.
+    * The last {partial_ipts} expected IPTs are compared with the {partial_baseline_ipts} before, if
+      these hold {partial_min_purchases} purchases or more.
+    * The customer stays core, with the flag `partial_defection`.
     """
     ipts, ipts_before = limits.partial_ipts, limits.partial_baseline_ipts
     recent = first_within(past, whole_days(ipts * expected_ipt))

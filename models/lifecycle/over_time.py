@@ -1,7 +1,4 @@
-"""The life cycle over time.
-
-How many customers stand in each stage, who moves where, what they are worth, what flows in and out.
-"""
+"""The life cycle over time: customers per stage, transitions, purchasing power, flows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,139 +16,112 @@ MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-RETAINED = ("first_time", "early_repeat", "core")  # who are expected to be kept ever better
+RETAINED = ("first_time", "early_repeat", "core")  # stages in which retention should rise
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
-# What is kept of each customer and snapshot: the numbers whose quartiles are told, and when he
-# mostly buys.
-KEPT = np.dtype(
+MEDIANS = {  # of each column, rounded to so many digits
+    **{"order_value": 2, "orders_per_ipt": 3, "purchases": 6},
+    **{"ipt_days": 1, "ipt_log_sd": 3},
+}
+HABIT = np.dtype(
     [
-        ("stage", np.int8),
+        *((name, np.int8) for name in ("stage", "weekday", "month")),
         ("purchases", np.int32),
-        ("ipt_days", np.float32),
-        ("ipt_log_sd", np.float32),
-        ("revenue_per_ipt", np.float64),
-        ("order_value", np.float64),
-        ("orders_per_ipt", np.float64),
-        ("weekday", np.int8),
-        ("month", np.int8),
+        *((name, np.float32) for name in ("ipt_days", "ipt_log_sd")),
+        *((name, np.float64) for name in ("revenue_per_ipt", "order_value", "orders_per_ipt")),
     ]
 )
+"""What a profile is made of: one row per customer and snapshot."""
 
 
 def moves(states: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer and pair of following snapshots at which he was known; `from_*` beside
-    the later state.
+    """One row per customer and pair of consecutive snapshots: the later state, `from_*` the earlier.
 
     `states` is sorted by customer and snapshot.
     """
-    before = states.groupby("customer", sort=False)[
-        ["as_of", "stage", "activity", "purchases", "revenue"]
-    ].shift(1)
+    columns = ["as_of", "stage", "activity", "purchases", "revenue"]
+    before = states.groupby("customer", sort=False)[columns].shift(1)
     return states.join(before.add_prefix("from_"))[before["as_of"].notna()]
 
 
 def flows(states: pd.DataFrame, moved: pd.DataFrame, previous: pd.Series) -> pd.DataFrame:
-    """One row per snapshot at which somebody came or went: how many, and the revenue that came with
-    them less that which went.
+    """One row per snapshot with a flow: customers by flow, and net_revenue.
 
     `new`: first purchase since the `previous` day of each state. `won_back`: lapsed before, bought
-    again. `lapsed`: not lapsed before.
+    again. `lapsed`: not lapsed before. The revenue of lapsed customers counts negative.
     """
-    gone, was_gone = moved["activity"].eq("lapsed"), moved["from_activity"].eq("lapsed")
-    # a cancellation, too, may end a lapse
-    bought_again = moved["purchases"] > moved["from_purchases"]
-    new = states[(states["purchases"] > 0) & (states["first_on"] >= previous)]
-    won_back = moved[was_gone & ~gone & bought_again]
-    lapsed = moved[(moved["from_purchases"] > 0) & gone & ~was_gone]
-    told = {
-        "new": new["revenue"],
-        "won_back": won_back["revenue"],
-        "lapsed": -lapsed["from_revenue"],
+    lapsed, was_lapsed = moved["activity"].eq("lapsed"), moved["from_activity"].eq("lapsed")
+    # A cancellation may end a lapse, too: that is no purchase.
+    bought = moved["purchases"] > moved["from_purchases"]
+    new = states["purchases"].gt(0) & states["first_on"].ge(previous)
+    revenue = {
+        "new": states.loc[new, "revenue"],
+        "won_back": moved.loc[was_lapsed & ~lapsed & bought, "revenue"],
+        "lapsed": -moved.loc[moved["from_purchases"].gt(0) & lapsed & ~was_lapsed, "from_revenue"],
     }
     each = [
         pd.DataFrame({"as_of": states.loc[rows.index, "as_of"], flow: 1, "net_revenue": rows})
-        for flow, rows in told.items()
+        for flow, rows in revenue.items()
     ]
-    return (
-        pd.concat(each)
-        .groupby("as_of", observed=True)[[*told, "net_revenue"]]
-        .sum()
-        .astype("int64")
-    )
+    by_snapshot = pd.concat(each).groupby("as_of", observed=True)
+    return by_snapshot[[*revenue, "net_revenue"]].sum().astype("int64")
 
 
 def bought_again(moved: pd.DataFrame) -> pd.DataFrame:
-    """One row per pair of following snapshots and stage, of buyers not lapsed at the first.
+    """One row per pair of consecutive snapshots and stage: customers, and how many were `kept`.
 
-    Customers, and how many bought by the next.
+    Of the buyers who are not lapsed at the first snapshot, those who bought by the next are kept.
     """
-    asked = moved[moved["from_stage"].isin(RETAINED) & ~moved["from_activity"].eq("lapsed")]
-    kept_on = asked.assign(kept=asked["purchases"] > asked["from_purchases"])
-    return kept_on.groupby(["from_as_of", "as_of", "from_stage"], observed=True).agg(
+    at_stake = moved[moved["from_stage"].isin(RETAINED) & ~moved["from_activity"].eq("lapsed")]
+    rows = at_stake.assign(kept=at_stake["purchases"] > at_stake["from_purchases"])
+    return rows.groupby(["from_as_of", "as_of", "from_stage"], observed=True).agg(
         customers=("kept", "size"), kept=("kept", "sum")
     )
 
 
-def out_of_order(retention: pd.DataFrame) -> str | None:
-    """What to warn of where retention over all periods does not rise from first_time over
-    early_repeat to core; None where it does.
+def retention_warning(retention: pd.DataFrame) -> str | None:
+    """Return a warning if retention does not rise from first_time over early_repeat to core.
 
-    `retention`: as Tracking tells it. A stage that nobody stood in is left out.
+    `retention`: the table of `LifecycleOverTime`, pooled over its periods. Empty stages are left
+    out.
     """
-    sums = (
-        retention.assign(kept=retention["retention"] * retention["customers"])
-        .dropna()
-        .groupby("stage", observed=True)[["customers", "kept"]]
-        .sum()
-    )
-    shares = {
-        stage: sums["kept"][stage] / sums["customers"][stage]
-        for stage in RETAINED
-        if stage in sums.index
-    }
+    rows = retention.assign(kept=retention["retention"] * retention["customers"]).dropna()
+    sums = rows.groupby("stage", observed=True)[["customers", "kept"]].sum()
+    share = sums["kept"] / sums["customers"]
+    shares = {stage: share[stage] for stage in RETAINED if stage in sums.index}
     if list(shares.values()) == sorted(set(shares.values())):
         return None
-    told = ", ".join(f"{stage} {share:.3f}" for stage, share in shares.items())
-    return f"retention does not rise from stage to stage: {told}"
+    listed = ", ".join(f"{stage} {value:.3f}" for stage, value in shares.items())
+    return f"retention does not rise from stage to stage: {listed}"
 
 
 def value_at_risk(scored: pd.DataFrame) -> pd.DataFrame:
-    """One row per stage with a risk, and one for all: customers, value_365d and value_at_risk
-    (currency), summed to the cent.
+    """One row per stage with a risk, and one for all: customers, value_365d and value_at_risk.
 
-    `scored`: one row per customer of the list: stage, risk, value_365d, value_at_risk.
+    `scored`: one row per customer of the list: stage, risk, value_365d, value_at_risk. The sums are
+    exact to the cent.
     """
-    asked = scored[scored["risk"].notna()]
-    cents = (
-        asked[["value_365d", "value_at_risk"]]
-        .mul(100)
-        .round()
-        .astype("int64")
-        .assign(stage=asked["stage"].astype(str), customers=1)
-    )
-    sums = (
-        cents.groupby("stage")
-        .sum()
-        .reindex([stage for stage in STAGES if stage in cents["stage"].unique()])
-    )
+    at_risk, money = scored[scored["risk"].notna()], ["value_365d", "value_at_risk"]
+    cents = at_risk[money].mul(100).round().astype("int64")
+    cents = cents.assign(stage=at_risk["stage"].astype(str), customers=1)
+    sums = cents.groupby("stage").sum()
+    sums = sums.reindex([stage for stage in STAGES if stage in sums.index])
     sums.loc["all"] = sums.sum()
-    sums[["value_365d", "value_at_risk"]] /= 100
-    return sums[["customers", "value_365d", "value_at_risk"]].rename_axis("stage").reset_index()
+    sums[money] /= 100
+    return sums[["customers", *money]].rename_axis("stage").reset_index()
 
 
-def kept(states: pd.DataFrame, known_days: pd.Series) -> npt.NDArray[Any]:
-    """The KEPT of each state. All of it is of the last 365 days, or of the days since the first
-    purchase where these are fewer.
+def buying_habits(states: pd.DataFrame, known_days: pd.Series) -> npt.NDArray[Any]:
+    """One HABIT per state, of the last 365 days or of all days since the first purchase.
 
-    revenue_per_ipt, orders_per_ipt: of one of the customer's own cycles. order_value: of one
+    `revenue_per_ipt`, `orders_per_ipt`: per expected IPT of the customer. `order_value`: per
     purchase.
     """
-    buyer, bought = states["purchases"] > 0, states["purchases_365d"]
+    is_buyer, bought = states["purchases"] > 0, states["purchases_365d"]
     ipts = known_days.clip(1, 365) / states["ipt_days"]
-    rows = np.empty(len(states), KEPT)
+    rows = np.empty(len(states), HABIT)
     rows["stage"] = states["stage"].cat.codes
-    rows["revenue_per_ipt"] = np.where(buyer, states["net_spend_365d"] / ipts, np.nan)
-    rows["orders_per_ipt"] = np.where(buyer, bought / ipts, np.nan)
+    rows["revenue_per_ipt"] = np.where(is_buyer, states["net_spend_365d"] / ipts, np.nan)
+    rows["orders_per_ipt"] = np.where(is_buyer, bought / ipts, np.nan)
     rows["order_value"] = (states["net_spend_365d"] / bought).where(bought > 0)
     for name in ("purchases", "ipt_days", "ipt_log_sd", "weekday", "month"):
         rows[name] = states[name]
@@ -159,20 +129,34 @@ def kept(states: pd.DataFrame, known_days: pd.Series) -> npt.NDArray[Any]:
 
 
 def most_common(codes: pd.Series, names: tuple[str, ...]) -> tuple[str | None, float]:
-    """The name most customers have, the first of several, and their share of those who have one."""
+    """Return the most frequent name and its share among the codes that are not negative."""
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
-    return (
-        (names[int(counts.argmax())], round(float(counts.max() / counts.sum()), 3))
-        if counts.sum()
-        else (None, np.nan)
-    )
+    if not counts.sum():
+        return None, np.nan
+    return names[int(counts.argmax())], round(float(counts.max() / counts.sum()), 3)
 
 
-class Tracking:
-    """What is told of the life cycle over time, added up over the partitions of the customers.
+def profile(habits: npt.NDArray[Any]) -> pd.DataFrame:
+    """One row per stage of one snapshot: quartiles, medians, most frequent weekday and month."""
+    rows = pd.DataFrame(habits)
+    rows["stage"] = pd.Categorical.from_codes(rows["stage"], pd.Index(STAGES))
+    by_stage = rows.groupby("stage", observed=True)
+    revenue = by_stage["revenue_per_ipt"]
+    columns = {f"revenue_per_ipt_{q}": revenue.quantile(p).round(2) for q, p in QUARTILES.items()}
+    columns |= {f"{c}_median": by_stage[c].median().round(d) for c, d in MEDIANS.items()}
+    table = pd.DataFrame(columns)
+    for name, names in (("weekday", WEEKDAYS), ("month", MONTHS)):
+        top = {stage: most_common(codes, names) for stage, codes in by_stage[name]}
+        table[name] = pd.Series({stage: most for stage, (most, _) in top.items()}, dtype=object)
+        shares = {stage: share for stage, (_, share) in top.items()}
+        table[f"{name}_share"] = pd.Series(shares, dtype=float)
+    return table
 
-    Counts and sums of money stay as they are whatever the partitions, money being added up in whole
-    ten-thousandths.
+
+class LifecycleOverTime:
+    """Counts of the life cycle, added up over the partitions of the customers.
+
+    The result does not depend on the partitions: money is added up in whole ten-thousandths.
     """
 
     def __init__(self, days: Mapping[str, int]) -> None:
@@ -182,135 +166,90 @@ class Tracking:
         self._moves: list[pd.Series] = []
         self._flows: list[pd.DataFrame] = []
         self._bought_again: list[pd.DataFrame] = []
-        self._kept: dict[str, list[npt.NDArray[Any]]] = {as_of: [] for as_of in days}
+        self._habits: dict[str, list[npt.NDArray[Any]]] = {as_of: [] for as_of in days}
 
     def add(self, states: pd.DataFrame) -> None:
-        """Take in one row per customer and snapshot at which he is known, sorted by both, of
-        customers not taken in before.
+        """Add customers that were not added before.
 
-        customer, as_of (ISO), stage and activity as categories, purchases, first_on, ipt_days,
-        ipt_log_sd, net_spend_365d, purchases_365d, weekday, month.
+        One row per customer and snapshot, sorted by both: customer, as_of (ISO), stage and activity
+        (categories), purchases, first_on, ipt_days, ipt_log_sd, net_spend_365d, purchases_365d,
+        weekday, month.
         """
         states = states.assign(revenue=np.rint(states["net_spend_365d"] * UNIT).astype("int64"))
         moved = moves(states)
-        where = states.groupby(["as_of", "stage", "activity"], observed=True)
-        self._stages.append(where.agg(customers=("customer", "size"), revenue=("revenue", "sum")))
-        self._moves.append(
-            moved.groupby(["from_as_of", "as_of", "from_stage", "stage"], observed=True).size()
+        by_state = states.groupby(["as_of", "stage", "activity"], observed=True)
+        self._stages.append(
+            by_state.agg(customers=("customer", "size"), revenue=("revenue", "sum"))
         )
-        # nobody is new at the first snapshot
+        pairs = ["from_as_of", "as_of", "from_stage", "stage"]
+        self._moves.append(moved.groupby(pairs, observed=True).size())
+        # Nobody is new at the first snapshot.
         previous = states["as_of"].map(self.days.shift(1)).astype(float)
         self._bought_again.append(bought_again(moved))
         self._flows.append(flows(states, moved, previous))
-        rows = kept(states, states["as_of"].map(self.days).astype(int) - states["first_on"])
+        known_days = states["as_of"].map(self.days).astype(int) - states["first_on"]
+        rows = buying_habits(states, known_days)
         for as_of, places in states.groupby("as_of", observed=True).indices.items():
-            self._kept[str(as_of)].append(rows[places])
+            self._habits[str(as_of)].append(rows[places])
 
     def stage_counts(self) -> pd.DataFrame:
-        """One row per snapshot, stage and activity, zeros included.
-
-        As_of, stage, activity, customers.
-        """
+        """One row per snapshot, stage and activity, zeros included: customers."""
         counts = pd.concat(self._stages)["customers"].groupby(level=[0, 1, 2], observed=True).sum()
-        grid = [
-            (as_of, stage, activity) for as_of in self.days.index for stage, activity in POSSIBLE
-        ]
+        grid = [(as_of, *state) for as_of in self.days.index for state in POSSIBLE]
         index = pd.MultiIndex.from_tuples(grid, names=["as_of", "stage", "activity"])
         return counts.reindex(index, fill_value=0).reset_index()
 
     def transitions(self) -> pd.DataFrame:
-        """One row per pair of following snapshots and of stages; `share` is of the from_stage.
+        """One row per pair of consecutive snapshots and of stages: customers, share.
 
-        from_as_of, to_as_of, from_stage, to_stage, customers, share.
+        Columns: from_as_of, to_as_of, from_stage, to_stage. `share` is of all in the from_stage.
         """
-        moved = pd.concat(self._moves).groupby(level=[0, 1, 2, 3], observed=True).sum()
-        counts: pd.DataFrame = moved.rename("customers").reset_index()
-        base = counts.groupby(["from_as_of", "from_stage"], observed=True)["customers"].transform(
-            "sum"
-        )
-        counts["share"] = (counts["customers"] / base).round(6)
+        sums = pd.concat(self._moves).groupby(level=[0, 1, 2, 3], observed=True).sum()
+        counts: pd.DataFrame = sums.rename("customers").reset_index()
+        by_stage = counts.groupby(["from_as_of", "from_stage"], observed=True)["customers"]
+        counts["share"] = (counts["customers"] / by_stage.transform("sum")).round(6)
         return counts.rename(columns={"as_of": "to_as_of", "stage": "to_stage"})
 
     def stage_profile(self) -> pd.DataFrame:
-        """Purchasing power and pattern, one row per snapshot and stage; null where fewer than ten
-        customers stand in it.
+        """One row per snapshot and stage: purchasing power and pattern.
 
-        `weekday` and `month`: on which most customers mostly buy, and the share who do; each counts
-        once, whatever he buys.
+        Null for stages with fewer than ten customers. `weekday`, `month`: the one on which most
+        customers buy most often, and their share.
         """
         sums = pd.concat(self._stages).groupby(level=[0, 1], observed=True).sum()
-        profile = pd.DataFrame(
-            {"customers": sums["customers"], "revenue_365d": (sums["revenue"] / UNIT).round(2)}
-        )
-        index = pd.MultiIndex.from_product([self.days.index, STAGES], names=["as_of", "stage"])
-        quartiles = pd.concat(
-            {as_of: self._quartiles(as_of) for as_of in self.days.index}, names=["as_of", "stage"]
-        )
-        profile = profile.reindex(index).join(quartiles.reindex(index))
-        profile["customers"] = profile["customers"].fillna(0).astype(int)
-        profile.loc[profile["customers"] < SMALLEST_CELL, profile.columns[1:]] = np.nan
-        told: pd.DataFrame = profile.reset_index()
-        return told
-
-    def _quartiles(self, as_of: str) -> pd.DataFrame:
-        """One row per stage of one snapshot."""
-        rows = pd.DataFrame(np.concatenate([np.empty(0, KEPT), *self._kept[as_of]]))
-        rows["stage"] = pd.Categorical.from_codes(rows["stage"], pd.Index(STAGES))
-        grouped = rows.groupby("stage", observed=True)
-        found = pd.DataFrame(
-            {
-                f"revenue_per_ipt_{name}": grouped["revenue_per_ipt"].quantile(q)
-                for name, q in QUARTILES.items()
-            }
-        ).round(2)
-        for name, digits in (("order_value", 2), ("orders_per_ipt", 3)):
-            found[f"{name}_median"] = grouped[name].median().round(digits)
-        found["purchases_median"] = grouped["purchases"].median()
-        found["ipt_days_median"] = grouped["ipt_days"].median().round(1)
-        found["ipt_log_sd_median"] = grouped["ipt_log_sd"].median().round(3)
-        for name, names in (("weekday", WEEKDAYS), ("month", MONTHS)):
-            top = {stage: most_common(codes, names) for stage, codes in grouped[name]}
-            found[name] = pd.Series({stage: told for stage, (told, _) in top.items()}, dtype=object)
-            found[f"{name}_share"] = pd.Series(
-                {stage: share for stage, (_, share) in top.items()}, dtype=float
-            )
-        return found
+        revenue = (sums["revenue"] / UNIT).round(2)
+        totals = pd.DataFrame({"customers": sums["customers"], "revenue_365d": revenue})
+        names = ["as_of", "stage"]
+        empty = np.empty(0, HABIT)
+        profiles = {a: profile(np.concatenate([empty, *rows])) for a, rows in self._habits.items()}
+        index = pd.MultiIndex.from_product([self.days.index, STAGES], names=names)
+        table = totals.reindex(index).join(pd.concat(profiles, names=names).reindex(index))
+        table["customers"] = table["customers"].fillna(0).astype(int)
+        table.loc[table["customers"] < SMALLEST_CELL, table.columns[1:]] = np.nan
+        return pd.DataFrame(table.reset_index())
 
     def retention(self) -> pd.DataFrame:
-        """One row per pair of following snapshots and stage: of the customers not lapsed at the
-        first, the share who bought by the next.
+        """One row per pair of consecutive snapshots and stage: customers, retention.
 
-        from_as_of, to_as_of, stage, customers, retention; null where fewer than ten were asked.
+        Columns: from_as_of, to_as_of, stage. `retention` is the share of the customers not lapsed
+        who bought by the next snapshot; null for fewer than ten customers.
         """
         sums = pd.concat(self._bought_again).groupby(level=[0, 1, 2], observed=True).sum()
-        sums["retention"] = (
-            (sums["kept"] / sums["customers"]).round(6).where(sums["customers"] >= SMALLEST_CELL)
-        )
-        told: pd.DataFrame = (
-            sums.drop(columns="kept")
-            .reset_index()
-            .rename(columns={"as_of": "to_as_of", "from_stage": "stage"})
-        )
-        return told
+        share = (sums["kept"] / sums["customers"]).round(6)
+        sums["retention"] = share.where(sums["customers"] >= SMALLEST_CELL)
+        table: pd.DataFrame = sums.drop(columns="kept").reset_index()
+        return table.rename(columns={"as_of": "to_as_of", "from_stage": "stage"})
 
     def net_flow(self, leak_periods: int) -> pd.DataFrame:
-        """One row per snapshot: what came and went since the one before, in customers and in
-        revenue of 365 days.
+        """One row per snapshot: new, won_back, lapsed, net_customers, net_revenue, leak.
 
-        as_of, new, won_back, lapsed, net_customers, net_revenue, leak.
-
-        The leak alarm rings where in {leak_periods} periods running more customers have lapsed than
-        were new or won back.
+        * `leak` is true when customers were lost in each of the last {leak_periods} periods: more
+          lapsed than were new or won back.
         """
-        flow = (
-            pd.concat(self._flows)
-            .groupby(level=0, observed=True)
-            .sum()
-            .reindex(self.days.index[1:], fill_value=0)
-        )
-        flow.insert(3, "net_customers", flow["new"] + flow["won_back"] - flow["lapsed"])
+        flow = pd.concat(self._flows).groupby(level=0, observed=True).sum()
+        flow = flow.reindex(self.days.index[1:], fill_value=0)
+        net = flow["new"] + flow["won_back"] - flow["lapsed"]
+        flow.insert(3, "net_customers", net)
         flow["net_revenue"] = (flow["net_revenue"] / UNIT).round(2)
-        flow["leak"] = (
-            (flow["net_customers"] < 0).astype(int).rolling(leak_periods).sum().eq(leak_periods)
-        )
+        flow["leak"] = net.lt(0).astype(int).rolling(leak_periods).sum().eq(leak_periods)
         return flow.rename_axis("as_of").reset_index()

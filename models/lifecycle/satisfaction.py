@@ -1,7 +1,4 @@
-"""How content a customer can be, as far as records tell.
-
-Complaints, defects and broken promises, and how they were mended.
-"""
+"""Satisfaction as far as the records show it: complaints, defects, late deliveries, resolutions."""
 
 import math
 from typing import Any
@@ -11,12 +8,12 @@ from features.ipt import whole_days
 from features.kernel import kernel
 from features.records import Past, Shop
 from features.settings import Sla
-from models.settings import Limits
+from models.lifecycle.limits import Limits
 
 
 @kernel
 def past_sla(past: Past, day: int, sla: Sla) -> int:
-    """Complaints not mended on a day, by when they have been open for longer than promised."""
+    """Complaints that are open at the end of a day, for longer than the SLA."""
     count = 0
     for i in range(len(past.complaints)):
         case = past.complaints[i]
@@ -27,10 +24,8 @@ def past_sla(past: Past, day: int, sla: Sla) -> int:
 
 @kernel
 def failures(past: Past, day: int, sla: Sla) -> tuple[int, int, int, int]:
-    """By the end of a day.
-
-    Complaints made, defects returned; of the complaints open then, the grave ones and those past
-    promise.
+    """Counts by the end of a day: complaints, returns for a defect, and of the complaints open
+    then the major or critical ones and those past the SLA.
     """
     complaints, defects, grave = 0, 0, 0
     for i in range(len(past.complaints)):
@@ -44,24 +39,20 @@ def failures(past: Past, day: int, sla: Sla) -> tuple[int, int, int, int]:
 
 @kernel
 def is_let_down(past: Past, day: int, sla: Sla) -> bool:
-    """Whether anything grave is open at the end of a day, or anything at all past its promise."""
+    """Whether a major or critical complaint is open at the end of a day, or any past its SLA."""
     _, _, grave, overdue = failures(past, day, sla)
     return bool(grave + overdue > 0)
 
 
 @kernel
 def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> int:
-    """What a complaint takes from satisfaction, in halves.
-
-    Nothing when it was small and mended within the promise.
-    """
+    """The weight of a complaint in halves: none for a minor one resolved within the SLA."""
     if complaint.severity > 0:
         return (
             limits.satisfaction_major if complaint.severity == 1 else limits.satisfaction_critical
         )
-    in_time = (
-        not is_open(complaint, day) and complaint.resolved - complaint.opened <= shop.sla.minor
-    )
+    days = complaint.resolved - complaint.opened
+    in_time = not is_open(complaint, day) and days <= shop.sla.minor
     return 0 if in_time else limits.satisfaction_minor
 
 
@@ -69,10 +60,10 @@ def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> in
 def weighed(
     past: Past, counting: int, basket: int, weight: int, day: int, half_life: float
 ) -> float:
-    """First round.
+    """The faded weight of a failure, in the second of two rounds.
 
-    Note an order's worst failure. Second round: its faded weight, once, and no note is left;
-    without an order always.
+    The first round notes the worst failure of each order, the second counts it once and clears the
+    note. Failures without an order always count.
     """
     if counting == 0:
         if basket >= 0:
@@ -87,21 +78,21 @@ def weighed(
 
 @kernel
 def satisfaction(past: Past, expected_ipt: float, shop: Shop, limits: Limits) -> float:
-    """Satisfaction as far as records tell, 1 (nothing went wrong) to 0: what failed in the last own
-    cycles, fading, per purchase in them.
+    """Satisfaction between 0 and 1: exp(-weights / purchases) over the last expected IPTs.
 
-    Satisfaction is 1 where nothing went wrong, and falls towards 0 with what did: a minor complaint
-    weighs {satisfaction_minor}, unless it was mended within its promise, a major one
-    {satisfaction_major}, a critical one {satisfaction_critical}, a return for a defect
-    {satisfaction_defect}, a late order {satisfaction_late}; half as much after
-    {satisfaction_half_life_ipts} usual gaps, and nothing after {satisfaction_ipts}. Of the failures
-    of one order only the worst counts, and all count per purchase. Where complaints are not
-    recorded it is unknown.
+    * Satisfaction is 1 without failures and falls towards 0 with them.
+    * Weights, in halves: {satisfaction_minor} for a minor complaint (0 if resolved within the SLA),
+      {satisfaction_major} for a major one, {satisfaction_critical} for a critical one,
+      {satisfaction_defect} for a return for a defect, {satisfaction_late} for a late order.
+    * A failure weighs half after {satisfaction_half_life_ipts} expected IPTs and nothing after
+      {satisfaction_ipts}.
+    * Of several failures of one order only the worst counts. The sum is divided by the number of
+      purchases.
+    * If the shop records no complaints, satisfaction is unknown.
     """
     days = whole_days(limits.satisfaction_ipts * expected_ipt)
     since, purchases = past.snapshot - days, len(past.purchases) - first_within(past, days)
     half_life = limits.satisfaction_half_life_ipts * expected_ipt
-    # What an order's worst failure weighs; of several as bad the first is counted.
     total = 0.0
     for counting in range(2):
         for i in range(len(past.complaints)):
@@ -109,25 +100,14 @@ def satisfaction(past: Past, expected_ipt: float, shop: Shop, limits: Limits) ->
             if case.opened >= since:
                 weight = complaint_weight(case, past.snapshot - 1, shop, limits)
                 total += weighed(past, counting, case.basket, weight, case.opened, half_life)
+        weight = limits.satisfaction_defect
         for i in range(len(past.returns)):
-            if past.returns[i].day >= since and past.returns[i].defect:
-                total += weighed(
-                    past,
-                    counting,
-                    past.returns[i].basket,
-                    limits.satisfaction_defect,
-                    past.returns[i].day,
-                    half_life,
-                )
+            back = past.returns[i]
+            if back.day >= since and back.defect:
+                total += weighed(past, counting, back.basket, weight, back.day, half_life)
+        weight = limits.satisfaction_late
         for i in range(len(past.orders)):
-            broken_on = late_delivery_due(past.orders[i], past.snapshot, shop.sla)
-            if since <= broken_on < past.snapshot:
-                total += weighed(
-                    past,
-                    counting,
-                    past.orders[i].basket,
-                    limits.satisfaction_late,
-                    broken_on,
-                    half_life,
-                )
+            due = late_delivery_due(past.orders[i], past.snapshot, shop.sla)
+            if since <= due < past.snapshot:
+                total += weighed(past, counting, past.orders[i].basket, weight, due, half_life)
     return math.exp(-total / 2 / max(purchases, 1))

@@ -1,7 +1,6 @@
-"""`corekeep why CUSTOMER`.
+"""`corekeep why CUSTOMER`: a customer's stage, the reason for it, and their time line.
 
-Where one customer stands, why, and how it came to that. It reads; nothing is written and nothing
-logged.
+It reads only: nothing is written and nothing is logged.
 """
 
 import itertools
@@ -23,19 +22,19 @@ from models.decision.queues import queue_of
 from models.lifecycle.facts import of_one
 from models.lifecycle.why import facts
 from models.lifecycle.why import why as text_of
-from pipeline.delivery.timeline import happened
+from pipeline.delivery.timeline import Entry, history
 from pipeline.engine.calendar import day_number, iso_date
-from pipeline.engine.part import Part, part_of, partitions
+from pipeline.engine.lifecycle import lifecycle_work
+from pipeline.engine.part import part_of, partitions
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.store import Folder, read, text_sha256
-from pipeline.stages.assign import judging
 
-DEADLINES = {"late_on": "late", "defects_on": "defecting", "lapses_on": "lapsed"}
+DEADLINES = {"late_on": "overdue", "defects_on": "defecting", "lapses_on": "lapsed"}
 
 
 class Story(NamedTuple):
-    """One customer on one day. `timeline`: what happened, (ISO date, words), newest first."""
+    """One customer on one day. `timeline` holds ISO date and text of each entry, newest first."""
 
     as_of: str
     facts: dict[str, Any]
@@ -44,153 +43,138 @@ class Story(NamedTuple):
     timeline: list[tuple[str, str]]
 
 
-def place_of(events: Folder, customer: str) -> tuple[str, dict[str, Any]]:
-    """The partition of a customer, and his row of the table of customers.
+def partition_of(events: Folder, customer: str) -> tuple[str, dict[str, Any]]:
+    """Return the partition of a customer, and their row of the table of customers.
 
-    Raises ConfigError for one who is not known.
+    Raises ConfigError if the customer is not known.
     """
     for name in partitions(events):
-        found = pq.read_table(
-            events.path / "customers" / name, filters=pc.field("customer_id") == customer
-        ).to_pylist()
-        if found:
-            return name, found[0]
+        path, only_this = events.path / "customers" / name, pc.field("customer_id") == customer
+        for row in pq.read_table(path, filters=only_this).to_pylist():
+            return name, row
+    place = f"customer #{text_sha256(customer)[:6]}"
     raise ConfigError(
-        "E_CUSTOMER",
-        f"customer #{text_sha256(customer)[:6]}",
-        "not known in this shop",
-        "write the id as in the raw files",
+        "E_CUSTOMER", place, "not known in this shop", "write the id as in the raw files"
     )
 
 
-def reader(events: Folder, name: str, number: int) -> Callable[[str], pa.Table]:
-    """The rows of one customer of a partition, by table; he is number 0 in them."""
+def reader(events: Folder, partition: str, number: int) -> Callable[[str], pa.Table]:
+    """Return a function: the rows of one customer in a table, with customer number 0."""
 
     @cache
     def rows(table: str) -> pa.Table:
-        found = pq.read_table(events.path / table / name, filters=pc.field("customer") == number)
-        return found.set_column(
-            found.column_names.index("customer"),
-            "customer",
-            pa.array(np.zeros(len(found), np.int32)),
-        )
+        path, only_this = events.path / table / partition, pc.field("customer") == number
+        own = pq.read_table(path, filters=only_this)
+        zeros = pa.array(np.zeros(len(own), np.int32))
+        return own.set_column(own.column_names.index("customer"), "customer", zeros)
 
     return rows
 
 
-def changes(days: list[Any]) -> Iterator[tuple[int, int, str]]:
-    """Changes of stage in rows of data/lifecycle of following days: day, place within it, words.
+def changes(days: list[Any]) -> Iterator[Entry]:
+    """Yield the changes of stage between consecutive days, from rows of data/lifecycle.
 
-    A deadline passes at the midnight that begins a day; what an event changes is seen at the next
-    one.
+    A deadline passes at the midnight that begins a day. An event shows at the next midnight.
     """
-    for before, after in itertools.pairwise([None, *days]):
-        named = [
-            row and f"{row.stage}, {row.status if isinstance(row.status, str) else row.activity}"
-            for row in (before, after)
-        ]
-        if named[0] == named[1]:
-            continue
-        passed = before is not None and after.snapshot in (
-            after.late_on,
-            after.defects_on,
-            after.lapses_on,
+    states = [
+        f"{row.stage}, {row.status if isinstance(row.status, str) else row.activity}"
+        for row in days
+    ]
+    if days:
+        yield day_number(days[0].snapshot.isoformat()) - 1, 5, states[0]
+    for (before, after), row in zip(itertools.pairwise(states), days[1:], strict=True):
+        if before != after:
+            at_deadline = row.snapshot in (row.late_on, row.defects_on, row.lapses_on)
+            day = day_number(row.snapshot.isoformat()) - (not at_deadline)
+            yield day, 0 if at_deadline else 5, f"{before} -> {after}"
+
+
+def _day(as_of: str | None, known: int, data_end: str) -> int:
+    try:
+        day = day_number(as_of or data_end)
+    except ValueError:
+        raise ConfigError("E_DATE", "--as-of", "not a date", "write it as in 2026-01-31") from None
+    if not known < day <= day_number(data_end):
+        raise ConfigError(
+            "E_DATE",
+            "--as-of",
+            "before the first record of the customer, or after the end of the data",
+            f"use a day from {iso_date(known + 1)} to {data_end}",
         )
-        words = f"{named[0]} -> {named[1]}" if named[0] else str(named[1])
-        yield day_number(after.snapshot.isoformat()) - (not passed), 0 if passed else 5, words
+    return day
 
 
 def story(
     customer: str, as_of: str | None, events: Folder, calibration: dict[str, Any], params: Params
 ) -> Story | None:
-    """All that is known of a customer on a day, the end of the data unless told; None of one who
-    objects to profiling.
+    """Return what is known of a customer on a day (ISO; None: the end of the data).
 
-    Raises ConfigError when the customer is not known, or was not on that day, or the day is after
-    the end of the data.
+    None for a customer who objects to profiling. Raises ConfigError if the customer is not known,
+    or not on that day, or if the day is after the end of the data.
     """
-    name, about = place_of(events, customer)
+    name, about = partition_of(events, customer)
     if about["profiling_objection"]:
         return None
-    try:
-        day = day_number(as_of or calibration["data_end"])
-    except ValueError:
-        raise ConfigError("E_DATE", "--as-of", "not a date", "write it as in 2026-01-31") from None
-    if not about["known"] < day <= day_number(calibration["data_end"]):
-        rule = "before the customer was known, or after the end of the data"
-        raise ConfigError(
-            "E_DATE",
-            "--as-of",
-            rule,
-            f"a day from {iso_date(about['known'] + 1)} to {calibration['data_end']}",
-        )
+    day = _day(as_of, about["known"], calibration["data_end"])
     rows = reader(events, name, about["customer"])
-    part: Part = part_of(name, lambda table, columns: rows(table).select(columns))
-    judge = judging(events, calibration, params.assign, params.ipt, params.sla, params.closed)
-    # Day by day, so that every change is seen on the day on which it happened.
-    days = judge(part, np.arange(about["known"] + 1, day + 1, dtype=np.int32))
-    told = list(days.to_pandas(date_as_object=True).itertuples())
-    last = facts(days.slice(len(days) - 1), params.assign, calibration["expected_ipt"])
-    found = of_one(last, 0)
-    timeline = sorted(
-        [*happened(rows, day, params.sla, events.read("meta.json")["currency"]), *changes(told)],
-        reverse=True,
-    )
+    part = part_of(name, lambda table, columns: rows(table).select(columns))
+    rules = params.assign, params.ipt, params.sla, params.closed
+    # Evaluated on every day, so that each change shows on its own day.
+    daily = np.arange(about["known"] + 1, day + 1, dtype=np.int32)
+    lifecycle = lifecycle_work(events, calibration, *rules)(part, daily)
+    today = facts(lifecycle.slice(len(daily) - 1), params.assign, calibration["expected_ipt"])
+    own = of_one(today, 0)
+    currency = events.read("meta.json")["currency"]
+    days = list(lifecycle.to_pandas(date_as_object=True).itertuples())
+    entries = sorted([*history(rows, day, params.sla, currency), *changes(days)], reverse=True)
     return Story(
         iso_date(day),
-        found,
-        text_of(last)[0].as_py(),
-        queue_of(found["stage"], found["activity"], found.get("status")),
-        [(iso_date(on), words) for on, _, words in timeline],
+        own,
+        text_of(today)[0].as_py(),
+        queue_of(own["stage"], own["activity"], own.get("status")),
+        [(iso_date(on), text) for on, _, text in entries],
     )
 
 
-def printable(words: Any) -> str:
-    """Text from the data with nothing in it that a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in str(words))
+def printable(text: Any) -> str:
+    """Replace the characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in str(text))
 
 
-def show(told: Story, console: Console, everything: bool) -> None:
-    """Print the story, of its time line no more than fits a screen unless everything is asked for."""
-    now = told.facts
+def show(customer: Story, console: Console, everything: bool) -> None:
+    """Print the story; of its time line a screenful, or everything."""
+    now = customer.facts
     state = f"{now['stage']}, {now.get('status', now['activity'])}"
-    console.print(Text(f"{told.as_of}: {state}. Queue: {told.queue}."), style="bold")
-    console.print(Text(told.why))
-    to_come = [
+    console.print(Text(f"{customer.as_of}: {state}. Queue: {customer.queue}."), style="bold")
+    console.print(Text(customer.why))
+    ahead = [
         f"{word} on {now[name]}"
         for name, word in DEADLINES.items()
-        if now.get(name, "") > told.as_of
+        if now.get(name, "") > customer.as_of
     ]
-    console.print(Text(f"If nothing happens: {', '.join(to_come) or 'nothing changes'}."))
-    console.print(
-        Columns(
-            [Text(f"{name} {value}", no_wrap=True) for name, value in now.items()], padding=(0, 3)
-        ),
-        style="dim",
-    )
-    shown = told.timeline if everything else told.timeline[: max(10, console.height - 16)]
+    console.print(Text(f"Without a purchase: {', '.join(ahead) or 'nothing changes'}."))
+    pairs = [Text(f"{name} {value}", no_wrap=True) for name, value in now.items()]
+    console.print(Columns(pairs, padding=(0, 3)), style="dim")
+    entries = customer.timeline
+    shown = entries if everything else entries[: max(10, console.height - 16)]
     table = Table(box=None, show_header=False, pad_edge=False)
-    for on, words in shown:
-        table.add_row(on, Text(printable(words)))
+    for on, text in shown:
+        table.add_row(on, Text(printable(text)))
     console.print(table)
-    if len(shown) < len(told.timeline):
-        console.print(
-            Text(f"{len(told.timeline) - len(shown)} earlier: --all shows them"), style="dim"
-        )
+    if len(shown) < len(entries):
+        console.print(f"{len(entries) - len(shown)} earlier entries: use --all", style="dim")
 
 
 def why(customer: str, as_of: str | None, everything: bool, root: Path, console: Console) -> None:
-    """Print where the customer stood on a day (ISO, the end of the data unless told), and why."""
+    """Print a customer's stage on a day (ISO; None: the end of the data), and why."""
     paths = {name: root / "data" / name for name in ("events", "calibration.json")}
     for path in paths.values():
         if not path.exists():
-            raise ConfigError(
-                "E_STAGE", str(path.relative_to(root)), "not there", "run `make repro`"
-            )
-    found = story(
-        customer, as_of, read(paths["events"]), read(paths["calibration.json"]), load(root)
-    )
-    if found is None:
-        console.print(Text("This customer objects to profiling: nothing is told of him."))
+            place = str(path.relative_to(root))
+            raise ConfigError("E_STAGE", place, "does not exist", "run `make repro`")
+    events, calibration = (read(path) for path in paths.values())
+    known = story(customer, as_of, events, calibration, load(root))
+    if known is None:
+        console.print("This customer objects to profiling: corekeep shows nothing about them.")
     else:
-        show(found, console, everything)
+        show(known, console, everything)

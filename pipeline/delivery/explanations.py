@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import Longs
-from models.lifecycle.facts import Facts
-from models.lifecycle.why import facts, queues, why
-from models.settings import Limits
+from models.decision.queues import queue_of
+from models.lifecycle.facts import Facts, combined
+from models.lifecycle.limits import Limits
+from models.lifecycle.why import facts, why
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
@@ -41,7 +42,7 @@ def texts(
     parts = []
     for start in range(0, len(lifecycle), CHUNK):
         known = facts(lifecycle.slice(start, CHUNK), limits, expected_ipt)
-        queue = queues(known)
+        queue = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))
         columns = {"queue": queue.spelled(str), "action": queue.spelled(lambda q: actions[q])}
         parts.append(pa.table({**columns, "why": why(known), "facts": _json_of(known)}))
     return pa.concat_tables(parts)

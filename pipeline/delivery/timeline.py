@@ -1,4 +1,4 @@
-"""What happened between one customer and the shop, in words."""
+"""The events between one customer and the shop, as text."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -11,52 +11,47 @@ from features.settings import Sla
 from pipeline.engine.calendar import iso_date
 from pipeline.inputs.contract import SEVERITIES
 
-Entry = tuple[int, int, str]  # day, place within the day (deadlines 0, changes of stage 5), words
+Entry = tuple[int, int, str]  # day, place in the day (deadline 0, change of stage 5), text
 Rows = list[dict[str, Any]]
 
 
-def _lines(number: int) -> str:
-    return f"{number} line{'' if number == 1 else 's'}"
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _order(
-    day: int, order: str, lines: Rows, until: int, sla: Sla, currency: str
+    day: int, name: str, lines: Rows, until: int, sla: Sla, currency: str
 ) -> Iterator[Entry]:
-    yield (
-        day,
-        1,
-        f"order {order}: {_lines(len(lines))} for {sum(line['amount'] for line in lines) / UNIT:,.2f} {currency}",
-    )
-    for cancelled in sorted({line["cancelled"] for line in lines if line["cancelled"] < until}):
-        gone = sum(line["cancelled"] == cancelled for line in lines)
-        yield cancelled, 1, f"order {order}: {gone} of {_lines(len(lines))} cancelled"
-    slas = [line["promised"] for line in lines if line["promised"] != NEVER]
-    if not slas:
+    amount, size = sum(line["amount"] for line in lines) / UNIT, _plural(len(lines), "line")
+    yield day, 1, f"{name}: {size} for {amount:,.2f} {currency}"
+    cancelled_on = [line["cancelled"] for line in lines]
+    for cancelled in sorted({on for on in cancelled_on if on < until}):
+        yield cancelled, 1, f"{name}: {cancelled_on.count(cancelled)} of {size} cancelled"
+    dates = [line["promised"] for line in lines if line["promised"] != NEVER]
+    if not dates:
         return
-    promised, delivered = max(slas), max(line["delivered"] for line in lines)
+    promised, delivered = max(dates), max(line["delivered"] for line in lines)
     due = promised + sla.delivery_grace
-    if due < min(delivered, until, max(line["cancelled"] for line in lines)):
+    if due < min(delivered, until, max(cancelled_on)):
         if delivered < until:
-            yield delivered, 1, f"order {order}: delivered {delivered - promised} days late"
+            days = _plural(delivered - promised, "day")
+            yield delivered, 1, f"{name}: delivered {days} late"
         else:
-            yield due, 1, f"order {order}: promised for {iso_date(promised)}, not delivered"
+            yield due, 1, f"{name}: promised for {iso_date(promised)}, not delivered"
 
 
-def _orders(lines: Rows, until: int, sla: Sla, currency: str) -> Iterator[Entry]:
-    paid = [line for line in lines if line["quantity"] > 0 and line["amount"] > 0]
-    for (day, order), found in itertools.groupby(
-        paid, key=lambda line: (line["day"], line["order_id"])
-    ):
-        yield from _order(day, order, list(found), until, sla, currency)
+def _orders(rows: Rows, until: int, sla: Sla, currency: str) -> Iterator[Entry]:
+    paid = [line for line in rows if line["quantity"] > 0 and line["amount"] > 0]
+    by_order = itertools.groupby(paid, key=lambda line: (line["day"], line["order_id"]))
+    for (day, order), lines in by_order:
+        yield from _order(day, f"order {order}", list(lines), until, sla, currency)
 
 
 def _returns(rows: Rows, currency: str) -> Iterator[Entry]:
     for row in rows:
-        yield (
-            row["day"],
-            2,
-            f"return {row['return_id']}: {row['amount'] / UNIT:,.2f} {currency}{', a defect' if row['defect'] else ''}",
-        )
+        defect = ", a defect" if row["defect"] else ""
+        amount = f"{row['amount'] / UNIT:,.2f} {currency}"
+        yield row["day"], 2, f"return {row['return_id']}: {amount}{defect}"
 
 
 def _complaints(rows: Rows, until: int) -> Iterator[Entry]:
@@ -64,9 +59,10 @@ def _complaints(rows: Rows, until: int) -> Iterator[Entry]:
         name, kind = f"complaint {row['complaint_id']}", f", {row['kind']}" if row["kind"] else ""
         yield row["opened"], 2, f"{name}: opened, {SEVERITIES[row['severity']]}{kind}"
         if row["resolved"] < until:
-            yield row["resolved"], 3, f"{name}: mended after {row['resolved'] - row['opened']} days"
+            days = _plural(row["resolved"] - row["opened"], "day")
+            yield row["resolved"], 3, f"{name}: resolved after {days}"
         if row["reopened"] < until:
-            yield row["reopened"], 4, f"{name}: opened again"
+            yield row["reopened"], 4, f"{name}: reopened"
 
 
 def _touches(rows: Rows) -> Iterator[Entry]:
@@ -75,12 +71,12 @@ def _touches(rows: Rows) -> Iterator[Entry]:
         yield row["day"], 1, f"contact{expected}"
 
 
-def happened(
+def history(
     rows: Callable[[str], pa.Table], until: int, sla: Sla, currency: str
 ) -> Iterator[Entry]:
-    """Orders, late deliveries, returns, complaints and contacts before a day.
+    """Yield orders, late deliveries, returns, complaints and contacts before the day `until`.
 
-    `rows` are the customer's, by table of data/events.
+    `rows` returns the customer's rows of a table of data/events.
     """
     seen = {
         table: [row for row in rows(table).to_pylist() if row[time] < until]

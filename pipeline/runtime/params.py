@@ -22,7 +22,8 @@ from pydantic import (
 
 from features.settings import IptRules, Sla, Windows
 from models.decision.queues import QUEUES
-from models.settings import Boosting, Costs, Count, Limits, Positive, Share, Threads, Tune
+from models.lifecycle.limits import Limits
+from models.settings import Boosting, Costs, Count, Positive, Share, Threads, Tune
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.yaml_file import place_of, read_yaml
 

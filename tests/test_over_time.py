@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from features.records import NEVER
-from models.lifecycle.over_time import Tracking, moves, out_of_order, value_at_risk
+from models.lifecycle.over_time import LifecycleOverTime, moves, retention_warning, value_at_risk
 from models.lifecycle.state_machine import ACTIVITIES, POSSIBLE, STAGES
 
 DATES = [
@@ -65,10 +65,10 @@ def states(
     return frame
 
 
-def tracked(found: pd.DataFrame, parts: int = 1) -> Tracking:
+def tracked(found: pd.DataFrame, parts: int = 1) -> LifecycleOverTime:
     """What is told of these states, the customers being taken in in so many parts."""
     dates = found["as_of"].unique()
-    tracking = Tracking({date: k * 30 for k, date in enumerate(DATES) if date in dates})
+    tracking = LifecycleOverTime({date: k * 30 for k, date in enumerate(DATES) if date in dates})
     for part in range(parts):
         tracking.add(found[found["customer"] % parts == part].reset_index(drop=True))
     return tracking
@@ -218,16 +218,16 @@ def test_retention_that_does_not_rise_from_stage_to_stage_is_warned_of(
     told = tracked(
         crowd(kept_by(NEW, 10, first), kept_by(EARLY, 10, early), kept_by(CORE, 10, core))
     ).retention()
-    warning = out_of_order(told)
+    warning = retention_warning(told)
     assert (warning is not None) == warned
     assert not warned or f"core 0.{core}00" in str(warning)
 
 
 def test_retention_is_compared_over_all_periods_and_only_between_stages_that_are_there() -> None:
     told = tracked(crowd(kept_by(NEW, 10, 5), kept_by(CORE, 10, 4))).retention()
-    assert out_of_order(told)
+    assert retention_warning(told)
     earlier = told.assign(from_as_of="2024-01-01", customers=[100, 100], retention=[0.1, 0.9])
-    assert out_of_order(pd.concat([told, earlier])) is None
+    assert retention_warning(pd.concat([told, earlier])) is None
 
 
 def test_value_at_risk_by_stage_sums_to_that_of_the_list_to_the_cent() -> None:

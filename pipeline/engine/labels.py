@@ -1,0 +1,64 @@
+"""Whether each customer bought after each snapshot. The only reader of the future."""
+
+import numpy as np
+import pyarrow as pa
+
+from features.kernel import entry, kernel
+from features.records import NEVER, Bytes, Flags, Ints, Tables
+from pipeline.engine.calendar import dates
+from pipeline.engine.part import Part
+
+
+@kernel
+def next_purchase(tables: Tables, customer: int, snapshot: int, until: int) -> int:
+    """The day of the first purchase in [snapshot, until) not cancelled before `until`, or NEVER."""
+    for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
+        line = tables.lines[i]
+        if line.day >= until:
+            break
+        is_paid = line.quantity > 0 and line.amount > 0
+        if line.day >= snapshot and is_paid and line.cancelled >= until:
+            return int(line.day)
+    return NEVER
+
+
+@entry
+def fill_labels(
+    tables: Tables,
+    snapshots: Ints,
+    horizon: int,
+    end: int,
+    customers: Ints,
+    at: Ints,
+    defected: Flags,
+    returned: Bytes,
+) -> None:
+    """Fill one row per customer and snapshot at which known; `returned` is -1 where unknown."""
+    count = 0
+    for customer in range(len(tables.known)):
+        for snapshot in snapshots:
+            if tables.known[customer] >= snapshot:
+                continue
+            until, later = snapshot + horizon, snapshot + 3 * horizon
+            has_defected = next_purchase(tables, customer, snapshot, until) == NEVER
+            customers[count], at[count], defected[count] = customer, snapshot, has_defected
+            returned[count] = -1
+            if has_defected and later <= end:
+                returned[count] = next_purchase(tables, customer, until, later) != NEVER
+            count += 1
+
+
+def label_rows(part: Part, snapshots: Ints, horizon: int, end: int) -> pa.Table:
+    """The labels of a partition: one row per customer and snapshot."""
+    size = int((part.tables.known[:, None] < snapshots).sum())
+    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
+    defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
+    fill_labels(part.tables, snapshots, horizon, end, customers, at, defected, returned)
+    return pa.table(
+        {
+            "customer_id": part.customer_id.take(pa.array(customers)),
+            "snapshot": dates(at),
+            "defected": defected,
+            "returned": pa.array(returned == 1, mask=returned < 0),
+        }
+    )
