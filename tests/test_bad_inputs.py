@@ -170,7 +170,7 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "K1,C1,2026-01-05,minor,,O9",
         "E_OTHER_CUSTOMER",
     ),
-    "a complaint mended before it was made": (
+    "a complaint resolved before it was opened": (
         "complaints",
         "K1,C1,2026-01-05T12:00:00,minor,2026-01-05T10:00:00,",
         "E_TIME_ORDER",

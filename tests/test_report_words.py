@@ -166,7 +166,7 @@ def test_a_shop_with_one_snapshot_has_counts_and_no_chart(tmp_path: Path) -> Non
     )
 
 
-def test_stages_are_told_with_their_change_and_without_empty_activities() -> None:
+def test_stages_are_shown_with_their_change_and_without_empty_activities() -> None:
     found = {
         stage["name"]: stage
         for stage in stages_now(counted(("2025-12-01", 5, 3), ("2026-01-01", 7, 0)))

@@ -1,4 +1,4 @@
-"""Real shops through the whole pipeline, stage by stage, where their files are at hand."""
+"""The whole pipeline, stage by stage, on real shops whose files are available."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return root
 
 
-def test_every_known_customer_stands_in_one_stage_and_in_one_queue(shop: Path) -> None:
+def test_every_known_customer_is_in_one_stage_and_one_queue(shop: Path) -> None:
     known = json.loads((shop / "data" / "events" / "meta.json").read_text())["customers"]
     scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()
     assert len(scored) == scored["customer_id"].nunique() == known
@@ -63,7 +63,7 @@ def test_at_every_snapshot_the_stages_add_up_to_the_customers_known_by_then(shop
     assert counts.tolist() == [(known < day).sum() for day in days]
 
 
-def test_customers_move_only_where_the_rules_can_lead_them(shop: Path) -> None:
+def test_customers_take_only_transitions_that_the_rules_allow(shop: Path) -> None:
     moved = pd.read_csv(shop / "reports" / "transitions.csv").query(
         "customers > 0 and from_stage != to_stage"
     )
@@ -98,9 +98,7 @@ def test_expected_profit_ranks_better_than_risk(shop: Path) -> None:
     assert model["profit_at_10"] > model["profit_at_10_by_risk"]
 
 
-def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true_as_chance_allows(
-    shop: Path,
-) -> None:
+def test_the_model_is_no_worse_than_the_best_baseline_and_is_calibrated(shop: Path) -> None:
     measured = json.loads((shop / "reports" / "evaluation.json").read_text())["benchmark"]
     model, baselines = measured["model"], measured["baselines"]
     best = max(baselines, key=lambda baseline: baselines[baseline]["auc"])
@@ -109,9 +107,7 @@ def test_the_model_keeps_up_with_the_best_peer_and_its_probabilities_are_as_true
     assert model["ece"] <= model["ece_floor"] + 0.02
 
 
-def test_what_is_believed_of_customers_is_asked_as_far_as_the_records_go_and_the_rest_is_unknown(
-    shop: Path,
-) -> None:
+def test_hypotheses_are_tested_as_far_as_the_records_go_and_the_rest_is_unknown(shop: Path) -> None:
     found = {
         one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())
     }

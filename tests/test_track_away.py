@@ -1,6 +1,6 @@
-"""While the tracking server is away.
+"""While the tracking server is away, results stand, and runs wait and are sent once.
 
-Results stand, runs wait and are sent once; a password in its address is never told.
+A password in its address is never shown.
 """
 
 import re
@@ -29,7 +29,7 @@ def reasons(project: Project, name: str) -> list[str]:
 
 
 def missed(project: Project, *results: tuple[str, str]) -> list[Waiting]:
-    """Track results while nobody listens; what waits."""
+    """Track results without a server; return the runs that wait."""
     for page, which in results:
         project.track(
             page, which, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1
@@ -37,7 +37,7 @@ def missed(project: Project, *results: tuple[str, str]) -> list[Waiting]:
     return spool.waiting(project.root)
 
 
-def test_a_server_that_is_away_stops_nothing_and_gets_every_run_once_in_order_when_it_is_back(
+def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
     away: str, local: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
@@ -78,7 +78,7 @@ def test_runs_that_are_sent_late_are_compared_like_any_other_on_the_rows_of_toda
     assert (run["model_version"], run["alias"]) == ("3", "challenger")
 
 
-def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_nothing_of_it(
+def test_a_waiting_run_of_another_shop_is_not_compared_on_the_rows_of_this_shop(
     local: Project,
 ) -> None:
     for waits in missed(local, ("monday", "weak"), ("tuesday", "strong")):
@@ -97,7 +97,7 @@ def test_a_run_of_another_shop_that_waited_is_not_compared_on_rows_that_tell_not
         ({"lightgbm": "99.0.0"}, "goes on waiting: E_MODEL_VERSION", 1),
     ],
 )
-def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_if_that_may_change(
+def test_a_run_whose_model_does_not_load_blocks_no_other_and_waits_if_that_may_change(
     changed: dict[str, Any],
     became: str,
     left: int,
@@ -113,7 +113,7 @@ def test_a_run_whose_model_cannot_be_loaded_keeps_no_other_waiting_and_is_kept_i
     assert len(spool.waiting(local.root)) == left
 
 
-def test_a_slow_server_gets_one_run_more_each_time(
+def test_a_slow_server_gets_one_more_run_each_time(
     local: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow_server, "PATIENCE", 0)
@@ -124,7 +124,7 @@ def test_a_slow_server_gets_one_run_more_each_time(
     assert local.track("wednesday")["model_version"] == "3"
 
 
-def test_a_password_in_the_address_is_never_told(
+def test_a_password_in_the_address_is_never_shown(
     away: str, local: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://shop:{PASSWORD}@{away}")

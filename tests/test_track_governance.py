@@ -1,7 +1,4 @@
-"""Who is champion.
-
-Which newcomer becomes it, what a person may decide instead, and what is told of it.
-"""
+"""The champion: which new version becomes it, what a person may decide, and what is listed."""
 
 import shutil
 import subprocess
@@ -24,8 +21,9 @@ pytestmark = MLFLOWS_OWN_WARNINGS
 
 @dataclass(frozen=True)
 class Governed:
-    """A project after four results - weak, strong, the same again, one without a signal - and what
-    was said of each.
+    """A project after four results: weak, strong, the same again, one without a signal.
+
+    `said` has what reports/mlflow.json said of each.
     """
 
     project: Project
@@ -99,16 +97,16 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
     )
     with pytest.raises(ConfigError, match="E_VERSION .* no earlier champion is known"):
         commands.rollback("once more", root)
-    told = commands.listing(root).splitlines()
-    assert [line for line in told if line.startswith(project.name)] == [
+    lines = commands.listing(root).splitlines()
+    assert [line for line in lines if line.startswith(project.name)] == [
         f"{project.name} version 1, champion",
         f"{project.name} version 2",
         f"{project.name} version 3",
         f"{project.name} version 4, challenger",
     ]
-    assert sum("  shop demo, as of 2025-09-01, registered 20" in line for line in told) == 4
-    assert sum(" of model, 30 days, trained through 2025-08-02" in line for line in told) == 3
-    assert any("before it version 2: and again" in line for line in told)
+    assert sum("  shop demo, as of 2025-09-01, registered 20" in line for line in lines) == 4
+    assert sum(" of model, 30 days, trained through 2025-08-02" in line for line in lines) == 3
+    assert any("before it version 2: and again" in line for line in lines)
     assert project.track("five", "strong")["reason"].endswith("(champion: version 1)")
 
 

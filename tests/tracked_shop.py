@@ -26,14 +26,14 @@ MLFLOWS_OWN_WARNINGS = [
 ]
 PARAMS = params()
 CANARY = "canary-4711"  # the id of a customer
-SPENT = 918273.25  # what he alone has spent, within a year and ever
+SPENT = 918273.25  # spent by this customer alone, within a year and ever
 
 
 @dataclass(frozen=True)
 class Made:
     """A shop with two models.
 
-    One taught by everything, one without the weather, half of what decides.
+    The strong one is trained on all columns, the weak one without the weather, half of the signal.
     """
 
     folders: dict[str, Folder]
