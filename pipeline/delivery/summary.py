@@ -1,73 +1,89 @@
-"""What a person sees at the end of a run.
-
-Where the list and the page are, how good the score is, whom to call.
+"""The closing text of a run: where the list and the page are, how good the scores are, whom to
+call.
 """
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
+from pipeline.delivery.scorers import SCORER_NAMES, best_simple_baseline, measured_scorers
 from pipeline.runtime import store
 
-SHOWN = 10
+ROWS = 10
+COLUMNS = {  # column of scored.parquet: its heading here and its format
+    "rank": ("rank", "{}"),
+    "customer_id": ("customer", "{}"),
+    "stage": ("stage", "{}"),
+    "risk": ("risk", "{:.2f}"),
+    "value_365d": ("value a year", "{:,.0f}"),
+    "expected_profit": ("profit", "{:,.0f}"),
+    "last_purchase_on": ("last purchase", "{}"),
+    "lapses_on": ("lapses on", "{}"),
+}
 
 
-def _auc(name: str, found: dict[str, Any] | None) -> list[str]:
-    if found is None or found["auc"] is None or None in found["auc_ci"]:
-        return []
-    low, high = found["auc_ci"]
-    return [f"{name} {found['auc']:.3f} [{low:.3f}, {high:.3f}]"]
+def _aucs(evaluation: dict[str, Any]) -> str:
+    """AUC and interval of the model, of the best simple baseline and of the scorer in use."""
+    scorers = measured_scorers(evaluation)
+    best = best_simple_baseline(scorers)
+    texts = []
+    for name in dict.fromkeys(("model", best, evaluation["verdict"])):
+        result = scorers.get(name)
+        if result and result["auc"] is not None and None not in result["auc_ci"]:
+            low, high = result["auc_ci"]
+            title = ", the best simple baseline," if name == best else ""
+            texts.append(f"{SCORER_NAMES[name]}{title} {result['auc']:.3f} [{low:.3f}, {high:.3f}]")
+    return "; ".join(texts) or "none: nobody was scored"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    """The rows as text: figures rounded, numbers to the right, words to the left."""
+    texts = [
+        [heading, *("-" if pd.isna(value) else form.format(value) for value in rows[name])]
+        for name, (heading, form) in COLUMNS.items()
+    ]
+    widths = [max(map(len, column)) for column in texts]
+    numeric = [pd.api.types.is_numeric_dtype(rows[name]) for name in COLUMNS]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in zip(*texts, strict=True)
+    )
 
 
 def _headline(scored: pd.DataFrame) -> str:
     if (scored["contact"] == "call").any():
-        return "most worth a call today"
-    reason = "nobody is worth a call today" if scored["risk"].notna().any() else "nobody is scored"
-    return f"{reason}; first in the order of work"
-
-
-def _shown(scored: pd.DataFrame) -> pd.DataFrame:
-    """The ten customers most worth a call; where there is none, the first whom nobody holds out."""
-    calls = scored[scored["contact"] == "call"]
-    return (calls if len(calls) else scored[scored["contact"] == "none"]).nsmallest(SHOWN, "rank")
+        return "Most worth a call today:"
+    reason = "No call is worth its cost today" if scored["risk"].notna().any() else "No risks today"
+    return f"{reason}. The first in the order of work:"
 
 
 def summary(root: Path) -> str:
-    """The closing text of a run, from the published files alone."""
-    import pyarrow.parquet as pq
-
-    metrics = store.read(root / "reports" / "evaluation.json")
-    scored = pq.read_table(root / "data" / "lists" / "scored.parquet").to_pandas(
-        date_as_object=True
-    )
-    manifest = store.read(root / "data" / "lists" / "manifest.json")
-    benchmark = metrics["benchmark"] or {"model": None, "baselines": {}}
-    aucs = [
-        *_auc("model", benchmark["model"]),
-        *(t for name, baseline in benchmark["baselines"].items() for t in _auc(name, baseline)),
-    ]
-    shown = _shown(scored)[
+    """The closing text, from the published files alone: the first calls, or else the first rows of
+    the list that may be shown.
+    """
+    lists = root.resolve() / "data" / "lists"
+    evaluation = store.read(root / "reports" / "evaluation.json")
+    manifest = store.read(lists / "manifest.json")
+    scored = pq.read_table(lists / "scored.parquet").to_pandas(date_as_object=True)
+    calls = scored[scored["contact"] == "call"]
+    shown = calls if len(calls) else scored[scored["contact"] == "none"]
+    money = f"amounts in {manifest['currency']}" if manifest["currency"] else "values count pieces"
+    return "\n".join(
         [
-            "rank",
-            "customer_id",
-            "stage",
-            "risk",
-            "value_365d",
-            "expected_profit",
-            "last_purchase_on",
-            "lapses_on",
+            "",
+            f"list    {lists / 'scored.parquet'}, and one CSV per queue beside it",
+            f"page    {root.resolve() / 'data' / 'desk' / 'retention_desk.html'}",
+            f"shop    {manifest['shop']}, as of {manifest['snapshot']}: "
+            f"{manifest['customers']:,} customers, {money}",
+            f"scorer  {manifest['grade']}",
+            f"AUC     {_aucs(evaluation)}",
+            "",
+            _headline(scored),
+            _table(shown.nsmallest(ROWS, "rank")),
         ]
-    ]
-    lines = [
-        "",
-        "list     data/lists/scored.parquet, and one CSV per queue beside it",
-        "page     data/desk/retention_desk.html",
-        f"shop     {metrics['shop']}, as of {manifest['snapshot']}, {manifest['customers']} customers, amounts in {manifest['currency']}",
-        f"verdict  {metrics['verdict']}: {metrics['grade'].removeprefix('no signal: ')}",
-        f"AUC      {'   '.join(aucs) or 'none: nothing was scored'}",
-        "",
-        _headline(scored),
-        shown.to_string(index=False, na_rep="-"),
-    ]
-    return "\n".join(lines)
+    )
