@@ -75,16 +75,14 @@ def fetch(name: str) -> None:
 
 @app.command()
 def docs() -> None:
-    """Make the documents anew that are made from the code, and the model card from the demo's last
-    run.
-    """
-    from pipeline.docs.documents import card, documents
+    """Make the documents that come from the code, and those that come from the demo's last run."""
+    from pipeline.docs.documents import demo_documents, documents
     from pipeline.runtime import store
     from pipeline.runtime.progress import say
     from pipeline.runtime.runner import ROOT
 
-    for path, text in {**documents(ROOT), **card(ROOT)}.items():
-        store.write(ROOT / path, text)
+    for path, content in {**documents(ROOT), **demo_documents(ROOT)}.items():
+        store.write(ROOT / path, content)
         say(path)
 
 

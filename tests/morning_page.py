@@ -86,16 +86,14 @@ def customer(
     return {**row, **other}
 
 
-def told(name: str, drivers: list[tuple[str, float | None, float]]) -> list[dict[str, Any]]:
+def explained(name: str, drivers: list[tuple[str, float | None, float]]) -> list[dict[str, Any]]:
     head = {"customer_id": name, "driver": None, "value": None, "contribution": None, "position": 0}
     rows = [
         {**head, "driver": d, "value": v, "contribution": c, "position": i}
         for i, (d, v, c) in enumerate(drivers, 1)
     ]
-    return [
-        {**head, "facts": to_json({"stage": "core", "purchases": 36, "silent_days": 63})},
-        *rows,
-    ]
+    facts = {"stage": "core", "purchases": 36, "silent_days": 63, "expected_ipt_days": 26}
+    return [{**head, "facts": to_json(facts)}, *rows]
 
 
 def published(
@@ -105,7 +103,7 @@ def published(
     verdict: str = "model",
     currency: str | None = "EUR",
 ) -> Folder:
-    explained = [row for r in rows for row in told(r["customer_id"], drivers)]
+    explanations = [row for r in rows for row in explained(r["customer_id"], drivers)]
     columns = {
         "customer_id": str,
         "driver": object,
@@ -115,7 +113,7 @@ def published(
     }
     files = {
         "scored.parquet": pa.Table.from_pylist(rows, arrow_schema(SCORED)),
-        "explanations.parquet": pd.DataFrame(explained).astype(columns),
+        "explanations.parquet": pd.DataFrame(explanations).astype(columns),
         **{f"{queue}.csv": pd.DataFrame({"customer_id": []}) for queue in QUEUES},
     }
     manifest = {

@@ -1,11 +1,14 @@
 """The documents that are made from the code, so that they cannot say anything else."""
 
 from pathlib import Path
+from typing import Any
 
 from features.catalogue import FAMILIES, FEATURES, Family
 from features.columns import Feature, expand
 from features.settings import Windows
 from pipeline.docs.handbook import lifecycle_markdown
+from pipeline.docs.outputs import outputs_markdown
+from pipeline.docs.readme import demo_figures, readme
 from pipeline.runtime import store
 from pipeline.runtime.params import Params
 from pipeline.runtime.yaml_file import read_yaml, reasons
@@ -64,18 +67,25 @@ def documents(root: Path) -> dict[str, str]:
     rules = lifecycle_markdown(
         base.assign, base.ipt, base.sla, reasons(path, ("assign", "ipt", "sla"))
     )
-    return {"docs/features.md": feature_dictionary(base.windows), "docs/lifecycle.md": rules}
+    return {
+        "docs/features.md": feature_dictionary(base.windows),
+        "docs/lifecycle.md": rules,
+        "docs/outputs.md": outputs_markdown(),
+    }
 
 
-def card(root: Path) -> dict[str, str]:
-    """The model card of the demo shop as its last run wrote it.
+def demo_documents(root: Path) -> dict[str, Any]:
+    """The model card and README's figures as the demo's last run made them.
 
-    Nothing while another shop's lies there.
+    Nothing while another shop's results lie there.
     """
     reports = root / "reports"
-    if (
-        not (reports / "evaluation.json").exists()
-        or store.read(reports / "evaluation.json")["shop"] != "demo"
-    ):
+    evaluation = reports / "evaluation.json"
+    if not evaluation.exists() or store.read(evaluation)["shop"] != "demo":
         return {}
-    return {"docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8")}
+    figures = demo_figures(root)
+    return {
+        "docs/model_card.md": (reports / "model_card.md").read_text(encoding="utf-8"),
+        "docs/demo.json": figures,
+        "README.md": readme((root / "README.md").read_text(encoding="utf-8"), figures),
+    }
