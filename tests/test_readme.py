@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import yaml
-from morning_page import DAY, customer, published
 from frozen import project
+from morning_page import DAY, customer, published
 
 from pipeline.docs.documents import demo_documents
 from pipeline.docs.readme import readme

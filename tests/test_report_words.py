@@ -125,7 +125,7 @@ def test_a_shop_without_amounts_shows_pieces_and_no_currency(tmp_path: Path) -> 
     assert not re.search("EUR|None", page)
     assert "no amounts: values count pieces" in texts
     assert "expected profit 2 pieces, assumed" in texts
-    assert texts[texts.index("paid in the last 180 days") + 1] == "15.00 pieces"
+    assert "15.00 pieces" in texts
 
 
 @pytest.mark.parametrize("leak", [True, False])

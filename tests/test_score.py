@@ -1,7 +1,9 @@
-"""The list: its columns, its order, whom it names and whom it must not."""
+"""The list: its columns, its order, whom it names and whom it must not name."""
 
+import datetime as dt
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +16,42 @@ import small_shop
 from frozen import params, project
 
 from models.decision.worklist import contacts, held_out, ranked, stakes, values
+from pipeline.delivery.lists import money_of
+from pipeline.delivery.schema import (
+    BY_HAND,
+    EXPLANATIONS,
+    FOR_PEOPLE,
+    NOT_YET,
+    SCORED,
+    Output,
+    arrow_schema,
+    fill,
+)
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime import store
-from pipeline.runtime.errors import ModelError
+from pipeline.runtime.errors import ConfigError, ModelError
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
 from pipeline.stages.score import score
 from pipeline.stages.train import train
 
 PARAMS = params()
+# The columns that readers rely on: they stay, in this order. A new one may stand anywhere between.
 CONTRACT = (
-    "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage value_365d value_at_risk expected_profit contact "
-    "reason evidence reason_2 evidence_2 why action last_purchase_on late_on lapses_on model_id"
+    "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage "
+    "value_365d value_at_risk expected_profit contact reason evidence reason_2 evidence_2 why "
+    "action last_purchase_on late_on lapses_on model_id"
 ).split()
+FILES = {"scored": SCORED, "explanations": EXPLANATIONS}
+DATES = {"as_of", "stage_since", "last_purchase_on", "late_on", "lapses_on"}
+COUNTS = {"rank", "rank_in_stage"}
+NUMBERS = {"risk", "value_365d", "value_at_risk", "expected_profit", "evidence", "evidence_2"}
 OBJECTS, UNCONTACTABLE = "c0000", "c0001"
-LISTED = 6  # the number of a core customer who is not held out
+LISTED = 6  # the number of a core customer who is not in the control group
 
 
 def events(folder: Path, ids: list[str]) -> Folder:
-    """Customers of whom one objects to profiling and one to contact.
-
-    One, whom the model does not hold out, was listed before.
-    """
+    """Customers: one objects to profiling, one to contact, one was listed before."""
     customers = pd.DataFrame(
         {"customer": np.arange(len(ids), dtype=np.int32), "customer_id": ids, "known": 0}
     )
@@ -66,19 +82,19 @@ def publish(folder: Path, verdict: str) -> Path:
         params=PARAMS.train,
     )["model"]
     del folders["labels"]
-    found = score(
+    outputs = score(
         **folders,
         events=events(folder, sorted(frame["customer_id"].unique())),
         model=small_shop.model_folder(folder, files),
         calibration=small_shop.calibration(),
-        metrics={"verdict": verdict, "grade": "said elsewhere"},
+        metrics={"verdict": verdict, "grade": "see the evaluation"},
         shop="small",
         params=PARAMS.score,
         costs=PARAMS.costs,
         evaluate=PARAMS.evaluate,
         assign=PARAMS.assign,
     )
-    store.write(folder / "lists", found["lists"])
+    store.write(folder / "lists", outputs["lists"])
     return folder / "lists"
 
 
@@ -92,8 +108,65 @@ def scored(lists: Path) -> pd.DataFrame:
     return pq.read_table(lists / "scored.parquet").to_pandas()
 
 
-def test_the_columns_are_the_contract_with_its_readers(scored: pd.DataFrame) -> None:
-    assert list(scored.columns) == CONTRACT
+def test_the_files_have_the_columns_of_the_schema_and_those_that_readers_rely_on(
+    lists: Path,
+) -> None:
+    schemas = {name: pq.read_schema(lists / f"{name}.parquet") for name in FILES}
+    assert schemas == {name: arrow_schema(columns) for name, columns in FILES.items()}
+    assert [name for name in schemas["scored"].names if name in CONTRACT] == CONTRACT
+    types = {name: str(schemas["scored"].field(name).type) for name in CONTRACT}
+    assert {name for name in CONTRACT if types[name] == "date32[day]"} == DATES
+    assert {name for name in CONTRACT if types[name] == "int64"} == COUNTS
+    assert {name for name in CONTRACT if types[name] == "double"} == NUMBERS
+    assert schemas["explanations"].names == (
+        ["customer_id", "driver", "value", "contribution", "position", "facts"]
+    )
+
+
+def test_only_the_columns_marked_not_yet_are_empty(scored: pd.DataFrame) -> None:
+    empty = {name for name in scored.columns if scored[name].isna().all()}
+    assert empty == {column.name for column in SCORED if column.source == NOT_YET}
+    assert empty == {"reason", "evidence", "reason_2", "evidence_2"}
+
+
+def test_a_column_that_nobody_fills_is_refused_by_name() -> None:
+    for source in ("lifecycle.favourite_colour", "models.decision.worklist.stakes"):
+        column = Output("colour", pa.string(), "name", "what they like", source)
+        with pytest.raises(ConfigError, match=f"column colour .* {source}"):
+            fill((*SCORED[1:2], column), {"customer_id": ["C1"]})
+
+
+def test_a_new_column_is_one_entry_with_a_column_of_the_life_cycle_or_a_function() -> None:
+    rows = pa.table({"customer_id": ["C1", "C2"], "core_since": [dt.date(2025, 1, 1), None]})
+    columns = (
+        Output("core_since", pa.date32(), "date", "first core day", "lifecycle.core_since"),
+        Output("is_core", pa.bool_(), "flag", "core?", lambda t: t["core_since"].is_valid()),
+    )
+    assert fill(columns, rows).to_pydict() == {
+        "core_since": [dt.date(2025, 1, 1), None],
+        "is_core": [True, False],
+    }
+
+
+def test_every_source_is_a_column_of_the_life_cycle_or_a_function_that_exists(
+    tmp_path: Path,
+) -> None:
+    lifecycle = small_shop.write(tmp_path, small_shop.rows(5, 1.0))["lifecycle"]
+    names = {*lifecycle.read("part-000.parquet").column_names}
+    for column in (*SCORED, *FOR_PEOPLE, *EXPLANATIONS):
+        if callable(column.source) or column.source in (NOT_YET, BY_HAND):
+            continue
+        module, _, name = column.source.rpartition(".")
+        known = name in names if module == "lifecycle" else hasattr(import_module(module), name)
+        assert known, f"{column.name}: {column.source}"
+
+
+def test_a_shop_without_amounts_has_no_currency() -> None:
+    tables = {"orders": ["customer_id", "order_id", "ordered_at", "net_amount"]}
+    with_amounts = money_of({"currency": "EUR", "tables": tables})
+    assert with_amounts == {"currency": "EUR", "value_unit": "EUR"}
+    without = money_of({"currency": "EUR", "tables": {"orders": tables["orders"][:-1]}})
+    assert without == {"currency": None, "value_unit": "pieces"}
 
 
 def test_the_manifest_names_every_file_and_nothing_else_is_there(lists: Path) -> None:
@@ -111,15 +184,13 @@ def test_ranks_run_from_one_by_expected_profit_and_value(scored: pd.DataFrame) -
         assert stage["rank_in_stage"].tolist() == list(range(1, len(stage) + 1))
 
 
-def test_value_at_risk_is_what_its_definition_says_of_the_published_numbers(
-    scored: pd.DataFrame,
-) -> None:
+def test_value_at_risk_is_risk_times_value_within_the_horizon(scored: pd.DataFrame) -> None:
     expected = (scored["risk"] * scored["value_365d"] * small_shop.HORIZON / 365).round(2)
     assert scored["value_at_risk"].tolist() == pytest.approx(expected.tolist(), abs=0.0051)
     assert scored["risk"].between(0, 1).all()
 
 
-def test_who_objects_to_profiling_is_nowhere_and_is_counted(
+def test_a_customer_who_objects_to_profiling_is_counted_and_stands_in_no_file(
     lists: Path, scored: pd.DataFrame
 ) -> None:
     manifest = json.loads((lists / "manifest.json").read_text())
@@ -129,22 +200,28 @@ def test_who_objects_to_profiling_is_nowhere_and_is_counted(
         assert OBJECTS.encode() not in path.read_bytes()
 
 
-def test_who_may_not_be_contacted_is_scored_and_never_called(scored: pd.DataFrame) -> None:
+def test_a_customer_who_must_not_be_contacted_is_scored_and_never_called(
+    scored: pd.DataFrame,
+) -> None:
     spared = scored[scored["customer_id"] == UNCONTACTABLE]
     assert spared["contact"].tolist() == ["do_not_contact"]
     assert spared["risk"].notna().all()
 
 
-def test_hold_outs_are_in_no_list_for_people(lists: Path, scored: pd.DataFrame) -> None:
-    held = set(scored.loc[scored["contact"] == "hold_out", "customer_id"])
-    assert held
-    for path in lists.glob("*.csv"):
-        assert not held & set(pd.read_csv(path, dtype=str)["customer_id"])
+def test_no_list_for_people_shows_the_control_group_or_who_must_not_be_contacted(
+    lists: Path, scored: pd.DataFrame
+) -> None:
+    people = [pd.read_csv(path, dtype=str) for path in lists.glob("*.csv")]
+    listed = scored[~scored["contact"].isin(["hold_out", "do_not_contact"])]
+    assert {"hold_out", "do_not_contact"} < set(scored["contact"])
+    assert sorted(pd.concat(people)["customer_id"]) == sorted(listed["customer_id"])
 
 
-def test_lists_for_people_end_with_what_they_fill_in(lists: Path, scored: pd.DataFrame) -> None:
-    found = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
-    assert list(found.columns) == [
+def test_lists_for_people_end_with_the_columns_that_people_fill_in(
+    lists: Path, scored: pd.DataFrame
+) -> None:
+    people = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
+    assert list(people.columns) == [
         *CONTRACT,
         "owner",
         "on_list_since",
@@ -152,40 +229,40 @@ def test_lists_for_people_end_with_what_they_fill_in(lists: Path, scored: pd.Dat
         "done_on",
         "note",
     ]
-    assert set(found["owner"]) == {PARAMS.score.owners["core_care"]}
-    assert (found[["decision", "done_on", "note"]] == "").all().all()
-    since = dict(zip(found["customer_id"], found["on_list_since"], strict=True))
+    assert set(people["owner"]) == {PARAMS.score.owners["core_care"]}
+    assert (people[["decision", "done_on", "note"]] == "").all().all()
+    since = dict(zip(people["customer_id"], people["on_list_since"], strict=True))
     assert since.pop(f"c{LISTED:04d}") == "2025-07-31"
     assert set(since.values()) == {small_shop.DATA_END}
 
 
 def test_the_strongest_drivers_stand_first(lists: Path, scored: pd.DataFrame) -> None:
-    found = pq.read_table(lists / "explanations.parquet").to_pandas()
-    drivers = found[found["position"] > 0]
+    explained = pq.read_table(lists / "explanations.parquet").to_pandas()
+    drivers = explained[explained["position"] > 0]
     assert set(drivers["customer_id"]) == set(scored["customer_id"])
     for _, own in drivers.groupby("customer_id"):
         assert own["position"].tolist() == list(range(1, PARAMS.score.drivers + 1))
         assert own["contribution"].abs().is_monotonic_decreasing
     assert drivers["driver"].isin(["mood", "weather"]).mean() > 0.3
-    told = found[found["position"] == 0]
-    assert json.loads(told["facts"].iloc[0])["stage"] in {"core", "early_repeat"}
+    facts = explained[explained["position"] == 0]
+    assert json.loads(facts["facts"].iloc[0])["stage"] in {"core", "early_repeat"}
 
 
 def test_without_a_signal_nobody_is_scored_and_the_rules_still_publish(tmp_path: Path) -> None:
-    found = pq.read_table(publish(tmp_path, "no_signal") / "scored.parquet").to_pandas()
-    assert found["risk"].isna().all()
-    assert found["model_id"].isna().all()
-    assert set(found["contact"]) == {"none", "do_not_contact"}
-    assert found["stage"].notna().all()
+    unscored = pq.read_table(publish(tmp_path, "no_signal") / "scored.parquet").to_pandas()
+    assert unscored["risk"].isna().all()
+    assert unscored["model_id"].isna().all()
+    assert set(unscored["contact"]) == {"none", "do_not_contact"}
+    assert unscored["stage"].notna().all()
 
 
-def test_the_list_uses_the_peer_that_the_verdict_names(
+def test_the_list_uses_the_baseline_that_the_verdict_names(
     tmp_path: Path, scored: pd.DataFrame
 ) -> None:
-    found = pq.read_table(publish(tmp_path, "recency") / "scored.parquet").to_pandas()
-    assert set(found["model_id"]) != set(scored["model_id"])
+    by_recency = pq.read_table(publish(tmp_path, "recency") / "scored.parquet").to_pandas()
+    assert set(by_recency["model_id"]) != set(scored["model_id"])
     features = pq.read_table(tmp_path / "features" / "part-000.parquet").to_pandas()
-    joined = found.merge(features[features["snapshot"].astype(str) == small_shop.DATA_END])
+    joined = by_recency.merge(features[features["snapshot"].astype(str) == small_shop.DATA_END])
     assert (
         joined.sort_values("recency_days")["risk"]
         .diff()
@@ -214,7 +291,7 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
     assert contacts(rows, 1.0, 0.0, "x").tolist() == ["call", "call", "call", "none"]
 
 
-def test_a_place_that_may_not_be_called_goes_to_the_next() -> None:
+def test_the_place_of_a_customer_who_must_not_be_called_goes_to_the_next() -> None:
     rows = ready(
         risk=[0.5, 0.6, 0.7, 0.1],
         expected_profit=[9.0, 8.0, 7.0, -1.0],
@@ -223,7 +300,7 @@ def test_a_place_that_may_not_be_called_goes_to_the_next() -> None:
     assert contacts(rows, 0.5, 0.0, "x").tolist() == ["do_not_contact", "call", "call", "none"]
 
 
-def test_the_same_customers_are_held_out_until_the_seed_changes() -> None:
+def test_the_control_group_stays_the_same_until_the_seed_changes() -> None:
     ids = pd.Series([f"c{i}" for i in range(4000)])
     first = held_out(ids, 0.1, "1")
     assert (held_out(ids[::-1], 0.1, "1")[::-1] == first).all()
@@ -231,16 +308,14 @@ def test_the_same_customers_are_held_out_until_the_seed_changes() -> None:
     assert 0.08 < first.mean() < 0.12
 
 
-def test_those_without_a_risk_follow_by_value() -> None:
+def test_customers_without_a_risk_follow_by_value() -> None:
     rows = ready(risk=[np.nan, 0.9, np.nan, 0.2])
-    found = ranked(stakes(rows, 30, PARAMS.costs, (0.3, 0.6)))
-    assert found["customer_id"].tolist() == ["b", "d", "a", "c"]
-    assert found["risk_band"].tolist() == ["high", "low", None, None]
+    ordered = ranked(stakes(rows, 30, PARAMS.costs, (0.3, 0.6)))
+    assert ordered["customer_id"].tolist() == ["b", "d", "a", "c"]
+    assert ordered["risk_band"].tolist() == ["high", "low", None, None]
 
 
-def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_time_buyer_of_this_year_is() -> (
-    None
-):
+def test_prospects_are_worth_the_median_first_time_buyer_and_the_newest_stands_first() -> None:
     rows = ready(
         stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3]
     )
@@ -250,25 +325,25 @@ def test_of_prospects_the_newest_stands_first_and_each_is_worth_what_a_first_tim
     }
     worth = values(pd.concat([rows, pd.DataFrame({"stage": "first_time", **spent})]))
     assert worth[:4].tolist() == [40.0] * 4
-    found = ranked(stakes(rows.assign(value_365d=worth[:4]), 30, PARAMS.costs, (0.3, 0.6)))
-    assert found["customer_id"].tolist() == ["b", "c", "a", "d"]
+    ordered = ranked(stakes(rows.assign(value_365d=worth[:4]), 30, PARAMS.costs, (0.3, 0.6)))
+    assert ordered["customer_id"].tolist() == ["b", "c", "a", "d"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\0x"])
-def test_a_spreadsheet_does_not_run_what_a_cell_holds(text: str) -> None:
-    found = safe_table(pa.table({"customer_id": [text, "plain", None], "risk": [-0.5, None, 1]}))
-    assert found["customer_id"].to_pylist() == ["'" + text, "plain", None]
-    assert found["risk"].to_pylist() == [-0.5, None, 1]
+def test_a_spreadsheet_does_not_run_the_text_of_a_cell(text: str) -> None:
+    cells = safe_table(pa.table({"customer_id": [text, "plain", None], "risk": [-0.5, None, 1]}))
+    assert cells["customer_id"].to_pylist() == ["'" + text, "plain", None]
+    assert cells["risk"].to_pylist() == [-0.5, None, 1]
 
 
-def test_a_model_on_which_lightgbm_crashes_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(
+def test_a_broken_model_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(
     lists: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(lists.parent, tmp_path / "data")
     project(tmp_path, "dvc.yaml", "shops")
     store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
     store.write(
-        tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "said elsewhere"}
+        tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "see the evaluation"}
     )
     run_stage("score", tmp_path)
     last = {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()}
