@@ -33,19 +33,18 @@ from rich.table import Table
 
 from benchmarks.lapse import shop
 from benchmarks.measure import ROOT
-from models.defection.evaluation import weighted_auc
+from models.defection.metrics import weighted_auc
 from models.hypotheses.contrasts import RECOVERED
 from pipeline.demo.hindsight import observations
 from pipeline.docs.hypotheses import SHARES
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of
+from pipeline.registry.model_files import about_of, predictions
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, Simulate, load
 from pipeline.runtime.progress import progress
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
-from pipeline.stages.evaluate import predictions
 
 RESULTS = ROOT / "benchmarks" / "results" / "simulated_shops.json"
 SEEDS = 20

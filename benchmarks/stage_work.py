@@ -19,17 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Cost, peak, spent
-from models.defection.booster import fit, matrix, text
-from models.settings import Boosting
+from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
+from models.defection.forms import select_form
 from pipeline.delivery.explanations import explanations
 from pipeline.delivery.lists import scored_features
-from pipeline.engine.rows import feature_names, joined
+from pipeline.engine.rows import feature_names, joined, purged
 from pipeline.registry.model_files import about_of, booster_of, scorer
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.runner import bind, function, stages
 from pipeline.runtime.store import Folder
-from pipeline.stages.train import choice_for, purged
 
 EXPLAINED = 100_000  # customers
 
@@ -92,84 +91,56 @@ def life_cycle(shop: Shop, out: Path) -> Run:
     return run
 
 
-class Lesson(NamedTuple):
-    """What the final model is taught.
-
-    Rows of customers and snapshots; and the number of trees it came to.
-    """
+class FinalTraining(NamedTuple):
+    """The training rows of the final model, its specification and its number of trees."""
 
     rows: pd.DataFrame
-    columns: list[str]
-    monotone_constraints: dict[str, int]
+    spec: ModelSpec
     rounds: int
 
+    def fitted(self, rounds: int) -> lgb.Booster:
+        """Return the booster with so many trees."""
+        return fit_booster(self.rows, self.spec, rounds)
 
-def _lesson(shop: Shop) -> Lesson:
-    teachers, end = shop.calibration["final_training"], shop.calibration["data_end"]
-    features = shop.folder("features")
+
+def _final_training(shop: Shop) -> FinalTraining:
+    snapshots, end = shop.calibration["final_training"], shop.calibration["data_end"]
+    features, horizon = shop.folder("features"), shop.calibration["horizon_days"]
     rows = joined(
-        features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), teachers
+        features, shop.folder("lifecycle"), shop.calibration, shop.folder("labels"), snapshots
     )
-    columns = feature_names(features)
-    monotone_constraints = (
-        store.read(shop.root / "data" / "monotone_constraints.json")
-        if shop.params.train.monotone
-        else {}
-    )
-    taught = purged(rows, teachers, end, shop.calibration["horizon_days"])
-    return Lesson(
-        taught,
-        columns,
-        monotone_constraints,
+    constraints = store.read(shop.root / "data" / "monotone_constraints.json")
+    return FinalTraining(
+        purged(rows, snapshots, end, horizon),
+        ModelSpec(feature_names(features), shop.params.train, constraints, horizon),
         about_of(shop.folder("model"))["chosen"]["model.txt"]["rounds"],
-    )
-
-
-def _fitted(lesson: Lesson, params: Boosting, rounds: int) -> lgb.Booster:
-    return fit(
-        lesson.rows,
-        lesson.columns,
-        lesson.rows["defected"].to_numpy(bool),
-        params,
-        rounds,
-        lesson.monotone_constraints,
     )
 
 
 def training(shop: Shop, out: Path) -> Run:
     """The final model from its rows."""
-    lesson = _lesson(shop)
-    return lambda: store.write(
-        out / "model.txt", text(_fitted(lesson, shop.params.train, lesson.rounds))
-    )
+    final = _final_training(shop)
+    return lambda: store.write(out / "model.txt", text_of(final.fitted(final.rounds)))
 
 
 def training_bare(shop: Shop, out: Path) -> Run:
     """The same trees by LightGBM alone, with the same parameters on ready arrays."""
-    lesson = _lesson(shop)
+    final = _final_training(shop)
     features, label = (
-        matrix(lesson.rows, lesson.columns),
-        lesson.rows["defected"].to_numpy(np.float64),
+        matrix(final.rows, final.spec.columns),
+        final.rows["defected"].to_numpy(np.float64),
     )
-    given = _fitted(lesson, shop.params.train, 1).params
+    given = final.fitted(1).params
     given.pop("num_iterations", None)
     return lambda: store.write(
-        out / "model.txt", text(lgb.train(given, lgb.Dataset(features, label), lesson.rounds))
+        out / "model.txt", text_of(lgb.train(given, lgb.Dataset(features, label), final.rounds))
     )
 
 
 def rounds(shop: Shop, out: Path) -> Run:
-    """The choice of form and number of trees for the final model."""
-    lesson = _lesson(shop)
-    horizon = shop.calibration["horizon_days"]
-    return lambda: choice_for(
-        lesson.rows,
-        lesson.rows[:0],
-        lesson.columns,
-        horizon,
-        shop.params.train,
-        lesson.monotone_constraints,
-    )
+    """The selection of form and number of trees for the final model."""
+    final = _final_training(shop)
+    return lambda: select_form(final.rows, final.rows[:0], final.spec)
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:

@@ -1,7 +1,4 @@
-"""The traps of modelling, each fallen into on purpose.
-
-What a leak pretends to be worth, and what stops it.
-"""
+"""The traps of modelling: how much better a leak looks, and what stops it."""
 
 from pathlib import Path
 from typing import Any
@@ -16,18 +13,20 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from models.defection.bg_nbd import Parameters, fit, no_purchase
-from models.defection.evaluation import calibration_error, calibration_floor, weighted_auc
-from models.defection.forms import Choice
-from models.defection.leakage import clocks, oracles
-from pipeline.engine.rows import joined
+from models.defection.booster import ModelSpec
+from models.defection.cross_validation import grouped_cv
+from models.defection.forms import SelectedForm
+from models.defection.leakage import date_columns, leaks, outcome_columns
+from models.defection.metrics import calibration_error, calibration_floor, weighted_auc
+from pipeline.engine.rows import joined, purged
 from pipeline.runtime.errors import ConfigError, QualityError
 from pipeline.runtime.store import Folder
-from pipeline.stages.evaluate import evaluate, require_honest
-from pipeline.stages.train import grouped_cv, purged, train
+from pipeline.stages.evaluate import evaluate
+from pipeline.stages.train import train
 
 PARAMS = params()
 HORIZON, ORIGIN = 60, 600
-TEACHERS = [ORIGIN - HORIZON - 20 * j for j in range(7)]
+SNAPSHOTS = [ORIGIN - HORIZON - 20 * j for j in range(7)]
 WORLD = Parameters(0.8, 25.0, 0.8, 4.0)
 COLUMNS = ["recency_days", "purchases", "spend", "tenure_days", "gap_mean"]
 
@@ -48,7 +47,7 @@ def histories() -> list[npt.NDArray[np.float64]]:
     return found
 
 
-def seen(
+def observed(
     histories: list[npt.NDArray[np.float64]],
     snapshots: list[int],
     purchases: int = 2,
@@ -86,57 +85,53 @@ def auc(scores: npt.NDArray[np.float64], rows: pd.DataFrame) -> float:
     return weighted_auc(scores, rows["defected"].to_numpy(bool), np.ones(len(rows)))
 
 
-def learnt(taught: pd.DataFrame, asked: pd.DataFrame) -> float:
-    """AUC of a learner with a good memory."""
+def auc_learnt(training: pd.DataFrame, test: pd.DataFrame) -> float:
+    """AUC of a learner that memorises well."""
     forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=0).fit(
-        taught[COLUMNS], taught["defected"]
+        training[COLUMNS], training["defected"]
     )
-    return auc(forest.predict_proba(asked[COLUMNS])[:, 1], asked)
+    return auc(forest.predict_proba(test[COLUMNS])[:, 1], test)
 
 
 @pytest.fixture(scope="module")
 def honest(histories: list[npt.NDArray[np.float64]]) -> float:
-    """AUC of the same learner, taught by what was known at the origin."""
-    return learnt(seen(histories, TEACHERS), seen(histories, [ORIGIN]))
+    """AUC of the same learner, trained on what was known at the origin."""
+    return auc_learnt(observed(histories, SNAPSHOTS), observed(histories, [ORIGIN]))
 
 
-def test_labels_that_reach_over_the_origin_pretend_to_a_better_model_and_are_refused(
+def test_labels_that_reach_over_the_origin_make_a_model_look_better_and_are_refused(
     histories, honest: float
 ) -> None:  # type: ignore[no-untyped-def]
     late = [ORIGIN - 10, *(ORIGIN - 20 - 20 * j for j in range(6))]
-    assert learnt(seen(histories, late), seen(histories, [ORIGIN])) > honest + 0.02
+    assert auc_learnt(observed(histories, late), observed(histories, [ORIGIN])) > honest + 0.02
     with pytest.raises(ConfigError, match="E_LEAK snapshot 2025-06-02"):
         purged(small_shop.rows(10, 1.0), ["2025-05-01", "2025-06-02"], "2025-07-01", 30)
 
 
-def test_a_random_split_of_pooled_snapshots_pretends_to_a_better_model_and_a_split_by_customer_does_not(
+def test_a_random_split_of_pooled_snapshots_makes_a_model_look_better_than_a_split_by_customer(
     histories, honest: float
 ) -> None:  # type: ignore[no-untyped-def]
-    pooled = seen(histories, [*TEACHERS, ORIGIN])
+    pooled = observed(histories, [*SNAPSHOTS, ORIGIN])
     random = np.random.default_rng(1)
     by_row = random.random(len(pooled)) < 0.7
     by_customer = random.random(len(histories))[pooled["customer"]] < 0.7
-    pretended = learnt(pooled[by_row], pooled[~by_row])
-    assert pretended > honest + 0.03
-    assert pretended > learnt(pooled[by_customer], pooled[~by_customer]) + 0.03
+    by_chance = auc_learnt(pooled[by_row], pooled[~by_row])
+    assert by_chance > honest + 0.03
+    assert by_chance > auc_learnt(pooled[by_customer], pooled[~by_customer]) + 0.03
 
 
 def cross_validated(rows: pd.DataFrame) -> float | None:
-    # the best cuts learn names by heart sooner
+    # the best split thresholds memorise customers sooner
     quick = PARAMS.train.model_copy(update={"extra_trees": False})
-    found = grouped_cv(
-        rows, ["mood", "weather"], Choice("plain", 50, {}, 0.0, seasonal=False), quick, {}
-    )
-    assert (found["folds"], found["customers"], found["rows"]) == (
-        2,
-        rows["customer_id"].nunique(),
-        len(rows),
-    )
-    auc: float | None = found["auc"]
+    spec = ModelSpec(["mood", "weather"], quick, {}, small_shop.HORIZON)
+    result = grouped_cv(rows, SelectedForm("plain", 50, {}, 0.0, seasonal=False), spec)
+    sizes = result["folds"], result["customers"], result["rows"]
+    assert sizes == (2, rows["customer_id"].nunique(), len(rows))
+    auc: float | None = result["auc"]
     return auc
 
 
-def test_a_name_is_worth_nothing_where_no_customer_is_on_both_sides_of_a_fold() -> None:
+def test_memorising_a_customer_is_worth_nothing_where_no_customer_is_in_two_folds() -> None:
     rows, random = small_shop.rows(300, 0.0), np.random.default_rng(5)
     who = pd.factorize(rows["customer_id"])[0]
     named = rows.assign(mood=random.normal(size=300)[who], defected=(random.random(300) < 0.4)[who])
@@ -146,29 +141,27 @@ def test_a_name_is_worth_nothing_where_no_customer_is_on_both_sides_of_a_fold() 
     assert by_row > 0.65
 
 
-def test_folds_by_customer_leave_nothing_to_learn_where_one_customer_has_all_of_an_outcome() -> (
-    None
-):
+def test_the_auc_is_unknown_where_one_customer_has_all_rows_of_an_outcome() -> None:
     rows = small_shop.rows(30, 0.0)
     assert cross_validated(rows.assign(defected=rows["customer_id"] == "c0003")) is None
 
 
-def test_no_customers_snapshot_teaches_and_is_asked() -> None:
+def test_no_customers_snapshot_is_in_both_training_and_test_rows() -> None:
     rows = small_shop.rows(20, 1.0)
     rows = rows.assign(benchmark=True, snapshot=rows["snapshot"].astype(str))
-    for origin, teachers in small_shop.ORIGINS.items():
-        taught = purged(rows, teachers, origin, small_shop.HORIZON)
-        gap = pd.Timestamp(origin) - pd.to_datetime(taught["snapshot"])
-        assert len(taught) == 20 * len(teachers)
+    for origin, snapshots in small_shop.ORIGINS.items():
+        training = purged(rows, snapshots, origin, small_shop.HORIZON)
+        gap = pd.Timestamp(origin) - pd.to_datetime(training["snapshot"])
+        assert len(training) == 20 * len(snapshots)
         assert (gap >= pd.Timedelta(days=small_shop.HORIZON)).all()
 
 
-def test_one_time_buyers_pretend_to_a_better_score_and_are_not_among_the_rows(
+def test_one_time_buyers_make_a_score_look_better_and_are_not_among_the_rows(
     histories, tmp_path: Path
 ) -> None:  # type: ignore[no-untyped-def]
     everyone, repeaters = (
-        seen(histories, [ORIGIN], purchases=1, recent=ORIGIN),
-        seen(histories, [ORIGIN]),
+        observed(histories, [ORIGIN], purchases=1, recent=ORIGIN),
+        observed(histories, [ORIGIN]),
     )
     of_all, of_repeaters = (
         auc((rows["recency_days"] / rows["purchases"]).to_numpy(), rows)
@@ -189,12 +182,15 @@ def test_one_time_buyers_pretend_to_a_better_score_and_are_not_among_the_rows(
 
 
 def test_the_chance_to_be_alive_is_a_worse_score_than_the_chance_to_buy(histories) -> None:  # type: ignore[no-untyped-def]
-    buyers, asked = seen(histories, [ORIGIN], purchases=1, recent=ORIGIN), seen(histories, [ORIGIN])
+    buyers, rows = (
+        observed(histories, [ORIGIN], purchases=1, recent=ORIGIN),
+        observed(histories, [ORIGIN]),
+    )
     fitted = fit(*known(buyers))
-    alive = {len(rows): 1 - no_purchase(fitted, *known(rows), 1e30) for rows in (buyers, asked)}
+    alive = {len(part): 1 - no_purchase(fitted, *known(part), 1e30) for part in (buyers, rows)}
     assert (
-        auc(1 - alive[len(asked)], asked)
-        < auc(no_purchase(fitted, *known(asked), HORIZON), asked) - 0.02
+        auc(1 - alive[len(rows)], rows)
+        < auc(no_purchase(fitted, *known(rows), HORIZON), rows) - 0.02
     )
     assert alive[len(buyers)][buyers["purchases"] == 1] == pytest.approx(1, abs=1e-6)
 
@@ -211,7 +207,7 @@ def known(rows: pd.DataFrame) -> tuple[npt.NDArray[np.float64], ...]:
 def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
     random = np.random.default_rng(3)
     recency = random.normal(size=(4000, 1))
-    defected = random.random(4000) < 1 / (1 + np.exp(2.2 - recency[:, 0]))  # one in eight leaves
+    defected = random.random(4000) < 1 / (1 + np.exp(2.2 - recency[:, 0]))  # one in eight churns
     plain, balanced = (
         LogisticRegression(class_weight=weights).fit(recency, defected).predict_proba(recency)[:, 1]
         for weights in (None, "balanced")
@@ -221,7 +217,7 @@ def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
     assert calibration_error(balanced, defected) > 10 * calibration_floor(balanced, 1)
 
 
-def taught(folder: Path, frame: pd.DataFrame) -> Folder:
+def trained(folder: Path, frame: pd.DataFrame) -> Folder:
     few = PARAMS.train.model_copy(update={"max_rounds": 20, "round_step": 10})
     folders = small_shop.write(folder, frame)
     return small_shop.model_folder(
@@ -232,8 +228,8 @@ def taught(folder: Path, frame: pd.DataFrame) -> Folder:
     )
 
 
-def judged(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:
-    """What `evaluate` says of the model in a small shop with these rows."""
+def evaluated(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:
+    """What `evaluate` returns for the model in a small shop with these rows."""
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 50})
     folders, calendar = small_shop.write(folder, frame), small_shop.calibration()
     return evaluate(
@@ -243,60 +239,63 @@ def judged(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return taught(tmp_path_factory.mktemp("taught"), small_shop.rows(150, 2.0))
+    return trained(tmp_path_factory.mktemp("trained"), small_shop.rows(150, 2.0))
 
 
-def test_a_label_that_recency_can_compute_stops_the_run_and_names_it(
+def test_a_label_that_recency_can_compute_stops_the_run_and_the_message_names_recency(
     model: Folder, tmp_path: Path
 ) -> None:
     frame = small_shop.rows(150, 2.0)
     with pytest.raises(
         QualityError, match=r"E_LEAK data/features recency_days .* AUC 1\.000"
     ) as refused:
-        judged(tmp_path, frame.assign(defected=frame["recency_days"] > 30), model)
+        evaluated(tmp_path, frame.assign(defected=frame["recency_days"] > 30), model)
     assert refused.value.exit_code == 4
 
 
-def test_who_is_only_ever_known_to_stay_is_a_result_with_its_reason(
+def test_a_shop_where_nobody_churns_has_no_signal_and_the_reason(
     model: Folder, tmp_path: Path
 ) -> None:
     frame = small_shop.rows(150, 2.0)
     frame.loc[frame["snapshot"].astype(str).isin(small_shop.ORIGINS), "defected"] = False
-    found = judged(tmp_path, frame, model)["evaluation"]
+    found = evaluated(tmp_path, frame, model)["evaluation"]
     assert (found["verdict"], found["grade"]) == (
         "no_signal",
         "no signal: 300 benchmark rows at the test origins, all of one outcome",
     )
 
 
-def test_a_feature_that_tells_the_date_stops_the_run_and_is_named() -> None:
+def test_a_feature_that_contains_the_date_is_a_leak() -> None:
     rows = small_shop.rows(50, 2.0).assign(model=0.5)
     columns = [*small_shop.rows(1, 1.0).columns.drop(["customer_id", "snapshot", "defected"])]
-    require_honest(rows, columns)
-    with pytest.raises(QualityError, match="E_LEAK data/features day .* tells the date"):
-        require_honest(
-            rows.assign(day=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal)),
-            [*columns, "day"],
-        )
+    assert leaks(rows, columns) == []
+    dated = rows.assign(day=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal))
+    [leak] = leaks(dated, [*columns, "day"])
+    assert leak.column == "day"
+    assert "contains the date" in leak.rule
 
 
-def test_a_model_that_knows_what_no_feature_alone_tells_stops_the_run() -> None:
+def test_a_model_that_knows_what_no_feature_alone_contains_stops_the_run(
+    model: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = small_shop.rows(50, 2.0)
+    [leak] = leaks(rows.assign(model=np.where(rows["defected"], 0.9, 0.1)), ["mood", "weather"])
+    assert leak.column == "model"
+    assert "AUC 1.000" in leak.rule
+    monkeypatch.setattr("pipeline.stages.evaluate.leaks", lambda *_: [leak])
     with pytest.raises(QualityError, match=r"E_LEAK data/model .* AUC 1\.000"):
-        require_honest(rows.assign(model=np.where(rows["defected"], 0.9, 0.1)), ["mood", "weather"])
+        evaluated(tmp_path, small_shop.rows(150, 2.0), model)
 
 
 @pytest.mark.parametrize("permuted", [False, True], ids=["coin flips", "permuted labels"])
-def test_where_labels_are_chance_nobody_does_better_than_a_coin(
-    permuted: bool, tmp_path: Path
-) -> None:
+def test_where_labels_are_random_no_scorer_beats_chance(permuted: bool, tmp_path: Path) -> None:
     frame = small_shop.rows(400, 2.0 if permuted else 0.0)
     if permuted:
         shuffle = np.random.default_rng(6).permutation
         frame["defected"] = frame.groupby("snapshot")["defected"].transform(
             lambda flags: shuffle(flags.to_numpy())
         )
-    found = judged(tmp_path, frame, taught(tmp_path, frame))
+    found = evaluated(tmp_path, frame, trained(tmp_path, frame))
     measured = found["evaluation"]["benchmark"]
     assert found["metrics"]["verdict"] == "no_signal"
     assert "no signal" in found["model_card"]
@@ -319,25 +318,27 @@ def outcomes(rows: int) -> npt.NDArray[np.bool_]:
         (np.full(90, np.nan), False),
     ],
     ids=[
-        "higher for leavers",
-        "lower for leavers",
-        "unknown for leavers",
+        "higher for churned",
+        "lower for churned",
+        "unknown for churned",
         "for most of them",
         "unknown",
     ],
 )
-def test_a_column_that_knows_the_outcome_is_named_whichever_way_it_points(
+def test_a_column_that_contains_the_outcome_is_named_in_either_direction(
     column: npt.NDArray[np.float64], named: bool
 ) -> None:
-    assert ("told" in oracles(pd.DataFrame({"told": column}), ["told"], outcomes(90))) is named
+    aucs = outcome_columns(pd.DataFrame({"column": column}), ["column"], outcomes(90))
+    assert ("column" in aucs) is named
 
 
-def test_of_a_handful_of_leavers_chance_may_tell_all() -> None:
-    leavers = np.arange(90) < 9
-    assert oracles(pd.DataFrame({"told": leavers.astype(float)}), ["told"], leavers) == {}
+def test_a_column_that_separates_only_a_few_churned_rows_is_not_named() -> None:
+    churned = np.arange(90) < 9
+    rows = pd.DataFrame({"column": churned.astype(float)})
+    assert outcome_columns(rows, ["column"], churned) == {}
 
 
-def test_a_column_is_a_clock_only_if_it_changes_between_snapshots_and_not_within() -> None:
+def test_a_column_is_a_date_only_if_it_changes_between_snapshots_and_not_within() -> None:
     rows = pd.DataFrame(
         {
             "snapshot": [1, 1, 2, 2],
@@ -347,4 +348,4 @@ def test_a_column_is_a_clock_only_if_it_changes_between_snapshots_and_not_within
             "unknown": np.nan,
         }
     )
-    assert clocks(rows, ["clock", "constant", "own", "unknown"]) == ["clock"]
+    assert date_columns(rows, ["clock", "constant", "own", "unknown"]) == ["clock"]

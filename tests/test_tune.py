@@ -1,5 +1,6 @@
-"""The search for a shape: repeatable, and blind to every outcome the model is later examined by."""
+"""The search for hyperparameters: repeatable, and blind to the outcomes of the evaluation."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,81 +10,85 @@ import small_shop
 import yaml
 from frozen import params
 
-from models.defection.booster import fit
+from models.defection.booster import ModelSpec, fit_booster
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.runner import ROOT
-from pipeline.stages.tune import known_first, search
+from pipeline.stages import tune as stage
 
 PARAMS = params()
 FEW = PARAMS.tune.model_copy(update={"trials": 3})
 TRAIN = PARAMS.train.model_copy(update={"max_rounds": 50, "forms": ("plain",)})
 
 
-def rows_known(folder: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    folders = small_shop.write(folder, frame)
-    return known_first(**folders, calibration=small_shop.calibration())
+@pytest.fixture(autouse=True)
+def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "track_search", lambda *_: None)
 
 
-def trials(rows: pd.DataFrame, **changed: Any) -> list[dict[str, Any]]:
-    columns = ["recency_days", "purchases", "mood", "weather"]
-    return search(rows, columns, small_shop.HORIZON, {}, TRAIN, FEW.model_copy(update=changed))
+def trials(
+    root: Path, frame: pd.DataFrame, seed: int = FEW.seed, **calendar: Any
+) -> list[dict[str, Any]]:
+    """The trials that the stage `tune` records for the small shop with these rows."""
+    calibration = {**small_shop.calibration(), **calendar}
+    given = {"shop": "small", "params": FEW.model_copy(update={"seed": seed}), "train": TRAIN}
+    folders = small_shop.write(root, frame)
+    stage.tune(
+        **folders,
+        **given,
+        monotone_constraints={},
+        calibration=calibration,
+        track=PARAMS.track,
+        root=root,
+    )
+    report: dict[str, Any] = json.loads((root / "reports" / "tuning.json").read_text())
+    assert report["shop"] == "small"
+    recorded: list[dict[str, Any]] = report["trials"]
+    return recorded
 
 
-def test_the_shape_in_use_is_tried_first_and_the_same_seed_tries_the_same(tmp_path: Path) -> None:
-    rows = rows_known(tmp_path, small_shop.rows(120, 2.0))
-    found = trials(rows)
-    assert found == trials(rows)
-    assert found != trials(rows, seed=FEW.seed + 1)
-    assert found[0]["shape"] == {name: getattr(TRAIN, name) for name in found[0]["shape"]}
-    assert len({str(trial["shape"]) for trial in found}) == FEW.trials
-    for trial in found:
-        for name, value in trial["shape"].items():
+def test_the_hyperparameters_in_use_come_first_and_a_seed_repeats_its_trials(
+    tmp_path: Path,
+) -> None:
+    frame = small_shop.rows(120, 2.0)
+    first = trials(tmp_path, frame)
+    assert first == trials(tmp_path, frame)
+    assert first != trials(tmp_path, frame, seed=FEW.seed + 1)
+    in_use = first[0]["hyperparameters"]
+    assert in_use == {name: getattr(TRAIN, name) for name in in_use}
+    assert len({str(trial["hyperparameters"]) for trial in first}) == FEW.trials
+    for trial in first:
+        for name, value in trial["hyperparameters"].items():
             low, high = getattr(FEW, name)
-            assert low <= value <= high
+            assert low <= value <= high, name
 
 
-def test_no_outcome_that_examines_the_model_has_a_part_in_the_search(tmp_path: Path) -> None:
+def test_no_outcome_that_evaluates_the_model_has_a_part_in_the_search(tmp_path: Path) -> None:
     frame = small_shop.rows(150, 2.0)
-    first = min(small_shop.ORIGINS)
-    unknown = pd.to_datetime(frame["snapshot"]) + pd.Timedelta(
-        days=small_shop.HORIZON
-    ) > pd.Timestamp(first)
+    horizon, first = pd.Timedelta(days=small_shop.HORIZON), pd.Timestamp(min(small_shop.ORIGINS))
+    unknown = pd.to_datetime(frame["snapshot"]) + horizon > first
     poisoned = frame.assign(defected=frame["defected"] ^ unknown)
     assert unknown.any()
-    rows = rows_known(tmp_path / "as it was", frame)
-    assert set(rows["snapshot"]) == set(small_shop.ORIGINS[first])
-    pd.testing.assert_frame_equal(rows_known(tmp_path / "poisoned", poisoned), rows)
+    assert trials(tmp_path / "poisoned", poisoned) == trials(tmp_path / "original", frame)
 
 
-def test_a_search_without_an_earlier_snapshot_to_learn_from_is_refused(tmp_path: Path) -> None:
-    rows = rows_known(tmp_path, small_shop.rows(120, 2.0))
-    with pytest.raises(ConfigError, match="E_TUNE"):
-        trials(rows[rows["snapshot"] == rows["snapshot"].max()])
+def test_a_search_without_an_older_snapshot_to_train_on_is_refused(tmp_path: Path) -> None:
+    origin = min(small_shop.ORIGINS)
+    with pytest.raises(ConfigError, match="E_TUNE .* no snapshot is a horizon older"):
+        trials(tmp_path, small_shop.rows(120, 2.0), origins={origin: ["2025-06-01"]})
 
 
 def test_a_search_in_a_shop_too_young_for_a_test_origin_is_refused(tmp_path: Path) -> None:
-    folders = small_shop.write(tmp_path, small_shop.rows(10, 2.0))
     with pytest.raises(ConfigError, match="E_TUNE data/calibration.json origins"):
-        known_first(**folders, calibration={**small_shop.calibration(), "origins": {}})
+        trials(tmp_path, small_shop.rows(10, 2.0), origins={})
 
 
-def test_what_is_searched_for_is_a_shape_the_training_takes() -> None:
+def test_training_accepts_what_is_searched_for() -> None:
     rows = small_shop.rows(60, 2.0)
+    ranges = FEW.model_dump(exclude={"trials", "seed"})
     for end in (0, 1):
-        shape = {
-            name: ends[end] for name, ends in FEW.model_dump(exclude={"trials", "seed"}).items()
-        }
-        assert (
-            fit(
-                rows,
-                ["mood"],
-                rows["defected"].to_numpy(bool),
-                TRAIN.model_copy(update=shape),
-                2,
-                {},
-            ).num_trees()
-            == 2
-        )
+        changed = TRAIN.model_copy(update={name: ends[end] for name, ends in ranges.items()})
+        spec = ModelSpec(["mood"], changed, {}, small_shop.HORIZON)
+        assert fit_booster(rows, spec, 2).num_trees() == 2
 
 
 def test_nothing_waits_for_the_search_and_no_reproduction_runs_it() -> None:

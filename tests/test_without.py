@@ -1,4 +1,4 @@
-"""What a feature is worth is told by leaving it out."""
+"""The worth of a feature is measured by leaving it out."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pytest
 import small_shop
 from frozen import params
 
-from benchmarks.without import AGAIN, WITHOUT, Worth, meant, worth
+from benchmarks.without import AGAIN, WITHOUT, Worth, columns_named, worth
 from features.settings import Windows
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 
 WINDOWS = Windows((30, 90), (30,))
-THERE = (
+PRESENT = (
     "spend spend_in_30d spend_in_90d complaints complaints_90d days_since_complaint gap_cv".split()
 )
 
@@ -29,11 +29,11 @@ THERE = (
     ids=["column", "one window", "all windows", "family", "a family of the name of a column"],
 )
 def test_a_name_is_a_column_its_windows_or_a_family(name: str, columns: str) -> None:
-    assert meant([name], WINDOWS, THERE) == columns.split()
+    assert columns_named([name], WINDOWS, PRESENT) == columns.split()
 
 
 def test_several_names_are_left_out_together_in_the_order_of_the_file() -> None:
-    assert meant(["gap_cv", "spend", "gap_cv"], WINDOWS, THERE) == ["spend", "gap_cv"]
+    assert columns_named(["gap_cv", "spend", "gap_cv"], WINDOWS, PRESENT) == ["spend", "gap_cv"]
 
 
 @pytest.mark.parametrize(
@@ -44,28 +44,28 @@ def test_several_names_are_left_out_together_in_the_order_of_the_file() -> None:
         ("touches", "run `make repro`"),
     ],
 )
-def test_a_name_of_nothing_in_the_file_is_refused_with_what_to_do(name: str, fix: str) -> None:
+def test_an_unknown_name_is_refused_with_what_to_do(name: str, fix: str) -> None:
     with pytest.raises(ConfigError, match=f"E_COLUMN {name} .*{fix}"):
-        meant([name], WINDOWS, THERE)
+        columns_named([name], WINDOWS, PRESENT)
 
 
 def shop_without(folder: Path, column: str) -> Worth:
-    """The small shop, whose customers leave by mood and weather together, judged without a column."""
+    """The small shop, whose churn depends on mood and weather, evaluated without a column."""
     small_shop.write(folder, small_shop.rows(300, signal=2.0))
     store.write(folder / "calibration.json", small_shop.calibration())
     store.write(folder / "monotone_constraints.json", {})
     return worth([column], folder, params())
 
 
-def test_what_leavers_are_told_by_is_worth_more_than_chance(tmp_path: Path) -> None:
-    found = shop_without(tmp_path, "mood")
-    assert found.rows == 300 * len(small_shop.ORIGINS)
-    assert found.deltas[WITHOUT]["auc"][1] > 0.1
-    assert found.deltas[WITHOUT]["brier"][2] < 0
-    assert abs(found.deltas[AGAIN]["auc"][0]) < 0.02
+def test_a_feature_that_predicts_churn_is_worth_more_than_chance(tmp_path: Path) -> None:
+    result = shop_without(tmp_path, "mood")
+    assert result.rows == 300 * len(small_shop.ORIGINS)
+    assert result.deltas[WITHOUT]["auc"][1] > 0.1
+    assert result.deltas[WITHOUT]["brier"][2] < 0
+    assert abs(result.deltas[AGAIN]["auc"][0]) < 0.02
 
 
-def test_what_tells_nothing_is_worth_nothing_beyond_chance(tmp_path: Path) -> None:
+def test_a_feature_that_predicts_nothing_is_worth_nothing_beyond_chance(tmp_path: Path) -> None:
     point, low, high = shop_without(tmp_path, "spend").deltas[WITHOUT]["auc"]
     assert low < 0.01
     assert abs(point) < 0.02

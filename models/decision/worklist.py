@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.defection.evaluation import band
 from models.defection.profit import expected_profit, value_of
+from models.defection.risk_bands import band
 from models.settings import Costs
 
 

@@ -1,174 +1,299 @@
-"""The peers a model is measured beside, taught on the same snapshots: simple rules, a probability
-model, the field's usual machines.
+"""The baselines that a model is compared with: simple rules, a probability model, the field's usual
+machines.
 
-A taught peer is a plain mapping (its form, its columns, its numbers), so that it can be kept as
-JSON, read by eye and asked by nothing but this file. `form` is how it is read: logistic, bg_nbd,
-boosting or forest.
+One class each, with scikit-learn's verbs. A class with a name is trained, evaluated, published and
+shown: no other file lists the baselines. A fitted baseline is kept as JSON that a person can read.
 """
 
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import product
 from math import factorial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from features.records import Floats
-from models.defection import bg_nbd, forest
-from models.defection.booster import fit, nameless, text
-from models.settings import Boosting
+from models.defection import bg_nbd
+from models.defection.booster import ModelSpec, fit_booster, matrix, text_of, without_feature_ranges
 
-Taught = dict[str, Any]
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 RFM = ["recency_days", "purchases", "spend"]
 PAST = ["purchases", "recency_days", "tenure_days"]
 WINDOWS = ("purchases_in_", "spend_in_", "products_", "categories_")
-LOGISTIC = {"recency": ["recency_days"], "logistic_rfm": RFM}
-BASELINES = (*LOGISTIC, "bg_nbd", "expert_windows", "random_forest_rfm")
-SIMPLE = (*LOGISTIC, "bg_nbd")
-"""Peers that a person can follow: what a model has to beat to be worth its trouble."""
+BUYERS = 20_000  # BG/NBD has four parameters: more customers would not change them
+ROUNDS = 200  # trees of expert_windows: not searched, because more or fewer change little
+TREES, LEAVES, ROWS_PER_LEAF = 50, 32, 20  # of the forest: more makes the file long, not better
 
-# trees of expert_windows: nothing is searched for a peer, and more or fewer change little
-ROUNDS = 200
-CUSTOMERS = 20_000  # four numbers need no more customers than that
+BASELINES: dict[str, type["Baseline"]] = {}
+"""Every baseline by its name, in the order of this file."""
 
 
 def nine_digits(values: Floats) -> list[float]:
-    """Numbers as they are kept: the last bits differ between kinds of CPU."""
+    """Round to nine significant digits: the last bits differ between kinds of CPU."""
     return [float(f"{value:.9g}") for value in values]
 
 
-def teach(
-    name: str, rows: pd.DataFrame, horizon: int, buyers: pd.DataFrame, params: Boosting
-) -> Taught:
-    """Fit one peer to predict defection within `horizon` days.
+@dataclass(frozen=True)
+class Baseline(ABC):
+    """A fitted scorer; its fields are what its JSON holds.
 
-    `rows`: one per customer and snapshot, with the peer's columns and `defected`, what became of
-    them. `buyers`: one row per customer who had bought at all by the newest of the snapshots, with
-    `PAST`. BG/NBD learns from these alone: it describes all buyers, those who came once above all,
-    and needs no outcome; pooled snapshots would count a customer many times. `params`: the model's
-    own shape, which expert_windows has, too, but for its cuts: it has few columns to be misled by,
-    and with cuts at random it would be the weaker.
+    `class New(Baseline, name="new")` adds a baseline. `simple`: a person can follow it, so a model
+    has to beat it to be worth its trouble.
     """
-    defected = rows["defected"].to_numpy(bool)
-    if name in LOGISTIC:
-        return logistic(LOGISTIC[name], rows, defected)
-    if name == "bg_nbd":
-        some = buyers.sample(min(len(buyers), CUSTOMERS), random_state=0)
-        fitted = bg_nbd.fit(*_past(some[PAST].to_numpy(np.float64)))
-        numbers = dict(zip(fitted._fields, nine_digits(np.array(fitted)), strict=True))
-        return {
-            "form": "bg_nbd",
-            "columns": PAST,
-            "horizon_days": horizon,
-            "parameters": numbers,
-            "middle": _middle(rows, PAST),
-        }
-    if name == "expert_windows":
+
+    columns: list[str]
+
+    simple: ClassVar[bool]
+
+    def __init_subclass__(cls, name: str | None = None, simple: bool = False) -> None:
+        cls.simple = simple
+        if name is not None:
+            BASELINES[name] = cls
+
+    @property
+    def booster_texts(self) -> list[str]:
+        """Return LightGBM's texts among the fields: they are checked before they are loaded."""
+        return []
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
+        """Train on one row per customer and snapshot, with features and `defected`.
+
+        `buyers`: one row with `PAST` per customer who had bought by the newest snapshot, once or
+        more. `spec`: the horizon and the parameters of the model beside it.
+        """
+
+    @abstractmethod
+    def predict(self, rows: pd.DataFrame) -> Floats:
+        """Return the probability of defection, one per row."""
+
+    def log_odds(self, rows: pd.DataFrame) -> Floats:
+        """Return the log-odds of defection, one per row."""
+        risk = self.predict(rows)
+        return np.asarray(np.log(risk) - np.log1p(-risk))
+
+    @abstractmethod
+    def contributions(self, rows: pd.DataFrame) -> Floats:
+        """Return Shapley values of the log-odds, rows x columns.
+
+        With one constant they add up to the log-odds.
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Restore what `to_json` returned. Raises TypeError for other fields."""
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Logistic(Baseline):
+    """Logistic regression on log1p of the columns, each centred and scaled."""
+
+    centre: list[float]
+    scale: list[float]
+    coefficients: list[float]
+    intercept: float
+
+    uses: ClassVar[list[str]]
+
+    @classmethod
+    def fit(
+        cls, rows: pd.DataFrame, buyers: pd.DataFrame | None = None, spec: ModelSpec | None = None
+    ) -> Self:
+        from sklearn.linear_model import LogisticRegression
+
+        logs = _logs(rows, cls.uses)
+        centre, scale = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-9)
+        # Newton's method to the end: another solver stops earlier, at a point that depends on BLAS
+        fitted = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
+            (logs - centre) / scale, rows["defected"].to_numpy(bool)
+        )
+        centred = nine_digits(centre), nine_digits(scale)
+        slopes, intercept = nine_digits(fitted.coef_[0]), nine_digits(fitted.intercept_)[0]
+        return cls(cls.uses, *centred, slopes, intercept)
+
+    def log_odds(self, rows: pd.DataFrame) -> Floats:
+        return np.asarray(self.contributions(rows).sum(axis=1) + self.intercept)
+
+    def predict(self, rows: pd.DataFrame) -> Floats:
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(rows))))
+
+    def contributions(self, rows: pd.DataFrame) -> Floats:
+        centred = _logs(rows, self.columns) - np.array(self.centre)
+        return np.asarray(centred / np.array(self.scale) * np.array(self.coefficients))
+
+
+class Recency(Logistic, name="recency", simple=True):
+    """Days since the last purchase alone."""
+
+    uses = ["recency_days"]
+
+
+class LogisticRFM(Logistic, name="logistic_rfm", simple=True):
+    """Recency, frequency and monetary value."""
+
+    uses = RFM
+
+
+@dataclass(frozen=True)
+class BySubsets(Baseline):
+    """A baseline explained by exact Shapley values over all subsets of its few columns.
+
+    The columns outside a subset are at their median.
+    """
+
+    median: list[float]
+
+    @abstractmethod
+    def risk(self, values: Floats) -> Floats:
+        """Return the probability of defection from the values of the columns."""
+
+    def predict(self, rows: pd.DataFrame) -> Floats:
+        return self.risk(matrix(rows, self.columns))
+
+    def contributions(self, rows: pd.DataFrame) -> Floats:
+        values = matrix(rows, self.columns)
+        size = values.shape[1]
+        log_odds = {}
+        for subset in product((False, True), repeat=size):
+            risk = self.risk(np.where(subset, values, np.array(self.median)))
+            risk = np.clip(risk, 1e-6, 1 - 1e-6)
+            log_odds[subset] = np.log(risk / (1 - risk))
+        total = np.zeros_like(values)
+        for subset, with_it in log_odds.items():
+            for column in np.flatnonzero(subset):
+                without = (*subset[:column], False, *subset[column + 1 :])
+                weight = factorial(sum(without)) * factorial(size - sum(subset)) / factorial(size)
+                total[:, column] += weight * (with_it - log_odds[without])
+        return total
+
+
+@dataclass(frozen=True)
+class BgNbd(BySubsets, name="bg_nbd", simple=True):
+    """BG/NBD's exact probability of no purchase within the horizon.
+
+    It is trained on all buyers, because it describes a whole cohort, most of whom buy once. It
+    needs no outcome. Pooled snapshots would count a customer many times.
+    """
+
+    horizon_days: int
+    parameters: dict[str, float]
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
+        sample = buyers.sample(min(len(buyers), BUYERS), random_state=0)
+        fitted = bg_nbd.fit(*_histories(matrix(sample, PAST)))
+        parameters = dict(zip(fitted._fields, nine_digits(np.array(fitted)), strict=True))
+        return cls(PAST, _median(rows, PAST), spec.horizon_days, parameters)
+
+    def risk(self, values: Floats) -> Floats:
+        parameters = bg_nbd.Parameters(**self.parameters)
+        return bg_nbd.no_purchase(parameters, *_histories(values), self.horizon_days)
+
+
+@dataclass(frozen=True)
+class ExpertWindows(Baseline, name="expert_windows"):
+    """LightGBM on counts, amounts and unique products in trailing windows.
+
+    It has the model's hyperparameters, except `extra_trees`: with few columns it would be weaker
+    with split thresholds at random.
+    """
+
+    text: str
+
+    @property
+    def booster_texts(self) -> list[str]:
+        return [self.text]
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         columns = [column for column in rows.columns.astype(str) if column.startswith(WINDOWS)]
-        best_cuts = params.model_copy(update={"extra_trees": False})
-        return {
-            "form": "boosting",
-            "columns": columns,
-            "text": nameless(text(fit(rows, columns, defected, best_cuts, ROUNDS, {}))),
-        }
-    trees = forest.grow(rows[RFM].to_numpy(np.float64), defected)
-    return {"form": "forest", "columns": RFM, "middle": _middle(rows, RFM), "trees": trees}
+        params = spec.params.model_copy(update={"extra_trees": False})
+        spec = spec._replace(columns=columns, params=params, monotone_constraints={})
+        return cls(columns, without_feature_ranges(text_of(fit_booster(rows, spec, ROUNDS))))
+
+    @cached_property
+    def _booster(self) -> "lgb.Booster":
+        import lightgbm as lgb
+
+        return lgb.Booster(model_str=self.text)
+
+    def predict(self, rows: pd.DataFrame) -> Floats:
+        return np.asarray(self._booster.predict(matrix(rows, self.columns), num_threads=1))
+
+    def contributions(self, rows: pd.DataFrame) -> Floats:
+        values = matrix(rows, self.columns)
+        return np.asarray(self._booster.predict(values, pred_contrib=True, num_threads=1))[:, :-1]
 
 
-def logistic(columns: list[str], rows: pd.DataFrame, defected: npt.NDArray[np.bool_]) -> Taught:
-    """Logistic regression on the logarithms of some columns."""
-    from sklearn.linear_model import LogisticRegression
+@dataclass(frozen=True)
+class RandomForestRFM(BySubsets, name="random_forest_rfm"):
+    """A random forest on RFM, grown by scikit-learn and kept as numbers: no file can run code.
 
-    logs = _logs(rows, columns)
-    centre, scale = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-9)
-    fitted = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(
-        (logs - centre) / scale, defected
-    )
-    return {
-        "form": "logistic",
-        "columns": columns,
-        "transform": "log1p",
-        "centre": nine_digits(centre),
-        "scale": nine_digits(scale),
-        "coefficients": nine_digits(fitted.coef_[0]),
-        "intercept": nine_digits(fitted.intercept_)[0],
-    }
+    Per tree and node: the column it splits on (-1: a leaf), the split threshold, the nodes for
+    values up to it and above, and the rate of defection there.
+    """
+
+    trees: list[dict[str, list[Any]]]
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
+        from sklearn.ensemble import RandomForestClassifier
+
+        size = {"n_estimators": TREES, "max_leaf_nodes": LEAVES, "min_samples_leaf": ROWS_PER_LEAF}
+        forest = RandomForestClassifier(**size, random_state=0, n_jobs=1).fit(
+            matrix(rows, RFM).astype(np.float32), rows["defected"].to_numpy(bool)
+        )
+        trees = [
+            {
+                "column": np.maximum(tree.feature, -1).tolist(),
+                "threshold": np.where(tree.feature >= 0, tree.threshold, 0).tolist(),
+                "upto": tree.children_left.tolist(),
+                "above": tree.children_right.tolist(),
+                "rate": nine_digits(tree.value[:, 0, 1]),
+            }
+            for tree in (estimator.tree_ for estimator in forest.estimators_)
+        ]
+        return cls(RFM, _median(rows, RFM), trees)
+
+    def risk(self, values: Floats) -> Floats:
+        # the split thresholds were chosen between numbers of this size
+        values = values.astype(np.float32).astype(np.float64)
+        total, row = np.zeros(len(values)), np.arange(len(values))
+        for tree in self.trees:
+            column, threshold, upto, above, rate = map(np.array, tree.values())
+            node = np.zeros(len(values), np.int64)
+            while (inner := column[node] >= 0).any():
+                at = node[inner]
+                small = values[row[inner], column[at]] <= threshold[at]
+                node[inner] = np.where(small, upto[at], above[at])
+            total += rate[node]
+        return total / len(self.trees)
+
+
+SIMPLE = tuple(name for name, baseline in BASELINES.items() if baseline.simple)
+"""Names of the baselines that a person can follow."""
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:
-    return np.asarray(np.log1p(np.maximum(rows[columns].to_numpy(np.float64), 0)))
+    return np.asarray(np.log1p(np.maximum(matrix(rows, columns), 0)))
 
 
-def _middle(rows: pd.DataFrame, columns: list[str]) -> list[float]:
-    return nine_digits(np.median(rows[columns].to_numpy(np.float64), axis=0))
+def _median(rows: pd.DataFrame, columns: list[str]) -> list[float]:
+    return nine_digits(np.median(matrix(rows, columns), axis=0))
 
 
-def _past(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Repeats, last and age of BG/NBD from columns `PAST`.
-
-    Purchases and days are counted from the first purchase.
-    """
+def _histories(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Repeat purchases, day of the last one and age, from the first purchase on, out of `PAST`."""
     purchases, recency, tenure = values.T
     return purchases - 1, np.maximum(tenure - recency, 0), tenure
-
-
-def _asked(taught: Taught, values: Floats) -> Floats:
-    if taught["form"] == "bg_nbd":
-        return bg_nbd.no_purchase(
-            bg_nbd.Parameters(**taught["parameters"]), *_past(values), taught["horizon_days"]
-        )
-    return forest.ask(taught["trees"], values)
-
-
-def _booster_says(taught: Taught, rows: pd.DataFrame, **how: bool) -> Floats:
-    import lightgbm as lgb
-
-    booster = lgb.Booster(model_str=taught["text"])
-    return np.asarray(
-        booster.predict(rows[taught["columns"]].to_numpy(np.float64), num_threads=1, **how)
-    )
-
-
-def predict(taught: Taught, rows: pd.DataFrame) -> Floats:
-    """Probability of defection, one per row."""
-    if taught["form"] == "logistic":
-        return np.asarray(
-            1 / (1 + np.exp(-(contributions(taught, rows).sum(axis=1) + taught["intercept"])))
-        )
-    if taught["form"] == "boosting":
-        return _booster_says(taught, rows)
-    return _asked(taught, rows[taught["columns"]].to_numpy(np.float64))
-
-
-def contributions(taught: Taught, rows: pd.DataFrame) -> Floats:
-    """What each column adds to the log-odds, rows x columns: always Shapley values, their sum the
-    distance from a stated middle.
-
-    Logistic: coefficient times distance from the mean, which they are. Boosting: TreeSHAP (Lundberg
-    2018). BG/NBD and forest: exact, against the medians of the rows it was taught, over all ways to
-    put a customer's columns in their place.
-    """
-    if taught["form"] == "logistic":
-        logs = _logs(rows, taught["columns"])
-        return np.asarray(
-            (logs - np.array(taught["centre"]))
-            / np.array(taught["scale"])
-            * np.array(taught["coefficients"])
-        )
-    if taught["form"] == "boosting":
-        return _booster_says(taught, rows, pred_contrib=True)[:, :-1]
-    values, middle = rows[taught["columns"]].to_numpy(np.float64), np.array(taught["middle"])
-    size = values.shape[1]
-    log_odds = {}
-    for own in product((False, True), repeat=size):
-        risk = np.clip(_asked(taught, np.where(own, values, middle)), 1e-6, 1 - 1e-6)
-        log_odds[own] = np.log(risk / (1 - risk))
-    found = np.zeros_like(values)
-    for own, with_it in log_odds.items():
-        for column in np.flatnonzero(own):
-            without = (*own[:column], False, *own[column + 1 :])
-            weight = factorial(sum(without)) * factorial(size - sum(own)) / factorial(size)
-            found[:, column] += weight * (with_it - log_odds[without])
-    return found

@@ -1,23 +1,25 @@
-"""BG/NBD: customers buy at random times, each at a rate of his own, and may leave for good after
-any purchase.
+"""BG/NBD: customers buy at random times, each at their own rate, and may leave after any purchase.
 
-Fader, Hardie and Lee (2005), "Counting your customers" the easy way, Marketing Science 24. Of each
-customer it knows three numbers, in one unit of time: `repeats`, purchases after the first; `last`,
-time from the first to the last; `age`, time from the first to now. Rates are gamma (r, alpha),
-chances to leave beta (a, b) distributed.
+Fader, Hardie and Lee (2005), "Counting your customers" the easy way, Marketing Science 24. It knows
+three numbers of each customer, in one unit of time: `repeats`, purchases after the first; `last`,
+time from the first to the last; `age`, time from the first to now. Purchase rates are gamma (r,
+alpha) distributed, dropout probabilities beta (a, b).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from features.records import Floats
 
-BOUND = 8.0  # of the parameters' logarithms: where nobody leaves, b has no maximum
+BOUND = 8.0  # of the logarithms of the parameters: b has no maximum where nobody drops out
+STEP = 1e-4  # of the logarithms, to take second derivatives
+FLAT = 1e-8  # curvature below which the likelihood does not determine a direction
 
 
 class Parameters(NamedTuple):
-    """Of the whole shop; alpha in units of time."""
+    """The whole shop; alpha in units of time."""
 
     r: float
     alpha: float
@@ -25,51 +27,96 @@ class Parameters(NamedTuple):
     b: float
 
 
-def log_likelihood(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
-    """One value per customer (equation 6 of the paper)."""
+def _log_terms(
+    parameters: Parameters, repeats: Floats, last: Floats, age: Floats
+) -> tuple[Floats, Floats]:
+    """Return the log-likelihood of active and of dropped-out customers (equation 6)."""
     from scipy.special import betaln, gammaln
 
     r, alpha, a, b = parameters
     rate = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha)
-    stayed = betaln(a, b + repeats) - (r + repeats) * np.log(alpha + age)
-    left = betaln(a + 1, b + np.maximum(repeats, 1) - 1) - (r + repeats) * np.log(alpha + last)
-    return np.asarray(
-        rate - betaln(a, b) + np.where(repeats > 0, np.logaddexp(stayed, left), stayed)
+    active = betaln(a, b + repeats) - (r + repeats) * np.log(alpha + age)
+    dropped = betaln(a + 1, b + np.maximum(repeats, 1) - 1) - (r + repeats) * np.log(alpha + last)
+    common = rate - betaln(a, b)
+    return common + active, np.where(repeats > 0, common + dropped, -np.inf)
+
+
+def log_likelihood(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
+    """Return the log-likelihood, one per customer."""
+    return np.asarray(np.logaddexp(*_log_terms(parameters, repeats, last, age)))
+
+
+def _slopes(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
+    """Return the derivatives of the log-likelihood by the parameters, parameters x customers."""
+    from scipy.special import psi
+
+    r, alpha, a, b = parameters
+    active, dropped = _log_terms(parameters, repeats, last, age)
+    q = np.exp(dropped - np.logaddexp(active, dropped))
+    p, all_of, bought = 1 - q, psi(a + b + repeats), r + repeats
+    gone = p * np.log(alpha + age) + q * np.log(alpha + last)
+    return np.array(
+        [
+            psi(bought) - psi(r) + np.log(alpha) - gone,
+            r / alpha - bought * (p / (alpha + age) + q / (alpha + last)),
+            psi(a + b) - psi(a) + p * psi(a) + q * psi(a + 1) - all_of,
+            psi(a + b)
+            - psi(b)
+            + p * psi(b + repeats)
+            + q * psi(b + np.maximum(repeats, 1) - 1)
+            - all_of,
+        ]
     )
 
 
 def no_purchase(
     parameters: Parameters, repeats: Floats, last: Floats, age: Floats, horizon: float
 ) -> Floats:
-    """The exact probability of no purchase within `horizon` of now.
+    """Return the exact probability of no purchase within `horizon` of now.
 
-    How much likelier the past is with that silence added to it.
+    It is the likelihood of the past with an empty horizon added, over that of the past.
     """
-    silent = log_likelihood(parameters, repeats, last, age + horizon)
-    return np.asarray(np.exp(silent - log_likelihood(parameters, repeats, last, age)))
+    longer = log_likelihood(parameters, repeats, last, age + horizon)
+    return np.asarray(np.exp(longer - log_likelihood(parameters, repeats, last, age)))
 
 
 def fit(repeats: Floats, last: Floats, age: Floats) -> Parameters:
-    """Maximum likelihood, over customers of whom most have bought only once."""
+    """Maximise the likelihood over all customers, of whom most have bought only once."""
     from scipy.optimize import minimize
 
-    known, customers = np.unique(np.column_stack([repeats, last, age]), axis=0, return_counts=True)
+    distinct, counts = np.unique(np.column_stack([repeats, last, age]), axis=0, return_counts=True)
     unit = age.mean() / 10  # parameters near one, whatever the unit
-    repeats, last, age = known[:, 0], known[:, 1] / unit, known[:, 2] / unit
+    history = distinct[:, 0], distinct[:, 1] / unit, distinct[:, 2] / unit
 
     def loss(logs: Floats) -> float:
         return -float(
-            np.average(
-                log_likelihood(Parameters(*np.exp(logs)), repeats, last, age), weights=customers
-            )
+            np.average(log_likelihood(Parameters(*np.exp(logs)), *history), weights=counts)
         )
 
-    found = minimize(
-        loss,
-        np.zeros(4),
-        method="L-BFGS-B",
-        bounds=[(-BOUND, BOUND)] * 4,
-        options={"ftol": 1e-11, "gtol": 1e-6},
-    )
-    r, alpha, a, b = np.exp(found.x)
+    def slope(logs: Floats) -> Floats:
+        slopes = _slopes(Parameters(*np.exp(logs)), *history)
+        return np.asarray(-np.exp(logs) * np.average(slopes, axis=1, weights=counts))
+
+    near = minimize(loss, np.zeros(4), jac=slope, method="L-BFGS-B", bounds=[(-BOUND, BOUND)] * 4).x
+    r, alpha, a, b = np.exp(_converged(slope, near))
     return Parameters(float(r), float(alpha * unit), float(a), float(b))
+
+
+def _converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
+    """Finish with Newton's method, to the point that no longer depends on the kind of CPU.
+
+    L-BFGS-B stops where BLAS's last bits lead it. A parameter at its bound stays there while the
+    slope points outwards, and one that the likelihood does not determine stays where it is.
+    """
+    for _ in range(50):
+        downhill = -slope(logs)
+        free = np.flatnonzero((np.abs(logs) < BOUND) | (np.sign(logs) != np.sign(downhill)))
+        steps = STEP * np.eye(4)[free]
+        curvature = np.array([slope(logs + h) - slope(logs - h) for h in steps]) / (2 * STEP)
+        sizes, axes = np.linalg.eigh((curvature[:, free] + curvature[:, free].T) / 2)
+        move = axes @ ((axes.T @ downhill[free]) / np.maximum(np.abs(sizes), FLAT))
+        before, logs = logs, logs.copy()
+        logs[free] = np.clip(logs[free] + np.clip(move, -2, 2), -BOUND, BOUND)
+        if np.abs(logs - before).max() < 1e-13:
+            break
+    return logs

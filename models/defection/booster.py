@@ -1,121 +1,126 @@
-"""The model of defection: gradient boosting with many small trees, on pooled snapshots."""
+"""Gradient boosting with many small trees, on pooled snapshots."""
 
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from features.records import Flags, Floats
+from features.records import Floats
 from models.settings import Boosting
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
 
-# to ask a model: LightGBM's threads spin, and two on a busy machine are slower than one
-THREADS = 1
+THREADS = 1  # for predictions: LightGBM's threads spin, two on a busy machine are slower than one
+FIXED = {
+    "objective": "binary",
+    "bagging_freq": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
+
+
+class ModelSpec(NamedTuple):
+    """What a model is trained with, apart from its rows.
+
+    `monotone_constraints`: columns that may move the probability one way only, up (+1) or down
+    (-1); obeyed where `params.monotone` says so.
+    """
+
+    columns: list[str]
+    params: Boosting
+    monotone_constraints: dict[str, int]
+    horizon_days: int
 
 
 def schema_hash(columns: list[str]) -> str:
-    """Names and order of the features.
+    """Hash the names and the order of the features.
 
-    LightGBM itself would accept reordered columns and answer with other scores.
+    LightGBM itself would accept reordered columns and return other scores.
     """
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
 
 
 def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
-    """The features of a model in its order. Raises KeyError for one that is missing."""
+    """Return some columns in this order. Raises KeyError for one that is missing."""
     return rows[columns].to_numpy(np.float64)
 
 
-def probabilities(
-    booster: "lgb.Booster", features: Floats, rounds: int | None = None, start: Floats | float = 0.0
-) -> Floats:
-    """Probability of defection, one per row of features; by the first so many trees only where
-    `rounds` is given.
-
-    `start`: the log-odds each row was taught from, where it was not taught from nothing: the
-    booster's text does not know them.
-    """
-    log_odds = (
-        booster.predict(features, num_iteration=rounds, raw_score=True, num_threads=THREADS) + start
-    )
-    return np.asarray(1 / (1 + np.exp(-log_odds)))
-
-
-def shap(booster: "lgb.Booster", features: Floats) -> Floats:
-    """What each feature adds to the log-odds (exact TreeSHAP, Lundberg 2018), rows x features."""
-    return np.asarray(booster.predict(features, pred_contrib=True, num_threads=THREADS))[:, :-1]
-
-
-def fit(
-    rows: pd.DataFrame,
-    columns: list[str],
-    defected: Flags,
-    params: Boosting,
-    rounds: int,
-    monotone_constraints: dict[str, int],
-    start: Floats | None = None,
+def fit_booster(
+    rows: pd.DataFrame, spec: ModelSpec, rounds: int, init_score: Floats | None = None
 ) -> "lgb.Booster":
-    """A booster on rows of (customer, snapshot); the same rows, parameters and kind of CPU give the
-    same text.
+    """Train on rows of (customer, snapshot) with `defected`.
 
-    `monotone_constraints`: features that may move the probability one way only, up (+1) or down
-    (-1). `start`: log-odds to start from, one per row.
+    The same rows and parameters give the same text. `init_score`: log-odds to start from, one per
+    row.
     """
     import lightgbm as lgb
 
-    shape = params.model_dump(
+    hyperparameters = spec.params.model_dump(
         exclude={"max_rounds", "round_step", "monotone", "forms", "season_weight"}
     )
-    fixed = {
-        "objective": "binary",
-        "bagging_freq": 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
-    label = defected.astype(np.float64)
+    constraints = [spec.monotone_constraints.get(column, 0) for column in spec.columns]
+    constrained = spec.params.monotone and any(constraints)
     data = lgb.Dataset(
-        matrix(rows, columns),
-        label=label,
-        init_score=start,
-        feature_name=columns,
+        matrix(rows, spec.columns),
+        label=rows["defected"].to_numpy(np.float64),
+        init_score=init_score,
+        feature_name=spec.columns,
         free_raw_data=True,
     )
-    ways = [monotone_constraints.get(column, 0) for column in columns]
     return lgb.train(
-        {**fixed, **shape, "monotone_constraints": ways if any(ways) else None},
+        {**FIXED, **hyperparameters, "monotone_constraints": constraints if constrained else None},
         data,
         num_boost_round=rounds,
     )
 
 
-def text(booster: "lgb.Booster") -> str:
-    """The model as LightGBM's text, the only form it is kept in."""
-    kept: str = booster.model_to_string()
-    return kept
+def probabilities(
+    booster: "lgb.Booster",
+    features: Floats,
+    rounds: int | None = None,
+    init_score: Floats | float = 0.0,
+) -> Floats:
+    """Return the probability of defection, one per row of features, by the first `rounds` trees.
+
+    `init_score`: the log-odds used in training. LightGBM does not store them.
+    """
+    log_odds = booster.predict(features, num_iteration=rounds, raw_score=True, num_threads=THREADS)
+    return np.asarray(1 / (1 + np.exp(-(log_odds + init_score))))
 
 
-def nameless(told: str) -> str:
-    """A booster's text without the least and greatest value of each feature.
+def shap(booster: "lgb.Booster", features: Floats) -> Floats:
+    """Return what each feature adds to the log-odds (exact TreeSHAP, Lundberg 2018)."""
+    return np.asarray(booster.predict(features, pred_contrib=True, num_threads=THREADS))[:, :-1]
 
-    The greatest spend is one customer's. Scores are as before.
+
+def text_of(booster: "lgb.Booster") -> str:
+    """Return the model as LightGBM's text, the only form it is kept in."""
+    text: str = booster.model_to_string()
+    return text
+
+
+def without_feature_ranges(text: str) -> str:
+    """Remove the minimum and maximum of each feature from a booster's text.
+
+    The maximum of spend is one customer's. Scores do not change.
     """
     return re.sub(
         r"(?m)^feature_infos=(.*)$",
-        lambda found: "feature_infos=" + " ".join("none" for _ in found[1].split(" ")),
-        told,
+        lambda line: "feature_infos=" + " ".join("none" for _ in line[1].split(" ")),
+        text,
     )
 
 
 def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[list[float | None]]:
-    """Made-up rows (quantiles of each feature, so no customer's) whose scores must not change where
-    the model is used.
+    """Make rows whose scores must not change where the model is used.
+
+    They are quantiles of each feature, so no customer's.
     """
     levels = np.linspace(0.1, 0.9, count)
     table = rows[columns].astype(np.float64).quantile(levels).to_numpy()
@@ -123,5 +128,5 @@ def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[
 
 
 def canary_frame(rows: list[list[float | None]], columns: list[str]) -> pd.DataFrame:
-    """The canary rows as a model is asked about them."""
+    """Return the canary rows as a model scores them."""
     return pd.DataFrame(rows, columns=columns, dtype=np.float64)

@@ -1,36 +1,34 @@
-"""The model as it is asked, in one of two forms: boosting alone (`plain`), or boosting from
-logistic regression on RFM (`offset`).
+"""The model in one of two forms: boosting alone (`plain`), or boosting from logistic regression on
+RFM (`offset`).
 
-With few customers boosting alone loses to the logistic regression; started from its log-odds it has
-only the rest to learn.
+With few customers boosting alone loses to the logistic regression. Started from its log-odds,
+boosting only has to learn the rest.
 """
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from features.records import Floats
-from models.defection.baselines import LOGISTIC, Taught, contributions, logistic, predict
-from models.defection.booster import fit, matrix, probabilities, shap
-from models.settings import Boosting, Form
+from features.records import Flags, Floats
+from models.defection.baselines import Baseline, LogisticRFM
+from models.defection.booster import ModelSpec, fit_booster, matrix, probabilities, shap
+from models.settings import Form
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-
 BASE = "logistic_rfm"
+NEVER_SURE = 1e-15  # no probability counts as closer to 0 or 1: its log-odds stay finite
 
 
-class Choice(NamedTuple):
-    """The form, its number of trees, and the log losses on the inner snapshot that decided, empty
-    where there was none to examine.
+class SelectedForm(NamedTuple):
+    """The form, its number of trees, and the log losses on the inner snapshot that decided.
 
-    `losses` has one for each form, one for the base and, where there is a year to look back,
-    `seasonal` of the form with the season's shift. `error`: the standard error of the difference of
-    the two forms, 0 for one. `seasonal`: whether that shift did better.
+    `losses`: of each form, of the base and, with a year to look back at, of the form with the
+    season's shift (`seasonal`); empty without an inner snapshot. `error`: the standard error of the
+    difference of the two forms, 0 for one. `seasonal`: whether the shift did better.
     """
 
     form: Form
@@ -40,67 +38,66 @@ class Choice(NamedTuple):
     seasonal: bool
 
 
-def _log_odds(base: Taught, rows: pd.DataFrame) -> Floats:
-    share = predict(base, rows)
-    return np.asarray(np.log(share) - np.log1p(-share))
-
-
 @dataclass(frozen=True)
 class Model:
     """A booster with its features.
 
-    `base` is the regression it starts from, None for boosting alone; `shift` is added to all
+    `base` is the regression it starts from, None for boosting alone. `shift` is added to all
     log-odds.
     """
 
     booster: "lgb.Booster"
     columns: list[str]
-    base: Taught | None
+    base: Baseline | None
     shift: float = 0.0
 
     def predict(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
-        """Probability of defection, one per row.
-
-        By the first so many trees only where `rounds` is given.
-        """
-        start = 0.0 if self.base is None else _log_odds(self.base, rows)
+        """Return the probability of defection, one per row, by the first `rounds` trees."""
+        start = 0.0 if self.base is None else init_score(self.base, rows)
         return probabilities(self.booster, matrix(rows, self.columns), rounds, start + self.shift)
 
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """What each feature adds to the log-odds, rows x features.
+        """Return what each feature adds to the log-odds, rows x features.
 
         Exact TreeSHAP, and the terms of the regression.
         """
-        found = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
+        terms = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
         if self.base is not None:
-            found[self.base["columns"]] += contributions(self.base, rows)
-        return found
+            terms[self.base.columns] += self.base.contributions(rows)
+        return terms
+
+    def losses(self, rows: pd.DataFrame, rounds: int) -> Floats:
+        """Return the log loss of each row by the first `rounds` trees."""
+        return log_losses(self.predict(rows, rounds), rows)
+
+    def with_shift_of(
+        self, rows: pd.DataFrame, weight: float, rounds: int | None = None
+    ) -> "Model":
+        """Return the model with a part of the shift that these rows, a year ago, would need."""
+        risk, defected = self.predict(rows, rounds), rows["defected"].to_numpy(bool)
+        return replace(self, shift=season_shift(risk, defected, weight))
 
 
-def fit_form(
-    form: Form,
-    rows: pd.DataFrame,
-    columns: list[str],
-    base: Taught,
-    params: Boosting,
-    rounds: int,
-    monotone_constraints: dict[str, int],
-) -> Model:
-    """A model of one form on rows that carry `defected`; `base` was taught by the same rows."""
-    start = _log_odds(base, rows) if form == "offset" else None
-    booster = fit(
-        rows, columns, rows["defected"].to_numpy(bool), params, rounds, monotone_constraints, start
-    )
-    return Model(booster, columns, base if form == "offset" else None)
+def init_score(base: Baseline, rows: pd.DataFrame) -> Floats:
+    """Return the log-odds that boosting starts from, without the bits that differ between CPUs."""
+    return np.round(base.log_odds(rows), 9)
 
 
-def _losses(chances: Floats, defected: npt.NDArray[np.bool_]) -> Floats:
-    """Log loss of each row."""
-    return np.asarray(-np.log(np.clip(np.where(defected, chances, 1 - chances), 1e-15, 1)))
+def fit_form(form: Form, rows: pd.DataFrame, base: Baseline, rounds: int, spec: ModelSpec) -> Model:
+    """Train a model of one form on rows with `defected`; `base` was trained on the same rows."""
+    if form == "plain":
+        return Model(fit_booster(rows, spec, rounds), spec.columns, None)
+    return Model(fit_booster(rows, spec, rounds, init_score(base, rows)), spec.columns, base)
+
+
+def log_losses(risk: Floats, rows: pd.DataFrame) -> Floats:
+    """Return the log loss of each row."""
+    of_outcome = np.where(rows["defected"].to_numpy(bool), risk, 1 - risk)
+    return np.asarray(-np.log(np.clip(of_outcome, NEVER_SURE, 1)))
 
 
 def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
-    """The form to use, by its log loss of each row, and the standard error of the mean difference.
+    """Return the better form by its log loss of each row, and the standard error of the difference.
 
     The simpler one, boosting alone, unless the other is better by more than one standard error
     (Breiman et al. 1984).
@@ -112,64 +109,57 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
     return ("offset" if better.mean() > error else "plain"), error
 
 
-def season_shift(chances: Floats, defected: npt.NDArray[np.bool_], weight: float) -> float:
-    """A part of what has to be added to the log-odds of these chances for their mean to be the rate
-    that was observed.
+def season_shift(risk: Floats, defected: Flags, weight: float) -> float:
+    """Return a part of the shift of the log-odds at which the mean risk is the observed rate.
+
+    The mean rises with the shift. It is below the rate where the highest log-odds are below the
+    rate's, and above it where the lowest are above: the root is bracketed and finite. Half a
+    customer on each side keeps a rate of 0 or 1 finite.
     """
-    log_odds, rate = (
-        np.log(chances) - np.log1p(-chances),
-        (defected.sum() + 0.5) / (len(defected) + 1),
+    from scipy.optimize import brentq
+
+    risk = np.clip(risk, NEVER_SURE, 1 - NEVER_SURE)
+    log_odds = np.log(risk) - np.log1p(-risk)
+    rate = (defected.sum() + 0.5) / (len(defected) + 1)
+    target = np.log(rate) - np.log1p(-rate)
+    shift = brentq(
+        lambda shift: (1 / (1 + np.exp(-(log_odds + shift)))).mean() - rate,
+        target - log_odds.max() - 1,
+        target - log_odds.min() + 1,
+        xtol=1e-14,
     )
-    shift = 0.0
-    for _ in range(20):  # Newton's method on a smooth, rising function
-        found = 1 / (1 + np.exp(-(log_odds + shift)))
-        shift += float((rate - found.mean()) / (found * (1 - found)).mean())
     return float(f"{weight * shift:.9g}")
 
 
-def choose(
-    taught: pd.DataFrame,
-    examined: pd.DataFrame,
-    year_ago: pd.DataFrame,
-    columns: list[str],
-    params: Boosting,
-    monotone_constraints: dict[str, int],
-) -> Choice:
-    """The form and its number of trees that do best on a later snapshot, and whether the season's
-    shift helps there.
+def select_form(rows: pd.DataFrame, year_ago: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
+    """Select form, number of trees and season on the newest snapshot of the rows.
 
-    The frames carry `defected`; `year_ago` are the rows a year before the later snapshot, none
-    where the history does not reach so far.
+    The candidates are trained on the snapshots that are at least a horizon older. `year_ago`: the
+    rows a year before the newest snapshot, none where the history is shorter. A shop without older
+    snapshots takes the first form with a quarter of the most trees: it would soon overfit.
     """
-    defected = examined["defected"].to_numpy(bool)
-    base = logistic(LOGISTIC[BASE], taught, taught["defected"].to_numpy(bool))
-    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
+    params = spec.params
+    day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
+    older = rows[day + pd.Timedelta(days=spec.horizon_days) <= pd.Timestamp(newest)]
+    if older["defected"].nunique() < 2:
+        return SelectedForm(params.forms[0], max(params.max_rounds // 4, 1), {}, 0.0, False)
+    inner = rows[rows["snapshot"] == newest]
+    base = LogisticRFM.fit(older)
+    models = {form: fit_form(form, older, base, params.max_rounds, spec) for form in params.forms}
     losses: dict[Form, Floats] = {}
     rounds: dict[Form, int] = {}
-    models: dict[Form, Model] = {}
-    for form in params.forms:
-        models[form] = model = fit_form(
-            form, taught, columns, base, params, params.max_rounds, monotone_constraints
-        )
-        tried = {n: _losses(model.predict(examined, n), defected) for n in grid}
-        rounds[form] = min(tried, key=lambda n: tried[n].mean())
-        losses[form] = tried[rounds[form]]
+    for form, model in models.items():
+        grid = range(params.round_step, params.max_rounds + 1, params.round_step)
+        by_rounds = {n: model.losses(inner, n) for n in grid}
+        rounds[form] = min(by_rounds, key=lambda n: by_rounds[n].mean())
+        losses[form] = by_rounds[rounds[form]]
     form, error = preferred(losses)
-    means = {str(name): rows.mean() for name, rows in losses.items()} | {
-        BASE: _losses(predict(base, examined), defected).mean()
-    }
+    means = {str(name): of_rows.mean() for name, of_rows in losses.items()}
+    means[BASE] = log_losses(base.predict(inner), inner).mean()
     seasonal = False
     if len(year_ago) and params.season_weight > 0:
-        before = models[form].predict(year_ago, rounds[form])
-        shift = season_shift(before, year_ago["defected"].to_numpy(bool), params.season_weight)
-        means["seasonal"] = _losses(
-            replace(models[form], shift=shift).predict(examined, rounds[form]), defected
-        ).mean()
+        shifted = models[form].with_shift_of(year_ago, params.season_weight, rounds[form])
+        means["seasonal"] = shifted.losses(inner, rounds[form]).mean()
         seasonal = bool(means["seasonal"] < means[form])
-    return Choice(
-        form,
-        rounds[form],
-        {name: float(f"{loss:.6g}") for name, loss in means.items()},
-        float(f"{error:.6g}"),
-        seasonal,
-    )
+    rounded = {name: float(f"{loss:.6g}") for name, loss in means.items()}
+    return SelectedForm(form, rounds[form], rounded, float(f"{error:.6g}"), seasonal)

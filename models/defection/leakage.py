@@ -1,44 +1,73 @@
 """Signs that a score knows what it should not: the outcome itself, or the date."""
 
+from typing import NamedTuple
+
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from models.defection.evaluation import weighted_auc
+from features.records import Flags
+from models.defection.metrics import weighted_auc
 from models.settings import SMALLEST_CELL
 
 # no customer without a contract is that predictable: the best models known reach .86 on real shops
 TOO_GOOD = 0.95
 
 
-def oracles(
-    rows: pd.DataFrame, columns: list[str], defected: npt.NDArray[np.bool_]
-) -> dict[str, float]:
-    """Columns that alone tell leavers from stayers better than any past can, with their AUC, in
-    whichever direction; unknown counts lowest.
+class Leak(NamedTuple):
+    """A column that must not be used, why, and what to do."""
 
-    Nothing is said of rows with fewer than ten of either outcome: chance alone separates so few.
+    column: str
+    rule: str
+    fix: str
+
+
+def leaks(rows: pd.DataFrame, features: list[str]) -> list[Leak]:
+    """Return the features that contain the outcome, the strongest first, then the date.
+
+    The column `model`, its probability, is looked at like a feature: it may combine several.
+    """
+    by_auc = outcome_columns(rows, [*features, "model"], rows["defected"].to_numpy(bool))
+    return [
+        Leak(
+            column,
+            f"it separates churned from retained customers with AUC {auc:.3f}: it contains the "
+            "outcome, or the outcome is computed from the past",
+            "correct the feature or the label; a label meant like that needs no model",
+        )
+        for column, auc in sorted(by_auc.items(), key=lambda item: -item[1])
+    ] + [
+        Leak(
+            column,
+            "it is the same for all customers of a snapshot: it contains the date, which never "
+            "comes again",
+            "remove the feature",
+        )
+        for column in date_columns(rows, features)
+    ]
+
+
+def outcome_columns(rows: pd.DataFrame, columns: list[str], defected: Flags) -> dict[str, float]:
+    """Return the columns that alone predict better than any past can, with their AUC.
+
+    Either direction counts; unknown counts lowest. Empty with fewer than ten rows of either
+    outcome: chance alone separates so few.
     """
     if min(defected.sum(), (~defected).sum()) < SMALLEST_CELL:
         return {}
     equal = np.ones(len(rows))
-    found = {}
+    aucs = {}
     for column in columns:
-        auc = weighted_auc(
-            np.nan_to_num(rows[column].to_numpy(np.float64), nan=-np.inf, neginf=-np.inf),
-            defected,
-            equal,
-        )
+        values = rows[column].to_numpy(np.float64)
+        auc = weighted_auc(np.nan_to_num(values, nan=-np.inf, neginf=-np.inf), defected, equal)
         if max(auc, 1 - auc) > TOO_GOOD:
-            found[column] = max(auc, 1 - auc)
-    return found
+            aucs[column] = max(auc, 1 - auc)
+    return aucs
 
 
-def clocks(rows: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Columns that tell the snapshot and nothing of the customer: the same for all of one snapshot,
-    another at the next.
+def date_columns(rows: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return the columns that are the same for all rows of a snapshot, and change with it.
 
-    What a model learns of a date holds for that date; it is never asked about it again.
+    What a model learns about one date is of no use for the next.
     """
     snapshots = rows.groupby("snapshot")[columns]
     low, high = snapshots.min(), snapshots.max()

@@ -1,7 +1,6 @@
-"""Whom it pays to call.
+"""Whom it pays to contact: expected and realised profit of a contact.
 
-Expected and realised profit of a contact. The assumptions are `Costs`; none of them is measured
-yet.
+The assumptions are `Costs`; none of them is measured yet.
 """
 
 from collections.abc import Callable
@@ -13,25 +12,24 @@ import numpy.typing as npt
 from features.records import Flags, Floats
 from models.settings import Costs
 
-# Of EMPC, as published: gamma is beta (6, 14) distributed, so .3 at the mean; the others are in one
-# currency.
+# EMPC as published: the save rate is beta (6, 14) distributed, so .3 at the mean; the others are
+# in one currency
 ALPHA, BETA, LIFETIME_VALUE, INCENTIVE, CONTACT = 6, 14, 200, 10, 1
 
 
 def value_of(net_spend_365d: Floats, costs: Costs) -> Floats:
-    """What keeping a customer is worth, in currency.
+    """Return what keeping a customer is worth, in currency.
 
-    The margin on the part of a year's spend that is kept.
+    It is the margin on the part of a year's spend that is kept.
     """
     return costs.margin * costs.kept_share * np.maximum(net_spend_365d, 0)
 
 
 def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
-    """Profit expected of a contact, in currency: p*gamma*(V - d) - (1 - p)*d - f, with d and f
-    shares of the median value.
+    """Return the profit expected of a contact, in currency: p*s*(V - d) - (1 - p)*d - f.
 
-    A contact saves a leaver with chance gamma; a stayer takes the incentive and would have bought
-    anyway.
+    The incentive d and the contact cost f are shares of the median value. A contact saves a churning
+    customer with the save rate s; the others take the incentive and would have bought anyway.
     """
     median = float(np.median(value)) if len(value) else 0.0
     incentive, contact = costs.incentive * median, costs.contact * median
@@ -41,7 +39,7 @@ def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
 
 
 def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
-    """Rows of the top `capacity` share by `order`, and of these only where it is positive.
+    """Return the rows of the top `capacity` share by `order` where it is positive.
 
     Nobody is called at an expected loss.
     """
@@ -49,111 +47,105 @@ def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
     return top[order[top] > 0]
 
 
-def gains(value: Floats, defected: Flags, costs: Costs) -> Floats:
-    """Profit of calling each row, in percent of the median value; all 0 where that is nothing."""
+def contact_profit(value: Floats, defected: Flags, costs: Costs) -> Floats:
+    """Return the profit of contacting each row, in percent of the median value; 0 if that is 0."""
     median = float(np.median(value))
     if median <= 0:
         return np.zeros(len(value))
     incentive, contact = costs.incentive * median, costs.contact * median
-    return np.asarray(
-        100
-        * (np.where(defected, costs.save_rate * (value - incentive), -incentive) - contact)
-        / median
-    )
+    saved = np.where(defected, costs.save_rate * (value - incentive), -incentive)
+    return np.asarray(100 * (saved - contact) / median)
 
 
-def at_capacity(order: Floats, gain: Floats, capacity: float) -> Callable[[Floats], Floats]:
-    """What calling those whom `called` names gains per customer, from how many times each row was
-    drawn: draws x rows, one per draw.
+def profit_at_capacity(
+    order: Floats, profit: Floats, capacity: float
+) -> Callable[[Floats], Floats]:
+    """Return a function of weights, draws x rows, to the profit of a campaign per customer.
 
-    Each draw calls its own top share, as another shop of the kind would; with the rows called in
-    the population, a draw that holds more of them would seem to call more than it can. 0 where
-    nobody was drawn.
+    The campaign contacts those whom `called` returns, anew in each draw, as another shop of the
+    kind would. With the rows called in the population, a draw with more of them would call more
+    than the capacity. 0 where nobody was drawn.
     """
     ranked = called(order, 1.0)
 
-    def drawn(weights: Floats) -> Floats:
+    def per_customer(weights: Floats) -> Floats:
         times, size = np.take(weights, ranked, axis=1), weights.sum(axis=1)
         # calls left when it is a row's turn
         left = np.ceil(capacity * size)[:, None] - np.cumsum(times, axis=1) + times
-        return np.asarray(np.clip(left, 0, times) @ gain[ranked] / np.maximum(size, 1))
+        return np.asarray(np.clip(left, 0, times) @ profit[ranked] / np.maximum(size, 1))
 
-    return drawn
+    return per_customer
 
 
-def empc(leavers: Floats, stayers: Floats) -> Floats:
-    """Expected maximum profit per customer of a campaign, in currency (Verbraken, Verbeke and
-    Baesens 2013, IEEE TKDE 25), one per draw.
+def empc(churned: Floats, retained: Floats) -> Floats:
+    """Return the expected maximum profit per customer of a campaign, in currency, one per draw.
 
-    `leavers`, `stayers`: how many have each distinct score, ascending; draws x scores. How many are
-    called is the best number for each gamma, and gamma is uncertain. The best numbers are corners
-    of the convex hull of the ROC curve. Between two of them lies a block of an isotonic regression
-    on the scores: it is called where gamma is so high that it pays. nan with one outcome only.
+    Verbraken, Verbeke and Baesens (2013), IEEE TKDE 25. `churned`, `retained`: how many have each
+    distinct score, ascending; draws x scores. For each save rate the best number of customers is
+    contacted, and the save rate is uncertain. The best numbers are corners of the convex hull of
+    the ROC curve. Between two of them lies a block of an isotonic regression on the scores: it is
+    contacted from the save rate on at which it pays. nan with one outcome only.
     """
     from scipy.optimize import isotonic_regression
     from scipy.special import betaincc
 
-    draws, width = leavers.shape
-    left, stayed = leavers.ravel(), stayers.ravel()
-    there = left + stayed
-    seen = np.flatnonzero(there)
+    draws, width = churned.shape
+    positives, negatives = churned.ravel(), retained.ravel()
+    total = positives + negatives
+    drawn = np.flatnonzero(total)
     # one draw above the other: no block reaches over two
-    rates = left[seen] / there[seen] + 2 * (seen // width)
-    begins = seen[isotonic_regression(rates, weights=there[seen]).blocks[:-1]]
-    found, spared = np.add.reduceat(left, begins), np.add.reduceat(stayed, begins)
+    rates = positives[drawn] / total[drawn] + 2 * (drawn // width)
+    begins = drawn[isotonic_regression(rates, weights=total[drawn]).blocks[:-1]]
+    caught, disturbed = np.add.reduceat(positives, begins), np.add.reduceat(negatives, begins)
     incentive, contact = INCENTIVE / LIFETIME_VALUE, CONTACT / LIFETIME_VALUE
-    worth, spent = (1 - incentive) * found, contact * found + (incentive + contact) * spared
-    pays = spent < worth  # for some gamma: none is above 1
-    worth, spent = worth[pays], spent[pays]
-    won = worth * ALPHA / (ALPHA + BETA) * betaincc(
-        ALPHA + 1, BETA, spent / worth
-    ) - spent * betaincc(ALPHA, BETA, spent / worth)
-    both = (leavers.sum(axis=1) > 0) & (stayers.sum(axis=1) > 0)
-    profit = (
-        LIFETIME_VALUE
-        * np.bincount(begins[pays] // width, won, draws)
-        / (leavers + stayers).sum(axis=1)
-    )
-    return np.where(both, profit, np.nan)
+    gain, cost = (1 - incentive) * caught, contact * caught + (incentive + contact) * disturbed
+    pays = cost < gain  # at some save rate: none is above 1
+    gain, cost = gain[pays], cost[pays]
+    profit = gain * ALPHA / (ALPHA + BETA) * betaincc(
+        ALPHA + 1, BETA, cost / gain
+    ) - cost * betaincc(ALPHA, BETA, cost / gain)
+    per_draw = LIFETIME_VALUE * np.bincount(begins[pays] // width, profit, draws)
+    both = (churned.sum(axis=1) > 0) & (retained.sum(axis=1) > 0)
+    return np.where(both, per_draw / (churned + retained).sum(axis=1), np.nan)
 
 
 def _changed(costs: Costs, assumption: str, factor: float) -> Costs:
-    if assumption == "save_rate":
-        return costs.model_copy(update={"save_rate": min(costs.save_rate * factor, 1.0)})
-    if assumption == "incentive":
-        return costs.model_copy(update={"incentive": costs.incentive * factor})
-    # d and f are shares of the median V: kept in currency while V changes, their shares change the
-    # other way.
-    return costs.model_copy(
-        update={"incentive": costs.incentive / factor, "contact": costs.contact / factor}
-    )
+    changes = {
+        "save_rate": {"save_rate": min(costs.save_rate * factor, 1.0)},
+        "incentive": {"incentive": costs.incentive * factor},
+        # incentive and contact cost stay the same in currency, so their shares of the value change
+        "value": {"incentive": costs.incentive / factor, "contact": costs.contact / factor},
+    }
+    return costs.model_copy(update=changes[assumption])
 
 
 def sensitivity(
     origins: list[tuple[Floats, Floats, Flags]], costs: Costs, capacity: float
 ) -> list[dict[str, Any]]:
-    """How much hangs on an assumption: one entry for gamma, d and V each halved and doubled.
-    `origins`: risk, value and outcome at each.
+    """One entry per assumption, save rate, incentive and value, halved and doubled.
 
-    In a world where that is the truth: `profit` of choosing by it, `profit_as_assumed` of choosing
-    as if nothing had changed, both realised at capacity in percent of that world's median value per
-    customer; `overlap`, the share of today's calls that would still be made.
+    `origins`: risk, value and outcome at each. Where the changed assumption is true: `profit` of
+    calling by it, `profit_as_assumed` of calling by today's, both realised at capacity in percent
+    of the median value per customer; `overlap`, the share of today's calls that stay.
     """
     entries = []
     for assumption in ("save_rate", "incentive", "value"):
         for factor in (0.5, 2.0):
-            world = _changed(costs, assumption, factor)
+            changed = _changed(costs, assumption, factor)
             adapted, kept, same, calls = 0.0, 0.0, 0, 0
             for risk, value, defected in origins:
                 now = called(expected_profit(risk, value, costs), capacity)
-                then = called(expected_profit(risk, value, world), capacity)
-                gain = gains(value, defected, world) / len(value) / len(origins)
+                then = called(expected_profit(risk, value, changed), capacity)
+                gain = contact_profit(value, defected, changed) / len(value) / len(origins)
                 adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
                 same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
-            found = {
-                "profit": round(adapted, 5),
-                "profit_as_assumed": round(kept, 5),
-                "overlap": round(same / calls, 5) if calls else None,
-            }
-            entries.append({"assumption": assumption, "factor": factor, **found})
+            entries.append(
+                {
+                    "assumption": assumption,
+                    "factor": factor,
+                    "profit": round(adapted, 5),
+                    "profit_as_assumed": round(kept, 5),
+                    "overlap": round(same / calls, 5) if calls else None,
+                }
+            )
     return entries

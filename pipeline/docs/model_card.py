@@ -5,7 +5,7 @@ What the score is for, on whom it was measured, how well, and what it must not b
 
 from typing import Any
 
-from models.defection.evaluation import wilson
+from models.defection.metrics import wilson
 from models.settings import SMALLEST_CELL, Costs
 
 CARD = """# Model card: defection at {shop}

@@ -5,13 +5,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.resources import read_queries
 from pipeline.runtime.store import Folder
 
 KEYS = ["customer_id", "snapshot"]
+QUERIES = read_queries(__file__, "rows.sql")
 
 
 def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
-    """SQL for the rows of a folder's files; `part` tells the partition of each."""
+    """Return SQL for the rows of a folder's files; `part` names the partition of each."""
     path = f"{folder.path}/{pattern}".replace("'", "''")
     return (
         f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
@@ -19,7 +22,7 @@ def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
 
 
 def table(sql: str, **values: Any) -> pa.Table:
-    """What a query returns. The SQL names an order where one matters."""
+    """Return the result of a query. The SQL names an order where one matters."""
     import duckdb
 
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
@@ -27,13 +30,13 @@ def table(sql: str, **values: Any) -> pa.Table:
 
 
 def query(sql: str, **values: Any) -> pd.DataFrame:
-    """The same for pandas, dates as dates, nulls as None or NaN."""
-    found: pd.DataFrame = table(sql, **values).to_pandas(date_as_object=True)
-    return found
+    """Return the same for pandas, dates as dates, nulls as None or NaN."""
+    frame: pd.DataFrame = table(sql, **values).to_pandas(date_as_object=True)
+    return frame
 
 
 def feature_names(features: Folder) -> list[str]:
-    """The feature columns of the shop, in their order."""
+    """Return the feature columns of the shop, in their order."""
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(features.path / features.names("*.parquet")[0])
@@ -41,17 +44,11 @@ def feature_names(features: Folder) -> list[str]:
 
 
 def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
-    """One row per customer who had bought by the snapshot, once or more.
+    """One row per customer who had bought by the snapshot, once or more, sorted by customer_id.
 
-    Purchases, recency_days, tenure_days; sorted by customer_id.
+    Columns: purchases, recency_days, tenure_days.
     """
-    return query(
-        f"""
-        select purchases, recency_days, tenure_days from {rows_of(features)}
-        where snapshot = $snapshot::date and purchases >= 1 order by customer_id
-        """,
-        snapshot=snapshot,
-    )
+    return query(QUERIES["buyers"].format(features=rows_of(features)), snapshot=snapshot)
 
 
 def joined(
@@ -61,22 +58,27 @@ def joined(
     labels: Folder,
     snapshots: list[str],
 ) -> pd.DataFrame:
-    """One row per customer and snapshot, sorted by both, of those who bought at least twice and are
-    scored or in the benchmark.
+    """One row per customer and snapshot, sorted by both, with at least two purchases, scored or in
+    the benchmark.
 
     Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """
-    return query(
-        f"""
-        select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot), l.stage, l.scored,
-               f.recency_days <= $recency as benchmark, y.defected, y.returned
-        from {rows_of(features)} f
-        join {rows_of(lifecycle)} l using (customer_id, snapshot)
-        join {rows_of(labels)} y using (customer_id, snapshot)
-        where f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
-          and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
-        order by f.customer_id, f.snapshot
-        """,
-        recency=calibration["benchmark_recency_days"],
-        snapshots=snapshots,
-    )
+    folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
+    sql = QUERIES["joined"].format(**{name: rows_of(at) for name, at in folders.items()})
+    return query(sql, recency=calibration["benchmark_recency_days"], snapshots=snapshots)
+
+
+def purged(rows: pd.DataFrame, snapshots: list[str], origin: str, horizon: int) -> pd.DataFrame:
+    """Return the benchmark rows of the snapshots whose horizon was over at `origin`.
+
+    Raises ConfigError for a later snapshot: it is refused, not dropped.
+    """
+    known = pd.Timestamp(max(snapshots)) + pd.Timedelta(days=horizon)
+    if known > pd.Timestamp(origin):
+        raise ConfigError(
+            "E_LEAK",
+            f"snapshot {max(snapshots)}",
+            f"its outcome was not known at the origin {origin}",
+            "train on snapshots a horizon earlier",
+        )
+    return rows[rows["benchmark"] & rows["snapshot"].isin(snapshots)]

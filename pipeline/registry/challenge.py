@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.defection.baselines import predict
 from models.defection.evaluation import compare
 from models.defection.profit import value_of
 from models.settings import Costs
@@ -68,7 +67,7 @@ class Version:
             raise ValueError(f"no model of this version may be asked at {origin}")
         if self.verdict in {"model", "no_signal"}:
             return model_of(self.model, self.about, name).predict(rows)
-        return predict(baselines_of(self.model, self.about)[name][self.verdict], rows)
+        return baselines_of(self.model, self.about)[name][self.verdict].predict(rows)
 
 
 def against(

@@ -264,7 +264,7 @@ def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: P
                 child = client.create_run(
                     experiment, tags={"mlflow.parentRunId": search, "shop": shop}
                 ).info.run_id
-                for name, value in {**trial["shape"], "form": trial["form"]}.items():
+                for name, value in {**trial["hyperparameters"], "form": trial["form"]}.items():
                     client.log_param(child, name, value)
                 for name in ("log_loss", "rounds"):
                     client.log_metric(child, name, trial[name])

@@ -1,6 +1,6 @@
 """Models from disk, checked before they are loaded.
 
-LightGBM itself crashes on an altered text, or answers with other scores.
+LightGBM itself crashes on an altered text, or returns other scores.
 """
 
 import datetime as dt
@@ -11,97 +11,88 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from models.defection.baselines import contributions, predict
+from features.records import Floats
+from models.defection.baselines import BASELINES, Baseline
 from models.defection.booster import canary_frame, schema_hash
 from models.defection.forms import BASE, Model
-from pipeline.registry import booster_check as booster_trial
+from models.defection.profit import value_of
+from models.settings import Costs
+from pipeline.registry import booster_check
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-TOLD = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
-TOLD_OF_A_BOOSTER = ("lightgbm", "trained_through")
-# by somebody, or for want of memory: says nothing of the text
+KEYS = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
+KEYS_OF_A_BOOSTER = ("lightgbm", "trained_through")
+# sent by somebody, or for want of memory: they are no sign of a broken text
 STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # hundreds of times what it takes: a busy machine must not make a sound model look broken
-TRIAL_SECONDS = 60
+CHECK_SECONDS = 60
+TRAIN_AGAIN = "train again"
+INSTALL = "install the locked versions or train again"
 
-Ask = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
-"""Probability of defection, one per row."""
+Predict = Callable[[pd.DataFrame], Floats]
+"""Return the probability of defection, one per row."""
 
 
-def vouched(model: Folder, about: dict[str, Any], name: str) -> str:
-    """The text of a file, if it is the one model.json vouches for. Raises ModelError."""
+def verified(model: Folder, about: dict[str, Any], name: str) -> str:
+    """Return the text of a file whose sha256 is in model.json. Raises ModelError."""
     path = model.path / name
     if not path.is_file():
-        raise ModelError("E_MODEL_MISSING", name, "the model's file is not there", "train again")
+        raise ModelError("E_MODEL_MISSING", name, "the model's file is missing", TRAIN_AGAIN)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about["sha256"].get(name):
-        raise ModelError(
-            "E_MODEL_CHANGED",
-            name,
-            "its content is not what model.json vouches for",
-            "train again; never edit or convert it",
-        )
+        rule = "its sha256 differs from the one in model.json"
+        raise ModelError("E_MODEL_CHANGED", name, rule, "train again; never edit or convert it")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise ModelError("E_MODEL_BROKEN", name, "it is not text", "train again") from None
+        raise ModelError("E_MODEL_BROKEN", name, "it is not UTF-8 text", TRAIN_AGAIN) from None
 
 
 def about_of(model: Folder) -> dict[str, Any]:
-    """What model.json says of the model. Raises ModelError where it cannot be read."""
+    """Return model.json. Raises ModelError where it is missing or incomplete."""
     try:
         about: dict[str, Any] = model.read("model.json")
     except (OSError, ValueError):
-        raise ModelError(
-            "E_MODEL_MISSING", "model.json", "it is not there or cannot be read", "train again"
-        ) from None
+        rule = "it is missing or cannot be read"
+        raise ModelError("E_MODEL_MISSING", "model.json", rule, TRAIN_AGAIN) from None
     if not isinstance(about, dict):
-        raise ModelError(
-            "E_MODEL_BROKEN", "model.json", "it is no account of a model", "train again"
-        )
-    if missing := [
-        key
-        for key in (*TOLD, *(TOLD_OF_A_BOOSTER if "trained" in about and about["trained"] else ()))
-        if key not in about
-    ]:
-        raise ModelError(
-            "E_MODEL_BROKEN", "model.json", f"it does not tell {missing[0]}", "train again"
-        )
+        raise ModelError("E_MODEL_BROKEN", "model.json", "it is not a mapping", TRAIN_AGAIN)
+    keys = (*KEYS, *(KEYS_OF_A_BOOSTER if about.get("trained") else ()))
+    if missing := [key for key in keys if key not in about]:
+        rule = f"key `{missing[0]}` is missing"
+        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
     return about
 
 
-def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
-    """The peers taught beside each booster, by its file name.
+def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Baseline]]:
+    """Return the baselines trained beside each booster, by the booster's file name.
 
-    Those that are boosters themselves tried out. Raises ModelError.
+    Their own boosters are checked first. Raises ModelError.
     """
     try:
-        taught: dict[str, Any] = json.loads(vouched(model, about, "baselines.json"))
-        texts = [
-            baseline["text"]
-            for baselines in taught.values()
-            for baseline in baselines.values()
-            if baseline["form"] == "boosting"
-        ]
+        fitted = {
+            file: {name: BASELINES[name].from_json(fields) for name, fields in kept.items()}
+            for file, kept in json.loads(verified(model, about, "baselines.json")).items()
+        }
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise ModelError(
-            "E_MODEL_BROKEN", "baselines.json", "it is no account of peers", "train again"
-        ) from None
+        rule = "it does not hold the baselines of this version"
+        raise ModelError("E_MODEL_BROKEN", "baselines.json", rule, TRAIN_AGAIN) from None
     require_version(about)
-    for text in texts:
-        try_out(text, "baselines.json")
-    return taught
+    for baselines in fitted.values():
+        for baseline in baselines.values():
+            for text in baseline.booster_texts:
+                check_booster(text, "baselines.json")
+    return fitted
 
 
 def require_version(about: dict[str, Any]) -> None:
@@ -110,137 +101,133 @@ def require_version(about: dict[str, Any]) -> None:
 
     if lgb.__version__.split(".")[0] != about["lightgbm"].split(".")[0]:
         rule = f"it was trained by LightGBM {about['lightgbm']}, this is {lgb.__version__}"
-        raise ModelError(
-            "E_MODEL_VERSION",
-            "model.json lightgbm",
-            rule,
-            "install the locked versions or train again",
-        )
+        raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, INSTALL)
 
 
 @lru_cache(maxsize=32)
-def try_out(text: str, name: str) -> None:
-    """Let another process work with a booster's text before this one does. Raises ModelError where
-    LightGBM cannot.
+def check_booster(text: str, name: str) -> None:
+    """Let another process load a booster's text first. Raises ModelError where LightGBM cannot.
 
-    The sha256 is no proof of that: model.json may vouch for a text that was broken when it was
-    written, or that another version wrote.
+    The sha256 does not prove that it can: the text may have been broken when model.json was
+    written, or another version may have written it.
     """
     import lightgbm as lgb
 
-    command = [sys.executable, "-I", "-S", booster_trial.__file__, lgb.libpath._LIB._name]
+    command = [sys.executable, "-I", "-S", booster_check.__file__, lgb.libpath._LIB._name]
     try:
         code = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=TRIAL_SECONDS, check=False
+            command, input=text.encode(), capture_output=True, timeout=CHECK_SECONDS, check=False
         ).returncode
     except subprocess.TimeoutExpired:
-        rule = f"LightGBM does not come to an end with it in {TRIAL_SECONDS} s"
+        rule = f"LightGBM does not finish with it in {CHECK_SECONDS} s"
     else:
         if code == 0:
             return
         if -code in STOPPED:
-            raise ModelError(
-                "E_MODEL_UNTRIED",
-                name,
-                f"its trial was stopped: {signal.Signals(-code).name}",
-                "run again, with enough memory",
-            )
-        rule = (
-            f"LightGBM crashes on it: {signal.Signals(-code).name}"
-            if code < 0
-            else "LightGBM cannot work with it"
-        )
-    raise ModelError("E_MODEL_BROKEN", name, rule, "install the locked versions or train again")
+            rule = f"its check was stopped: {signal.Signals(-code).name}"
+            raise ModelError("E_MODEL_UNTRIED", name, rule, "run again, with enough memory")
+        crash = f"LightGBM crashes on it: {signal.Signals(-code).name}" if code < 0 else None
+        rule = crash or "LightGBM cannot work with it"
+    raise ModelError("E_MODEL_BROKEN", name, rule, INSTALL)
 
 
 def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster":
-    """The booster of a file, checked and tried out before it is loaded. Raises ModelError."""
+    """Load the booster of a file after all checks. Raises ModelError."""
     import lightgbm as lgb
 
     require_version(about)
-    text = vouched(model, about, name)
-    try_out(text, name)
+    text = verified(model, about, name)
+    check_booster(text, name)
     booster = lgb.Booster(model_str=text)
     if booster.feature_name() != about["features"]:
-        raise ModelError(
-            "E_MODEL_SCHEMA",
-            f"{name} feature_names",
-            "they are not the features that model.json tells",
-            "train again",
-        )
+        rule = "they differ from the features in model.json"
+        raise ModelError("E_MODEL_SCHEMA", f"{name} feature_names", rule, TRAIN_AGAIN)
     return booster
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
-    """The model of a file.
+    """Load the model of a file: its booster, its base, its season's shift. Raises ModelError."""
+    selected = about["chosen"][name]
+    base = baselines_of(model, about)[name][BASE] if selected["form"] == "offset" else None
+    return Model(booster_of(model, about, name), about["features"], base, selected["shift"])
 
-    Its booster, what it starts from, and the shift of its season. Raises ModelError.
+
+def predictions(
+    rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs
+) -> pd.DataFrame:
+    """Return the rows at test origins with a probability from each scorer of their origin.
+
+    Columns besides: origin, customer (int), value (currency).
     """
-    chosen = about["chosen"][name]
-    base = baselines_of(model, about)[name][BASE] if chosen["form"] == "offset" else None
-    return Model(booster_of(model, about, name), about["features"], base, chosen["shift"])
+    baselines = baselines_of(model, about)
+    parts = []
+    for origin, at in rows.groupby("snapshot", sort=True):
+        name = f"origins/{origin}.txt"
+        own = model_of(model, about, name)
+        scorers: dict[str, Model | Baseline] = {"model": own, **baselines[name]}
+        risks = {key: scorer.predict(at) for key, scorer in scorers.items()}
+        parts.append(at.assign(origin=origin, **risks))
+    population = pd.concat(parts, ignore_index=True)
+    return population.assign(
+        customer=pd.factorize(population["customer_id"])[0],
+        value=value_of(population["net_spend_365d"].to_numpy(np.float64), costs),
+    )
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:
-    """Refuse a model for other features than these, or one taught by outcomes that the snapshot
-    could not know.
-    """
+    """Refuse a model of other features, or one trained on outcomes not known at the snapshot."""
     if schema_hash(columns) != about["schema_hash"]:
         odd = sorted(set(columns) ^ set(about["features"])) or ["their order"]
         rule = f"the features differ from those it was trained on: {', '.join(odd[:3])}"
-        raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, "train again")
-    known = dt.date.fromisoformat(about["trained_through"]) + dt.timedelta(
-        days=about["horizon_days"]
-    )
+        raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, TRAIN_AGAIN)
+    horizon = dt.timedelta(days=about["horizon_days"])
+    known = dt.date.fromisoformat(about["trained_through"]) + horizon
     if known > dt.date.fromisoformat(snapshot):
-        rule = f"the outcomes that taught it were known on {known}, after the snapshot {snapshot}"
+        rule = f"its training outcomes were known on {known}, after the snapshot {snapshot}"
         raise ModelError("E_MODEL_FUTURE", "model.json trained_through", rule, "use an older model")
 
 
-def require_as_taught(about: dict[str, Any], name: str, ask: Ask) -> None:
-    """Refuse a scorer, `model` or a peer, by which known rows score otherwise than when it was
-    taught.
-    """
+def require_known_scores(about: dict[str, Any], name: str, predict: Predict) -> None:
+    """Refuse a scorer whose scores of the canary rows differ from those in training."""
     try:
         rows, known = about["canary"]["rows"], about["canary"]["scores"][name]
     except (KeyError, TypeError):
-        rule = "it has no rows whose scores are known: they are not registered"
-        raise ModelError("E_MODEL_CANARY", "model.json", rule, "train again") from None
-    drift = np.abs(ask(canary_frame(rows, about["features"])) - known).max()
+        rule = "it has no canary rows for this scorer"
+        raise ModelError("E_MODEL_CANARY", "model.json", rule, TRAIN_AGAIN) from None
+    drift = np.abs(predict(canary_frame(rows, about["features"])) - known).max()
     if not drift <= 1e-9:
         rule = f"known rows score differently by {drift:.2g}"
-        raise ModelError("E_MODEL_CANARY", name, rule, "install the locked versions or train again")
+        raise ModelError("E_MODEL_CANARY", name, rule, INSTALL)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """What the verdict chose.
+    """The selected scorer.
 
     Probabilities of defection, what each column adds to the log-odds, and an id for the list.
     """
 
     model_id: str
-    predict: Ask
+    predict: Predict
     explain: Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
-    """The final model, or the peer that did as well.
+    """Load the selected scorer: the final model, or a baseline that did as well.
 
     Raises ModelError for one that cannot be trusted or does not fit.
     """
     about = about_of(model)
     require_fit(about, columns, snapshot)
     if verdict == "model":
-        own = model_of(model, about, "model.txt")
-        found = Scorer(about["sha256"]["model.txt"][:12], own.predict, own.explain)
+        final = model_of(model, about, "model.txt")
+        selected = Scorer(about["sha256"]["model.txt"][:12], final.predict, final.explain)
     else:
-        taught = baselines_of(model, about)["model.txt"][verdict]
-        ask, terms = partial(predict, taught), taught["columns"]
-        found = Scorer(
-            text_sha256(to_json(taught))[:12],
-            ask,
-            lambda rows: pd.DataFrame(contributions(taught, rows), columns=terms),
+        baseline = baselines_of(model, about)["model.txt"][verdict]
+        selected = Scorer(
+            text_sha256(to_json(baseline.to_json()))[:12],
+            baseline.predict,
+            lambda rows: pd.DataFrame(baseline.contributions(rows), columns=baseline.columns),
         )
-    require_as_taught(about, verdict, found.predict)
-    return found
+    require_known_scores(about, verdict, selected.predict)
+    return selected

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from models.defection.booster import nameless
+from models.defection.booster import without_feature_ranges
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.store import Folder
@@ -120,7 +120,8 @@ def _scorers(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
     No canary rows either.
     """
     texts = {
-        name: nameless((model.path / name).read_bytes().decode("utf-8")) for name in about["sha256"]
+        name: without_feature_ranges((model.path / name).read_bytes().decode("utf-8"))
+        for name in about["sha256"]
     }
     told = {key: value for key, value in about.items() if key != "canary"}
     told["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}

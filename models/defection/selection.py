@@ -1,0 +1,69 @@
+"""Who scores: the model, a baseline, or nobody."""
+
+from statistics import NormalDist
+from typing import Any
+
+from models.defection.baselines import SIMPLE
+
+NO_SIGNAL = "no_signal"
+
+
+def _shows_signal(metrics: dict[str, Any], scorers: int) -> bool:
+    """Return whether an AUC lies above one half by more than chance.
+
+    The best of so many scorers would lie above it by chance, too (Bonferroni).
+    """
+    if metrics["auc"] is None or metrics["auc_ci"][0] is None:
+        return False
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / scorers) / normal.inv_cdf(0.975)
+    return bool(metrics["auc"] - wider * (metrics["auc"] - metrics["auc_ci"][0]) > 0.5)
+
+
+def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]) -> str:
+    """Return `model`, a baseline, or `no_signal` where none shows any.
+
+    The model has to beat each simple baseline by more than chance, and no baseline may beat the
+    model. Otherwise the baseline that beats it scores. Where none does, the best simple baseline
+    that it does not beat scores: an opaque model has to be better.
+    """
+    signal = {key: m["auc"] for key, m in metrics.items() if _shows_signal(m, len(metrics))}
+    better = {
+        baseline: signal[baseline]
+        for baseline, delta in deltas.items()
+        if baseline in signal and delta["auc"][2] < 0
+    }
+    beaten = {baseline for baseline, delta in deltas.items() if delta["auc"][1] > 0}
+    if "model" in signal and not better and beaten >= deltas.keys() & set(SIMPLE):
+        return "model"
+    simple = {baseline: auc for baseline, auc in signal.items() if baseline in SIMPLE}
+    unbeaten = {baseline: auc for baseline, auc in simple.items() if baseline not in beaten}
+    usable = better or unbeaten or simple
+    return max(usable, key=lambda baseline: usable[baseline], default=NO_SIGNAL)
+
+
+def grade(
+    metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]], selected: str
+) -> str:
+    """Return the result in one sentence.
+
+    The model against the best simple baseline, or against the baseline that is used instead.
+    """
+    if selected == NO_SIGNAL:
+        return "no signal: no scorer ranks churned above retained customers better than chance"
+    simple = {key: m["auc"] for key, m in metrics.items() if key in SIMPLE and m["auc"] is not None}
+    rival = max(simple, key=lambda key: simple[key]) if selected == "model" else selected
+    point, low, high = deltas[rival]["auc"]
+    if selected == "model":
+        rank = "the best simple baseline"
+    elif low > 0:
+        rank = "but another baseline without a signal may be as good"
+    else:
+        rank = "which beats it" if high < 0 else "no difference beyond chance"
+    result = (
+        "the model wins" if selected == "model" else f"the model does not win, {selected} is used"
+    )
+    return (
+        f"{result}: AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}, "
+        f"{rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
+    )

@@ -1,0 +1,15 @@
+-- query: buyers
+select purchases, recency_days, tenure_days
+from {features}
+where snapshot = $snapshot::date and purchases >= 1
+order by customer_id
+
+-- query: joined
+select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
+       l.stage, l.scored, f.recency_days <= $recency as benchmark, y.defected, y.returned
+from {features} f
+join {lifecycle} l using (customer_id, snapshot)
+join {labels} y using (customer_id, snapshot)
+where f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
+  and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
+order by f.customer_id, f.snapshot
