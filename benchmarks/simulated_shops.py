@@ -5,7 +5,7 @@ Simulated shops without effects are tested as well. Each shop passes through the
 results are printed and written to benchmarks/results/simulated_shops.json:
 
 * missed: by hypothesis, the seeds from which it is not recovered.
-* contrasts: mean and standard deviation of the estimate over the seeds, by contrast, the mean ground
+* contrasts: mean and standard deviation of the estimate over the seeds, the mean ground
   truth, the mean standard error, and the standard deviation of (estimate - ground truth) / standard
   error, which is one where the intervals are right.
 * model: of the first seeds, on both populations of evaluation.json, over all test origins: AUC of
@@ -143,7 +143,7 @@ def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def planted(seed: int) -> dict[str, Any]:
-    """Return the hypotheses from one seed of the demo; for the first seeds, model and oracle too."""
+    """Return the hypotheses from one seed of the demo; for the first seeds, also the model."""
     with TemporaryDirectory() as folder:
         root = made(Path(folder), {"seed": seed}, RECOVER + TRAIN if seed <= MODELS else RECOVER)
         model = against_oracle(root) if seed <= MODELS else None
