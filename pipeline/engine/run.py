@@ -1,6 +1,6 @@
-"""Maps kernels over customer partitions.
+"""Runs kernels over customer partitions: on threads, or on Spark.
 
-Threads here, because the kernels release the interpreter's lock, or Spark.
+Threads run in parallel because the kernels release the interpreter's lock.
 """
 
 from collections import deque
@@ -19,20 +19,18 @@ from pipeline.runtime.store import Folder
 def _on_threads(
     events: Folder, threads: int, names: list[str], work: Work
 ) -> Iterator[tuple[str, pa.Table]]:
-    """No more partitions are in memory than threads plus one."""
+    """Yield the tables in order, with at most one partition more in memory than threads."""
 
-    def done(name: str) -> pa.Table:
-        return work(
-            part_of(
-                name,
-                lambda table, columns: pq.read_table(events.path / table / name, columns=columns),
-            )
-        )
+    def result(name: str) -> pa.Table:
+        def read(table: str, columns: list[str]) -> pa.Table:
+            return pq.read_table(events.path / table / name, columns=columns)
+
+        return work(part_of(name, read))
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[str, Future[pa.Table]]] = deque()
         for name in names:
-            waiting.append((name, pool.submit(done, name)))
+            waiting.append((name, pool.submit(result, name)))
             if len(waiting) > threads:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -42,10 +40,10 @@ def _on_threads(
 
 
 def over(events: Folder, engine: Engine, work: Work, label: str) -> Iterator[tuple[str, pa.Table]]:
-    """The work's table for each partition, in order, by the name of its file.
+    """Yield file name and table of each partition, in order.
 
-    `work` is a function of a module, its constants bound by `functools.partial`, so that it can be
-    sent to another machine.
+    `work` must be a function of a module, its constants bound by `functools.partial`, so that it
+    can be sent to another machine.
     """
     names = partitions(events)
     if engine.kind == "spark":

@@ -1,8 +1,7 @@
-"""The kernels on Spark: each partition goes whole to one task as Arrow, and its table comes back.
-The only file that knows pyspark.
+"""Runs kernels on Spark: one task gets one partition as Arrow and returns its table.
 
-All tables travel as one stream of tagged rows. Executors import this project, so it has to be
-installed there: docs/spark.md.
+The only file that imports pyspark. All tables travel as one stream of tagged rows. Executors import
+this project, so it has to be installed there: docs/spark.md.
 """
 
 import os
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SETTINGS = {
-    "spark.log.level": "OFF",  # what goes wrong is told in one line; WARN in `conf` tells more
+    "spark.log.level": "OFF",  # errors are shown in one line; WARN in `conf` shows more
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # it would merge small partitions, and one task is to be one partition
@@ -53,14 +52,11 @@ SQL_TYPES = {
     "int64": "bigint",
     "string": "string",
 }
-RESULT = pa.schema({"found": pa.binary(), "refused": pa.list_(pa.string())})
+RESULT = pa.schema({"table": pa.binary(), "refused": pa.list_(pa.string())})
 
 
-def _answers(master: str) -> None:
-    """Refuse a standalone master that is not there.
-
-    Spark itself would try for a minute and then fail elsewhere.
-    """
+def _check_master(master: str) -> None:
+    """Refuse a standalone master that does not answer; Spark would try for a minute first."""
     addresses = re.findall(r"([^/,:]+):(\d+)", master) if master.startswith("spark://") else []
     for host, port in addresses:
         try:
@@ -69,26 +65,21 @@ def _answers(master: str) -> None:
         except OSError:
             continue
     if addresses:
-        raise ConfigError(
-            "E_SPARK",
-            "engine.spark.master",
-            "no master answers there",
-            "start it, or correct the address",
-        )
+        fix = "start it, or correct the address"
+        raise ConfigError("E_SPARK", "engine.spark.master", "no master answers there", fix)
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what Spark says that says something."""
+    """Return the first informative line of an error of Spark."""
     lines = [line.strip() for line in str(error).splitlines()]
-    return next(
-        (line for line in lines if line and not line.startswith("An error occurred while calling")),
-        type(error).__name__,
-    )
+    noise = "An error occurred while calling"
+    informative = (line for line in lines if line and not line.startswith(noise))
+    return next(informative, type(error).__name__)
 
 
 def session(settings: Spark) -> "SparkSession":
-    """The running session, or a new one, which lasts as long as the process."""
-    # What is used here meets Arrow only.
+    """Return the running session, or a new one that lasts as long as the process."""
+    # only Arrow is used here
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     try:
         from py4j.protocol import Py4JError
@@ -97,10 +88,10 @@ def session(settings: Spark) -> "SparkSession":
     except ModuleNotFoundError:
         fix = "install the extra `spark` as docs/spark.md says, or set engine.kind to local"
         raise ConfigError("E_SPARK", "engine.kind", "pyspark is not installed", fix) from None
-    _answers(settings.master)
+    _check_master(settings.master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if settings.master.startswith("local"):
-        # the machine's name may lead elsewhere, or nowhere
+        # the machine's name may not resolve to this machine
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.appName("corekeep").master(settings.master)
     for key, value in {**SETTINGS, **settings.conf}.items():
@@ -109,20 +100,13 @@ def session(settings: Spark) -> "SparkSession":
         with java():
             return builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
-        raise ConfigError(
-            "E_SPARK",
-            "engine.spark",
-            f"Spark does not start: {_reason(error)}",
-            "correct master or conf",
-        ) from None
+        problem = f"Spark does not start: {_reason(error)}"
+        raise ConfigError("E_SPARK", "engine.spark", problem, "correct master or conf") from None
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What goes wrong in Spark, in one line.
-
-    An error of this project's own code keeps its traceback.
-    """
+def _spark_errors() -> Iterator[None]:
+    """Turn errors of Spark into one line; errors of this project's code keep their traceback."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException, PythonException
 
@@ -130,24 +114,20 @@ def _told() -> Iterator[None]:
         yield
     except PythonException as error:
         if re.search("No module named '?(pipeline|features|models)", str(error)):
-            raise ConfigError(
-                "E_SPARK",
-                "engine.spark",
-                "executors do not have corekeep",
-                "install its wheel there",
-            ) from None
+            problem, fix = "executors do not have corekeep", "install its wheel there"
+            raise ConfigError("E_SPARK", "engine.spark", problem, fix) from None
         raise
     except (PySparkException, Py4JError, ConnectionError) as error:
-        # The kind of error alone: what Spark says of it may quote values.
+        # only the kind of error: its text may quote values
         kind = isinstance(error, PySparkException) and error.getCondition() or type(error).__name__
         fix = "look at its log: spark.log.level WARN in engine.spark.conf"
         raise ConfigError("E_SPARK", "engine.spark", f"Spark fails: {kind}", fix) from None
 
 
 def _table(spark: "SparkSession", events: Folder, namespace: str | None, table: str) -> "DataFrame":
-    """A table of the events, `part` being the name of each row's partition.
+    """Return a table of the events; its column `part` names the partition of each row.
 
-    Refuses one that is not there or lacks a column.
+    Raises InputError for a table that is missing or lacks a column.
     """
     from pyspark.errors import AnalysisException
     from pyspark.sql import functions
@@ -157,33 +137,27 @@ def _table(spark: "SparkSession", events: Folder, namespace: str | None, table: 
         if namespace is None:
             # Spark reads a path as a pattern
             path = re.sub(r"([\\\[\]{}*?])", r"\\\1", str(events.path.resolve() / table))
-            found = spark.read.parquet(f"file://{path}").withColumn(
-                "part", functions.col("_metadata.file_name")
-            )
+            frame = spark.read.parquet(f"file://{path}")
+            frame = frame.withColumn("part", functions.col("_metadata.file_name"))
         else:
-            found = spark.table(f"{namespace}.{table}")
+            frame = spark.table(f"{namespace}.{table}")
     except AnalysisException as error:
-        raise InputError(
-            "E_NO_TABLE", place, _reason(error), "correct engine.spark.events, or load the table"
-        ) from None
+        fix = "correct engine.spark.events, or load the table"
+        raise InputError("E_NO_TABLE", place, _reason(error), fix) from None
     needed = ["part", "customer", *([] if table == "customers" else ["row"]), *TABLES[table].names]
-    if missing := [name for name in needed if name not in found.columns]:
-        raise InputError(
-            "E_NO_COLUMN",
-            place,
-            f"missing: {', '.join(missing)}",
-            "run the stage `ingest`, or load the table again",
-        )
-    return found
+    if missing := [name for name in needed if name not in frame.columns]:
+        fix = "run the stage `ingest`, or load the table again"
+        raise InputError("E_NO_COLUMN", place, f"missing: {', '.join(missing)}", fix)
+    return frame
 
 
 def _stream(
     spark: "SparkSession", events: Folder, namespace: str | None, names: list[str]
 ) -> "DataFrame":
-    """All tables as one, a partition to a task: `part` and `kind` are the places of partition and
-    table in their lists.
+    """Return all tables as one, with one partition per task.
 
-    `row` is a row's place in its table and partition; that of a customer is his number.
+    `part` and `kind` are the positions of partition and table in their lists. `row` is the position
+    of a row in its table and partition; for a customer it is the customer's number.
     """
     from pyspark.sql import functions
 
@@ -195,7 +169,7 @@ def _stream(
             "customer": functions.col("customer"),
             "row": functions.col("customer" if table == "customers" else "row"),
         }
-        # What is of no such type becomes null, and is refused as a value that is missing.
+        # a value of another type becomes null, and is refused as missing
         columns = [
             functions.col(field.name).try_cast(SQL_TYPES[str(field.type)]) for field in schema
         ]
@@ -212,52 +186,39 @@ def _stream(
 def _reader(
     batches: list[pa.RecordBatch], number: int, name: str
 ) -> Callable[[str, list[str]], pa.Table]:
-    """Reads a table of one partition from its rows of the stream, all of which are there and once."""
+    """Return a reader of one partition's tables from its rows of the stream, each of them once."""
     rows = pa.Table.from_batches(batches) if batches else None
     fix = "load the tables again from data/events"
     if rows and not pc.all(pc.equal(rows["part"], number).fill_null(False)).as_py():
-        raise InputError(
-            "E_PART",
-            "engine.spark.events",
-            "there are rows of a partition that data/events does not have",
-            fix,
-        )
-    bounds = (
-        np.searchsorted(rows["kind"].to_numpy(), np.arange(len(TABLES) + 1))
-        if rows
-        else np.zeros(len(TABLES) + 1, int)
-    )
+        problem = "there are rows of a partition that data/events does not have"
+        raise InputError("E_PART", "engine.spark.events", problem, fix)
+    kinds = rows["kind"].to_numpy() if rows else np.empty(0, np.int32)
+    bounds = np.searchsorted(kinds, np.arange(len(TABLES) + 1))
 
     def read(table: str, columns: list[str]) -> pa.Table:
         kind = list(TABLES).index(table)
         start, end = bounds[kind], bounds[kind + 1]
         if rows is None or start == end:
-            return _nothing(table, columns)
-        found = rows.slice(start, end - start)
-        whole = np.array_equal(found["row"].to_numpy(), np.arange(len(found)))
-        if not whole or sum(found[column].null_count for column in columns):
-            raise InputError(
-                "E_ROWS",
-                f"{table}/{name}",
-                "rows or values are missing, or rows are there twice",
-                fix,
-            )
-        return found.select(columns)
+            return _empty_table(table, columns)
+        part = rows.slice(start, end - start)
+        whole = np.array_equal(part["row"].to_numpy(), np.arange(len(part)))
+        if not whole or sum(part[column].null_count for column in columns):
+            problem = "rows or values are missing, or rows are there twice"
+            raise InputError("E_ROWS", f"{table}/{name}", problem, fix)
+        return part.select(columns)
 
     return read
 
 
-def _nothing(table: str, columns: list[str]) -> pa.Table:
-    """The table without rows."""
+def _empty_table(table: str, columns: list[str]) -> pa.Table:
+    """Return a table without rows."""
     types = {"customer": pa.int32(), **{field.name: field.type for field in TABLES[table]}}
     return pa.schema({column: types[column] for column in columns}).empty_table()
 
 
 def _packed(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(
-        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
-    ) as stream:
+    sink, options = pa.BufferOutputStream(), pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
         stream.write_table(table)
     return sink.getvalue()
 
@@ -265,45 +226,43 @@ def _packed(table: pa.Table) -> pa.Buffer:
 def _task(
     batches: Iterator[pa.RecordBatch], names: list[str], work: Work
 ) -> Iterator[pa.RecordBatch]:
-    """One row: the work's table for the task's partition, or why it is refused."""
+    """Yield one row: the work's table for the task's partition, or why it is refused."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
     assert context
     number = context.partitionId()
-    found, refused = None, None
+    table, refused = None, None
     try:
-        found = _packed(
-            work(part_of(names[number], _reader(list(batches), number, names[number])))
-        ).to_pybytes()
+        read = _reader(list(batches), number, names[number])
+        table = _packed(work(part_of(names[number], read))).to_pybytes()
     except Refused as error:
         refused = [type(error).__name__, error.code, error.place, error.rule, error.fix]
-    yield pa.RecordBatch.from_pydict({"found": [found], "refused": [refused]}, RESULT)
+    yield pa.RecordBatch.from_pydict({"table": [table], "refused": [refused]}, RESULT)
 
 
 def on_spark(
     events: Folder, settings: Spark, names: list[str], work: Work
 ) -> Iterator[tuple[str, pa.Table]]:
-    """The work's table for each partition, in order, one of them in memory at a time."""
+    """Yield the work's table for each partition, in order, one of them in memory at a time."""
     spark = session(settings)
     from pyspark import StorageLevel
 
-    # compiles the kernels once, where otherwise all workers would at the same time
-    work(part_of("", _nothing))
-    with _told():
+    # compile the kernels once here, not in all workers at the same time
+    work(part_of("", _empty_table))
+    with _spark_errors():
         stream = _stream(spark, events, settings.events, names)
-        results = stream.mapInArrow(
-            partial(_task, names=names, work=work), "found binary, refused array<string>"
-        )
-        # Fetched one by one they would also be computed one by one: so all are computed first, and
-        # wait on disk.
+        task = partial(_task, names=names, work=work)
+        results = stream.mapInArrow(task, "table binary, refused array<string>")
+        # Results fetched one by one are computed one by one. So all are computed first and wait on
+        # disk.
         results.persist(StorageLevel.DISK_ONLY)
         try:
             results.count()
             for name, row in zip(names, results.toLocalIterator(), strict=True):
                 if row.refused:
-                    kind, *told = row.refused
-                    raise getattr(errors, kind)(*told)
-                yield name, pa.ipc.open_stream(row.found).read_all()
+                    kind, *parts = row.refused
+                    raise getattr(errors, kind)(*parts)
+                yield name, pa.ipc.open_stream(row.table).read_all()
         finally:
             results.unpersist()
