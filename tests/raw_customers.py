@@ -24,7 +24,7 @@ def at(day: int, hour: int) -> str | None:
 
 
 def raw_of(customers: list[Customer]) -> Raw:
-    """The rows of all tables. An outcome of an event comes later on the same day at the earliest."""
+    """The rows of all tables. An outcome comes later on the day of its event at the earliest."""
     raw: Raw = {name: [] for name in ("customers", "orders", "returns", "complaints", "touches")}
     for c, customer in enumerate(customers):
         who = {"customer_id": f"C{c:03d}"}

@@ -1,4 +1,4 @@
-"""The demo world: reproducible, made in blocks, consistent, cut at its end."""
+"""The simulated shop: reproducible, made in blocks, consistent, cut at its end."""
 
 import time
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_pa
 
 
 def blocks(customers: int) -> dict[str, pa.Table]:
-    """The files of a world in blocks of 40 customers."""
+    """The files of a shop in blocks of 40 customers."""
     made = simulate(PARAMS.model_copy(update={"customers": customers, "customers_per_block": 40}))
     return {f"{folder}/{name}": table for folder, files in made.items() for name, table in files}
 
@@ -105,23 +105,25 @@ def test_blocks_make_one_shop() -> None:
 def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None:
     ask = world(customers=400, preset=preset)
     [(usual, between)] = ask(
-        f"""select median(ipt_days), median(gap / ipt_days) from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
+        f"""select median(ipt_days), median(gap / ipt_days)
+            from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
             join true_customer using (customer_id) where fired = 'none' and gap is not null"""
     )
     assert usual == pytest.approx(getattr(PARAMS.presets, preset).ipt_days, rel=0.2)
     assert 0.7 < between < 1.1
     assert ask(
-        f"select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days} from customers"
+        f"""select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days}
+            from customers"""
     ) == [(True,)]
 
 
 @pytest.mark.parametrize(("table", "column"), EVENTS)
-def test_nothing_that_happens_lies_at_or_after_the_end(
-    small: World, table: str, column: str
-) -> None:
+def test_no_event_is_at_or_after_the_end(small: World, table: str, column: str) -> None:
     happened = f'"{column}"'
     [(known, late)] = small(
-        f"select count({happened}), count(*) filter (where {happened} >= timestamp '{PARAMS.end_date}') from {table}"
+        f"""select count({happened}),
+                   count(*) filter (where {happened} >= timestamp '{PARAMS.end_date}')
+            from {table}"""
     )
     assert known > 0
     assert late == 0
@@ -144,9 +146,10 @@ def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) ->
                 assert kind == "DECIMAL(18,2)"
 
 
-def test_what_is_on_its_way_on_the_last_day_is_not_known_to_have_arrived(demo: World) -> None:
+def test_an_order_on_its_way_on_the_last_day_has_no_delivery(demo: World) -> None:
     [(orders, delivered)] = demo(
-        f"select count(*), count(delivered_at) from orders where ordered_at >= timestamp '{PARAMS.end_date}' - interval 1 day"
+        f"""select count(*), count(delivered_at) from orders
+            where ordered_at >= timestamp '{PARAMS.end_date}' - interval 1 day"""
     )
     assert orders > 0
     assert delivered == 0
@@ -167,7 +170,7 @@ def test_what_is_on_its_way_on_the_last_day_is_not_known_to_have_arrived(demo: W
         "market_events anti join orders using (category)",
     ],
 )
-def test_every_reference_leads_somewhere(small: World, orphans: str) -> None:
+def test_every_reference_has_its_row(small: World, orphans: str) -> None:
     assert small(f"select count(*) from {orphans}") == [(0,)]
 
 
@@ -217,13 +220,15 @@ def test_every_key_is_unique(small: World, table: str, key: str) -> None:
         ("touches", 'met_at <= "at" or due_at <= "at"'),
         (
             "touches",
-            "(limit_kind is null) <> (due_at is null) or (limit_kind is null) <> (limit_value is null)",
+            """(limit_kind is null) <> (due_at is null)
+               or (limit_kind is null) <> (limit_value is null)""",
         ),
         ("touches", "expectation is null and (limit_kind is not null or met_at is not null)"),
         ("market_events", "ends_at <= starts_at"),
         (
             "treatments",
-            "(contact = 'call') <> (done_on is not null) or (contact = 'call') <> (decision is not null) or done_on < as_of",
+            """(contact = 'call') <> (done_on is not null)
+               or (contact = 'call') <> (decision is not null) or done_on < as_of""",
         ),
         ("treatments join customers using (customer_id)", "do_not_contact or profiling_objection"),
         ("true_customer", "(reason = 'none') <> (left_at is null)"),
@@ -245,7 +250,7 @@ def test_no_row_contradicts_itself_or_what_it_refers_to(
     ]
 
 
-def test_rows_stand_in_order_of_time(small: World) -> None:
+def test_rows_are_in_order_of_time(small: World) -> None:
     for table, at in [
         ("orders", "ordered_at"),
         ("returns", "returned_at"),
@@ -254,21 +259,26 @@ def test_rows_stand_in_order_of_time(small: World) -> None:
         ("treatments", "as_of"),
     ]:
         assert small(
-            f"select count(*) from (select {at} t, lag({at}) over () before from {table}) where t < before"
+            f"""select count(*) from (select {at} t, lag({at}) over () before from {table})
+                where t < before"""
         ) == [(0,)]
 
 
-def test_all_roles_are_played(small: World) -> None:
+def test_all_kinds_of_customers_occur(small: World) -> None:
     [roles] = small(
-        """select count(*) filter (where not converted), count(*) filter (where purchases = 1), count(*) filter (where purchases in (2, 3)),
-                  count(*) filter (where purchases >= 10), count(*) filter (where left_at is not null) from true_customer"""
+        """select count(*) filter (where not converted), count(*) filter (where purchases = 1),
+                  count(*) filter (where purchases in (2, 3)),
+                  count(*) filter (where purchases >= 10),
+                  count(*) filter (where left_at is not null) from true_customer"""
     )
     assert min(roles) > 10
 
 
-def test_the_truth_counts_the_purchases_the_shop_sees(small: World) -> None:
-    wrong = """select count(*) from true_customer left join (select customer_id, count(distinct order_id) n from orders group by 1)
-               using (customer_id) where coalesce(purchases, 0) <> coalesce(n, 0) or converted <> (n is not null)"""
+def test_the_ground_truth_counts_the_purchases_that_the_shop_sees(small: World) -> None:
+    wrong = """select count(*) from true_customer left
+        join (select customer_id, count(distinct order_id) n from orders group by 1)
+               using (customer_id) where coalesce(purchases, 0) <> coalesce(n, 0)
+               or converted <> (n is not null)"""
     assert small(wrong) == [(0,)]
 
 
@@ -288,18 +298,20 @@ def test_the_demo_takes_less_than_three_seconds_to_make() -> None:
     assert time.process_time() - start < 3
 
 
-def test_a_list_names_a_customer_after_the_purchase_it_is_about_and_before_the_next(
+def test_a_list_has_a_customer_after_the_purchase_it_concerns_and_before_the_next(
     demo: World,
 ) -> None:
     [(entries, about)] = demo(
         f"""select (select count(*) from treatments), count(*)
-            from treatments join (select *, {NEXT} next_at from true_order) bought on treatments.customer_id = bought.customer_id and listed
-             and called = (contact = 'call') and ordered_at < as_of and (next_at is null or next_at > coalesce(done_on, as_of))"""
+            from treatments join (select *, {NEXT} next_at
+            from true_order) bought on treatments.customer_id = bought.customer_id and listed
+             and called = (contact = 'call') and ordered_at < as_of
+             and (next_at is null or next_at > coalesce(done_on, as_of))"""
     )
     assert entries == about > 100
 
 
-def test_a_shop_that_nobody_buys_from_has_empty_tables_of_the_same_shape(small: World) -> None:
+def test_a_shop_without_buyers_has_empty_tables_of_the_same_columns(small: World) -> None:
     empty = world(customers=50, convert_base=-100.0)
     assert empty("select count(*) from orders") == [(0,)]
     assert empty("describe orders") == small("describe orders")

@@ -78,8 +78,9 @@ def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, byte
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A hundred and fifty customers and prospects with complaints, returns, touches and objections,
-    in a folder of an odd name.
+    """A shop of 150 customers with complaints, returns, touches and objections.
+
+    The folder has an odd name.
     """
     folder = tmp_path_factory.mktemp("world") / "it's [a] {shop}, 100% *"
     folder.mkdir()
@@ -129,9 +130,9 @@ def test_partitions_without_customers_and_tables_without_rows_make_no_difference
 
 @pytest.fixture(scope="module")
 def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
-    """Makes a database of the world's tables, rows in any order and in several files.
+    """Return a function that makes a database of the shop's tables, one of them changed by SQL.
 
-    Of one table, what the SQL makes of it.
+    Rows are in any order and in several files.
     """
     running = session(spark.spark)
     running.sql("create database lake")
@@ -148,9 +149,8 @@ def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
         running.sql(f"create database {database}")
         for table in TABLES:
             if sql or table != changed:
-                running.sql(
-                    f"create view {database}.{table} as {sql if table == changed else f'select * from lake.{table}'}"
-                )
+                query = sql if table == changed else f"select * from lake.{table}"
+                running.sql(f"create view {database}.{table} as {query}")
         return spark.model_copy(
             update={"spark": spark.spark.model_copy(update={"events": database})}
         )
@@ -173,7 +173,8 @@ def test_events_may_be_tables_in_a_lake(
         ("touches", "select * from lake.touches where row <> 3", "E_ROWS", "touches/part-"),
         (
             "orders",
-            "select * except (day), nullif(day, (select max(day) from lake.orders)) as day from lake.orders",
+            """select * except (day), nullif(day, (select max(day) from lake.orders)) as day
+               from lake.orders""",
             "E_ROWS",
             "orders/part-",
         ),
@@ -226,7 +227,7 @@ def test_a_lake_that_does_not_hold_the_events_is_refused(
 
 
 def fake_java(folder: Path, version: str) -> str:
-    """A JAVA_HOME whose Java can do no more than tell its version."""
+    """A JAVA_HOME whose Java can only report its version."""
     program = folder / version / "bin" / "java"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")

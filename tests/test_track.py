@@ -152,7 +152,8 @@ def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dvc.lock").write_text(
-        "schema: '2.0'\nstages:\n  ingest:\n    outs:\n    - path: data/events\n      md5: abc.dir\n"
+        "schema: '2.0'\nstages:\n  ingest:\n"
+        "    outs:\n    - path: data/events\n      md5: abc.dir\n"
     )
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert hashes(tmp_path) == {}

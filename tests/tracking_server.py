@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URI of an empty database, on a socket in a folder that the server's own user may enter."""
+    """The URI of an empty database, on a socket that the server's own user may enter."""
     with (
         tempfile.TemporaryDirectory(prefix="corekeep-pg", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,
@@ -49,13 +49,12 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
-    """The address of an MLflow server that keeps its tables in PostgreSQL and its artifacts in a
-    folder.
-    """
+    """The address of an MLflow server with its tables in PostgreSQL, its artifacts in a folder."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with postgresql() as database, (folder / "server.log").open("w") as log:
-        words = f"mlflow server --backend-store-uri {database} --artifacts-destination {folder / 'artifacts'} --host 127.0.0.1 --workers 1"
+        words = f"mlflow server --backend-store-uri {database} --host 127.0.0.1 --workers 1"
+        words += f" --artifacts-destination {folder / 'artifacts'}"
         # Its workers for jobs of language models would cost as much again.
         env = {
             **os.environ,
@@ -75,7 +74,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when the server answers; a machine that does much else may take minutes."""
+    """Return when the server answers; on a busy machine that may take minutes."""
     end = time.monotonic() + 240
     while time.monotonic() < end and server.poll() is None:
         try:
@@ -88,7 +87,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 class Failing(BaseHTTPRequestHandler):
-    """Answers that it cannot, and asks to be left alone for an hour."""
+    """Answers with an error and a request to retry in an hour."""
 
     def do_GET(self) -> None:
         self.send_response(503 if "busy" in str(self.headers) else 500)
@@ -102,7 +101,7 @@ class Failing(BaseHTTPRequestHandler):
 
 
 class Silent(socketserver.BaseRequestHandler):
-    """Takes the call and never answers."""
+    """Accepts the connection and never answers."""
 
     def handle(self) -> None:
         self.request.settimeout(30)
