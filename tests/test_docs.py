@@ -14,7 +14,8 @@ from frozen import ROOT, params, project
 from situations import columns
 
 from features.settings import Windows
-from pipeline.docs.documents import demo_documents, documents, feature_dictionary
+from pipeline.docs.documents import demo_documents, documents
+from pipeline.docs.features import feature_dictionary
 from pipeline.runtime import store
 
 GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
@@ -51,7 +52,7 @@ def test_the_feature_dictionary_has_one_complete_row_per_column() -> None:
         assert (unit, meaning) == (column.unit, column.meaning), column.name
         assert absent == {"nan": "nan", "0.0": "0"}[str(float(column.absent))], column.name
         assert tuple(re.findall(r"`(.+?)`", needs)) == column.needs, column.name
-        assert higher == {1: "leaves", -1: "stays", 0: ""}[column.monotone], column.name
+        assert higher == {1: "churned", -1: "retained", 0: ""}[column.monotone], column.name
 
 
 def test_the_feature_dictionary_follows_the_windows() -> None:

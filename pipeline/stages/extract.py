@@ -1,7 +1,4 @@
-"""Stage `extract`.
-
-One row per customer and snapshot, every feature column the shop's tables allow.
-"""
+"""Stage `extract`: one row per customer and snapshot, one column per feature of the shop."""
 
 from functools import partial
 from typing import Any
@@ -20,15 +17,14 @@ from pipeline.runtime.params import Engine
 from pipeline.runtime.store import Folder
 
 
-def rows(part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]]) -> pa.Table:
-    """The features of a partition.
-
-    `columns` are places in the matrix of all features, and names.
-    """
+def feature_table(
+    part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]]
+) -> pa.Table:
+    """Return the features of a partition; `columns` are rows of the feature matrix with names."""
     known = np.where(part.profiled, part.tables.known, NEVER).astype(np.int32)
-    customers, at, matrix = feature_matrix(part.tables._replace(known=known), snapshots, shop)
-    named = {"customer_id": part.customer_id.take(pa.array(customers)), "snapshot": dates(at)}
-    return pa.table({**named, **{name: matrix[i] for i, name in columns}})
+    customers, days, matrix = feature_matrix(part.tables._replace(known=known), snapshots, shop)
+    keys = {"customer_id": part.customer_id.take(pa.array(customers)), "snapshot": dates(days)}
+    return pa.table({**keys, **{name: matrix[i] for i, name in columns}})
 
 
 def extract(
@@ -40,29 +36,24 @@ def extract(
     windows: Windows,
     engine: Engine,
 ) -> dict[str, Any]:
-    """`features`: customer_id, snapshot and float32 columns, sorted by customer and snapshot within
-    a partition.
+    """Return the features of all customers at all snapshots, and the constraints of the model.
 
-    `monotone_constraints`: those of the columns that can only speak for defection (+1) or only
-    against it (-1).
+    `features`: customer_id, snapshot and float32 columns, sorted by customer and snapshot within a
+    partition. A customer who objects to profiling has no row, so no part in training, scores or
+    evaluation.
 
-    Who objects to profiling has no row, hence no part in training, scores or evaluation.
+    `monotone_constraints`: by column, +1 where it can only speak for defection, -1 where it can
+    only speak against it.
     """
-    snapshots = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
-    tables_and_columns = events.read("meta.json")["tables"]
-    found = [
-        (i, c)
-        for i, c in enumerate(expand(FEATURES, windows))
-        if is_recorded(c, tables_and_columns)
-    ]
-    columns = [(i, c.name) for i, c in found]
+    tables = events.read("meta.json")["tables"]
+    recorded = [(i, c) for i, c in enumerate(expand(FEATURES, windows)) if is_recorded(c, tables)]
     work = partial(
-        rows,
-        snapshots=snapshots,
+        feature_table,
+        snapshots=np.array([day_number(day) for day in calibration["snapshots"]], np.int32),
         shop=shop_of(calibration, ipt, sla, closed, windows),
-        columns=columns,
+        columns=[(i, c.name) for i, c in recorded],
     )
     return {
         "features": over(events, engine, work, "features"),
-        "monotone_constraints": {c.name: c.monotone for _, c in found if c.monotone},
+        "monotone_constraints": {c.name: c.monotone for _, c in recorded if c.monotone},
     }
