@@ -1,21 +1,21 @@
-"""`python -m benchmarks.lapse`: how often living customers are called lapsed, and how many of those
-who are gone, by the simulated truth.
+"""`python -m benchmarks.lapse`: how many retained and how many lost customers are called lapsed.
 
-Shops of each preset of params.yaml, and of the rarest and the most frequent also such ones whose
-leavers come back as often a cycle as in the demo, not as often a year. Each, from several seeds,
-passes through the stages simulate, ingest, calibrate and assign in a temporary folder, with every
-other parameter as in params.yaml. They are looked at on the snapshots of `tracking` in the second
-half of the shop's history. A row is a customer with at least two purchases before such a snapshot,
-and `last` is his latest purchase before it:
+The ground truth is that of simulated shops: one of each preset of params.yaml, and two in which
+lost customers come back as often per IPT as in the demo. Each shop passes through the stages
+simulate, ingest, calibrate and assign in a temporary folder, from several seeds, with all other
+parameters as in params.yaml. Evaluated are the snapshots of `tracking` in the second half of the
+shop's history. A row is a customer with at least two purchases before such a snapshot, and `last`
+is their latest purchase before it:
 
-* living: `last` did not end the relation, so the next purchase is only a matter of time. `false_lapse` is the share of them lapsed.
-* gone: `last` ended the relation (`fired` in the truth) at least three of his own true cycles (`ipt_days` there) ago. Who will come
-  back by himself some day is gone until then. `recall` is the share of them lapsed.
+* living: `last` did not end the relation. `false_lapse` is the share of these rows called lapsed.
+* gone: `last` ended the relation (`fired` in the truth) at least three true IPTs of the customer
+  (`ipt_days` there) ago. A customer who comes back later is gone until then. `recall` is the share
+  of these rows called lapsed.
 
-Who left less than three cycles ago is neither. Three rules are asked of the same rows: `corekeep`,
-the activity that `assign` gives; `fixed_182d`, 182 days of silence; `three_gaps`, three times the
-shop's usual gap (`expected_ipt` in calibration.json). What is found is printed and written to
-benchmarks/results/lapse.json.
+Customers who defected less than three IPTs ago are neither. Three rules are compared on the same
+rows: `corekeep`, the activity of the stage `assign`; `fixed_182d`, 182 days since the last
+purchase; `three_gaps`, three times the shop's expected IPT (`expected_ipt` in calibration.json).
+The results are printed and written to benchmarks/results/lapse.json.
 """
 
 import argparse
@@ -55,16 +55,21 @@ MUST = {  # at most, at least
 }
 RULES = {
     "corekeep": "activity = 'lapsed'",
-    "fixed_182d": "silence >= 182",
-    "three_gaps": "silence >= 3 * $expected_ipt::double",
+    "fixed_182d": "days >= 182",
+    "three_gaps": "days >= 3 * $expected_ipt::double",
 }
 ROWS = """
-    select activity, snapshot - day as silence, fired = 'none' as living,
+    select activity, snapshot - day as days, fired = 'none' as living,
            fired <> 'none' and snapshot - day >= 3 * ipt_days as gone
-    from (select customer_id as customer, snapshot, activity from read_parquet($lifecycle) where list_contains($seen_on::date[], snapshot))
-    asof join (select customer_id, ordered_at::date as day, number, fired from read_parquet($orders)) last
-      on customer = last.customer_id and snapshot > day
-    join (select customer_id, ipt_days from read_parquet($customers)) really on customer = really.customer_id
+    from (
+      select customer_id as customer, snapshot, activity from read_parquet($lifecycle)
+      where list_contains($seen_on::date[], snapshot)
+    )
+    asof join (
+      select customer_id, ordered_at::date as day, number, fired from read_parquet($orders)
+    ) last on customer = last.customer_id and snapshot > day
+    join (select customer_id, ipt_days from read_parquet($customers)) truth
+      on customer = truth.customer_id
     where number >= 2
 """
 
@@ -88,10 +93,7 @@ def shop(root: Path, world: dict[str, Any], params: Path = ROOT / "params.yaml")
 
 
 def rates(root: Path) -> Rates:
-    """By rule, over all rows of a shop.
-
-    The share of the living that it calls lapsed, and of those gone for three cycles.
-    """
+    """By rule: the shares of the living and of the gone rows of a shop that it calls lapsed."""
     data, truth = root / "data", root / "data" / "truth" / "demo"
     calibration = store.read(data / "calibration.json")
     tracked = calibration["tracking"]
@@ -108,53 +110,47 @@ def rates(root: Path) -> Rates:
         for whom in ("living", "gone")
     ]
     with duckdb.connect() as db:
-        [found] = db.execute(f"select {', '.join(shares)} from ({ROWS})", given).fetchall()
+        [values] = db.execute(f"select {', '.join(shares)} from ({ROWS})", given).fetchall()
     return {
-        rule: {"false_lapse": found[2 * i], "recall": found[2 * i + 1]}
+        rule: {"false_lapse": values[2 * i], "recall": values[2 * i + 1]}
         for i, rule in enumerate(RULES)
     }
 
 
 def spread(runs: list[Rates]) -> Spread:
-    """By rule and rate.
-
-    The mean over the runs, their standard deviation, the lowest and the highest.
-    """
-    told: Spread = {}
+    """By rule and rate: mean, standard deviation, lowest and highest of the runs."""
+    summary: Spread = {}
     for rule in RULES:
         for rate in ("false_lapse", "recall"):
-            found = [run[rule][rate] for run in runs]
+            values = [run[rule][rate] for run in runs]
             figures = {
-                "mean": statistics.mean(found),
-                "sd": statistics.stdev(found),
-                "lowest": min(found),
-                "highest": max(found),
+                "mean": statistics.mean(values),
+                "sd": statistics.stdev(values),
+                "lowest": min(values),
+                "highest": max(values),
             }
-            told.setdefault(rule, {})[rate] = {
+            summary.setdefault(rule, {})[rate] = {
                 name: round(figure, 4) for name, figure in figures.items()
             }
-    return told
+    return summary
 
 
-def is_met(world: str, found: Spread) -> bool | None:
-    """Whether our rule reaches, in the mean, what it must in a world.
-
-    None where nothing is asked of it.
-    """
+def is_met(world: str, results: Spread) -> bool | None:
+    """Whether our rule reaches its targets in a shop, in the mean; None without targets."""
     if world not in MUST:
         return None
-    ours, must = found["corekeep"], MUST[world]
+    ours, must = results["corekeep"], MUST[world]
     return (
         ours["false_lapse"]["mean"] <= must["false_lapse"]
         and ours["recall"]["mean"] >= must["recall"]
     )
 
 
-def show(found: dict[str, Spread]) -> None:
-    """Print the means with their standard deviation, and whether our rule does what it must."""
+def show(results: dict[str, Spread]) -> None:
+    """Print means and standard deviations, and whether our rule meets its targets."""
     table = Table("world", "rule", "[right]living, lapsed", "[right]gone, lapsed", "met")
-    for world, rules in found.items():
-        for rule, told in rules.items():
+    for world, rules in results.items():
+        for rule, each in rules.items():
             met = (
                 {True: "yes", False: "NO", None: ""}[is_met(world, rules)]
                 if rule == "corekeep"
@@ -163,7 +159,7 @@ def show(found: dict[str, Spread]) -> None:
             table.add_row(
                 world,
                 rule,
-                *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in told.values()),
+                *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in each.values()),
                 met,
             )
     Console().print(table)
@@ -172,7 +168,7 @@ def show(found: dict[str, Spread]) -> None:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="shops of each world")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each shop")
     seeds = parser.parse_args().seeds
     if seeds < 2:
         parser.error("--seeds: at least 2, or there is no spread")
@@ -183,10 +179,10 @@ def main() -> None:
             runs.setdefault(world, []).append(
                 rates(shop(Path(folder), {"customers": CUSTOMERS, **WORLDS[world], "seed": seed}))
             )
-    found = {world: spread(each) for world, each in runs.items()}
-    show(found)
-    met = {world: is_met(world, found[world]) for world in MUST}
-    store.write(RESULTS, {"seeds": seeds, "must": MUST, "met": met, "found": found})
+    results = {world: spread(each) for world, each in runs.items()}
+    show(results)
+    met = {world: is_met(world, results[world]) for world in MUST}
+    store.write(RESULTS, {"seeds": seeds, "must": MUST, "met": met, "found": results})
 
 
 if __name__ == "__main__":

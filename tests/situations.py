@@ -67,19 +67,19 @@ class Customer(NamedTuple):
     known: int
 
 
-def row_of(kind: Any, told: Any) -> Any:
-    """A row told as a tuple, as some of its fields, or as its bare day."""
+def row_of(kind: Any, given: Any) -> Any:
+    """A row from a tuple, from some of its fields, or from its day alone."""
     return (
-        kind(*told)
-        if isinstance(told, tuple)
-        else kind(**told)
-        if isinstance(told, dict)
-        else kind(told)
+        kind(*given)
+        if isinstance(given, tuple)
+        else kind(**given)
+        if isinstance(given, dict)
+        else kind(given)
     )
 
 
 def customer(known: int | None = None, **rows: Any) -> Customer:
-    """A customer of such rows. Known from the first order, complaint or touch on unless told."""
+    """A customer with these rows, by default known from the first of them on."""
     made = {kind: [row_of(row, r) for r in rows.get(kind, ())] for kind, row in ROWS.items()}
     days = [row[0] for kind in ("orders", "complaints", "touches") for row in made[kind]]
     return Customer(**made, known=min(days) if known is None else known)
@@ -130,9 +130,9 @@ def features_at(
 ) -> dict[tuple[int, int], Any]:
     """Feature rows by customer and snapshot."""
     of = of or shop()
-    customers, at, found = feature_matrix(tables, np.array(snapshots, np.int32), of)
+    customers, at, matrix = feature_matrix(tables, np.array(snapshots, np.int32), of)
     of_windows = expand(FEATURES, Windows(tuple(of.counts), tuple(of.trends)))
-    named = np.ascontiguousarray(found.T).view(
+    named = np.ascontiguousarray(matrix.T).view(
         [(column.name, np.float32) for column in of_windows]
     )[:, 0]
     return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), named, strict=True))
@@ -150,10 +150,10 @@ def states_at(
     `strong` is evidence of the first customer, (day of a purchase, strong from).
     """
     evidence = np.array([0, *[len(strong)] * len(tables.known)]), np.array(list(strong), STRONG)
-    customers, at, found = life_cycle(
+    customers, at, states = life_cycle(
         tables, np.array(snapshots, np.int32), of or shop(), limits or params().assign, evidence
     )
-    return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), found, strict=True))
+    return dict(zip(zip(customers.tolist(), at.tolist(), strict=True), states, strict=True))
 
 
 def words(row: Any) -> tuple[str, str, str]:
@@ -162,12 +162,12 @@ def words(row: Any) -> tuple[str, str, str]:
 
 
 def random_customer(random: np.random.Generator, days: int, cancelling: float = 0.1) -> Customer:
-    """A customer with a rhythm of his own, long silences, same-day and unpaid lines, broken
-    promises, returns, complaints of all kinds.
+    """A customer with their own IPT, long gaps, same-day and unpaid lines, late orders, returns
+    and complaints of all kinds.
     """
     known = int(random.integers(0, days // 2))
     orders, returns, complaints = [], [], []
-    usual, day = random.uniform(3, 80), known + int(random.integers(0, 30))
+    ipt, day = random.uniform(3, 80), known + int(random.integers(0, 30))
     promising = random.random() < 0.5
     for _ in range(int(random.choice([0, 1, 2, 3, 5, 12, 30]))):
         basket = 0
@@ -206,9 +206,7 @@ def random_customer(random: np.random.Generator, days: int, cancelling: float = 
                     opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), resolved, reopened
                 )
             )
-        day += max(
-            1, round(usual * random.lognormal(0, 0.4) * (8 if random.random() < 0.05 else 1))
-        )
+        day += max(1, round(ipt * random.lognormal(0, 0.4) * (8 if random.random() < 0.05 else 1)))
     touches = [Touch(known + int(d)) for d in random.integers(0, 200, int(random.integers(0, 3)))]
     return Customer(orders, returns, complaints, touches, known)
 
@@ -222,7 +220,7 @@ def random_customers(
 
 
 def later(seen: Customer, days: int) -> Customer:
-    """The same life, so many days later."""
+    """The same history, so many days later."""
 
     def moved(day: int) -> int:
         return day if day == NEVER else day + days

@@ -1,4 +1,4 @@
-"""When a customer is used to buying, against a naive twin."""
+"""When a customer usually buys, against a reference implementation."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from reference_features import bought
 from situations import past_of, random_customers, states_at, tables_of
 
 
-def naive_habit(kinds: list[int]) -> int:
+def reference_habit(kinds: list[int]) -> int:
     """The most frequent kind, of several the one seen last.
 
     -1 without any. `kinds` in the order of time.
@@ -25,13 +25,13 @@ def test_habits_are_those_of_the_purchases_of_a_year() -> None:
     for (number, snapshot), row in states_at(tables_of(*customers), *range(100, 1500, 130)).items():
         days = [day for day in sorted(bought(customers[number], snapshot)) if day >= snapshot - 365]
         months = np.array(days, "datetime64[D]").astype("datetime64[M]").astype(int) % 12
-        told = int(row["purchases_365d"]), int(row["weekday"]), int(row["month"])
-        assert told == (
+        habits = int(row["purchases_365d"]), int(row["weekday"]), int(row["month"])
+        assert habits == (
             len(days),
-            naive_habit([(day + 3) % 7 for day in days]),
-            naive_habit(months.tolist()),
+            reference_habit([(day + 3) % 7 for day in days]),
+            reference_habit(months.tolist()),
         )
-        seen.add(told[1])
+        seen.add(habits[1])
     assert seen == set(range(-1, 7))
 
 

@@ -1,4 +1,4 @@
-"""What became of a customer after a snapshot.
+"""Whether a customer churned after a snapshot.
 
 Here on day 100, looking ahead 30 days unless said otherwise.
 """
@@ -81,10 +81,10 @@ def test_only_customers_known_before_a_snapshot_are_labelled() -> None:
     assert list(labels(past_of(orders=[100]), 100, 101)) == [(0, 101)]
 
 
-def test_random_labels_are_those_of_the_naive_twin() -> None:
+def test_random_labels_equal_the_reference_implementation() -> None:
     customers = random_customers(seed=21, count=150, cancelling=0.2)
-    found = labels(tables_of(*customers), *range(50, 800, 50))
-    for (number, snapshot), (left, _) in found.items():
+    rows = labels(tables_of(*customers), *range(50, 800, 50))
+    for (number, snapshot), (churned, _) in rows.items():
         kept = [
             o
             for o in customers[number].orders
@@ -92,5 +92,5 @@ def test_random_labels_are_those_of_the_naive_twin() -> None:
             and o.amount * o.quantity > 0
             and o.cancelled >= snapshot + 30
         ]
-        assert left == (not kept)
-    assert {left for left, _ in found.values()} == {True, False}
+        assert churned == (not kept)
+    assert {churned for churned, _ in rows.values()} == {True, False}

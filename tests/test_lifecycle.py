@@ -1,6 +1,6 @@
 """The life cycle, situation by situation.
 
-The shop's usual gap is 30 days (log sd 0.5) unless said otherwise.
+The shop's expected IPT is 30 days (log-sd 0.5) unless a test says otherwise.
 """
 
 import itertools
@@ -27,11 +27,11 @@ def state(
     return states_at(past_of(**events), day, of=of, limits=limits, strong=strong)[0, day]
 
 
-def stage(day: int, **told: Any) -> str:
-    return STAGES[state(day, **told)["stage"]]
+def stage(day: int, **situation: Any) -> str:
+    return STAGES[state(day, **situation)["stage"]]
 
 
-def test_a_customer_who_has_not_bought_is_a_prospect() -> None:
+def test_a_customer_without_a_purchase_is_a_prospect() -> None:
     assert stage(10, known=0) == "prospect"
 
 
@@ -39,7 +39,7 @@ def test_the_first_purchase_makes_a_first_time_customer_from_the_next_midnight_o
     assert [stage(day, known=0, orders=[10]) for day in (10, 11)] == ["prospect", "first_time"]
 
 
-def test_several_lines_on_one_day_are_no_repeat_purchase() -> None:
+def test_several_lines_on_one_day_are_one_purchase() -> None:
     assert stage(11, orders=[10, 10, 10]) == "first_time"
 
 
@@ -47,7 +47,7 @@ def test_the_second_purchase_makes_an_early_repeat_customer() -> None:
     assert [stage(day, orders=[10, 30]) for day in (30, 31)] == ["first_time", "early_repeat"]
 
 
-def test_first_time_customers_are_never_promoted_by_being_content() -> None:
+def test_satisfaction_alone_never_promotes_a_first_time_customer() -> None:
     assert [stage(day, orders=[0]) for day in (1, 30, 400)] == ["first_time"] * 3
 
 
@@ -56,14 +56,14 @@ def test_four_regular_purchases_over_ninety_days_make_a_core_customer() -> None:
 
 
 REFUSED = {
-    # condition: what is said to lack, the situation, its last purchase, what else would let him in
+    # condition: its name, the situation, the limits with which the customer would be core
     "C1 too few purchases": ("purchases", {"orders": [0, 45, 90]}, {"core_min_purchases": 3}),
     "C2 too short a time in days": (
         "days",
         {"orders": [0, 29, 58, 89]},
         {"core_min_days": 89, "core_min_ipts": 2.0},
     ),
-    "C2 too short a time in the shop's cycles": (
+    "C2 too short a time in the shop's IPTs": (
         "days",
         {"of": shop(60), "orders": [0, 45, 90, 179]},
         {"core_min_ipts": 2.9},
@@ -97,17 +97,19 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("lacking", "situation", "relaxed"), REFUSED.values(), ids=REFUSED)
-def test_core_is_refused_when_one_condition_fails_and_granted_when_that_alone_is_relaxed(
+def test_a_customer_who_fails_one_condition_becomes_core_when_it_is_relaxed(
     lacking: str, situation: dict[str, Any], relaxed: dict[str, float]
 ) -> None:
     after = situation["orders"][-1] + 1
     assert stage(after, **situation) == "early_repeat"
-    assert state(after, **situation)["lacks"] == 1 << [row.name for row in CONDITIONS].index(lacking)
+    assert state(after, **situation)["lacks"] == 1 << [row.name for row in CONDITIONS].index(
+        lacking
+    )
     assert stage(after, limits=LIMITS._replace(**relaxed), **situation) == "core"
 
 
-def test_who_stands_exactly_at_the_limits_of_pace_and_regularity_is_let_in() -> None:
-    # his irregularity: the root of 2 * 0.5**2 / (2 + 6)
+def test_a_customer_exactly_at_the_limits_of_pace_and_regularity_becomes_core() -> None:
+    # their log-sd: the root of 2 * 0.5**2 / (2 + 6)
     daily = shop(1, 0.5)._replace(ipt=shop().ipt._replace(last_gaps=6))
     strict = LIMITS._replace(core_max_ipt_ratio=1.0, core_max_log_sd=0.25)
     assert stage(91, of=daily, limits=strict, orders=range(91)) == "core"
@@ -124,24 +126,24 @@ def test_who_stands_exactly_at_the_limits_of_pace_and_regularity_is_let_in() -> 
     ids=[
         "major still open",
         "critical still open",
-        "open a day past its promise",
-        "open past its promise at the time",
+        "open a day past its SLA",
+        "open past its SLA at the time",
     ],
 )
-def test_core_is_refused_while_a_complaint_spoils_satisfaction(
+def test_an_open_complaint_that_is_grave_or_past_its_sla_prevents_core(
     refused: tuple[int, ...], granted: tuple[int, ...]
 ) -> None:
     assert stage(91, orders=MONTHLY, complaints=[refused]) == "early_repeat"
     assert stage(91, orders=MONTHLY, complaints=[granted]) == "core"
 
 
-def test_returns_without_a_defect_do_not_count_against_satisfaction() -> None:
+def test_returns_without_a_defect_do_not_prevent_core() -> None:
     assert stage(91, orders=MONTHLY, returns=[(5, 1, False), (35, 1, False)]) == "core"
 
 
 def test_core_is_entered_only_at_a_purchase() -> None:
-    mended = {"orders": [*MONTHLY, 120], "complaints": [(80, MAJOR, 95)]}
-    assert [stage(day, **mended) for day in (91, 96, 119, 120, 121)] == ["early_repeat"] * 4 + [
+    resolved = {"orders": [*MONTHLY, 120], "complaints": [(80, MAJOR, 95)]}
+    assert [stage(day, **resolved) for day in (91, 96, 119, 120, 121)] == ["early_repeat"] * 4 + [
         "core"
     ]
 
@@ -152,11 +154,11 @@ def test_core_is_entered_only_at_a_purchase() -> None:
     ids=["in time", "at once", "late"],
 )
 def test_a_core_customer_with_one_small_complaint_stays_core(complaint: tuple[int, ...]) -> None:
-    found = states_at(past_of(orders=[*MONTHLY, 120], complaints=[complaint]), *range(91, 162))
-    assert {STAGES[row["stage"]] for row in found.values()} == {"core"}
+    states = states_at(past_of(orders=[*MONTHLY, 120], complaints=[complaint]), *range(91, 162))
+    assert {STAGES[row["stage"]] for row in states.values()} == {"core"}
 
 
-def test_a_core_customer_is_late_on_exactly_the_day_named() -> None:
+def test_a_core_customer_is_overdue_from_exactly_the_named_day() -> None:
     assert state(91, orders=MONTHLY)["late_on"] == 132
     assert [words(state(day, orders=MONTHLY))[:2] for day in (131, 132)] == [
         ("core", "active"),
@@ -164,7 +166,7 @@ def test_a_core_customer_is_late_on_exactly_the_day_named() -> None:
     ]
 
 
-def test_a_core_customer_who_lapses_becomes_a_defector_on_exactly_the_day_named() -> None:
+def test_a_core_customer_who_lapses_is_a_defector_from_exactly_the_named_day() -> None:
     before, after = state(149, orders=MONTHLY), state(150, orders=MONTHLY)
     assert (before["lapses_on"], words(before), words(after)) == (
         150,
@@ -199,12 +201,12 @@ def test_a_win_back_interrupted_by_another_lapse_begins_anew() -> None:
     assert state(401, **again)["since"] == 150
 
 
-def test_nobody_is_won_back_while_a_complaint_is_open_past_its_promise() -> None:
+def test_nobody_is_won_back_while_a_complaint_is_open_past_its_sla() -> None:
     cross = {"orders": [*MONTHLY, 200, 220, 245], "complaints": [(205, MINOR, 240)]}
     assert [stage(day, **cross) for day in (221, 241, 245, 246)] == ["core_defector"] * 3 + ["core"]
 
 
-def test_a_first_time_customer_who_returns_after_a_lapse_is_early_repeat_and_on_probation_for_two_purchases() -> (
+def test_a_first_time_customer_who_returns_after_a_lapse_is_on_probation_for_two_purchases() -> (
     None
 ):
     assert state(50, orders=[0])["lapses_on"] == 82
@@ -220,7 +222,7 @@ def test_an_early_customer_who_returns_in_time_is_not_on_probation() -> None:
 
 
 @pytest.mark.parametrize(("touches", "stale_on"), [([], 65), ([10], 70), ([10, 40], 100)])
-def test_a_prospect_is_stale_two_cycles_after_the_last_touch(
+def test_a_prospect_is_stale_two_expected_ipts_after_the_last_contact(
     touches: list[int], stale_on: int
 ) -> None:
     rows = [state(day, known=5, touches=touches) for day in (stale_on - 1, stale_on)]
@@ -228,7 +230,7 @@ def test_a_prospect_is_stale_two_cycles_after_the_last_touch(
     assert rows[0]["lapses_on"] == stale_on
 
 
-def test_a_silence_survived_before_gives_a_christmas_buyer_more_time() -> None:
+def test_earlier_long_gaps_give_a_christmas_buyer_more_time() -> None:
     christmas = [0, 7, 14, 365, 372, 379, 730, 737, 744]
     patient, hasty = shop(60), shop(60)
     hasty = hasty._replace(ipt=hasty.ipt._replace(own_gaps=99))
@@ -241,13 +243,11 @@ def test_a_silence_survived_before_gives_a_christmas_buyer_more_time() -> None:
     [([0, 5, 10, 110], 171), ([0, 5, 10, 110, 210], 330)],
     ids=["three gaps", "four gaps"],
 )
-def test_a_silence_survived_counts_from_the_fourth_gap_on(
-    orders: list[int], lapses_on: int
-) -> None:
+def test_earlier_gaps_count_from_the_fourth_on(orders: list[int], lapses_on: int) -> None:
     assert state(orders[-1] + 1, of=shop(10), orders=orders)["lapses_on"] == lapses_on
 
 
-def test_survived_silences_give_no_more_than_twelve_of_the_shops_cycles() -> None:
+def test_earlier_gaps_give_no_more_than_twelve_of_the_shops_ipts() -> None:
     christmas = [0, 7, 14, 365, 372, 379, 730, 737, 744]
     assert state(745, of=shop(20), orders=christmas)["lapses_on"] == 744 + 12 * 20
 
@@ -259,36 +259,34 @@ def test_a_customer_as_regular_as_a_clock_lapses_after_exactly_two_gaps() -> Non
         assert row["lapses_on"] == last + max(14, 2 * gap), (gap, purchases)
 
 
-SILENT = {"orders": MONTHLY}  # core from day 90, late on 132, lapsed on 150
+MONTHLY_ONLY = {"orders": MONTHLY}  # core from day 90, late on 132, lapsed on 150
 
 
 @pytest.mark.parametrize(
     ("strong_from", "defects_on"),
     [(100, 132), (132, 132), (140, 140), (149, 149), (150, NEVER), (NEVER, NEVER)],
     ids=[
-        "before he is late",
-        "as he is late",
+        "before the customer is overdue",
+        "as they become overdue",
         "later",
         "on the last day",
-        "when he has lapsed",
+        "when they have lapsed",
         "never",
     ],
 )
-def test_a_core_customer_defects_from_the_first_day_on_which_he_is_late_and_evidence_is_strong(
+def test_a_core_customer_defects_when_both_overdue_and_evidence_is_strong(
     strong_from: int, defects_on: int
 ) -> None:
     evidence = [(90, strong_from)]
-    assert state(91, strong=evidence, **SILENT)["defects_on"] == defects_on
-    told = [words(state(day, strong=evidence, **SILENT)) for day in range(91, 160)]
-    defecting = [day for day, (_, _, status) in enumerate(told, 91) if status == "defecting"]
+    assert state(91, strong=evidence, **MONTHLY_ONLY)["defects_on"] == defects_on
+    daily = [words(state(day, strong=evidence, **MONTHLY_ONLY)) for day in range(91, 160)]
+    defecting = [day for day, (_, _, status) in enumerate(daily, 91) if status == "defecting"]
     assert defecting == list(range(defects_on, 150))
-    assert {told[day - 91][:2] for day in defecting} <= {("core_defector", "late")}
+    assert {daily[day - 91][:2] for day in defecting} <= {("core_defector", "late")}
 
 
-def test_a_defector_is_still_scored_and_has_been_one_since_that_day_even_when_he_has_lapsed() -> (
-    None
-):
-    defecting, lost = (state(day, strong=[(90, 140)], **SILENT) for day in (145, 151))
+def test_a_defecting_customer_is_scored_until_the_lapse_and_keeps_the_day_of_defection() -> None:
+    defecting, lost = (state(day, strong=[(90, 140)], **MONTHLY_ONLY) for day in (145, 151))
     assert (defecting["since"], defecting["scored"], words(defecting)[2]) == (
         140,
         True,
@@ -297,7 +295,7 @@ def test_a_defector_is_still_scored_and_has_been_one_since_that_day_even_when_he
     assert (lost["since"], lost["scored"], words(lost)[2]) == (140, False, "lost")
 
 
-def test_a_defector_who_buys_before_he_lapses_is_core_again_from_that_purchase_on() -> None:
+def test_a_defecting_customer_who_buys_before_the_lapse_is_core_again() -> None:
     bought_in_time = {"orders": [*MONTHLY, 148], "strong": [(90, 140)]}
     rows = [state(day, **bought_in_time) for day in (148, 149)]
     assert [(words(row)[0], row["since"]) for row in rows] == [
@@ -323,7 +321,7 @@ def test_evidence_does_not_move_customers_who_were_never_core() -> None:
         assert (words(row)[2], row["defects_on"]) == ("", NEVER)
 
 
-def test_a_shop_that_is_shut_on_sundays_does_not_count_them_as_silence() -> None:
+def test_days_on_which_the_shop_is_closed_do_not_count() -> None:
     weekly = {"orders": range(4, 40, 7)}  # Mondays: the first of January 1970 was a Thursday
     every_day, but_sundays = shop(7, 0.1), shop(6, 0.1, closed=["sunday"])
     assert state(40, of=every_day, **weekly)["ipt_days"] == 7
@@ -332,20 +330,20 @@ def test_a_shop_that_is_shut_on_sundays_does_not_count_them_as_silence() -> None
     assert row["lapses_on"] == 39 + 16  # fourteen open days, two Sundays
 
 
-def test_a_fortnight_shut_gives_everybody_a_fortnight_more() -> None:
-    shut = [f"1970-05-{day:02}" for day in range(5, 19)]  # days 124 to 137
-    row = state(91, of=shop(closed=shut), **SILENT)
+def test_a_shop_closed_for_two_weeks_gives_everybody_two_weeks_more() -> None:
+    closed = [f"1970-05-{day:02}" for day in range(5, 19)]  # days 124 to 137
+    row = state(91, of=shop(closed=closed), **MONTHLY_ONLY)
     assert (row["late_on"], row["lapses_on"]) == (132 + 14, 150 + 14)
     assert [
-        words(state(day, of=shop(closed=shut), **SILENT))[1] for day in (145, 146, 163, 164)
+        words(state(day, of=shop(closed=closed), **MONTHLY_ONLY))[1] for day in (145, 146, 163, 164)
     ] == ["active", "late", "late", "lapsed"]
 
 
-def test_a_purchase_on_a_day_on_which_the_shop_is_shut_is_a_purchase() -> None:
+def test_a_purchase_on_a_closed_day_is_a_purchase() -> None:
     assert state(12, of=shop(closed=["sunday"]), orders=[3, 10, 11])["purchases"] == 3
 
 
-def test_core_once_entered_is_not_lost_by_cancelling_the_purchase_that_led_there() -> None:
+def test_cancelling_the_purchase_of_core_entry_does_not_undo_core() -> None:
     cancelled = {"orders": [0, 30, 60, {"day": 90, "cancelled": 95}]}
     assert [stage(day, **cancelled) for day in (91, 95, 96)] == ["core"] * 3
     assert state(96, **cancelled)["purchases"] == 3
@@ -360,7 +358,7 @@ GRID = list(
 
 
 @pytest.mark.parametrize(("n", "core_ever", "activity", "winning_back", "defecting"), GRID)
-def test_exactly_one_stage_is_documented_for_every_case_and_it_is_the_one_decided(
+def test_exactly_one_documented_stage_holds_in_every_case_and_is_the_one_decided(
     n: int, core_ever: bool, activity: int, winning_back: bool, defecting: bool
 ) -> None:
     away = ACTIVITIES[activity] == "lapsed" or winning_back or defecting

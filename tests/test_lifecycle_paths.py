@@ -1,6 +1,6 @@
 """The life cycle on random histories.
 
-The paths customers take, and every figure of a state against a naive twin.
+The paths customers take, and every state against the reference implementation.
 """
 
 import itertools
@@ -45,8 +45,8 @@ def test_daily_weekly_and_direct_evaluation_agree() -> None:
 
 def stages_moved(customers: list[Customer], days: Iterable[int]) -> set[tuple[int, int, str, str]]:
     """Changes of stage between following days: customer, day, from, to."""
-    found = states_at(tables_of(*customers), *days)
-    named = [(*key, STAGES[row["stage"]]) for key, row in found.items()]
+    states = states_at(tables_of(*customers), *days)
+    named = [(*key, STAGES[row["stage"]]) for key, row in states.items()]
     return {
         (a[0], b[1], a[2], b[2])
         for a, b in itertools.pairwise(named)
@@ -94,12 +94,12 @@ def test_only_a_cancellation_takes_a_customer_back_where_no_path_leads() -> None
     assert all(day - 1 in {o.cancelled for o in customers[c].orders} for c, day, _, _ in void)
 
 
-def test_the_dates_named_are_the_dates_on_which_the_activity_changes() -> None:
+def test_the_activity_changes_on_the_named_dates() -> None:
     for customer in random_customers(seed=14, count=60, cancelling=0):
-        silent = customer._replace(orders=[o for o in customer.orders if o.day < 500])
-        if not bought(silent, 500):
+        absent = customer._replace(orders=[o for o in customer.orders if o.day < 500])
+        if not bought(absent, 500):
             continue
-        tables = tables_of(silent)
+        tables = tables_of(absent)
         row = states_at(tables, 500)[0, 500]
         dates = [
             d
@@ -110,54 +110,55 @@ def test_the_dates_named_are_the_dates_on_which_the_activity_changes() -> None:
         assert [ACTIVITIES[states_at(tables, d)[0, d]["activity"]] for d in dates] == due
 
 
-def naive_deadlines(days: list[int], of: Shop) -> tuple[int, int]:
+def reference_deadlines(days: list[int], of: Shop) -> tuple[int, int]:
     """Late and lapse days after the last of these purchases."""
     gaps = [b - a for a, b in itertools.pairwise(days)]
-    (usual, spread), rule = reference_ipt(gaps, of), of.ipt
-    late = usual * min(
-        max(math.exp(rule.late_sigmas * spread), rule.late_clip_low), rule.late_clip_high
+    (ipt, log_sd), rule = reference_ipt(gaps, of), of.ipt
+    late = ipt * min(
+        max(math.exp(rule.late_sigmas * log_sd), rule.late_clip_low), rule.late_clip_high
     )
-    lapse = usual * min(
-        max(math.exp(rule.lapse_sigmas * spread), rule.lapse_clip_low), rule.lapse_clip_high
+    lapse = ipt * min(
+        max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low), rule.lapse_clip_high
     )
     late_days = max(rule.late_floor_days, math.ceil(round(late, 6)))
     lapse_days = max(rule.lapse_floor_days, math.ceil(round(lapse, 6)), late_days + 1)
     if len(gaps) >= rule.own_gaps:
         place = rule.own_quantile * (len(gaps) - 1)
         low, high = sorted(gaps)[int(place)], sorted(gaps)[min(int(place) + 1, len(gaps) - 1)]
-        survived = rule.own_factor * (low + (high - low) * (place - int(place)))
+        own = rule.own_factor * (low + (high - low) * (place - int(place)))
         lapse_days = max(
-            lapse_days, math.ceil(round(min(survived, rule.own_limit_ipts * of.expected_ipt), 6))
+            lapse_days, math.ceil(round(min(own, rule.own_limit_ipts * of.expected_ipt), 6))
         )
     return days[-1] + late_days, days[-1] + lapse_days
 
 
-def naively_let_down(seen: Customer, day: int, of: Shop) -> bool:
-    """Something grave open at the end of a day, or anything past its promise."""
-    promised = (of.sla.minor, of.sla.major, of.sla.critical)
+def has_grave_or_late_complaint(seen: Customer, day: int, of: Shop) -> bool:
+    """A major or critical complaint open at the end of a day, or any past its SLA."""
+    sla_days = (of.sla.minor, of.sla.major, of.sla.critical)
     cases = [c for c in seen.complaints if c.opened <= day]
     unresolved = [c for c in cases if c.resolved > day or c.resolved <= c.reopened <= day]
-    return any(c.severity != MINOR or day - c.opened > promised[c.severity] for c in unresolved)
+    return any(c.severity != MINOR or day - c.opened > sla_days[c.severity] for c in unresolved)
 
 
-def naively_content(seen: Customer, day: int, n: int, of: Shop) -> bool:
+def meets_c4(seen: Customer, day: int, n: int, of: Shop) -> bool:
     """C4 on the day of the n-th purchase."""
     cases, defects = (
         [c for c in seen.complaints if c.opened <= day],
         [r for r in seen.returns if r.day <= day and r.defect],
     )
     return (
-        not naively_let_down(seen, day, of)
+        not has_grave_or_late_complaint(seen, day, of)
         and len(cases) <= LIMITS.core_max_complaints_per_purchase * n
         and len(defects) <= LIMITS.core_max_defect_returns * n
     )
 
 
-def naive_life(
+def reference_life(
     seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]
 ) -> tuple[str, str, str, int | None, bool]:
-    """Stage, activity, status, day of core entry and probation, told purchase by purchase as each
-    was known on its day.
+    """Stage, activity, status, day of core entry and probation.
+
+    Worked out purchase by purchase, as each was known on its day.
     """
     core_since, away, returned = None, False, 0  # purchases since the latest lapse
     for day in sorted({o.day for o in seen.orders if o.day < snapshot}):
@@ -165,21 +166,25 @@ def naive_life(
         n = len(days)
         if day not in days:
             continue
-        lapsed = n > 1 and day >= naive_deadlines(days[:-1], of)[1]
+        lapsed = n > 1 and day >= reference_deadlines(days[:-1], of)[1]
         away = away or lapsed
         returned = 1 if lapsed else returned + 1
-        if away and returned >= 2 and (core_since is None or not naively_let_down(seen, day, of)):
+        if (
+            away
+            and returned >= 2
+            and (core_since is None or not has_grave_or_late_complaint(seen, day, of))
+        ):
             away = False
         if core_since is None:
-            usual, spread = reference_ipt([b - a for a, b in itertools.pairwise(days)], of)
+            ipt, log_sd = reference_ipt([b - a for a, b in itertools.pairwise(days)], of)
             long = day - days[0] >= max(
                 LIMITS.core_min_days, LIMITS.core_min_ipts * of.expected_ipt
             )
             regular = (
-                usual <= LIMITS.core_max_ipt_ratio * of.expected_ipt
-                and spread <= LIMITS.core_max_log_sd
+                ipt <= LIMITS.core_max_ipt_ratio * of.expected_ipt
+                and log_sd <= LIMITS.core_max_log_sd
             )
-            content = naively_content(seen, day, n, of)
+            content = meets_c4(seen, day, n, of)
             if n >= LIMITS.core_min_purchases and long and regular and content and not away:
                 core_since = day
     days = sorted(bought(seen, snapshot))
@@ -192,7 +197,7 @@ def naive_life(
             core_since,
             away and core_since is None,
         )
-    late_on, lapses_on = naive_deadlines(days, of)
+    late_on, lapses_on = reference_deadlines(days, of)
     activity = "active" if snapshot < late_on else "late" if snapshot < lapses_on else "lapsed"
     if len(days) == 1 or core_since is None:
         return (
@@ -209,8 +214,8 @@ def naive_life(
     return "core_defector" if status else "core", activity, status, core_since, False
 
 
-def test_random_lives_are_told_as_the_naive_twin_tells_them() -> None:
-    told = set()
+def test_random_histories_give_the_states_of_the_reference_implementation() -> None:
+    seen = set()
     for number, customer in enumerate(random_customers(seed=15, count=150, cancelling=0.05)):
         # Evidence after every other purchase, from the day after it or from three weeks later on.
         strong = {
@@ -226,15 +231,13 @@ def test_random_lives_are_told_as_the_naive_twin_tells_them() -> None:
                 if row["core_since"] == NEVER or not row["purchases"]
                 else int(row["core_since"])
             )
-            life = naive_life(customer, snapshot, shop(), strong)
+            life = reference_life(customer, snapshot, shop(), strong)
             assert (*words(row), core_since, bool(row["reactivated"])) == life, (number, snapshot)
-            told.add(life[:3])
-    assert len(told) >= 14
+            seen.add(life[:3])
+    assert len(seen) >= 14
 
 
-def test_the_figures_of_a_state_are_those_of_the_features_and_its_dates_those_of_the_purchases() -> (
-    None
-):
+def test_the_values_of_a_state_equal_the_features_and_its_dates_the_purchases() -> None:
     customers = random_customers(seed=16, count=150, cancelling=0.05)
     tables, snapshots = tables_of(*customers), range(100, 1500, 50)
     features = features_at(tables, *snapshots)

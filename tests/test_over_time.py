@@ -23,11 +23,9 @@ DATES = [
 def states(
     *lives: list[tuple[str, str] | None], revenue: float = 100.0, bought: int | None = 5
 ) -> pd.DataFrame:
-    """One row per customer and date at which he is known: `lives` holds each one's (stage,
-    activity), None while unknown.
+    """One row per customer and date: `lives` holds (stage, activity), None while unknown.
 
-    A customer has bought once on day `bought` unless he is a prospect. Dates are days 0, 30, 60 and
-    so on.
+    Every customer but a prospect has bought once, on day `bought`. Dates are days 0, 30, 60 ...
     """
     rows = [
         (
@@ -65,13 +63,13 @@ def states(
     return frame
 
 
-def tracked(found: pd.DataFrame, parts: int = 1) -> LifecycleOverTime:
-    """What is told of these states, the customers being taken in in so many parts."""
-    dates = found["as_of"].unique()
-    tracking = LifecycleOverTime({date: k * 30 for k, date in enumerate(DATES) if date in dates})
+def counted(rows: pd.DataFrame, parts: int = 1) -> LifecycleOverTime:
+    """The life cycle of these states over time, its customers added in so many parts."""
+    dates = rows["as_of"].unique()
+    over_time = LifecycleOverTime({date: k * 30 for k, date in enumerate(DATES) if date in dates})
     for part in range(parts):
-        tracking.add(found[found["customer"] % parts == part].reset_index(drop=True))
-    return tracking
+        over_time.add(rows[rows["customer"] % parts == part].reset_index(drop=True))
+    return over_time
 
 
 NEW, LATE, GONE = ("first_time", "active"), ("first_time", "late"), ("first_time", "lapsed")
@@ -84,7 +82,7 @@ OPEN, CORE, LOST, BACK = (
 
 
 def test_counts_hold_every_possible_state_of_every_date_and_sum_to_the_known_customers() -> None:
-    counts = tracked(
+    counts = counted(
         states([OPEN, NEW, LATE], [None, CORE, CORE], [None, None, OPEN])
     ).stage_counts()
     assert list(counts.columns) == ["as_of", "stage", "activity", "customers"]
@@ -100,18 +98,18 @@ def test_a_core_customer_cannot_have_lapsed_and_every_other_pair_of_buyers_is_po
 
 
 def test_shares_of_moves_sum_to_one_for_each_stage_and_period() -> None:
-    found = tracked(
+    rows = counted(
         states([NEW, LATE, CORE], [NEW, CORE, LOST], [NEW, NEW, GONE], [None, OPEN, NEW])
     ).transitions()
-    assert found.groupby(["from_as_of", "from_stage"], observed=True)[
+    assert rows.groupby(["from_as_of", "from_stage"], observed=True)[
         "share"
     ].sum().tolist() == pytest.approx([1, 1, 1, 1], abs=3e-6)
-    first = found[found["from_as_of"] == DATES[0]]
+    first = rows[rows["from_as_of"] == DATES[0]]
     assert list(zip(first["from_stage"], first["to_stage"], first["customers"], strict=True)) == [
         ("first_time", "first_time", 2),
         ("first_time", "core", 1),
     ]
-    assert (found["to_as_of"] > found["from_as_of"]).all()
+    assert (rows["to_as_of"] > rows["from_as_of"]).all()
 
 
 def test_a_customer_moves_only_from_a_date_at_which_he_was_known() -> None:
@@ -125,63 +123,61 @@ def test_a_customer_moves_only_from_a_date_at_which_he_was_known() -> None:
 
 @pytest.mark.parametrize(("customers", "shown"), [(9, False), (10, True)])
 def test_a_profile_of_fewer_than_ten_customers_is_empty(customers: int, shown: bool) -> None:
-    profile = tracked(states(*[[CORE]] * customers)).stage_profile().set_index("stage")
+    profile = counted(states(*[[CORE]] * customers)).stage_profile().set_index("stage")
     assert profile["customers"].to_dict() == {**dict.fromkeys(STAGES, 0), "core": customers}
-    told = profile.drop(columns=["as_of", "customers"])
-    assert told.loc["core"].notna().all() == shown
-    assert told.drop(index="core").isna().all(axis=None)
+    table = profile.drop(columns=["as_of", "customers"])
+    assert table.loc["core"].notna().all() == shown
+    assert table.drop(index="core").isna().all(axis=None)
 
 
-def test_a_profile_tells_revenue_per_ipt_of_the_time_since_the_first_purchase() -> None:
+def test_a_profile_shows_revenue_per_ipt_since_the_first_purchase() -> None:
     profile = (
-        tracked(states(*[[None, None, None, CORE]] * 10, revenue=100, bought=30))
+        counted(states(*[[None, None, None, CORE]] * 10, revenue=100, bought=30))
         .stage_profile()
         .set_index("stage")
     )
-    # Known for 60 days at the fourth date: two cycles of 30.
+    # Known for 60 days at the fourth date: two IPTs of 30.
     assert profile.loc[
         "core", ["revenue_365d", "revenue_per_ipt_median", "ipt_days_median"]
     ].tolist() == [1000, 50, 30]
     assert profile.loc["core", ["order_value_median", "orders_per_ipt_median"]].tolist() == [50, 1]
 
 
-def test_a_profile_tells_the_weekday_and_the_month_most_customers_mostly_buy_in_and_how_many_do() -> (
-    None
-):
-    found = states(*[[CORE]] * 12)
-    found.loc[found["customer"] < 3, "weekday"] = 0
-    found.loc[found["customer"] < 2, ["weekday", "month", "purchases_365d"]] = [-1, -1, 0]
-    told = tracked(found).stage_profile().set_index("stage").loc["core"]
-    assert told[["weekday", "weekday_share", "month", "month_share"]].tolist() == [
+def test_a_profile_shows_the_most_frequent_weekday_and_month_and_their_shares() -> None:
+    rows = states(*[[CORE]] * 12)
+    rows.loc[rows["customer"] < 3, "weekday"] = 0
+    rows.loc[rows["customer"] < 2, ["weekday", "month", "purchases_365d"]] = [-1, -1, 0]
+    table = counted(rows).stage_profile().set_index("stage").loc["core"]
+    assert table[["weekday", "weekday_share", "month", "month_share"]].tolist() == [
         "saturday",
         0.9,
         "december",
         1,
     ]
-    assert told["order_value_median"] == 50, "of those who bought"
+    assert table["order_value_median"] == 50, "of those who bought"
 
 
 def test_a_profile_of_customers_who_bought_nothing_for_a_year_has_no_weekday() -> None:
-    told = (
-        tracked(states(*[[LOST]] * 10).assign(purchases_365d=0, weekday=-1, month=-1))
+    table = (
+        counted(states(*[[LOST]] * 10).assign(purchases_365d=0, weekday=-1, month=-1))
         .stage_profile()
         .set_index("stage")
     )
     assert (
-        told.loc["core_defector", ["weekday", "weekday_share", "order_value_median"]].isna().all()
+        table.loc["core_defector", ["weekday", "weekday_share", "order_value_median"]].isna().all()
     )
-    assert told.loc["core_defector", "orders_per_ipt_median"] == 0
+    assert table.loc["core_defector", "orders_per_ipt_median"] == 0
 
 
-def kept_by(stage: tuple[str, str], asked: int, kept: int) -> pd.DataFrame:
-    """So many customers who stay in a stage from the first to the second date, of whom so many buy."""
-    found = states(*[[stage, stage]] * asked)
-    found.loc[(found["customer"] < kept) & (found["as_of"] == DATES[1]), "purchases"] += 1
-    return found
+def kept_by(stage: tuple[str, str], customers: int, kept: int) -> pd.DataFrame:
+    """So many customers in a stage on the first and the second date, of whom `kept` buy."""
+    rows = states(*[[stage, stage]] * customers)
+    rows.loc[(rows["customer"] < kept) & (rows["as_of"] == DATES[1]), "purchases"] += 1
+    return rows
 
 
 def crowd(*parts: pd.DataFrame) -> pd.DataFrame:
-    """All these customers, each with a number of his own, in order."""
+    """All these customers, numbered anew, in order."""
     return pd.concat(
         [part.assign(customer=part["customer"] + 1000 * k) for k, part in enumerate(parts)],
         ignore_index=True,
@@ -192,42 +188,42 @@ EARLY = ("early_repeat", "late")
 
 
 def test_retention_is_the_share_of_those_not_lapsed_who_bought_by_the_next_snapshot() -> None:
-    found = crowd(
+    rows = crowd(
         kept_by(NEW, 10, 3),
         kept_by(GONE, 10, 10),
         kept_by(EARLY, 9, 5),
         kept_by(CORE, 20, 18),
         kept_by(OPEN, 10, 0),
     )
-    told = tracked(found).retention()
-    assert told.drop(columns=["retention"]).to_numpy().tolist() == [
+    table = counted(rows).retention()
+    assert table.drop(columns=["retention"]).to_numpy().tolist() == [
         [DATES[0], DATES[1], "first_time", 10],
         [DATES[0], DATES[1], "early_repeat", 9],
         [DATES[0], DATES[1], "core", 20],
     ]
-    assert told["retention"].fillna(-1).tolist() == [0.3, -1, 0.9]
+    assert table["retention"].fillna(-1).tolist() == [0.3, -1, 0.9]
 
 
 @pytest.mark.parametrize(
     ("first", "early", "core", "warned"),
     [(2, 5, 9, False), (5, 5, 9, True), (2, 9, 9, True), (5, 2, 9, True), (2, 9, 5, True)],
 )
-def test_retention_that_does_not_rise_from_stage_to_stage_is_warned_of(
+def test_retention_that_does_not_rise_from_stage_to_stage_gives_a_warning(
     first: int, early: int, core: int, warned: bool
 ) -> None:
-    told = tracked(
+    table = counted(
         crowd(kept_by(NEW, 10, first), kept_by(EARLY, 10, early), kept_by(CORE, 10, core))
     ).retention()
-    warning = retention_warning(told)
+    warning = retention_warning(table)
     assert (warning is not None) == warned
     assert not warned or f"core 0.{core}00" in str(warning)
 
 
 def test_retention_is_compared_over_all_periods_and_only_between_stages_that_are_there() -> None:
-    told = tracked(crowd(kept_by(NEW, 10, 5), kept_by(CORE, 10, 4))).retention()
-    assert retention_warning(told)
-    earlier = told.assign(from_as_of="2024-01-01", customers=[100, 100], retention=[0.1, 0.9])
-    assert retention_warning(pd.concat([told, earlier])) is None
+    table = counted(crowd(kept_by(NEW, 10, 5), kept_by(CORE, 10, 4))).retention()
+    assert retention_warning(table)
+    earlier = table.assign(from_as_of="2024-01-01", customers=[100, 100], retention=[0.1, 0.9])
+    assert retention_warning(pd.concat([table, earlier])) is None
 
 
 def test_value_at_risk_by_stage_sums_to_that_of_the_list_to_the_cent() -> None:
@@ -241,29 +237,29 @@ def test_value_at_risk_by_stage_sums_to_that_of_the_list_to_the_cent() -> None:
         value_365d=[k * 1.01 for k in range(1000)],
         value_at_risk=[round(k * 0.07, 2) for k in range(999)] + [None],
     )
-    told = value_at_risk(listed).set_index("stage")
-    assert told.index.tolist() == ["early_repeat", "core", "all"]
-    assert told.loc["all"].tolist() == [
+    table = value_at_risk(listed).set_index("stage")
+    assert table.index.tolist() == ["early_repeat", "core", "all"]
+    assert table.loc["all"].tolist() == [
         999,
         round(sum(range(999)) * 1.01, 2),
         round(sum(range(999)) * 0.07, 2),
     ]
-    assert [round(told[c].iloc[:2].sum(), 2) for c in told] == told.loc["all"].tolist()
+    assert [round(table[c].iloc[:2].sum(), 2) for c in table] == table.loc["all"].tolist()
 
 
-def test_net_flow_counts_who_is_new_who_came_back_and_who_lapsed() -> None:
-    found = states(
+def test_net_flow_counts_new_won_back_and_lapsed_customers() -> None:
+    rows = states(
         [None, NEW, NEW],
         [OPEN, OPEN, NEW],
         [CORE, LOST, BACK],
         [NEW, GONE, GONE],
         [OPEN, ("prospect", "stale"), OPEN],
     )
-    found.loc[(found["customer"] == 0), "first_on"] = 10
-    found.loc[(found["customer"] == 1) & (found["stage"] != "prospect"), "first_on"] = 40
-    found.loc[found["customer"].isin([2, 3]), "first_on"] = -50
-    found.loc[(found["customer"] == 2) & (found["as_of"] == DATES[2]), "purchases"] = 2
-    flow = tracked(found).net_flow(leak_periods=3).set_index("as_of")
+    rows.loc[(rows["customer"] == 0), "first_on"] = 10
+    rows.loc[(rows["customer"] == 1) & (rows["stage"] != "prospect"), "first_on"] = 40
+    rows.loc[rows["customer"].isin([2, 3]), "first_on"] = -50
+    rows.loc[(rows["customer"] == 2) & (rows["as_of"] == DATES[2]), "purchases"] = 2
+    flow = counted(rows).net_flow(leak_periods=3).set_index("as_of")
     assert flow[["new", "won_back", "lapsed", "net_customers"]].to_numpy().tolist() == [
         [1, 0, 2, -1],
         [1, 1, 0, 2],
@@ -271,39 +267,39 @@ def test_net_flow_counts_who_is_new_who_came_back_and_who_lapsed() -> None:
     assert flow["net_revenue"].tolist() == [-100, 200]
 
 
-def test_nobody_is_won_back_by_a_cancellation() -> None:
-    found = states([GONE, OPEN], [LOST, ("core_defector", "late")])
-    flow = tracked(found).net_flow(leak_periods=3)
+def test_a_cancellation_wins_nobody_back() -> None:
+    rows = states([GONE, OPEN], [LOST, ("core_defector", "late")])
+    flow = counted(rows).net_flow(leak_periods=3)
     assert flow["won_back"].tolist() == [0]
 
 
 @pytest.mark.parametrize("periods", [1, 2, 3])
-def test_the_leak_alarm_fires_after_exactly_so_many_bad_periods(periods: int) -> None:
+def test_leak_is_true_after_exactly_so_many_periods_with_losses(periods: int) -> None:
     # One lapses in each of the first four periods, then nobody.
     lives = [[NEW] * k + [GONE] * (7 - k) for k in range(1, 5)]
-    found = states(*lives, bought=-99)
-    flow = tracked(found).net_flow(leak_periods=periods)
+    rows = states(*lives, bought=-99)
+    flow = counted(rows).net_flow(leak_periods=periods)
     assert flow["net_customers"].tolist() == [-1] * 4 + [0] * 2
     assert flow["leak"].tolist() == [k + 1 >= periods and k < 4 for k in range(6)]
 
 
 def test_a_period_in_which_as_many_came_as_went_ends_the_leak() -> None:
     lives = [[NEW] * k + [GONE] * (7 - k) for k in range(1, 7)]
-    found = states(*lives, [None, None, None, NEW, NEW, NEW, NEW], bought=-99)
-    found.loc[found["customer"] == 6, "first_on"] = 65
-    flow = tracked(found).net_flow(leak_periods=2)
+    rows = states(*lives, [None, None, None, NEW, NEW, NEW, NEW], bought=-99)
+    rows.loc[rows["customer"] == 6, "first_on"] = 65
+    flow = counted(rows).net_flow(leak_periods=2)
     assert flow["leak"].tolist() == [False, True, False, False, True, True]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 40])
-def test_customers_may_be_taken_in_in_any_number_of_parts(parts: int) -> None:
+def test_the_result_does_not_depend_on_the_number_of_parts(parts: int) -> None:
     lives = [
         ([None] * (k % 3) + [OPEN] * (k % 2) + [NEW, CORE, LOST, BACK, CORE, LATE, GONE])[:7]
         for k in range(30)
     ]
     # tenths have no exact sum as floats
-    found = states(*lives, revenue=0.1).assign(ipt_days=lambda f: 20 + f["customer"] / 7)
-    one, many = tracked(found), tracked(found, parts)
+    rows = states(*lives, revenue=0.1).assign(ipt_days=lambda f: 20 + f["customer"] / 7)
+    one, many = counted(rows), counted(rows, parts)
     pd.testing.assert_frame_equal(many.stage_counts(), one.stage_counts(), check_exact=True)
     pd.testing.assert_frame_equal(many.transitions(), one.transitions(), check_exact=True)
     pd.testing.assert_frame_equal(many.stage_profile(), one.stage_profile(), check_exact=True)

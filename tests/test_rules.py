@@ -1,6 +1,6 @@
 """The rules at their edges, small enough to be run uncompiled.
 
-Whole states, satisfaction, deadlines and rhythm by naive twins.
+States, satisfaction, deadlines and IPTs against reference implementations.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from situations import (
     tables_of,
     words,
 )
-from test_lifecycle_paths import naive_deadlines, naive_life
+from test_lifecycle_paths import reference_deadlines, reference_life
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
 from features.records import NEVER, Shop, buffers_for
@@ -43,19 +43,19 @@ def gaps_of(days: list[int]) -> list[int]:
     return [b - a for a, b in itertools.pairwise(days)]
 
 
-def naive_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
-    """Each failure's weight, the worst of an order alone, halved every four cycles, per purchase."""
+def reference_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
+    """Each failure's weight, the worst of an order only, fading, per purchase."""
     days = sorted(bought(seen, snapshot))
-    usual, _ = reference_ipt(gaps_of(days), of)
-    since = snapshot - math.ceil(round(LIMITS.satisfaction_ipts * usual, 6))
+    ipt, _ = reference_ipt(gaps_of(days), of)
+    since = snapshot - math.ceil(round(LIMITS.satisfaction_ipts * ipt, 6))
     failed: list[tuple[int, int, int]] = []  # order, weight, day
     for case in seen.complaints:
-        mended = (
+        in_time = (
             case.resolved < snapshot
             and not case.resolved <= case.reopened < snapshot
             and case.resolved - case.opened <= of.sla.minor
         )
-        minor = 0 if mended else LIMITS.satisfaction_minor
+        minor = 0 if in_time else LIMITS.satisfaction_minor
         failed.append(
             (
                 case.basket,
@@ -82,14 +82,14 @@ def naive_satisfaction(seen: Customer, snapshot: int, of: Shop) -> float:
         for order, _, _ in counted
         if order >= 0
     }
-    half_life = LIMITS.satisfaction_half_life_ipts * usual
+    half_life = LIMITS.satisfaction_half_life_ipts * ipt
     counting = [*(f for f in counted if f[0] < 0), *worst.values()]
     total = sum(weight * 2 ** (-(snapshot - day) / half_life) for _, weight, day in counting)
     return math.exp(-total / 2 / max(sum(day >= since for day in days), 1))
 
 
 def ordered(seen: Customer) -> Customer:
-    """The same life with every order's number its own, and failures tied to some of them.
+    """The same history with a number for every order, and failures tied to some of them.
 
     By time, as tables are.
     """
@@ -108,28 +108,28 @@ def ordered(seen: Customer) -> Customer:
     )
 
 
-def test_satisfaction_is_what_its_meaning_says_on_random_lives() -> None:
+def test_satisfaction_equals_the_reference_implementation_on_random_histories() -> None:
     customers = [ordered(c) for c in random_customers(seed=21, count=40, cancelling=0)]
     customers = [c for c in customers if len(c.complaints) + len(c.returns) > 1][:9]
-    told = {}
+    values = {}
     for (number, snapshot), row in states_at(tables_of(*customers), *range(90, 900, 110)).items():
-        told[number, snapshot] = float(row["satisfaction"])
-        assert told[number, snapshot] == pytest.approx(
-            naive_satisfaction(customers[number], snapshot, shop()), rel=1e-5
+        values[number, snapshot] = float(row["satisfaction"])
+        assert values[number, snapshot] == pytest.approx(
+            reference_satisfaction(customers[number], snapshot, shop()), rel=1e-5
         ), (number, snapshot)
-    assert len(set(told.values())) > 30
+    assert len(set(values.values())) > 30
 
 
-def test_the_first_open_day_after_so_many_is_found_whatever_days_are_shut() -> None:
+def test_the_deadline_counts_open_days_whatever_days_are_closed() -> None:
     random = np.random.default_rng(22)
     for _ in range(30):
-        shut = random.random(80) < random.uniform(0, 0.7)
-        closed = [f"{np.datetime64(int(d), 'D')}" for d in np.flatnonzero(shut)]
+        is_closed = random.random(80) < random.uniform(0, 0.7)
+        closed = [f"{np.datetime64(int(d), 'D')}" for d in np.flatnonzero(is_closed)]
         of = shop(closed=closed)
         day, days = int(random.integers(0, 40)), int(random.integers(0, 60))
         passed, later = 0, day
         while passed < days:
-            passed += later >= 80 or not shut[later]
+            passed += later >= 80 or not is_closed[later]
             later += 1
         assert plain(day_after)(day, days, of) == later
     assert plain(day_after)(5, 7, shop()) == 12
@@ -155,13 +155,13 @@ def test_the_last_bits_of_a_logarithm_add_no_day(days: float, whole: int) -> Non
     assert plain(whole_days)(days) == whole
 
 
-def test_a_customer_lapses_one_day_after_he_is_late_at_the_earliest() -> None:
+def test_a_customer_lapses_one_day_after_being_overdue_at_the_earliest() -> None:
     hasty = shop()._replace(ipt=shop().ipt._replace(lapse_clip_low=1.0, lapse_clip_high=1.0))
     row = states_at(tables_of(customer(orders=[10])), 11, of=hasty)[0, 11]
     assert (row["late_on"], row["lapses_on"]) == (60, 61)
 
 
-def test_the_gaps_of_a_shop_are_told_customer_by_customer() -> None:
+def test_gap_statistics_are_computed_customer_by_customer() -> None:
     bought_on: list[list[int]] = [
         [],
         [3],
@@ -193,13 +193,14 @@ SHOPS = {
 
 
 def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict[int, int]]:
-    """A customer who comes back around his deadlines, with complaints around their promises, and
-    evidence after some purchases.
+    """A customer who comes back around their deadlines, with complaints around their SLAs.
+
+    And evidence after some purchases.
     """
     days, complaints, strong = [int(random.integers(0, 3))], [], {}
     for _ in range(int(random.integers(3, 14))):
-        usual, _ = reference_ipt(gaps_of(days), of)
-        late, lapse = naive_deadlines(days, of)
+        ipt, _ = reference_ipt(gaps_of(days), of)
+        late, lapse = reference_deadlines(days, of)
         day = days[-1]
         if random.random() < 0.4:
             strong[day] = int(random.choice([day + 1, late - 1, late, late + 1, lapse - 1, lapse]))
@@ -211,7 +212,7 @@ def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict
                     opened, int(random.choice([MINOR, MINOR, MAJOR, CRITICAL])), opened + wait
                 )
             )
-        regular = day + max(1, round(usual))
+        regular = day + max(1, round(ipt))
         coming = [
             regular,
             regular,
@@ -231,19 +232,15 @@ def edgy_customer(random: np.random.Generator, of: Shop) -> tuple[Customer, dict
 def dated_life(
     seen: Customer, snapshot: int, of: Shop, strong: dict[int, int]
 ) -> tuple[int, int, int]:
-    """Days from which on he is late, defects and has lapsed after his last purchase, as known at
-    the snapshot.
-    """
+    """Days of being overdue, of defection and of the lapse, as known at the snapshot."""
     days = sorted(bought(seen, snapshot))
-    late, lapse = naive_deadlines(days, of)
+    late, lapse = reference_deadlines(days, of)
     defects = max(strong.get(days[-1], NEVER), late)
     return late, defects if defects < lapse else NEVER, lapse
 
 
 @pytest.mark.parametrize("of", SHOPS.values(), ids=SHOPS)
-def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_them(
-    of: Shop,
-) -> None:
+def test_histories_around_the_deadlines_give_the_states_of_the_reference(of: Shop) -> None:
     random = np.random.default_rng(23)
     lives = [edgy_customer(random, of) for _ in range(16)]
     customers, evidence = [life for life, _ in lives], [strong for _, strong in lives]
@@ -259,7 +256,7 @@ def test_lives_at_the_edge_of_their_deadlines_are_told_as_the_naive_twin_tells_t
     ):
         seen, strong = customers[number], evidence[number]
         core_since = None if row["core_since"] == NEVER else int(row["core_since"])
-        due = naive_life(seen, int(snapshot), of, strong)
+        due = reference_life(seen, int(snapshot), of, strong)
         assert (*words(row), core_since, bool(row["reactivated"])) == due, (number, snapshot)
         if row["purchases"]:
             late, defects, lapse = dated_life(seen, int(snapshot), of, strong)

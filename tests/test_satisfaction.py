@@ -1,4 +1,4 @@
-"""Satisfaction, failure by failure, and customers a part of whom has left."""
+"""Satisfaction, failure by failure, and partial defection."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ PATIENT = shop()._replace(
         prior_weight=1e9,
     )
 )
-"""Nobody lapses soon, and everybody's usual gap is 30 days."""
+"""Nobody lapses soon, and everybody's expected IPT is 30 days."""
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ PATIENT = shop()._replace(
         "just above half",
     ],
 )
-def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(
+def test_a_core_customer_with_less_than_half_the_purchases_or_spend_is_in_partial_defection(
     recent: list[int], amount: float, partial: bool
 ) -> None:
     row = state(391, of=PATIENT, orders=[*range(0, 271, 30), *((day, amount) for day in recent)])
@@ -55,17 +55,15 @@ def test_a_core_customer_who_does_less_than_half_of_what_he_did_is_partly_gone(
     [([0, 5, 10, 100, 110, 120], True), ([0, 5, 10, 100, 110], False)],
     ids=["three", "two"],
 )
-def test_nobody_is_partly_gone_who_had_no_rhythm_to_fall_from(
-    orders: list[int], partial: bool
-) -> None:
+def test_partial_defection_needs_three_purchases_before(orders: list[int], partial: bool) -> None:
     row = state(391, of=PATIENT, orders=orders)
     assert (words(row)[0], bool(row["partial_defection"])) == ("core", partial)
 
 
-def content(day: int = 91, **events: Any) -> float:
+def satisfaction_of(day: int = 91, **events: Any) -> float:
     """Satisfaction after MONTHLY.
 
-    The usual gap is 30, so a failure 120 days ago weighs half, and there are four purchases.
+    The expected IPT is 30, so a failure 120 days ago weighs half, and there are four purchases.
     """
     return float(state(day, orders=MONTHLY, **events)["satisfaction"])
 
@@ -120,10 +118,12 @@ def content(day: int = 91, **events: Any) -> float:
         ),
     ],
 )
-def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_worst_alone_counts(
+def test_satisfaction_falls_with_the_weight_of_the_worst_failure_of_each_order(
     events: dict[str, Any], weight: float
 ) -> None:
-    assert content(**events) == pytest.approx(math.exp(-weight * 2 ** (-60 / 120) / 4), rel=1e-6)
+    assert satisfaction_of(**events) == pytest.approx(
+        math.exp(-weight * 2 ** (-60 / 120) / 4), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_satisfaction_falls_with_the_weight_of_what_failed_and_of_one_order_the_
     [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)],
     ids=["in time", "in grace", "late", "never"],
 )
-def test_an_order_later_than_its_grace_takes_a_little_from_satisfaction(
+def test_an_order_delivered_after_the_grace_lowers_satisfaction_a_little(
     delivered: int, weight: float
 ) -> None:
     late = {"day": 0, "promised": 4, "delivered": delivered}
@@ -147,21 +147,23 @@ FAILED = {
 
 
 @pytest.mark.parametrize("failed", FAILED.values(), ids=FAILED)
-def test_a_failure_fades_and_is_forgotten_after_eight_cycles(failed: dict[str, Any]) -> None:
-    # two days of grace, so the promise is broken on day 31
+def test_a_failure_fades_and_counts_no_more_after_eight_expected_ipts(
+    failed: dict[str, Any],
+) -> None:
+    # two days of grace, so the order is late on day 31
     late = {"day": 0, "promised": 29, "delivered": NEVER if not failed else 5}
-    told = [
+    values = [
         float(state(day, orders=[late, *range(30, 600, 30)], **failed)["satisfaction"])
         for day in (32, 100, 200, 271, 272)
     ]
-    assert told == sorted(told)
-    assert told[3] < told[4] == 1
+    assert values == sorted(values)
+    assert values[3] < values[4] == 1
 
 
-def test_a_failure_of_an_order_leaves_nothing_behind_for_the_next_look() -> None:
-    told = past_of(
+def test_the_note_of_a_failed_order_is_cleared_for_the_next_snapshot() -> None:
+    tables = past_of(
         orders=[13, {"day": 19, "basket": 1}],
         complaints=[{"opened": 20, "severity": MAJOR, "basket": 1}],
     )
     # the second order's number is that of Tuesdays
-    assert [row["weekday"] for row in states_at(told, 30, 31).values()] == [1, 1]
+    assert [row["weekday"] for row in states_at(tables, 30, 31).values()] == [1, 1]

@@ -1,4 +1,4 @@
-"""States whole: every field of a few, and what must not depend on who was told before, or when."""
+"""Whole states: every field of a few, and independence of other customers and snapshots."""
 
 import math
 from typing import Any
@@ -88,7 +88,7 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
             "net_spend_365d": 10,
         },
     ),
-    "early_repeat, lacking repair, promises kept and few complaints": (
+    "early_repeat, lacking repair, SLA and few complaints": (
         125,
         CROSS,
         {
@@ -201,18 +201,18 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
 }
 
 
-@pytest.mark.parametrize(("day", "told", "due"), STATES.values(), ids=STATES)
-def test_every_field_of_a_state_is_as_told_and_the_others_are_nothing(
-    day: int, told: dict[str, Any], due: dict[str, float]
+@pytest.mark.parametrize(("day", "situation", "due"), STATES.values(), ids=STATES)
+def test_every_field_of_a_state_is_as_listed_and_the_others_are_zero(
+    day: int, situation: dict[str, Any], due: dict[str, float]
 ) -> None:
-    events = {kind: rows for kind, rows in told.items() if kind != "strong"}
-    row = states_at(tables_of(customer(**events)), day, strong=told.get("strong", ()))[0, day]
+    events = {kind: rows for kind, rows in situation.items() if kind != "strong"}
+    row = states_at(tables_of(customer(**events)), day, strong=situation.get("strong", ()))[0, day]
     assert {name: row[name].item() for name in row.dtype.names if row[name]} == pytest.approx(
         due, rel=1e-5
     )
 
 
-def test_a_purchase_makes_the_same_of_a_customer_however_often_he_was_looked_at() -> None:
+def test_the_state_does_not_depend_on_earlier_snapshots() -> None:
     random = np.random.default_rng(25)
     lapsed_first = customer(orders=[0, 111, 141, 171, 201, 231])
     cross = [ordered(c) for c in random_customers(seed=21, count=12, cancelling=0)]
@@ -224,7 +224,7 @@ def test_a_purchase_makes_the_same_of_a_customer_however_often_he_was_looked_at(
         }
 
 
-def test_a_customer_is_told_the_same_whoever_is_told_before_him() -> None:
+def test_the_state_does_not_depend_on_the_other_customers() -> None:
     random = np.random.default_rng(24)
     customers = [
         *(edgy_customer(random, shop())[0] for _ in range(6)),
@@ -253,27 +253,27 @@ def test_a_customer_is_told_the_same_whoever_is_told_before_him() -> None:
     ],
     ids=[
         "major and open",
-        "major and mended",
+        "major and resolved",
         "critical and open",
-        "small and past its promise",
-        "small and in time",
+        "minor and past its SLA",
+        "minor and within the SLA",
     ],
 )
-def test_a_win_back_is_completed_only_by_a_purchase_with_nothing_grave_open_and_nothing_past_its_promise(
+def test_a_win_back_is_completed_only_without_a_grave_complaint_or_one_past_its_sla(
     complaint: tuple[int, ...], stage: int
 ) -> None:
-    told = customer(orders=[*MONTHLY, 200, 220], complaints=[complaint])
-    assert states_at(tables_of(told), 221)[0, 221]["stage"] == stage
+    won_back = customer(orders=[*MONTHLY, 200, 220], complaints=[complaint])
+    assert states_at(tables_of(won_back), 221)[0, 221]["stage"] == stage
 
 
-def test_the_first_silence_is_no_silence_survived_before() -> None:
+def test_the_first_gap_is_no_earlier_gap() -> None:
     trusting = shop()._replace(ipt=shop().ipt._replace(own_gaps=1))
     assert states_at(tables_of(customer(orders=[0, 200])), 201, of=trusting)[0, 201]["reactivated"]
 
 
-def test_a_lapse_remains_one_when_a_longer_silence_has_followed_unseen() -> None:
-    told = customer(orders=[*MONTHLY, 160, 900])
-    assert states_at(tables_of(told), 901)[0, 901]["since"] == 150
+def test_a_lapse_stays_one_when_a_longer_gap_followed_before_the_next_snapshot() -> None:
+    returned = customer(orders=[*MONTHLY, 160, 900])
+    assert states_at(tables_of(returned), 901)[0, 901]["since"] == 150
 
 
 @pytest.mark.parametrize(
@@ -281,33 +281,33 @@ def test_a_lapse_remains_one_when_a_longer_silence_has_followed_unseen() -> None
     [([0, 29, 300], 2), ([4, 26, 300], 2)],
     ids=["of three days the last", "not Monday"],
 )
-def test_the_day_on_which_a_customer_buys_is_not_that_of_silences_looked_at_before(
+def test_the_usual_weekday_is_not_mixed_up_with_gaps_counted_before(
     orders: list[int], weekday: int
 ) -> None:
     row = states_at(tables_of(customer(orders=orders)), 301)[0, 301]
     assert (row["weekday"], row["reactivated"]) == (weekday, True)
 
 
-def test_a_purchase_is_counted_once_towards_a_win_back_however_often_it_is_seen() -> None:
+def test_a_purchase_counts_once_towards_a_win_back_at_any_number_of_snapshots() -> None:
     demanding = LIMITS._replace(winback_purchases=3)
-    told = states_at(
+    states = states_at(
         tables_of(customer(orders=[*MONTHLY, 200, 220, 240])), *range(221, 242), limits=demanding
     )
-    assert [day for (_, day), row in told.items() if row["stage"] == CORE] == [241]
+    assert [day for (_, day), row in states.items() if row["stage"] == CORE] == [241]
 
 
 def test_every_purchase_after_a_lapse_counts_once_towards_the_end_of_probation() -> None:
     demanding = LIMITS._replace(reactivated_purchases=3)
-    told = states_at(
+    states = states_at(
         tables_of(customer(orders=[0, 111, 130, 150])), 111, 112, 131, 151, limits=demanding
     )
-    assert [bool(row["reactivated"]) for row in told.values()] == [False, True, True, False]
+    assert [bool(row["reactivated"]) for row in states.values()] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(
     ("bought_on", "since"), [(131, 90), (132, 132)], ids=["the day before", "on the day itself"]
 )
-def test_core_begins_anew_with_a_purchase_on_the_day_on_which_he_defects(
+def test_core_begins_anew_with_a_purchase_on_the_day_of_defection(
     bought_on: int, since: int
 ) -> None:
     row = states_at(tables_of(customer(orders=[*MONTHLY, bought_on])), 133, strong=[(90, 100)])[
@@ -327,26 +327,26 @@ def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchase
     [([335, 342, 366], 11, 2), ([335, 366, 372], 0, 4)],
     ids=["two in December, one in January", "one in December, two in January"],
 )
-def test_the_month_is_the_one_bought_in_most_whatever_the_weekdays(
+def test_the_usual_month_does_not_depend_on_the_weekdays(
     orders: list[int], month: int, weekday: int
 ) -> None:
     row = states_at(tables_of(customer(orders=orders)), 373)[0, 373]
     assert (row["month"], row["weekday"]) == (month, weekday)
 
 
-def test_what_a_purchase_made_of_any_customer_stays_when_it_is_cancelled_the_day_after() -> None:
-    told = tables_of(
+def test_a_purchase_cancelled_the_day_after_still_led_to_core() -> None:
+    tables = tables_of(
         customer(orders=[5]), customer(orders=[0, 30, 60, {"day": 90, "cancelled": 91}])
     )
-    assert states_at(told, 96)[1, 96]["stage"] == CORE
+    assert states_at(tables, 96)[1, 96]["stage"] == CORE
 
 
-def test_a_purchase_of_the_snapshots_own_day_is_not_known_whatever_was_cancelled_before() -> None:
-    told = tables_of(customer(orders=[0, 30, {"day": 45, "cancelled": 46}, 60, 90]))
-    assert [int(row["core_since"]) for row in states_at(told, 90, 91).values()] == [NEVER, 90]
+def test_a_purchase_on_the_day_of_the_snapshot_is_not_known() -> None:
+    tables = tables_of(customer(orders=[0, 30, {"day": 45, "cancelled": 46}, 60, 90]))
+    assert [int(row["core_since"]) for row in states_at(tables, 90, 91).values()] == [NEVER, 90]
 
 
-def test_without_evidence_customers_are_told_as_with_none_found() -> None:
+def test_no_evidence_is_the_same_as_empty_evidence() -> None:
     tables = tables_of(customer(orders=MONTHLY), customer(orders=[5]))
     _, _, rows = life_cycle(tables, np.array([91, 160], np.int32), shop(), LIMITS)
     assert [row.tobytes() for row in rows] == [
