@@ -1,6 +1,4 @@
-"""The model card says what the figures are of, what is assumed, and what the score must not be used
-for.
-"""
+"""The model card: what its figures describe, what is assumed, and what is misuse."""
 
 from typing import Any
 
@@ -73,75 +71,68 @@ def test_a_card_has_all_its_parts_in_their_order() -> None:
     ]
 
 
-def test_every_cost_is_told_and_called_assumed() -> None:
+def test_every_cost_is_shown_and_called_assumed() -> None:
     assert set(ASSUMED) == set(Costs.model_fields)
-    told = card().split("## Costs: assumed", 1)[1].split("## Limits", 1)[0]
-    for name, words in ASSUMED.items():
-        assert f"| {words} | {getattr(COSTS, name):g} |" in told
+    section = card().split("## Costs: assumed", 1)[1].split("## Limits", 1)[0]
+    for name, text in ASSUMED.items():
+        assert f"| {text} | {getattr(COSTS, name):g} |" in section
 
 
-def test_figures_are_told_with_their_intervals_by_scorer_origin_and_stage() -> None:
+def test_figures_are_shown_with_their_intervals_by_scorer_origin_and_stage() -> None:
     assert "| recency | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 (0.100) |" in card()
     assert "| late | not computed | | | |" in card()
     assert "| 2025-07-01 | 50 | 0.300 | 0.700 | 0.600 to 0.800 |" in card()
     assert "| core | 44 | 0.100 | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 |" in card()
 
 
-def test_profit_is_told_with_intervals_of_each_scorer_and_of_the_models_lead() -> None:
+def test_profit_is_shown_with_intervals_of_each_scorer_and_of_the_differences() -> None:
     assert (
         "| recency | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) | 1.50 (-0.50 to 2.50) |" in card()
     )
-    leads = card().split("What the model has over each peer", 1)[1]
+    deltas = card().split("The model minus each baseline", 1)[1]
     assert (
-        "| recency | +0.050 (+0.010 to +0.090) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) |"
-        in leads
+        "| recency | +0.050 (+0.010 to +0.090) | "
+        "+0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) | +0.30 (-0.10 to +0.70) |" in deltas
     )
-    assert "| late | not computed | | | |" in leads
+    assert "| late | not computed | | | |" in deltas
 
 
-def test_what_folds_by_customer_give_is_told_beside_the_origins_and_not_to_be_believed() -> None:
-    told = " ".join(card().split("By test origin", 1)[1].split("## Profit", 1)[0].split())
-    assert (
-        "1234 rows of 77 customers that taught the final model, in 2 folds with no customer in common, AUC is 0.720"
-        in told
-    )
-    assert (
-        "optimistic in time, and not the figure to believe. From the test origins it differs by +0.020:"
-        in told
-    )
-    assert "Cross-validated" not in card(
-        METRICS | {"grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": None}}
-    )
+def test_cross_validation_is_shown_beside_the_origins_with_a_warning() -> None:
+    section = card().split("The model by test origin", 1)[1].split("## Profit", 1)[0]
+    text = " ".join(section.split())
+    assert "on the 1234 training rows of the final model, 77 customers in 2 folds" in text
+    assert "gives an AUC of 0.720. It is optimistic in time" in text
+    assert "The difference of +0.020 has several causes" in text
+    unknown = {"folds": 2, "customers": 77, "rows": 1234, "auc": None}
+    assert "Cross-validation" not in card(METRICS | {"grouped_cv": unknown})
 
 
-def test_each_risk_band_tells_its_observed_rate_unless_it_would_describe_persons() -> None:
+def test_a_risk_band_shows_its_observed_rate_unless_it_would_describe_persons() -> None:
     assert "| core | low | 40 | 4 | 0.10 (0.04 to 0.23) |" in card()
     assert "| core | high | fewer than 10 | | |" in card()
 
 
-def test_what_early_teachers_could_not_have_known_is_told() -> None:
-    assert (
-        "M (usual gap, 20.0 days) and S (its spread, 0.80), is learnt once from events before 2025-07-01"
-        in card()
-    )
-    assert "teach from before that day know the M and S of a slightly later shop" in card()
+def test_the_card_says_what_early_training_rows_could_not_have_known() -> None:
+    text = " ".join(card().split())
+    assert "inter-purchase time (IPT), 20.0 days, and its log-sd, 0.80, are estimated once" in text
+    assert "from events before 2025-07-01. Training rows from before that day contain" in text
 
 
 @pytest.mark.parametrize(
-    ("features", "said"), [(["recency_days"], True), (["recency_days", "complaints"], False)]
+    ("features", "stated"), [(["recency_days"], True), (["recency_days", "complaints"], False)]
 )
 def test_a_shop_without_complaints_has_an_unknown_satisfaction(
-    features: list[str], said: bool
+    features: list[str], stated: bool
 ) -> None:
-    assert ("satisfaction is unknown" in card(about=ABOUT | {"features": features})) == said
+    assert ("satisfaction is unknown" in card(about=ABOUT | {"features": features})) == stated
 
 
-def test_a_shop_without_a_model_has_a_card_that_says_so() -> None:
+def test_the_card_of_a_shop_without_a_model_says_so() -> None:
     nothing = dict.fromkeys(("benchmark", "by_stage", "returned_later", "base_rate", "grouped_cv"))
-    told = card(
+    text = card(
         METRICS | nothing | {"verdict": "no_signal", "origins": []},
         {"trained": False, "features": []},
     )
-    assert "No model was taught: there is too little to learn from." in told
-    assert "unknown of them defected" in told
-    assert "Test origins: none." in told
+    assert "No model was trained: there is too little data." in text
+    assert "unknown of them churned" in text
+    assert "Test origins: none." in text

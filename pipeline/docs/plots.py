@@ -1,10 +1,6 @@
-"""Pictures of a result, as SVG.
+"""Plots of an evaluation as SVG, with their tables: calibration, gains and lift."""
 
-Are the probabilities true, and how many leavers does a share of the customers hold, and against
-chance?
-"""
-
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,11 +8,36 @@ import pandas as pd
 WIDTH, HEIGHT = 380, 300
 
 
-def reliability(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
-    """One row per scorer and tenth of its scores.
+class Plot(NamedTuple):
+    """One line per scorer; `chance`: where a dashed line begins and ends."""
 
-    Scorer, predicted and observed rate of defection, customers.
-    """
+    x: str
+    y: str
+    title: str
+    x_title: str
+    y_title: str
+    chance: tuple[float, float] = (0, 1)
+
+
+PLOTS = {
+    "reliability": Plot(
+        *("predicted", "observed", "Predicted and observed churn rate"),
+        *("predicted rate", "observed rate"),
+    ),
+    "gains": Plot(
+        *("customers", "defectors", "Share of churned customers among the highest risks"),
+        *("share of customers, highest risk first", "share of churned customers"),
+    ),
+    "lift": Plot(
+        *("customers", "lift", "Churn rate of the highest risks relative to all customers"),
+        *("share of customers, highest risk first", "lift"),
+        (1, 1),
+    ),
+}
+
+
+def reliability(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
+    """One row per scorer and tenth of its scores: predicted and observed rate, customers."""
     rows = []
     for scorer in scorers:
         order = np.argsort(population[scorer].to_numpy(), kind="stable")
@@ -27,88 +48,59 @@ def reliability(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
 
 
 def gains(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
-    """One row per scorer and twentieth of the customers, riskiest first.
+    """One row per scorer and twentieth of the customers, highest risk first.
 
-    Scorer, share of customers, share of defectors among them.
+    Scorer, share of customers, share of churned customers among them.
     """
     rows = []
     for scorer in scorers:
-        defected = population["defected"].to_numpy(float)[
-            np.argsort(-population[scorer].to_numpy(), kind="stable")
-        ]
-        found = np.cumsum(defected) / max(defected.sum(), 1)
+        order = np.argsort(-population[scorer].to_numpy(), kind="stable")
+        churned = population["defected"].to_numpy(float)[order]
+        shares = np.cumsum(churned) / max(churned.sum(), 1)
         for share in np.linspace(0, 1, 21):
-            rows.append((scorer, share, found[int(share * len(found)) - 1] if share > 0 else 0.0))
+            rows.append((scorer, share, shares[int(share * len(shares)) - 1] if share > 0 else 0.0))
     return pd.DataFrame(rows, columns=["scorer", "customers", "defectors"]).round(5)
 
 
 def lifts(gained: pd.DataFrame) -> pd.DataFrame:
-    """Gains as lift.
-
-    The rate of defection in the riskiest share of the customers over that of all.
-    """
+    """Gains as lift: the churn rate of the highest risks over that of all customers."""
     some = gained[gained["customers"] > 0]
-    return some.assign(lift=(some["defectors"] / some["customers"]).round(5))[
-        ["scorer", "customers", "lift"]
-    ]
+    lift = (some["defectors"] / some["customers"]).round(5)
+    return some.assign(lift=lift)[["scorer", "customers", "lift"]]
 
 
-def _lines(
-    data: pd.DataFrame,
-    x: str,
-    y: str,
-    title: str,
-    names: tuple[str, str],
-    chance: tuple[float, float] = (0, 1),
-) -> str:
-    """One line per scorer, and a dashed one from and to the heights of `chance`."""
+def _svg(data: pd.DataFrame, plot: Plot) -> str:
     import altair as alt
     import vl_convert
 
-    limits = alt.Scale(domain=[0, 1])
-    heights = limits if y != "lift" else alt.Undefined
-    line = (
+    unit = alt.Scale(domain=[0, 1])
+    y_scale = unit if plot.y != "lift" else alt.Undefined
+    lines = (
         alt.Chart(data)
         .mark_line(point=True)
         .encode(
-            x=alt.X(x, title=names[0], scale=limits),
-            y=alt.Y(y, title=names[1], scale=heights),
+            x=alt.X(plot.x, title=plot.x_title, scale=unit),
+            y=alt.Y(plot.y, title=plot.y_title, scale=y_scale),
             color=alt.Color("scorer", title=None),
         )
     )
-    diagonal = (
-        alt.Chart(pd.DataFrame({x: [0, 1], y: chance}))
+    chance = (
+        alt.Chart(pd.DataFrame({plot.x: [0, 1], plot.y: plot.chance}))
         .mark_line(color="#999", strokeDash=[4, 4])
-        .encode(x=x, y=y)
+        .encode(x=plot.x, y=plot.y)
     )
-    chart = (diagonal + line).properties(title=title, width=WIDTH, height=HEIGHT)
+    chart = (chance + lines).properties(title=plot.title, width=WIDTH, height=HEIGHT)
     svg: str = vl_convert.vegalite_to_svg(chart.to_json())
     return svg
 
 
 def plots(population: pd.DataFrame, scorers: list[str]) -> dict[str, Any]:
-    """reliability.svg, gains.svg and lift.svg with the tables they are drawn from."""
-    true, held = reliability(population, scorers), gains(population, scorers)
-    lifted, axes = lifts(held), ("share of customers", "lift")
-    return {
-        "reliability.csv": true,
-        "reliability.svg": _lines(
-            true,
-            "predicted",
-            "observed",
-            "Are the probabilities true?",
-            ("predicted rate", "observed rate"),
-        ),
-        "gains.csv": held,
-        "gains.svg": _lines(
-            held,
-            "customers",
-            "defectors",
-            "How many leavers are in the riskiest share?",
-            ("share of customers", "share of defectors"),
-        ),
-        "lift.csv": lifted,
-        "lift.svg": _lines(
-            lifted, "customers", "lift", "How far above chance is the riskiest share?", axes, (1, 1)
-        ),
+    """Return reliability, gains and lift, each as .csv and .svg."""
+    gained = gains(population, scorers)
+    tables = {
+        "reliability": reliability(population, scorers),
+        "gains": gained,
+        "lift": lifts(gained),
     }
+    csv = {f"{name}.csv": table for name, table in tables.items()}
+    return csv | {f"{name}.svg": _svg(tables[name], plot) for name, plot in PLOTS.items()}
