@@ -99,15 +99,12 @@ def explanations(
     if scorer is None or len(scored) == 0:
         return heads
     driven = drivers(ids.take(pa.array(scored)), features, scorer, params.drivers)
-    each = len(driven) // len(scored)
+    owners = np.repeat(scored, len(driven) // len(scored))
     parts = []
     for start in range(0, size, CHUNK):
-        first, last = np.searchsorted(scored, [start, start + CHUNK])
-        both = pa.concat_tables(
-            [heads.slice(start, CHUNK), driven.slice(first * each, (last - first) * each)]
-        )
-        customer = np.concatenate(
-            [np.arange(start, min(start + CHUNK, size)), np.repeat(scored[first:last], each)]
-        )
+        part = heads.slice(start, CHUNK)
+        first, last = np.searchsorted(owners, [start, start + len(part)])
+        both = pa.concat_tables([part, driven.slice(first, last - first)])
+        customer = np.concatenate([np.arange(start, start + len(part)), owners[first:last]])
         parts.append(both.take(pa.array(np.argsort(customer, kind="stable"))))
     return pa.concat_tables(parts)

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.defection.baselines import SIMPLE
 
-SCORER_NAMES = {
+NAMES = {
     "model": "the model",
     "recency": "recency alone",
     "logistic_rfm": "logistic RFM",
@@ -13,6 +13,11 @@ SCORER_NAMES = {
     "expert_windows": "expert windows",
     "random_forest_rfm": "random forest RFM",
 }
+
+
+def scorer_name(name: str) -> str:
+    """The scorer's name in words."""
+    return NAMES.get(name, name.replace("_", " "))
 
 
 def measured_scorers(evaluation: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,20 +8,21 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pipeline.delivery.scorers import SCORER_NAMES, best_simple_baseline, measured_scorers
+from pipeline.delivery.scorers import best_simple_baseline, measured_scorers, scorer_name
 from pipeline.runtime import store
 
 ROWS = 10
-COLUMNS = {  # column of scored.parquet: its heading here and its format
-    "rank": ("rank", "{}"),
-    "customer_id": ("customer", "{}"),
-    "stage": ("stage", "{}"),
-    "risk": ("risk", "{:.2f}"),
-    "value_365d": ("value a year", "{:,.0f}"),
-    "expected_profit": ("profit", "{:,.0f}"),
-    "last_purchase_on": ("last purchase", "{}"),
-    "lapses_on": ("lapses on", "{}"),
+COLUMNS = {
+    "rank": "rank",
+    "customer_id": "customer",
+    "stage": "stage",
+    "risk": "risk",
+    "value_365d": "value a year",
+    "expected_profit": "profit",
+    "last_purchase_on": "last purchase",
+    "lapses_on": "lapses on",
 }
+FORMATS = {"risk": "{:.2f}".format, "value a year": "{:,.0f}".format, "profit": "{:,.0f}".format}
 
 
 def _aucs(evaluation: dict[str, Any]) -> str:
@@ -34,25 +35,8 @@ def _aucs(evaluation: dict[str, Any]) -> str:
         if result and result["auc"] is not None and None not in result["auc_ci"]:
             low, high = result["auc_ci"]
             title = ", the best simple baseline," if name == best else ""
-            texts.append(f"{SCORER_NAMES[name]}{title} {result['auc']:.3f} [{low:.3f}, {high:.3f}]")
+            texts.append(f"{scorer_name(name)}{title} {result['auc']:.3f} [{low:.3f}, {high:.3f}]")
     return "; ".join(texts) or "none: nobody was scored"
-
-
-def _table(rows: pd.DataFrame) -> str:
-    """The rows as text: figures rounded, numbers to the right, words to the left."""
-    texts = [
-        [heading, *("-" if pd.isna(value) else form.format(value) for value in rows[name])]
-        for name, (heading, form) in COLUMNS.items()
-    ]
-    widths = [max(map(len, column)) for column in texts]
-    numeric = [pd.api.types.is_numeric_dtype(rows[name]) for name in COLUMNS]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in zip(*texts, strict=True)
-    )
 
 
 def _headline(scored: pd.DataFrame) -> str:
@@ -72,6 +56,7 @@ def summary(root: Path) -> str:
     scored = pq.read_table(lists / "scored.parquet").to_pandas(date_as_object=True)
     calls = scored[scored["contact"] == "call"]
     shown = calls if len(calls) else scored[scored["contact"] == "none"]
+    rows = shown.nsmallest(ROWS, "rank")[[*COLUMNS]].rename(columns=COLUMNS)
     money = f"amounts in {manifest['currency']}" if manifest["currency"] else "values count pieces"
     return "\n".join(
         [
@@ -84,6 +69,6 @@ def summary(root: Path) -> str:
             f"AUC     {_aucs(evaluation)}",
             "",
             _headline(scored),
-            _table(shown.nsmallest(ROWS, "rank")),
+            rows.to_string(index=False, na_rep="-", formatters=FORMATS),
         ]
     )

@@ -1,4 +1,4 @@
-"""The charts of the page as SVG, coloured by style.css, each with its title and content in words."""
+"""The charts of the page as SVG, coloured by style.css, each with title and content in words."""
 
 import datetime as dt
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ GONE = (
     "lapsed",
     "stale",
 )  # activities of customers who are not expected to buy again by themselves
-PERIODS = 26  # bars of the flow chart that can still be told apart
+PERIODS = 26  # bars of the flow chart that remain distinguishable
 NAMES = ("Prospects", "First-time", "Early repeat", "Core", "Core defectors")
 STAGE_NAMES = dict(zip(STAGES, NAMES, strict=True))
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from features.columns import Feature
 from models.lifecycle.state_machine import STAGES
-from pipeline.delivery.scorers import SCORER_NAMES, best_simple_baseline, measured_scorers
+from pipeline.delivery.scorers import best_simple_baseline, measured_scorers, scorer_name
 from pipeline.delivery.spreadsheet import safe
 from pipeline.desk import formats
 from pipeline.desk.charts import GONE, STAGE_NAMES, ScorerAuc, auc_chart, flow_chart, stage_chart
@@ -32,40 +32,25 @@ PERIODS = 12  # rows of the table of net flows
 
 
 def scorer_section(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """How good the scores are: headline, text, the AUC chart (None without a measurement), the
-    scorers that were not measured, and the number of past cases.
+    """How good the scores are: verdict, grade, AUC chart (None without a measurement), scorers that
+    were not measured, number of past cases; name and AUC of the chosen scorer and of its rival.
     """
     chosen, scorers = evaluation["verdict"], measured_scorers(evaluation)
-    names = {name: SCORER_NAMES.get(name, name) for name in scorers}
     known = {name: m for name, m in scorers.items() if m and m["auc"] is not None}
+    rival = best_simple_baseline(known) if chosen == "model" else "model"
     aucs = [
-        ScorerAuc(names[name], m["auc"], m["auc_ci"][0], m["auc_ci"][1], name == chosen)
+        ScorerAuc(scorer_name(name), m["auc"], m["auc_ci"][0], m["auc_ci"][1], name == chosen)
         for name, m in known.items()
         if None not in m["auc_ci"]
     ]
-    section = {
+    return {
+        "verdict": chosen,
+        "grade": evaluation["grade"].removeprefix("no signal: "),
         "chart": auc_chart(aucs) if aucs else None,
-        "unmeasured": [names[name] for name in scorers if name not in known] if known else [],
+        "unmeasured": [scorer_name(name) for name in scorers if known and name not in known],
         "population": (evaluation.get("benchmark") or evaluation)["population"],
+        "compared": [(scorer_name(n), known[n]["auc"]) for n in (chosen, rival) if n in known],
     }
-    if chosen == "no_signal":
-        reason = evaluation["grade"].removeprefix("no signal: ")
-        return section | {
-            "headline": "No signal: nobody gets a risk today",
-            "text": f"{reason[:1].upper()}{reason[1:]}. The stages and lists below come from the "
-            "rules of the life cycle alone.",
-        }
-    rival = best_simple_baseline(known) if chosen == "model" else "model"
-    text = (
-        f"Take one past customer who churned and one who was retained: {names[chosen]} gives the "
-        f"churned one the higher risk in {known[chosen]['auc'] * 100:.0f} of 100 such pairs"
-    )
-    if rival in known:
-        title = ", the best simple baseline," if chosen == "model" else ""
-        text += f", {names[rival]}{title} in {known[rival]['auc'] * 100:.0f}"
-    won = "The model beats the simple baselines"
-    lost = f"The model does not beat a simple baseline: {names[chosen]} gives the risks"
-    return section | {"headline": won if chosen == "model" else lost, "text": f"{text}."}
 
 
 def totals(scored: pa.Table) -> dict[str, Any]:
@@ -110,23 +95,6 @@ def stages_now(counts: pd.DataFrame) -> list[dict[str, Any]]:
     return entries
 
 
-def quality(ingest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry per input table: name, accepted, quarantined, codes (code, rows), left_out (reason,
-    rows).
-    """
-    reasons = ("exact_duplicates", "out_of_window", "erased")
-    return [
-        {
-            "name": name,
-            "accepted": table["accepted"],
-            "quarantined": sum(table["quarantined"].values()),
-            "codes": list(table["quarantined"].items()),
-            "left_out": [(formats.readable(key), table[key]) for key in reasons if table[key]],
-        }
-        for name, table in ingest["tables"].items()
-    ]
-
-
 def render(**shown: Any) -> str:
     """The template filled in. The page's policy names the script by its hash: no other can run."""
     environment = jinja2.Environment(
@@ -152,7 +120,6 @@ def retention_desk(
     evaluation: Mapping[str, Any],
     stage_counts: pd.DataFrame,
     net_flow: pd.DataFrame,
-    ingest: Mapping[str, Any],
     features: Mapping[str, Feature],
     most: int,
     **shown: Any,
@@ -174,6 +141,5 @@ def retention_desk(
         tabs=tabs(scored, explanations, features, manifest, most),
         packed=packed(scored),
         most=most,
-        quality=quality(ingest),
         **shown,
     )

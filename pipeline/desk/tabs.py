@@ -92,7 +92,7 @@ def tabs(
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
-    """The texts of a row as script.js shows them. Dates in `why` that have a column become marks."""
+    """The texts of a row for script.js. A date in `why` that has a column becomes a mark."""
     late, lapses = str(row["late_on"] or ""), str(row["lapses_on"] or "")
     why = safe(row["why"])
     for mark, date in (("\1", late), ("\2", lapses)):
@@ -116,7 +116,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def packed(scored: pa.Table) -> str:
-    """The listed rows by rank as text: base64 of gzipped JSON, per queue a list of columns of cells.
+    """The listed rows by rank as base64 of gzipped JSON: per queue a list of columns of cells.
 
     Columns pack tighter than rows. Arrow's gzip gives the same bytes on every machine.
     """

@@ -6,10 +6,12 @@ from pipeline.delivery.schema import BY_HAND, EXPLANATIONS, FOR_PEOPLE, NOT_YET,
 
 ABOUT = """# Outputs
 
-Made from [pipeline/delivery/schema.py](../pipeline/delivery/schema.py) by `corekeep docs`: change it there.
+Made from [pipeline/delivery/schema.py](../pipeline/delivery/schema.py) by `corekeep docs`: change
+it there.
 
-`data/lists/manifest.json` is written last. It names every file with its sha256 and its rows: read only files that it names. Where
-`currency` is null the shop delivers no amounts, and `value_unit` says what its values count.
+`data/lists/manifest.json` is written last. It names every file with its sha256 and its rows: read
+only files that it names. Where `currency` is null the shop delivers no amounts, and `value_unit`
+says what its values count.
 """
 TABLES = (
     (
@@ -27,8 +29,8 @@ TABLES = (
     ),
     (
         "explanations.parquet",
-        "Per customer one row with the facts behind `why` at position 0, then one row per driver of "
-        "the risk.",
+        "Per customer one row with the facts behind `why` at position 0, then one row per "
+        "driver of the risk.",
         EXPLANATIONS,
     ),
 )

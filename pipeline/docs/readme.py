@@ -18,7 +18,7 @@ AUC_ROW = re.compile(r"(?m)^(\| demo, simulated [^|]*\|).*?(\|[^|]*\|)$")
 
 
 def demo_figures(root: Path) -> dict[str, Any]:
-    """The figures of the demo's run in this folder. `list_md5` is that of data/lists in dvc.lock."""
+    """The figures of the demo's run in this folder; `list_md5` is data/lists in dvc.lock."""
     lists = root / "data" / "lists"
     scored = pq.read_table(lists / "scored.parquet").slice(0, ROWS).to_pylist()
     explained = pq.read_table(

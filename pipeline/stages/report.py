@@ -46,9 +46,9 @@ def report(
         evaluation,
         stage_counts,
         net_flow,
-        ingest,
         {column.name: column for column in expand(FEATURES, windows)},
         params.rows,
+        ingest=ingest,
         costs=costs,
     )
     return {"retention_desk": page}
