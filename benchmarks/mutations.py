@@ -1,13 +1,12 @@
-"""Which slips in the rules would be noticed: each is made, one at a time, and the tests of the
-rules must fail.
+"""Mutation testing of the rules: one mutant at a time, and the tests of the rules must fail.
 
-    python -m benchmarks.mutations                      # a quarter of an hour or more; results in benchmarks/results/mutations.json
-    python -m benchmarks.mutations models/lifecycle/state_machine.py  # one file's results anew, the others' as they are
+    python -m benchmarks.mutations                        # all rules: 15 minutes or more
+    python -m benchmarks.mutations features/ipt.py        # the results of one file again
 
-Everything happens in temporary copies, on two processes, with kernels run as plain Python:
-compiling would take most of the time. A run that takes twice as long as it should is ended, which
-counts as noticed. A slip that changes nothing anybody could see is named in mutations_alike.yaml
-with the reason; one that is named there and noticed all the same is told.
+The results are in benchmarks/results/mutations.json. Mutants run in temporary copies, in two
+processes, with kernels as plain Python: compilation would take most of the time. A run that takes
+twice the usual time is stopped, which counts as killed. equivalent_mutants.yaml names the mutants
+that change no result, with the reason; the program reports those that were killed all the same.
 """
 
 import compileall
@@ -22,18 +21,22 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.slips import Slip, slips
+from benchmarks.mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = (
     "models/lifecycle/state_machine.py",
+    "models/lifecycle/core_entry.py",
     "models/lifecycle/core_rules.py",
     "models/lifecycle/satisfaction.py",
     "models/lifecycle/habits.py",
     "features/ipt.py",
 )
-# The rest of the suite has the rules under test as well, but takes minutes uncompiled.
-TESTS = tuple(f"tests/test_{name}.py" for name in ("lifecycle", "satisfaction", "states", "rules"))
+# The rest of the suite also tests the rules, but takes minutes uncompiled.
+TESTS = tuple(
+    f"tests/test_{name}.py"
+    for name in ("lifecycle", "core_rules", "satisfaction", "states", "rules")
+)
 COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
 LIBRARIES = (
     "hypothesis",
@@ -46,10 +49,11 @@ LIBRARIES = (
     "yaml",
 )
 PATIENCE = 2
+EQUIVALENT = "benchmarks/equivalent_mutants.yaml"
 
 
 def copy(folder: Path) -> Path:
-    """The project as it stands, as far as the tests need it."""
+    """Copy what the tests need of the project."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -61,7 +65,7 @@ def copy(folder: Path) -> Path:
 
 
 def begin(folder: Path, cpu_seconds: int) -> int:
-    """The number of a process that runs the tests in a copy; it ends with 0 when they pass."""
+    """Start the tests in a copy and return the process id; exit code 0 means that they pass."""
     process = os.fork()
     if process:
         return process
@@ -80,68 +84,71 @@ def begin(folder: Path, cpu_seconds: int) -> int:
 
 
 def usual_seconds(folder: Path) -> float:
-    """CPU seconds of the tests when nothing is wrong."""
+    """Return the CPU seconds of the tests without a mutant."""
     _, status, used = os.wait4(begin(folder, 600), 0)
     if status:
-        raise SystemExit(f"{' '.join(TESTS)}: they fail, uncompiled, before anything is changed")
+        raise SystemExit(f"{' '.join(TESTS)}: they fail without a mutant: fix them first")
     return used.ru_utime + used.ru_stime
 
 
-def unnoticed(made: list[Slip], folders: list[Path]) -> Iterator[Slip]:
-    """The slips with which all tests pass, two tried at a time."""
+def survivors(candidates: list[Mutant], folders: list[Path]) -> Iterator[Mutant]:
+    """Yield the mutants with which all tests pass; try as many at a time as there are folders."""
     limit = int(PATIENCE * usual_seconds(folders[0])) + 1
-    running: dict[int, tuple[Slip, Path]] = {}
-    waiting, free = made[::-1], list(folders)
+    running: dict[int, tuple[Mutant, Path]] = {}
+    waiting, free = candidates[::-1], list(folders)
     while waiting or running:
         while waiting and free:
-            slip, folder = waiting.pop(), free.pop()
-            (folder / slip.file).write_text(slip.source, encoding="utf-8")
-            running[begin(folder, limit)] = slip, folder
+            mutant, folder = waiting.pop(), free.pop()
+            (folder / mutant.file).write_text(mutant.source, encoding="utf-8")
+            running[begin(folder, limit)] = mutant, folder
         process, status = os.wait()
-        slip, folder = running.pop(process)
-        shutil.copy(ROOT / slip.file, folder / slip.file)
+        mutant, folder = running.pop(process)
+        shutil.copy(ROOT / mutant.file, folder / mutant.file)
         free.append(folder)
         if status == 0:
-            print(f"{slip.file}:{slip.line}  {slip}", flush=True)
-            yield slip
+            print(f"{mutant.file}:{mutant.line}  {mutant}", flush=True)
+            yield mutant
 
 
 def main(files: list[str]) -> None:
-    """Try the slips of some files, of all rules when none is named."""
+    """Test the mutants of some files, or of all rules."""
     os.environ |= {"NUMBA_DISABLE_JIT": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    sys.dont_write_bytecode = True  # of two slips made within a second the first would be run twice
+    sys.dont_write_bytecode = True  # of two mutants made within a second the first would run twice
     for library in LIBRARIES:
         __import__(library)
-    made = [
-        slip
+    candidates = [
+        mutant
         for file in files or RULES
-        for slip in slips(file, (ROOT / file).read_text(encoding="utf-8"))
+        for mutant in mutants(file, (ROOT / file).read_text(encoding="utf-8"))
     ]
-    alike = yaml.safe_load((ROOT / "benchmarks/mutations_alike.yaml").read_text(encoding="utf-8"))
+    equivalent = yaml.safe_load((ROOT / EQUIVALENT).read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
         folders = [copy(Path(tempfile.mkdtemp(dir=temporary))) for _ in range(2)]
-        passed = list(unnoticed(made, folders))
-    results = ROOT / "benchmarks/results/mutations.json"
-    found = json.loads(results.read_text(encoding="utf-8"))["files"] if results.exists() else {}
+        survived = list(survivors(candidates, folders))
+    path = ROOT / "benchmarks/results/mutations.json"
+    results = json.loads(path.read_text(encoding="utf-8"))["files"] if path.exists() else {}
     for file in files or RULES:
-        own, lived = ([str(slip) for slip in some if slip.file == file] for some in (made, passed))
-        left = [slip for slip in lived if slip not in alike]
-        found[file] = {
-            "made": len(own),
-            "noticed": len(own) - len(lived),
-            "alike": len(lived) - len(left),
-            "unnoticed": left,
+        own, alive = (
+            [str(mutant) for mutant in some if mutant.file == file]
+            for some in (candidates, survived)
+        )
+        missed = [mutant for mutant in alive if mutant not in equivalent]
+        results[file] = {
+            "mutants": len(own),
+            "killed": len(own) - len(alive),
+            "equivalent": len(alive) - len(missed),
+            "survived": missed,
         }
-        for slip in sorted(set(own) & set(alike) - set(lived)):
-            print(f"noticed, though it is said to change nothing: {slip}")
+        for mutant in sorted(set(own) & set(equivalent) - set(alive)):
+            print(f"killed, so not equivalent: remove it from {EQUIVALENT}: {mutant}")
     counts = {
-        name: sum(told[name] for told in found.values()) for name in ("made", "noticed", "alike")
+        name: sum(result[name] for result in results.values())
+        for name in ("mutants", "killed", "equivalent")
     }
-    total = {**counts, "noticed_share": round(counts["noticed"] / counts["made"], 4)}
+    total = {**counts, "killed_share": round(counts["killed"] / counts["mutants"], 4)}
     print(json.dumps(total))
-    results.write_text(
-        json.dumps({"total": total, "files": found}, indent=1) + "\n", encoding="utf-8"
-    )
+    text = json.dumps({"total": total, "files": results}, indent=1)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Slips of the pen in the functions of a file, each alone.
+"""Mutants of a file: one small mistake each, in one function.
 
 A comparison off by one, a sum for a difference, a step left out.
 """
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
     ast.Gt: (ast.GtE, ast.LtE),
@@ -17,7 +17,7 @@ COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Eq: (ast.NotEq,),
     ast.NotEq: (ast.Eq,),
 }
-RECKONED: dict[type[ast.operator], type[ast.operator]] = {
+ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
     ast.Mult: ast.Div,
@@ -27,14 +27,13 @@ RECKONED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.LShift: ast.RShift,
 }
-SWAPPED = {"min": "max", "max": "min"}
+SWAPS = {"min": "max", "max": "min"}
 
 
-class Slip(NamedTuple):
-    """One changed file.
+class Mutant(NamedTuple):
+    """One changed file: the statement before and after, and the changed source.
 
-    Where, the statement before and after, which of several such in the function, and the changed
-    source.
+    `number` tells equal changes of one function apart.
     """
 
     file: str
@@ -51,7 +50,7 @@ class Slip(NamedTuple):
 
 
 def variants(node: Any) -> Iterator[ast.AST]:
-    """What might stand in a node's place by mistake."""
+    """Yield what a mistake could put in the place of a node."""
 
     def other(**fields: Any) -> ast.AST:
         changed: ast.AST = copy.copy(node)
@@ -62,21 +61,21 @@ def variants(node: Any) -> Iterator[ast.AST]:
     match node:
         case ast.Compare(ops=ops):
             for i, op in enumerate(ops):
-                for kind in COMPARED.get(type(op), ()):
+                for kind in COMPARISONS.get(type(op), ()):
                     yield other(ops=[*ops[:i], kind(), *ops[i + 1 :]])
         case ast.BoolOp(op=op):
             yield other(op=ast.Or() if isinstance(op, ast.And) else ast.And())
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             yield operand
-        case ast.BinOp(op=op) if type(op) in RECKONED:
-            yield other(op=RECKONED[type(op)]())
+        case ast.BinOp(op=op) if type(op) in ARITHMETIC:
+            yield other(op=ARITHMETIC[type(op)]())
         case ast.Constant(value=bool(value)):
             yield other(value=not value)
         case ast.Constant(value=int(value) | float(value)):
             yield other(value=value + 1)
             yield other(value=value - 1)
-        case ast.Name(id=name) if name in SWAPPED:
-            yield other(id=SWAPPED[name])
+        case ast.Name(id=name) if name in SWAPS:
+            yield other(id=SWAPS[name])
         case ast.If(test=test) | ast.IfExp(test=test):
             if not isinstance(test, ast.Compare) or len(test.ops) > 1:
                 yield other(test=ast.UnaryOp(ast.Not(), test))
@@ -86,15 +85,15 @@ def variants(node: Any) -> Iterator[ast.AST]:
             yield other(value=ast.Constant(0))
         case ast.AugAssign(op=op):
             yield ast.Pass()
-            yield other(op=RECKONED[type(op)]())
+            yield other(op=ARITHMETIC[type(op)]())
         case ast.Assign() | ast.Continue() | ast.Expr(value=ast.Call()):
             yield ast.Pass()
 
 
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt]]:
-    """Where nodes hang that run.
+    """Yield the place of each node that is executed.
 
-    Parent, field, place in the field's list if it is one, and the statement they are part of.
+    A place is parent, field, index in the field if it is a list, and the statement around it.
     """
 
     def below(
@@ -116,12 +115,12 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt]]
 
 
 def first_line(statement: ast.AST) -> str:
-    """A statement without what it governs."""
+    """Return a statement without its body."""
     return ast.unparse(statement).splitlines()[0]
 
 
-def slips(file: str, source: str) -> Iterator[Slip]:
-    """Every slip in the functions of a file, in the order of its lines."""
+def mutants(file: str, source: str) -> Iterator[Mutant]:
+    """Yield every mutant of the functions of a file, in the order of its lines."""
     tree = ast.parse(source)
     owner = {
         id(s): f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for s in ast.walk(f)
@@ -138,7 +137,7 @@ def slips(file: str, source: str) -> Iterator[Slip]:
             after = first_line(variant if node is statement else statement)
             seen[function, before, after] += 1
             number = seen[function, before, after]
-            yield Slip(
+            yield Mutant(
                 file,
                 function,
                 statement.lineno,
