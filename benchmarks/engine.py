@@ -1,7 +1,4 @@
-"""The columns by this project's kernels.
-
-Its whole catalogue is computed, the shared columns are written.
-"""
+"""The columns by this project's kernels: all are computed, the shared ones are written."""
 
 import datetime as dt
 import math
@@ -25,21 +22,19 @@ from pipeline.runtime.params import load
 
 LINES_PER_PARTITION = 125_000
 THREADS = 2
-RHYTHM = {"expected_ipt": 30.0, "log_sd": 0.8}  # no shared column depends on it
+IPT = {"expected_ipt": 30.0, "log_sd": 0.8}  # no shared column depends on it
 
 
 def _shop() -> Shop:
-    """The rules of the project's own parameters, with the promises and windows that all systems
-    share.
-    """
+    """Return the project's own rules, with the SLA and windows that all systems share."""
     ipt = load(Path(__file__).parents[1]).ipt
     return shop_of(
-        RHYTHM, ipt, Sla(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS)
+        IPT, ipt, Sla(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS)
     )
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
-    """One file of rows per partition, in order of customer and snapshot."""
+    """Write one file of rows per partition, in order of customer and snapshot."""
     shop = _shop()
     days = np.array([(snapshot - EPOCH).days for snapshot in snapshots], np.int32)
     names = [column.name for column in expand(FEATURES, Windows(WINDOWS, TRENDS))]
@@ -49,8 +44,8 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
 
         def work(part: int) -> None:
             ids, tables = parts.load(part)
-            customers, at, found = feature_matrix(tables, days, shop)
-            shared = {name: found[names.index(name)] for name in COLUMNS}
+            customers, at, columns = feature_matrix(tables, days, shop)
+            shared = {name: columns[names.index(name)] for name in COLUMNS}
             table = pa.table(
                 {"customer_id": ids.take(pa.array(customers)), "snapshot": dates(at), **shared}
             )

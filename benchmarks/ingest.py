@@ -1,8 +1,6 @@
-"""What the stage `ingest` costs on the same lines: every row checked, accounted for, numbered,
-partitioned and sorted.
+"""The cost of the stage `ingest` on the same lines: every row checked, numbered and sorted.
 
-The other systems trust their input; the product does not. So this is told apart and is no part of
-any ratio.
+The other systems trust their input; the product does not. So it is shown apart and is in no ratio.
 """
 
 import datetime as dt
@@ -15,17 +13,20 @@ from pipeline.runtime.params import load
 from pipeline.runtime.store import Folder
 from pipeline.stages.ingest import ingest
 
-LINE = """select customer_id, concat_ws('-', source_file, source_line) as order_id, ordered_at, product as sku, category, quantity,
-    amount as net_amount, source_file, source_line"""
+LINE = """select customer_id, concat_ws('-', source_file, source_line) as order_id, ordered_at,
+    product as sku, category, quantity, amount as net_amount, source_file, source_line"""
 REST = """
-    create view returns as select source_line as return_id, customer_id, 1 as quantity, amount as net_amount, returned_at,
-        if(defect, 'defect', 'other') as reason, source_file, source_line from raw.returns;
-    create view complaints as select source_line as complaint_id, customer_id, opened_at, resolved_at,
-        (['minor', 'major', 'critical'])[severity + 1] as severity, source_file, source_line from raw.complaints;"""
+    create view returns as
+    select source_line as return_id, customer_id, 1 as quantity, amount as net_amount, returned_at,
+           if(defect, 'defect', 'other') as reason, source_file, source_line from raw.returns;
+    create view complaints as
+    select source_line as complaint_id, customer_id, opened_at, resolved_at,
+           (['minor', 'major', 'critical'])[severity + 1] as severity, source_file, source_line
+    from raw.complaints;"""
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
-    """Events and quarantine as the stage writes them, whatever the snapshots."""
+    """Write events and quarantine as the stage does, whatever the snapshots."""
     params = load(Path(__file__).parents[1])
     months = sorted((data / "orders").glob("*.parquet"))
     lines = " union all ".join(f'{LINE} from raw."{month.stem}"' for month in months)

@@ -1,8 +1,7 @@
-"""From unsorted files to one partition at a time: whole customers together, sorted by customer and
-day.
+"""From unsorted files to one partition of whole customers at a time, sorted by customer and day.
 
-Lines are spilled to one file per partition while they are read, so memory holds a batch and the
-partitions in work, whatever the size.
+Lines are spilled to one file per partition while they are read. So memory holds a batch and the
+partitions in work, whatever the size of the data.
 """
 
 from collections.abc import Iterator
@@ -33,15 +32,15 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def part_of(ids: Longs, bits: int) -> npt.NDArray[np.uint64]:
-    """The partition of each customer, below 2**bits."""
+    """Return the partition of each customer, below 2**bits."""
     return (ids.astype(np.uint64) * GOLDEN) >> np.uint64(64 - bits)
 
 
 @entry
 def scatter(part: Any, columns: Any, spilled: Any, ends: Longs) -> None:
-    """Put the lines of each partition together, in the order they came.
+    """Group the lines by partition, in the order of the file.
 
-    `ends` are where they begin, and afterwards end.
+    `ends` holds the start of each partition, and afterwards its end.
     """
     customer_id, time, product, category, amount, quantity = columns
     for i in range(len(part)):
@@ -98,7 +97,7 @@ def _spill(orders: Path, bits: int, files: list[IO[bytes]]) -> None:
 
 
 class Partitions:
-    """A world's events by partition."""
+    """The generated events by partition."""
 
     def __init__(self, data: Path, bits: int, files: list[IO[bytes]]) -> None:
         self.bits, self.files = bits, files
@@ -114,7 +113,7 @@ class Partitions:
         return [events[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
 
     def load(self, part: int) -> tuple[pa.Array, Tables]:
-        """The customers' ids by number, and their events."""
+        """Return the ids of a partition's customers by number, and their events."""
         file = self.files[part]
         file.seek(0)
         spilled = np.fromfile(file, SPILLED)
@@ -148,17 +147,16 @@ class Partitions:
 
 @contextmanager
 def partitions(data: Path, bits: int, spill: Path) -> Iterator[Partitions]:
-    """The events of a world in 2**bits partitions, meanwhile in files without a name in the folder
-    `spill`.
-    """
+    """Split the events into 2**bits partitions, kept in unnamed files in the folder `spill`."""
     with ExitStack() as stack:
-        yield Partitions(
-            data, bits, [stack.enter_context(TemporaryFile(dir=spill)) for _ in range(2**bits)]
-        )
+        files: list[IO[bytes]] = [
+            stack.enter_context(TemporaryFile(dir=spill)) for _ in range(2**bits)
+        ]
+        yield Partitions(data, bits, files)
 
 
 def _days(times: pa.ChunkedArray) -> Ints:
-    """Day numbers; NEVER where there is no time."""
+    """Return day numbers, NEVER where there is no time."""
     days = pc.fill_null(times.cast(pa.date32()).cast(pa.int32()), NEVER)
     return np.asarray(days.to_numpy())
 
@@ -170,7 +168,7 @@ def _units(amounts: pa.ChunkedArray) -> Longs:
 def _sorted(
     kind: str, ids: pa.Array, owner_ids: pa.ChunkedArray, columns: dict[str, Any]
 ) -> tuple[Longs, Records]:
-    """Where each customer's events begin, and the events by customer and day."""
+    """Return where each customer's events start, and the events by customer and day."""
     owner = np.asarray(pc.index_in(owner_ids, ids).to_numpy())
     order = np.lexsort((columns[TIMES[kind]], owner))
     records = np.empty(len(order), KINDS[kind])

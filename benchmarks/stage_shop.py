@@ -1,4 +1,4 @@
-"""Folders like this project's with a demo shop of another size, for the stages to be measured in."""
+"""Folders like this project's with a demo shop of another size, in which stages are measured."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from pipeline.runtime import store
 from pipeline.runtime.runner import stages
 
 UP_TO = "evaluate"
-# The stages are started as `python`, which must be this one.
+# stages run as `python`, which must be this interpreter
 ENVIRONMENT = {
     **os.environ,
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -39,9 +39,9 @@ def python(root: Path, *words: str) -> None:
 
 
 def project(target: Path, customers: int | None = None, days: int | None = None) -> Path:
-    """A clone of this project as it stands, changes included, without data.
+    """Make a clone of this project with its uncommitted changes, without data.
 
-    Its demo shop of another size where one is given.
+    `customers` and `days` change the size of its demo shop.
     """
     run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(target))
     listed = subprocess.run(
@@ -66,12 +66,12 @@ def project(target: Path, customers: int | None = None, days: int | None = None)
 
 
 def reproduced(root: Path) -> list[str]:
-    """The stages that `dvc repro` runs for the demo: all that make something."""
+    """Return the stages that `dvc repro` runs for the demo: all with outputs."""
     return [name for name, stage in stages(root, "demo").items() if stage.outputs]
 
 
 def shop(target: Path, customers: int, days: int | None = None) -> Path:
-    """A demo shop of so many customers, all stages up to the metrics run."""
+    """Make a demo shop of so many customers and run all stages up to the metrics."""
     project(target, customers, days)
     for name in reproduced(target):
         python(target, "pipeline", "stage", name)
@@ -86,10 +86,9 @@ def _renamed(table: pa.Table, copy: int) -> pa.Table:
 
 
 def crowd(source: Path, target: Path, customers: int) -> Path:
-    """A shop of at least so many customers at the newest snapshot alone: those of another over and
-    over, under new ids.
+    """Make a shop of at least so many customers at the newest snapshot: copies under new ids.
 
-    It has what the stage `score` reads. Each time they are a partition of their own.
+    It has what the stage `score` reads. Each copy is a partition of its own.
     """
     for name in ("shops", "reports", "data"):
         shutil.copytree(

@@ -1,7 +1,7 @@
-"""What one piece of a stage's work costs, in a process of its own: `python -m benchmarks.stage_work
-PIECE WARM_UP SHOP OUT`.
+"""The cost of one piece of a stage's work, in a process of its own.
 
-WARM_UP and SHOP are folders like this project's, with the data of their shop up to the metrics.
+`python -m benchmarks.stage_work PIECE WARM_UP SHOP OUT`. WARM_UP and SHOP are folders like this
+project's, with the data of their shop up to the metrics.
 """
 
 import json
@@ -50,9 +50,9 @@ Piece = Callable[[Shop, Path], Run]  # prepares, unmeasured; what it returns is 
 
 
 def stage(name: str, **instead: Any) -> Piece:
-    """A stage as the runner runs it, its inputs read and its outputs written.
+    """Run a stage as the runner does: read its inputs, write its outputs.
 
-    `instead` of what it reads come calibration or parameters.
+    `instead` replaces arguments: the calibration or the parameters.
     """
 
     def prepared(shop: Shop, out: Path) -> Run:
@@ -71,14 +71,14 @@ def stage(name: str, **instead: Any) -> Piece:
 
 
 def newest_alone(calibration: dict[str, Any]) -> dict[str, Any]:
-    """The calendar of a day on which only the newest snapshot is wanted."""
+    """Return a calibration with the newest snapshot alone."""
     return {**calibration, "snapshots": calibration["snapshots"][-1:]}
 
 
 def life_cycle(shop: Shop, out: Path) -> Run:
-    """Stage, deadlines and reasons at the snapshots of the features.
+    """Compute stage, deadlines and reasons at the snapshots of the features.
 
-    What is told of the shop as a whole is left out.
+    The statistics of the shop over time are left out.
     """
     spec, work = stages(shop.root, shop.params.shop)["assign"], function("assign")
     arguments = bind(spec, work, shop.params, shop.root)
@@ -144,7 +144,7 @@ def rounds(shop: Shop, out: Path) -> Run:
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:
-    """Features read, the booster asked for everybody, ids and risks written."""
+    """Read the features, predict all customers by the booster, write ids and risks."""
     model, columns = shop.folder("model"), feature_names(shop.folder("features"))
     booster = booster_of(model, about_of(model), "model.txt")
 
@@ -164,11 +164,11 @@ def explaining(shop: Shop, out: Path) -> Run:
     features, snapshot = shop.folder("features"), shop.calibration["data_end"]
     chosen = scorer(shop.folder("model"), "model", feature_names(features), snapshot)
     numbers = scored_features(features, shop.folder("lifecycle"), snapshot).head(EXPLAINED)
-    told, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
+    facts, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
     params = shop.params.score.model_copy(update={"explain": EXPLAINED})
     ids = pa.array(numbers.index, pa.string())
     return lambda: store.write(
-        out / "explanations.parquet", explanations(ids, told, which, numbers, chosen, params)
+        out / "explanations.parquet", explanations(ids, facts, which, numbers, chosen, params)
     )
 
 
@@ -176,7 +176,7 @@ PIECES: dict[str, Piece] = {
     "features": stage("extract"),
     "features_newest": stage("extract", calibration=newest_alone),
     "life_cycle": life_cycle,
-    "life_cycle_told": stage("assign"),
+    "life_cycle_over_time": stage("assign"),
     "training": training,
     "training_bare": training_bare,
     "rounds": rounds,
@@ -192,9 +192,9 @@ def shop_in(root: Path) -> Shop:
 
 
 def measured(piece: str, warm_up: Path, root: Path, out: Path) -> Cost:
-    """Do the work for the small shop, so that all is loaded and compiled, then for the other.
+    """Return the cost of the work for a shop, after the same work for the warm-up shop.
 
-    What that costs.
+    The warm-up loads libraries and compiles kernels.
     """
     PIECES[piece](shop_in(warm_up), out / "warm-up")()
     run = PIECES[piece](shop_in(root), out)

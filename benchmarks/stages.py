@@ -1,8 +1,7 @@
-"""`python -m benchmarks.stages`: what each stage costs beside the least that its work can cost, and
-what the whole pipeline costs.
+"""`python -m benchmarks.stages`: the cost of each stage against the least cost of its work.
 
-Everything runs in temporary clones of this project as it stands. What is found is printed and
-written to benchmarks/results/stages.json.
+The whole pipeline is measured as well. Everything runs in temporary clones of this project with its
+uncommitted changes. Results are printed and written to benchmarks/results/stages.json.
 """
 
 import argparse
@@ -108,32 +107,32 @@ def plan(clones: Path) -> dict[str, Callable[[], Cost]]:
 
 
 def medians(costs: list[Cost]) -> dict[str, float]:
-    """Of the repetitions of one run; memory only where it was measured."""
-    found = {
+    """Return the medians of the repetitions of one run; memory only where it was measured."""
+    values = {
         name: statistics.median(getattr(cost, name) for cost in costs)
         for name in ("cpu_s", "wall_s", "rss_gb")
     }
-    return {name: round(value, 3) for name, value in found.items() if value}
+    return {name: round(value, 3) for name, value in values.items() if value}
 
 
 def against(runs: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
-    """Each target with what was found: a ratio, or seconds."""
-    told = {}
+    """Return each target with its measured value: a ratio, or seconds."""
+    targets = {}
     for name, target in TARGETS.items():
-        found = runs[target.of][target.measure] / (
+        measured = runs[target.of][target.measure] / (
             runs[target.over][target.measure] if target.over else 1
         )
-        told[name] = {
-            "found": round(found, 2),
+        targets[name] = {
+            "measured": round(measured, 2),
             "must": target.must,
             "stretch": target.stretch,
-            "met": found <= target.must,
+            "met": measured <= target.must,
         }
-    return told
+    return targets
 
 
 def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[str, Any]:
-    """Measure everything; what is written to stages.json."""
+    """Measure everything; return the content of stages.json."""
     prepare(clones, customers, listed)
     costs: dict[str, list[Cost]] = {}
     load = os.getloadavg()[0]
@@ -141,11 +140,11 @@ def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[st
         runs = plan(clones)
         for name in progress(runs, len(runs), f"repetition {repetition + 1} of {repeat}"):
             costs.setdefault(name, []).append(runs[name]())
-    found = {name: medians(each) for name, each in costs.items()}
+    runs_by_name = {name: medians(each) for name, each in costs.items()}
     stages = whole_run.by_stage(clones / "smallest")
     dvc = {
         f"{when}_cpu_s": round(
-            found[f"smallest_{run}"]["cpu_s"]
+            runs_by_name[f"smallest_{run}"]["cpu_s"]
             - sum(stage[f"{when}_cpu_s"] for stage in stages.values()),
             2,
         )
@@ -158,8 +157,8 @@ def benchmark(clones: Path, customers: int, listed: int, repeat: int) -> dict[st
         "repeat": repeat,
         "load_before": round(load, 2),
         "cores": os.cpu_count(),
-        "targets": against(found),
-        "runs": found,
+        "targets": against(runs_by_name),
+        "runs": runs_by_name,
         "smallest_by_stage": {**stages, "dvc and the summary": dvc},
     }
 
@@ -185,7 +184,10 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--repeat", type=int, default=3, help="how often each run is repeated; medians are told"
+        "--repeat",
+        type=int,
+        default=3,
+        help="how often each run is repeated; the medians are shown",
     )
     parser.add_argument(
         "--customers",
@@ -194,9 +196,9 @@ def main() -> None:
         help="of the shop that features, life cycle and training see",
     )
     parser.add_argument("--listed", type=int, default=LISTED, help="customers to score")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with TemporaryDirectory() as clones:
-        results = benchmark(Path(clones), asked.customers, asked.listed, asked.repeat)
+        results = benchmark(Path(clones), arguments.customers, arguments.listed, arguments.repeat)
     show(results)
     store.write(RESULTS, results)
 

@@ -1,7 +1,4 @@
-"""What the whole pipeline costs.
-
-From nothing, with nothing changed, and where the fixed part of it goes.
-"""
+"""The cost of the whole pipeline: from nothing, with nothing changed, fixed cost by stage."""
 
 import re
 import shutil
@@ -19,7 +16,7 @@ KEPT = (".cache", "mlflow.db", "mlartifacts", "mlruns")
 
 
 def timed(root: Path, *words: str) -> Cost:
-    """A module of a folder, run in a process of its own; memory is not told."""
+    """Run a module of a folder in a process of its own; memory is not measured."""
     start, began = spent(), time.perf_counter()
     python(root, *words)
     return Cost(spent() - start, time.perf_counter() - began, 0.0, 0.0)
@@ -33,20 +30,18 @@ def forget(root: Path, first_time: bool) -> None:
 
 
 def from_nothing(root: Path, first_time: bool) -> Cost:
-    """The whole pipeline, as `make repro` runs it after set-up."""
+    """Run the whole pipeline as `make repro` does after set-up."""
     forget(root, first_time)
     return timed(root, "pipeline", "repro")
 
 
 def unchanged(root: Path) -> Cost:
-    """`dvc repro` where everything is up to date."""
+    """Run `dvc repro` where everything is up to date."""
     return timed(root, "dvc", "repro", "track")
 
 
 def trivial(target: Path, source: Path) -> Path:
-    """A folder under DVC with as many stages as the source has, each of which copies a line from
-    the one before.
-    """
+    """Make a folder under DVC with as many stages as the source; each copies one line."""
     target.mkdir()
     run(target, "git", "init", "--quiet")
     python(target, "dvc", "init", "--quiet")
@@ -62,30 +57,27 @@ def trivial(target: Path, source: Path) -> Path:
     return target
 
 
-def import_seconds(said: str) -> float:
-    """How long imports took.
+def import_seconds(output: str) -> float:
+    """Return the seconds of all imports, from the output of `-X importtime`.
 
-    A line that `-X importtime` prints: microseconds of the module alone, with all it imports, its
-    name.
+    A line has the microseconds of the module alone, those with all its imports, and its name.
     """
-    return sum(int(own) for own in re.findall(r"(?m)^import time: +(\d+) \|", said)) / 1e6
+    return sum(int(own) for own in re.findall(r"(?m)^import time: +(\d+) \|", output)) / 1e6
 
 
 def by_stage(root: Path) -> dict[str, dict[str, float]]:
-    """CPU seconds of each stage for the first time and again, and how many of the latter are
-    imports.
-    """
+    """Return the CPU seconds of each stage for the first time and again, and of its imports."""
     forget(root, first_time=True)
-    found: dict[str, dict[str, float]] = {}
+    seconds: dict[str, dict[str, float]] = {}
     for column in ("first_cpu_s", "later_cpu_s"):
         for name in reproduced(root):
             start = spent()
             python(root, "pipeline", "stage", name)
-            found.setdefault(name, {})[column] = round(spent() - start, 2)
-    for name, told in found.items():
+            seconds.setdefault(name, {})[column] = round(spent() - start, 2)
+    for name, of_stage in seconds.items():
         command = [sys.executable, "-X", "importtime", "-m", "pipeline", "stage", name]
         ended = subprocess.run(
             command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=True
         )
-        told["import_s"] = round(import_seconds(ended.stderr), 2)
-    return found
+        of_stage["import_s"] = round(import_seconds(ended.stderr), 2)
+    return seconds

@@ -11,10 +11,10 @@ from pipeline.stages.simulate import simulate
 PARAMS = params().simulate
 NEXT = "lead(ordered_at) over (partition by customer_id order by ordered_at)"
 
-World = Callable[[str], list[tuple[Any, ...]]]
+RunQuery = Callable[[str], list[tuple[Any, ...]]]
 
 
-def world(**changes: Any) -> World:
+def simulated_shop(**changes: Any) -> RunQuery:
     """Simulate with some parameters changed; return a function that runs a query.
 
     The tables have their own names; the ground truth is true_customer and true_order.

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from demo_shop import NEXT, PARAMS, World, world
+from demo_shop import NEXT, PARAMS, RunQuery, simulated_shop
 
 from pipeline.runtime.params import Simulate
 
@@ -58,10 +58,10 @@ PLANTED = {  # each statement as figures in the order that it asserts
                    max(list_position(['first_time', 'early_repeat', 'core'], stage)) best
             from true_order group by 1)
         using (customer_id)""",
-    "a rival draws core customers away": f"""
+    "a competitor makes core customers leave": f"""
         select {GONE} filter (where not contested), {GONE} filter (where contested)
         from true_order where stage = 'core'""",
-    "before customers leave for a rival they spend less in the category": """
+    "before customers leave for a competitor they spend less in the category": """
         select avg(net_amount / quantity) filter (where contested),
                avg(net_amount / quantity) filter (where not contested)
         from orders join true_order using (order_id)
@@ -90,19 +90,19 @@ PLANTED = {  # each statement as figures in the order that it asserts
 
 
 @pytest.fixture(scope="module")
-def demo() -> World:
-    return world()
+def demo() -> RunQuery:
+    return simulated_shop()
 
 
 @pytest.mark.parametrize("statement", PLANTED)
-def test_a_planted_effect_shows_in_the_simulated_shop(demo: World, statement: str) -> None:
+def test_a_planted_effect_shows_in_the_simulated_shop(demo: RunQuery, statement: str) -> None:
     [figures] = demo(PLANTED[statement])
     # this held for each of twenty seeds
     assert all(less < more for less, more in pairwise(figures)), figures
 
 
 def test_without_hazards_nobody_leaves_for_a_reason() -> None:
-    idle = world(customers=300, **dict.fromkeys(HAZARDS, 0.0))
+    idle = simulated_shop(customers=300, **dict.fromkeys(HAZARDS, 0.0))
     assert idle("select distinct reason from true_customer") == [("none",)]
     assert idle("select distinct fired from true_order") == [("none",)]
 
@@ -122,14 +122,14 @@ def test_a_cause_that_is_switched_off_is_the_only_one_that_never_fires(
     hazards: list[str], cause: str
 ) -> None:
     causes = {"base", "mishap", "service_failure", "unrepaired", "competitor", "boredom"}
-    fired = world(customers=3000, **dict.fromkeys(hazards, 0.0))(
+    fired = simulated_shop(customers=3000, **dict.fromkeys(hazards, 0.0))(
         "select distinct fired from true_order"
     )
     assert {name for (name,) in fired} == {"none", *causes} - {cause}
 
 
 def test_a_core_customer_is_lost_to_a_minor_failure_only_if_it_was_not_resolved_within_sla(
-    demo: World,
+    demo: RunQuery,
 ) -> None:
     rows = demo(
         """select in_time, complained, max(hazard_mishap + hazard_service_failure),
@@ -145,7 +145,7 @@ def test_a_core_customer_is_lost_to_a_minor_failure_only_if_it_was_not_resolved_
 
 
 def test_the_shop_can_see_which_failures_the_ground_truth_calls_resolved_in_time(
-    demo: World,
+    demo: RunQuery,
 ) -> None:
     patience = dict(zip(("minor", "major", "critical"), PARAMS.patience_days, strict=True))
     rows = demo(
@@ -157,7 +157,7 @@ def test_the_shop_can_see_which_failures_the_ground_truth_calls_resolved_in_time
     assert all((days <= patience[severity]) == in_time for severity, days, in_time in rows)
 
 
-def test_the_ground_truth_has_the_chance_of_leaving_with_a_call_and_without(demo: World) -> None:
+def test_the_ground_truth_has_the_chance_of_leaving_with_a_call_and_without(demo: RunQuery) -> None:
     causes = ("base", "mishap", "service_failure", "unrepaired", "competitor", "boredom")
     stays = " * ".join(f"(1 - hazard_{cause})" for cause in causes)
     [(orders, wrong, helped, saved)] = demo(
@@ -172,7 +172,7 @@ def test_the_ground_truth_has_the_chance_of_leaving_with_a_call_and_without(demo
     assert (wrong, helped, saved) == (0, True, True)
 
 
-def test_a_call_reduces_every_reason_and_the_control_group_is_random(demo: World) -> None:
+def test_a_call_reduces_every_reason_and_the_control_group_is_random(demo: RunQuery) -> None:
     [called], [held_out] = (
         demo(f"""select count(*), avg((fired <> 'none')::int), max(hazard_service_failure),
             max(hazard_unrepaired), max(hazard_competitor)

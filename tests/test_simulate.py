@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from demo_shop import NEXT, PARAMS, World, world
+from demo_shop import NEXT, PARAMS, RunQuery, simulated_shop
 
 from pipeline.runtime import store
 from pipeline.stages.simulate import simulate
@@ -29,13 +29,13 @@ EVENTS = [
 
 
 @pytest.fixture(scope="module")
-def small() -> World:
-    return world(customers=600)
+def small() -> RunQuery:
+    return simulated_shop(customers=600)
 
 
 @pytest.fixture(scope="module")
-def demo() -> World:
-    return world()
+def demo() -> RunQuery:
+    return simulated_shop()
 
 
 def written(folder: Path, seed: int) -> dict[str, bytes]:
@@ -103,7 +103,7 @@ def test_blocks_make_one_shop() -> None:
 
 @pytest.mark.parametrize(("preset", "days"), [("weekly", 730), ("monthly", 1460), ("yearly", 5110)])
 def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None:
-    ask = world(customers=400, preset=preset)
+    ask = simulated_shop(customers=400, preset=preset)
     [(usual, between)] = ask(
         f"""select median(ipt_days), median(gap / ipt_days)
             from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
@@ -118,7 +118,7 @@ def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None
 
 
 @pytest.mark.parametrize(("table", "column"), EVENTS)
-def test_no_event_is_at_or_after_the_end(small: World, table: str, column: str) -> None:
+def test_no_event_is_at_or_after_the_end(small: RunQuery, table: str, column: str) -> None:
     happened = f'"{column}"'
     [(known, late)] = small(
         f"""select count({happened}),
@@ -129,7 +129,7 @@ def test_no_event_is_at_or_after_the_end(small: World, table: str, column: str) 
     assert late == 0
 
 
-def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) -> None:
+def test_every_time_and_identifier_has_the_type_of_the_contract(small: RunQuery) -> None:
     for table in (
         "customers",
         "orders",
@@ -146,7 +146,7 @@ def test_every_time_and_identifier_has_the_type_of_the_contract(small: World) ->
                 assert kind == "DECIMAL(18,2)"
 
 
-def test_an_order_on_its_way_on_the_last_day_has_no_delivery(demo: World) -> None:
+def test_an_order_on_its_way_on_the_last_day_has_no_delivery(demo: RunQuery) -> None:
     [(orders, delivered)] = demo(
         f"""select count(*), count(delivered_at) from orders
             where ordered_at >= timestamp '{PARAMS.end_date}' - interval 1 day"""
@@ -170,7 +170,7 @@ def test_an_order_on_its_way_on_the_last_day_has_no_delivery(demo: World) -> Non
         "market_events anti join orders using (category)",
     ],
 )
-def test_every_reference_has_its_row(small: World, orphans: str) -> None:
+def test_every_reference_has_its_row(small: RunQuery, orphans: str) -> None:
     assert small(f"select count(*) from {orphans}") == [(0,)]
 
 
@@ -187,7 +187,7 @@ def test_every_reference_has_its_row(small: World, orphans: str) -> None:
         ("true_order", "customer_id, number"),
     ],
 )
-def test_every_key_is_unique(small: World, table: str, key: str) -> None:
+def test_every_key_is_unique(small: RunQuery, table: str, key: str) -> None:
     [(rows, distinct)] = small(
         f"select (select count(*) from {table}), count(*) from (select distinct {key} from {table})"
     )
@@ -243,14 +243,14 @@ def test_every_key_is_unique(small: World, table: str, key: str) -> None:
     ],
 )
 def test_no_row_contradicts_itself_or_what_it_refers_to(
-    small: World, table: str, broken: str
+    small: RunQuery, table: str, broken: str
 ) -> None:
     assert small(f"select count(*) > 0, count(*) filter (where {broken}) from {table}") == [
         (True, 0)
     ]
 
 
-def test_rows_are_in_order_of_time(small: World) -> None:
+def test_rows_are_in_order_of_time(small: RunQuery) -> None:
     for table, at in [
         ("orders", "ordered_at"),
         ("returns", "returned_at"),
@@ -264,7 +264,7 @@ def test_rows_are_in_order_of_time(small: World) -> None:
         ) == [(0,)]
 
 
-def test_all_kinds_of_customers_occur(small: World) -> None:
+def test_all_kinds_of_customers_occur(small: RunQuery) -> None:
     [roles] = small(
         """select count(*) filter (where not converted), count(*) filter (where purchases = 1),
                   count(*) filter (where purchases in (2, 3)),
@@ -274,7 +274,7 @@ def test_all_kinds_of_customers_occur(small: World) -> None:
     assert min(roles) > 10
 
 
-def test_the_ground_truth_counts_the_purchases_that_the_shop_sees(small: World) -> None:
+def test_the_ground_truth_counts_the_purchases_that_the_shop_sees(small: RunQuery) -> None:
     wrong = """select count(*) from true_customer left
         join (select customer_id, count(distinct order_id) n from orders group by 1)
                using (customer_id) where coalesce(purchases, 0) <> coalesce(n, 0)
@@ -282,7 +282,7 @@ def test_the_ground_truth_counts_the_purchases_that_the_shop_sees(small: World) 
     assert small(wrong) == [(0,)]
 
 
-def test_the_demo_is_of_a_sensible_size(demo: World) -> None:
+def test_the_demo_is_of_a_sensible_size(demo: RunQuery) -> None:
     [(converted, seasoned)] = demo(
         "select avg(converted::int), count(*) filter (where purchases >= 4) from true_customer"
     )
@@ -299,7 +299,7 @@ def test_the_demo_takes_less_than_three_seconds_to_make() -> None:
 
 
 def test_a_list_has_a_customer_after_the_purchase_it_concerns_and_before_the_next(
-    demo: World,
+    demo: RunQuery,
 ) -> None:
     [(entries, about)] = demo(
         f"""select (select count(*) from treatments), count(*)
@@ -311,7 +311,7 @@ def test_a_list_has_a_customer_after_the_purchase_it_concerns_and_before_the_nex
     assert entries == about > 100
 
 
-def test_a_shop_without_buyers_has_empty_tables_of_the_same_columns(small: World) -> None:
-    empty = world(customers=50, convert_base=-100.0)
+def test_a_shop_without_buyers_has_empty_tables_of_the_same_columns(small: RunQuery) -> None:
+    empty = simulated_shop(customers=50, convert_base=-100.0)
     assert empty("select count(*) from orders") == [(0,)]
     assert empty("describe orders") == small("describe orders")
