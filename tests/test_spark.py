@@ -77,12 +77,12 @@ def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, byte
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop of 150 customers with complaints, returns, touches and objections.
 
     The folder has an odd name.
     """
-    folder = tmp_path_factory.mktemp("world") / "it's [a] {shop}, 100% *"
+    folder = tmp_path_factory.mktemp("shop") / "it's [a] {shop}, 100% *"
     folder.mkdir()
     raw = dict(simulate(P.simulate.model_copy(update={"customers": 150}))["shops"])
     events = ingested(
@@ -109,27 +109,27 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_writes_the_same_bytes_on_spark(
-    stage: str, world: Shop, spark: Engine, tmp_path: Path
+    stage: str, small: Shop, spark: Engine, tmp_path: Path
 ) -> None:
-    found = made(stage, world, spark, tmp_path / "spark")
-    assert found == made(stage, world, LOCAL, tmp_path / "local")
+    found = made(stage, small, spark, tmp_path / "spark")
+    assert found == made(stage, small, LOCAL, tmp_path / "local")
     assert all(len(content) > 100 for content in found.values())
 
 
 def test_partitions_without_customers_and_tables_without_rows_make_no_difference(
-    world: Shop, spark: Engine, tmp_path: Path
+    small: Shop, spark: Engine, tmp_path: Path
 ) -> None:
     lines = [f"C1,O{i},2025-{1 + i % 12:02}-05,A,tea,1,9.99" for i in range(150)]
     events = ingested(tmp_path, {"orders.csv": csv(*lines)}, lines_per_partition=100).events
     assert sorted(len(events.read(f"customers/{name}")) for name in partitions(events)) == [0, 1]
-    shop = Shop(events, world.calibration)
+    shop = Shop(events, small.calibration)
     assert made("extract", shop, spark, tmp_path / "spark") == made(
         "extract", shop, LOCAL, tmp_path / "local"
     )
 
 
 @pytest.fixture(scope="module")
-def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
+def lake(small: Shop, spark: Engine) -> Callable[..., Engine]:
     """Return a function that makes a database of the shop's tables, one of them changed by SQL.
 
     Rows are in any order and in several files.
@@ -137,7 +137,7 @@ def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
     running = session(spark.spark)
     running.sql("create database lake")
     for table in TABLES:
-        parts = {name: world.events.read(f"{table}/{name}") for name in partitions(world.events)}
+        parts = {name: small.events.read(f"{table}/{name}") for name in partitions(small.events)}
         rows = pa.concat_tables(
             rows.append_column("part", pa.repeat(name, len(rows))) for name, rows in parts.items()
         )
@@ -159,10 +159,10 @@ def lake(world: Shop, spark: Engine) -> Callable[..., Engine]:
 
 
 def test_events_may_be_tables_in_a_lake(
-    lake: Callable[..., Engine], world: Shop, tmp_path: Path
+    lake: Callable[..., Engine], small: Shop, tmp_path: Path
 ) -> None:
-    found = made("extract", world, lake("whole"), tmp_path / "spark")
-    assert found == made("extract", world, LOCAL, tmp_path / "local")
+    found = made("extract", small, lake("whole"), tmp_path / "spark")
+    assert found == made("extract", small, LOCAL, tmp_path / "local")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_events_may_be_tables_in_a_lake(
 )
 def test_a_lake_that_does_not_hold_the_events_is_refused(
     lake: Callable[..., Engine],
-    world: Shop,
+    small: Shop,
     request: pytest.FixtureRequest,
     table: str,
     sql: str,
@@ -220,7 +220,7 @@ def test_a_lake_that_does_not_hold_the_events_is_refused(
     engine = lake("broken", table, sql)
     request.addfinalizer(lambda: session(engine.spark).sql("drop database broken cascade"))
     with pytest.raises(Refused) as raised:
-        list(label(world.events, world.calibration, engine)["labels"])
+        list(label(small.events, small.calibration, engine)["labels"])
     assert (raised.value.code, raised.value.exit_code) == (code, 3)
     assert raised.value.place.startswith(place)
     assert "C0" not in str(raised.value) + "".join(capfd.readouterr())
@@ -294,14 +294,14 @@ def test_without_any_java_there_is_one_line(
 
 
 def test_without_pyspark_there_is_one_line(
-    spark: Engine, world: Shop, monkeypatch: pytest.MonkeyPatch
+    spark: Engine, small: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(
         ConfigError,
         match="E_SPARK engine.kind — pyspark is not installed — install the extra `spark`",
     ) as raised:
-        list(label(world.events, world.calibration, spark)["labels"])
+        list(label(small.events, small.calibration, spark)["labels"])
     assert raised.value.exit_code == 2
 
 
