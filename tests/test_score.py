@@ -248,6 +248,15 @@ def test_the_strongest_drivers_stand_first(lists: Path, scored: pd.DataFrame) ->
     assert json.loads(facts["facts"].iloc[0])["stage"] in {"core", "early_repeat"}
 
 
+def test_texts_and_explanations_do_not_depend_on_how_many_are_made_together(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.delivery.explanations.CHUNK", 7)
+    together = {name: store.sha256(lists / f"{name}.parquet") for name in FILES}
+    in_chunks = publish(tmp_path, "model")
+    assert {name: store.sha256(in_chunks / f"{name}.parquet") for name in FILES} == together
+
+
 def test_without_a_signal_nobody_is_scored_and_the_rules_still_publish(tmp_path: Path) -> None:
     unscored = pq.read_table(publish(tmp_path, "no_signal") / "scored.parquet").to_pandas()
     assert unscored["risk"].isna().all()
