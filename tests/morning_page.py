@@ -79,9 +79,10 @@ def customer(
     name: str, rank: int, queue: str = "core_care", contact: str = "call", **other: Any
 ) -> dict[str, Any]:
     row = {
-        "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late", "stage_since": DAY, **RISK,
-        "rank": rank, "rank_in_stage": rank, "value_365d": 100.0, "contact": contact, "why": "Core since then.", "action": "Call.",
-        "last_purchase_on": DAY, "late_on": DAY, "lapses_on": DAY, **dict.fromkeys(("reason", "evidence", "reason_2", "evidence_2")),
+        "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late",
+        "stage_since": DAY, **RISK, "rank": rank, "rank_in_stage": rank, "value_365d": 100.0,
+        "contact": contact, "why": "Core since then.", "action": "Call.", "last_purchase_on": DAY,
+        "late_on": DAY, "lapses_on": DAY,
     }  # fmt: skip
     return {**row, **other}
 
@@ -117,8 +118,10 @@ def published(
         **{f"{queue}.csv": pd.DataFrame({"customer_id": []}) for queue in QUEUES},
     }
     manifest = {
-        "shop": "demo", "snapshot": "2026-01-01", "currency": currency, "value_unit": currency or "pieces", "horizon_days": 48, "verdict": verdict, "grade": "", "model_id": "abc",
-        "params_hash": "f" * 64, "customers": len(rows), "profiling_objections": 0,
+        "shop": "demo", "snapshot": "2026-01-01", "currency": currency,
+        "value_unit": currency or "pieces", "horizon_days": 48, "verdict": verdict, "grade": "",
+        "model_id": "abc", "params_hash": "f" * 64, "customers": len(rows),
+        "profiling_objections": 0,
     }  # fmt: skip
     publish(path, Published(files, manifest))
     return Folder(path)

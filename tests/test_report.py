@@ -46,7 +46,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_whatever_a_customer_is_called_the_page_has_the_same_elements_and_shows_the_name_as_text(
+def test_a_hostile_name_changes_no_element_of_the_page_and_is_shown_as_text(
     tmp_path: Path, name: str
 ) -> None:
     plain = Seen(page_of(tmp_path / "plain", [customer("C1", 1, why="W", action="A")]))
@@ -56,9 +56,7 @@ def test_whatever_a_customer_is_called_the_page_has_the_same_elements_and_shows_
     assert hostile.texts.count(shown) == 6, "id, why and action, on the call list and in the queue"
 
 
-def test_only_the_script_whose_hash_the_policy_names_may_run_and_there_is_one(
-    tmp_path: Path,
-) -> None:
+def test_the_policy_allows_only_the_one_script_that_it_names_by_hash(tmp_path: Path) -> None:
     page = page_of(tmp_path, [customer("C1", 1)])
     (script,) = Seen(page).scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -79,7 +77,7 @@ def test_the_same_inputs_make_the_same_page(tmp_path: Path) -> None:
     assert page_of(tmp_path / "a", rows) == page_of(tmp_path / "b", rows)
 
 
-def test_who_must_not_be_called_is_counted_and_listed_nowhere_not_even_in_the_search(
+def test_customers_who_must_not_be_called_are_counted_and_neither_listed_nor_searchable(
     tmp_path: Path,
 ) -> None:
     rows = [
@@ -94,7 +92,7 @@ def test_who_must_not_be_called_is_counted_and_listed_nowhere_not_even_in_the_se
     assert "C-control" not in page and "C-never" not in page
 
 
-def test_the_search_has_all_rows_of_a_list_of_which_the_page_shows_the_first(
+def test_the_search_has_all_rows_of_a_list_even_when_the_page_shows_only_the_first(
     tmp_path: Path,
 ) -> None:
     why = "Core since then. Last purchase long ago: late since 2026-01-01."
@@ -110,15 +108,16 @@ def test_a_hundred_thousand_customers_fit_into_a_page_of_three_megabytes() -> No
     dates = [DAY + dt.timedelta(days=i % 700) for i in range(2000)]
     rows = [
         customer(f"C{(i * 7919) % 10**6:06d}", i, contact="none", late_on=day, lapses_on=day,
-                 risk=(i * 37 % 1000) / 1000, why=f"Core since {dates[i * 31 % 2000]}: {i % 40} purchases "
-                 f"over {i * 17 % 900} days. Last purchase {i % 90} d ago: late since {day}.")
+                 risk=(i * 37 % 1000) / 1000,
+                 why=f"Core since {dates[i * 31 % 2000]}: {i % 40} purchases over {i * 17 % 900} "
+                 f"days. Last purchase {i % 90} d ago: late since {day}.")
         for i, day in enumerate(dates)
     ]  # fmt: skip
     scored = pa.Table.from_pylist(rows, arrow_schema(SCORED))
     assert len(packed(scored)) / len(rows) < 30
 
 
-def test_the_value_at_risk_is_the_sum_over_all_scored_and_that_of_the_calls_apart(
+def test_the_page_sums_the_value_at_risk_of_all_scored_customers_and_of_the_calls(
     tmp_path: Path,
 ) -> None:
     page = page_of(
@@ -153,23 +152,15 @@ def test_calls_of_all_queues_come_by_rank_and_each_queue_has_its_own(tmp_path: P
     ]
 
 
-def test_a_list_longer_than_the_page_says_how_long_it_is_and_which_file_has_the_rest(
-    tmp_path: Path,
-) -> None:
+def test_a_list_longer_than_the_page_shows_its_length_and_its_file(tmp_path: Path) -> None:
     page = page_of(tmp_path, [customer(f"C{i}", i) for i in range(1, 6)], limit=2)
     assert ids(page, "core_care") == ["C1", "C2"]
-    assert (
-        page.count(
-            'The first 2 of 5 customers; all of them are in <a href="../lists/core_care.csv">core_care.csv</a>.'
-        )
-        == 2
-    )
+    link = '<a href="../lists/core_care.csv">core_care.csv</a>'
+    assert page.count(f"The first 2 of 5 customers; all of them are in {link}.") == 2
 
 
 @pytest.mark.parametrize("change", ["altered", "removed", "unnamed"])
-def test_a_list_that_the_manifest_does_not_vouch_for_is_refused(
-    tmp_path: Path, change: str
-) -> None:
+def test_a_list_that_is_not_the_one_of_the_manifest_is_refused(tmp_path: Path, change: str) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
     if change == "altered":
         (tmp_path / "scored.parquet").write_bytes((tmp_path / "explanations.parquet").read_bytes())

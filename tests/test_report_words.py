@@ -1,12 +1,10 @@
-"""What the morning page says.
-
-Why a customer is called, what the verdict is worth, what was refused; and its charts.
-"""
+"""The texts and charts of the morning page."""
 
 import re
 from pathlib import Path
 
 import pytest
+from frozen import ROOT
 from morning_page import (
     COSTS,
     INGEST,
@@ -30,7 +28,7 @@ from pipeline.runtime.params import Report
 from pipeline.stages.report import report
 
 
-def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> None:
+def test_a_call_unfolds_its_drivers_and_facts_in_words(tmp_path: Path) -> None:
     drivers = [
         ("recency_days", 63.0, 0.8),
         ("spend_in_180d", 1646.14, -0.4),
@@ -48,7 +46,7 @@ def test_a_call_opens_to_its_drivers_in_words_and_its_facts(tmp_path: Path) -> N
     assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
 
 
-def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path) -> None:
+def test_why_shows_its_first_sentence_and_unfolds_the_rest(tmp_path: Path) -> None:
     long = customer(
         "C1",
         1,
@@ -63,7 +61,7 @@ def test_of_why_the_first_sentence_is_shown_and_the_rest_unfolds(tmp_path: Path)
 
 
 @pytest.mark.parametrize("unit", sorted({column.unit for column in FEATURES}))
-def test_every_driver_of_the_catalogue_has_a_value_that_can_be_read(unit: str) -> None:
+def test_a_value_of_every_unit_of_the_catalogue_is_readable(unit: str) -> None:
     assert re.search(r"\d", measure(0.25, unit, "EUR"))
     assert measure(float("nan"), unit, "EUR") == "unknown"
 
@@ -87,9 +85,7 @@ def test_a_simple_baseline_that_gives_the_risks_is_named(tmp_path: Path) -> None
     assert "higher risk in 61 of 100 such pairs, the model in 70." in page
 
 
-def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_lists(
-    tmp_path: Path,
-) -> None:
+def test_without_a_signal_the_page_has_no_calls_and_still_has_the_lists(tmp_path: Path) -> None:
     nothing = dict.fromkeys(
         ("model", "baselines", "delta", "by_stage", "by_origin", "returned_later", "benchmark")
     )
@@ -102,20 +98,17 @@ def test_without_a_signal_the_page_says_so_proposes_no_call_and_still_has_the_li
     }
     page = page_of(tmp_path, [customer("C1", 1, contact="none", **UNSCORED)], metrics=metrics)
     assert "No signal: nobody gets a risk today" in page
-    assert (
-        "3 rows are fewer than 200. The stages and lists below come from the rules of the life cycle alone."
-        in page
-    )
+    text = "3 rows are fewer than 200. The stages and lists below come from the rules of the life"
+    assert f"{text} cycle alone." in page
     assert "<dt>Calls today</dt><dd>0</dd>" in page
     assert ids(page, "core_care") == ["C1"]
     assert "None" not in page and "nan" not in Seen(page).texts
 
 
-def test_costs_and_the_effect_of_a_call_are_said_to_be_assumed(tmp_path: Path) -> None:
-    assert (
-        "a call keeps 25&nbsp;% of the customers who would have churned (save rate), the margin is 30&nbsp;%"
-        in page_of(tmp_path, [customer("C1", 1)])
-    )
+def test_the_page_says_that_costs_and_save_rate_are_assumed(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [customer("C1", 1)])
+    assert "a call keeps 25&nbsp;% of the customers who would have churned (save rate)" in page
+    assert "the margin is 30&nbsp;%" in page
 
 
 def test_a_shop_without_amounts_shows_pieces_and_no_currency(tmp_path: Path) -> None:
@@ -128,12 +121,40 @@ def test_a_shop_without_amounts_shows_pieces_and_no_currency(tmp_path: Path) -> 
     assert "15.00 pieces" in texts
 
 
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours, `#rgb` or `#rrggbb` (WCAG 2)."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+        parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_tab_is_readable_selected_and_under_the_mouse() -> None:
+    css = (ROOT / "pipeline" / "desk" / "style.css").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^\.tabs a\S*:hover .*", css) == [
+        ".tabs a:not([aria-selected=true]):hover { background: var(--faint); }"
+    ]
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#\w+)", part)) for part in css.split("@media")[:2]
+    )
+    for palette in (light, dark):
+        for text, ground in (("accent-ink", "accent"), ("ink", "faint"), ("soft", "faint")):
+            assert contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
+
+
 @pytest.mark.parametrize("leak", [True, False])
-def test_the_alarm_stands_on_the_page_only_while_customers_leak(tmp_path: Path, leak: bool) -> None:
+def test_the_page_shows_the_leak_alarm_only_while_customers_leak(
+    tmp_path: Path, leak: bool
+) -> None:
     assert ('role="alert"' in page_of(tmp_path, [customer("C1", 1)], leak=leak)) is leak
 
 
-def test_rows_that_were_refused_are_counted_by_code(tmp_path: Path) -> None:
+def test_quarantined_rows_are_counted_by_code(tmp_path: Path) -> None:
     table = {**INGEST, "rows_in": 15, "quarantined": {"E_TIME": 4, "E_AMOUNT": 1}, "erased": 1}
     texts = Seen(page_of(tmp_path, [customer("C1", 1)], ingest=table)).texts
     assert [text for text in texts[texts.index("orders") :] if text][:6] == [
@@ -184,7 +205,7 @@ def test_stages_are_shown_with_their_change_and_without_empty_activities() -> No
     assert found["prospect"]["customers"] == 0
 
 
-def test_the_chart_of_the_stages_ends_at_todays_counts_and_says_them_in_words() -> None:
+def test_the_stage_chart_ends_at_the_newest_counts_and_describes_them_in_words() -> None:
     chart = stage_chart(counted(("2025-12-01", 5, 3), ("2026-01-01", 1700, 4)))
     assert ">Core 1,700</text>" in chart
     assert "core from 5 to 1,700" in re.findall("<desc.*?</desc>", chart)[0]
