@@ -5,13 +5,30 @@ from collections.abc import Callable, Iterator
 import pytest
 import tracking_server
 from tracked_shop import Made, Project, made_in, project_at
+from xdist.scheduler import LoadFileScheduling
 
-LONGEST = ("test_repro", "test_shops", "test_spark", "test_track")
+# The files that share a tracked shop and its servers; together they take longer than most.
+TRACKING = ("test_track.py", "test_track_away.py", "test_track_governance.py")
+LONGEST = ("test_repro.py", *TRACKING, "test_shops.py", "test_spark.py", "test_experiments.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest files first, so that no process waits long for the last one."""
-    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+class SharedFixtures(LoadFileScheduling):
+    """One file at a time for each process, and all files of the tracking tests for one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = str(super()._split_scope(nodeid))
+        return "tracking" if path.endswith(TRACKING) else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedFixtures:
+    return SharedFixtures(config, log)
 
 
 @pytest.fixture(scope="session")
