@@ -118,7 +118,7 @@ def without(
         list[str], typer.Argument(help="Columns or families to leave out.", show_default=False)
     ],
 ) -> None:
-    """Print AUC and Brier score with and without these columns, and the differences with 95 % CI."""
+    """Print AUC and Brier score with and without these columns, and the differences (95 % CI)."""
     params, data = load(ROOT), ROOT / "data"
     about = about_of(Folder(data / "model"))
     if not about["trained"]:

@@ -1,7 +1,4 @@
-"""What judgement is made with.
-
-The booster's shape, costs. Values and reasons are in params.yaml.
-"""
+"""Hyperparameters and costs. Their values, and the reason for each, are in params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -10,15 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
-Chosen = Annotated[float, Field(gt=0, le=1)]  # a part that is not nothing
+Part = Annotated[float, Field(gt=0, le=1)]  # a share above 0
 Form = Literal["plain", "offset"]
-Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error that would stop the machine
+Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error
 
-SMALLEST_CELL = 10  # what describes fewer customers is not shown: it would describe persons
+SMALLEST_CELL = 10  # figures of fewer customers are not shown: they would describe persons
 
 
 class Boosting(BaseModel):
-    """Shape of the LightGBM model."""
+    """The training of the LightGBM model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,18 +25,18 @@ class Boosting(BaseModel):
     learning_rate: Positive
     num_leaves: Annotated[int, Field(ge=2)]
     min_child_samples: Count
-    bagging_fraction: Chosen
-    feature_fraction: Chosen
+    bagging_fraction: Part
+    feature_fraction: Part
     lambda_l2: Annotated[float, Field(ge=0)]
-    extra_trees: bool  # one cut of each feature is tried, drawn at random, instead of all
-    season_weight: Share  # of last year's shift of the same season, 0 for none
-    monotone: bool  # a feature with a direction may move the probability that way only
+    extra_trees: bool  # one random split threshold per feature is tried instead of all
+    season_weight: Share  # part of last year's shift of the log-odds, 0 for none
+    monotone: bool  # whether monotone_constraints are obeyed
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads
 
 
 class Tune(BaseModel):
-    """The search for the shape of the trees: from and to, each on a logarithmic scale."""
+    """The search for hyperparameters: from and to, each on a logarithmic scale."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,8 +45,8 @@ class Tune(BaseModel):
     num_leaves: tuple[Annotated[int, Field(ge=2)], Count]
     min_child_samples: tuple[Count, Count]
     learning_rate: tuple[Positive, Positive]
-    bagging_fraction: tuple[Chosen, Chosen]
-    feature_fraction: tuple[Chosen, Chosen]
+    bagging_fraction: tuple[Part, Part]
+    feature_fraction: tuple[Part, Part]
     lambda_l2: tuple[Positive, Positive]
 
     @model_validator(mode="after")
@@ -61,12 +58,12 @@ class Tune(BaseModel):
 
 
 class Costs(BaseModel):
-    """What a contact costs and may save. All of it assumed until measured."""
+    """What a contact costs and may save, all of it assumed until measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    margin: Annotated[float, Field(gt=0, le=1)]
-    kept_share: Annotated[float, Field(gt=0, le=1)]
+    margin: Part
+    kept_share: Part
     save_rate: Annotated[float, Field(ge=-1, le=1)]
     incentive: Annotated[float, Field(ge=0)]
     contact: Annotated[float, Field(ge=0)]

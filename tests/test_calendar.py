@@ -1,20 +1,21 @@
 """The calendar: no training snapshot has labels from days on which its origin is evaluated."""
 
 import math
+from typing import Any
 
 import pytest
 from frozen import params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.runtime.params import Calibrate
-from pipeline.stages.calibrate import calendar
+from models.defection.origins import calendar
 
 DEFAULTS = params().calibrate
 
 
-def with_(**changes: object) -> Calibrate:
-    return DEFAULTS.model_copy(update=changes)
+def calendar_of(first: int, end: int, horizon: int, **changes: Any) -> dict[str, Any]:
+    names = {"origins", "training_snapshots", "step_days", "min_history_days"}
+    return calendar(first, end, horizon, **{**DEFAULTS.model_dump(include=names), **changes})
 
 
 CALENDARS = st.tuples(
@@ -36,10 +37,15 @@ def test_every_calendar_keeps_training_labels_before_the_origin(
 ) -> None:
     first, length, horizon, step_days, history, origins, snapshots = drawn
     end = first + length
-    chosen = with_(
-        step_days=step_days, min_history_days=history, origins=origins, training_snapshots=snapshots
+    days = calendar_of(
+        first,
+        end,
+        horizon,
+        step_days=step_days,
+        min_history_days=history,
+        origins=origins,
+        training_snapshots=snapshots,
     )
-    days = calendar(first, end, horizon, chosen)
     step = math.ceil(horizon / 2) if step_days == "auto" else step_days
     earliest = first + (2 * horizon if history == "auto" else int(history))
     assert days["step"] == step
@@ -56,9 +62,9 @@ def test_every_calendar_keeps_training_labels_before_the_origin(
 
 
 def test_each_scored_or_evaluated_day_has_the_day_a_year_before_where_history_reaches() -> None:
-    days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
+    days = calendar_of(0, 730, 60, origins=2, training_snapshots=3)
     assert days["season"] == {580: 216, 610: 246, 640: 276, 670: 306, 730: 366}
-    assert calendar(0, 364 + 119, 60, with_(origins=1))["season"] == {}
+    assert calendar_of(0, 364 + 119, 60, origins=1)["season"] == {}
 
 
 @hold
@@ -67,7 +73,7 @@ def test_the_regular_snapshots_run_back_from_the_end_to_the_first_event(
     drawn: tuple[int, int, int, int | str, int | str, int, int],
 ) -> None:
     first, length, horizon, step_days, *_ = drawn
-    days = calendar(first, first + length, horizon, with_(step_days=step_days))
+    days = calendar_of(first, first + length, horizon, step_days=step_days)
     regular = days["tracking"]
     assert regular[-1] == first + length
     assert first < regular[0] <= first + days["step"]
@@ -75,7 +81,7 @@ def test_the_regular_snapshots_run_back_from_the_end_to_the_first_event(
 
 
 def test_two_years_with_a_horizon_of_sixty_days() -> None:
-    days = calendar(0, 730, 60, with_(origins=2, training_snapshots=3))
+    days = calendar_of(0, 730, 60, origins=2, training_snapshots=3)
     assert days["training"] == {640: [520, 550, 580], 670: [550, 580, 610]}
     assert days["final"] == [610, 640, 670]
 
@@ -84,4 +90,4 @@ def test_two_years_with_a_horizon_of_sixty_days() -> None:
 def test_an_origin_without_training_snapshots_is_left_out(length: int, origins: list[int]) -> None:
     # The shortest history: 120 days before the first training snapshot, its horizon of 60, and the
     # origin's horizon of 60.
-    assert list(calendar(0, length, 60, with_(origins=3))["training"]) == origins
+    assert list(calendar_of(0, length, 60, origins=3)["training"]) == origins

@@ -1,4 +1,4 @@
-"""How good the scorers are, all on the same rows, with intervals (95 % CI, bootstrap over customers).
+"""How good the scorers are on the same rows, with 95 % CI (bootstrap over customers).
 
 A population is a frame with one row per customer and origin: customer (int), origin, stage,
 defected, value, and one column of probabilities per scorer.

@@ -28,8 +28,8 @@ def value_of(net_spend_365d: Floats, costs: Costs) -> Floats:
 def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
     """Return the profit expected of a contact, in currency: p*s*(V - d) - (1 - p)*d - f.
 
-    The incentive d and the contact cost f are shares of the median value. A contact saves a churning
-    customer with the save rate s; the others take the incentive and would have bought anyway.
+    The incentive d and the contact cost f are shares of the median value. A contact keeps a
+    churning customer with save rate s. The others take the incentive and would have bought anyway.
     """
     median = float(np.median(value)) if len(value) else 0.0
     incentive, contact = costs.incentive * median, costs.contact * median

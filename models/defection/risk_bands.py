@@ -27,10 +27,11 @@ def risk_bands(
     entries = []
     for (stage, name), rows in population.groupby([population["stage"], bands], observed=True):
         customers, defected = len(rows), int(rows["defected"].sum())
-        figures = (defected / customers, *wilson(defected, customers))
+        low, high = wilson(defected, customers)
+        figures = {"rate": defected / customers, "low": low, "high": high}
         entries.append(
             {"stage": stage, "band": name, "customers": customers, "defected": defected}
-            | {key: round(figure, 5) for key, figure in zip(("rate", "low", "high"), figures)}
+            | {key: round(figure, 5) for key, figure in figures.items()}
         )
     return entries
 

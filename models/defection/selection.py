@@ -63,7 +63,5 @@ def grade(
     result = (
         "the model wins" if selected == "model" else f"the model does not win, {selected} is used"
     )
-    return (
-        f"{result}: AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}, "
-        f"{rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
-    )
+    aucs = f"AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}"
+    return f"{result}: {aucs}, {rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -8,10 +8,10 @@ from models.settings import SMALLEST_CELL, Costs
 from pipeline.runtime.resources import read_text
 
 CROSS_VALIDATED = """
-Cross-validation on the {rows} training rows of the final model, {customers} customers in {folds} folds
-with no customer in common, gives an AUC of {auc:.3f}. It is optimistic in time: training and test
-rows are of the same snapshots. Rely on the test origins instead. The difference of {less:+.3f} has
-several causes: the future makes the test origins harder, longer histories and more training
+Cross-validation on the {rows} training rows of the final model, {customers} customers in {folds}
+folds with no customer in common, gives an AUC of {auc:.3f}. It is optimistic in time: training and
+test rows are of the same snapshots. Rely on the test origins instead. The difference of {less:+.3f}
+has several causes: the future makes the test origins harder, longer histories and more training
 customers make them easier.
 """
 NO_COMPLAINTS = """
@@ -24,7 +24,7 @@ ASSUMED = {
     "contact": "cost of a contact, share of the median value of a customer",
 }
 PROFITS = ("empc", "profit_at_10", "profit_at_10_by_risk")
-EMPTY = {"population": 0, "base_rate": None, "model": None}
+EMPTY: dict[str, Any] = {"population": 0, "base_rate": None, "model": None}
 EMPTY |= {"baselines": {}, "delta": {}, "by_origin": []}
 NOT_COMPUTED = ("not computed", "", "", "")
 

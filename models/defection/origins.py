@@ -1,0 +1,44 @@
+"""The calendar of the model: test origins, the snapshots to train on, and last year's season."""
+
+import math
+from typing import Any, Literal
+
+YEAR = 364  # days: 52 weeks, so that a weekday falls on the same
+
+
+def calendar(
+    first: int,
+    end: int,
+    horizon: int,
+    *,
+    origins: int,
+    training_snapshots: int,
+    step_days: int | Literal["auto"],
+    min_history_days: int | Literal["auto"],
+) -> dict[str, Any]:
+    """Return test origins and, for each, the training snapshots T with T + horizon <= origin.
+
+    Days are numbers. `final`: the training snapshots of the final model, whose origin is the end of
+    the data. `season`: the days at which a model scores or is evaluated, with the day a year before
+    each, as far as the history reaches. `tracking`: regular snapshots back to the first event.
+    """
+    step = math.ceil(horizon / 2) if step_days == "auto" else step_days
+    earliest = first + (2 * horizon if min_history_days == "auto" else min_history_days)
+
+    def training_for(origin: int) -> list[int]:
+        days = [origin - horizon - j * step for j in range(training_snapshots)]
+        return sorted(day for day in days if day >= earliest)
+
+    tested = sorted(end - horizon - k * step for k in range(origins))
+    training = {origin: days for origin in tested if (days := training_for(origin))}
+    final = training_for(end)
+    scored = {*training, end, *(max(days) for days in [*training.values(), final] if days)}
+    return {
+        "step": step,
+        "training": training,
+        "final": final,
+        "tracking": list(range(end, first, -step))[::-1],
+        "season": {
+            day: day - YEAR for day in sorted(scored) if day - YEAR >= earliest and horizon <= YEAR
+        },
+    }
