@@ -1,8 +1,7 @@
-"""The benchmark's world: three years of order lines, 24 a customer, with returns and complaints;
-the same for the same number of customers.
+"""The data of the benchmark: three years of orders, 24 lines per customer, returns and complaints.
 
-Orders lie in one parquet file a month, in order of time, so a customer's lines are spread over all
-of them.
+The same number of customers gives the same data. There is one parquet file of orders per month,
+sorted by time, so the lines of a customer are spread over all files.
 """
 
 import shutil
@@ -17,16 +16,16 @@ START = np.datetime64("2023-01-01", "us")
 END = np.datetime64("2026-01-01", "us")
 DAYS = 1096
 PRODUCTS, CATEGORIES = 2000, 40
-LINES_PER_CUSTOMER = 24.2  # about what comes out
+LINES_PER_CUSTOMER = 24.2  # approximately
 
 Times = npt.NDArray[np.datetime64]
 Ids = npt.NDArray[np.int64]
 
 
 def _purchase_times(random: np.random.Generator, customers: int) -> tuple[Ids, Times]:
-    """Customer number and time of each line.
+    """Return customer number and time of each line, sorted by time.
 
-    A random start, then a rhythm of the customer's own with gamma gaps; in order of time.
+    After a random start, each customer has an expected IPT and gamma-distributed IPTs.
     """
     lines = random.negative_binomial(1.2, 1.2 / (1.2 + 23.5), customers) + 1
     start = random.random(customers) * 900
@@ -45,7 +44,7 @@ def _purchase_times(random: np.random.Generator, customers: int) -> tuple[Ids, T
 
 
 def _products(random: np.random.Generator, customer: Ids, customers: int) -> npt.NDArray[np.int32]:
-    """Every other line is one of the customer's five favourites, the rest from a long tail."""
+    """Draw 55 % of the lines from five products of the customer, the rest from a long tail."""
     favourites = random.integers(0, PRODUCTS, (customers, 5), dtype=np.int32)
     favourite = favourites[customer, random.integers(0, 5, len(customer))]
     other = (random.beta(0.8, 3, len(customer)) * PRODUCTS).astype(np.int32)
@@ -53,7 +52,7 @@ def _products(random: np.random.Generator, customer: Ids, customers: int) -> npt
 
 
 def _days_after(random: np.random.Generator, time: Times, days: float) -> Times:
-    """Times up to so many days later, in whole seconds."""
+    """Return times up to so many days later, in whole seconds."""
     return time + (random.random(len(time)) * days * 86_400).astype(np.int64) * np.timedelta64(
         1_000_000, "us"
     )
@@ -73,7 +72,7 @@ def _orders(random: np.random.Generator, customers: int) -> dict[str, npt.NDArra
 
 
 def _returns(random: np.random.Generator, orders: dict[str, npt.NDArray[np.generic]]) -> pa.Table:
-    """One line in 25 comes back within two weeks, two in five of them for a defect."""
+    """Draw returns: 4 % of the lines within two weeks, 40 % of them for a defect."""
     back = np.flatnonzero(random.random(len(orders["amount"])) < 0.04)
     time = _days_after(random, orders["ordered_at"][back], 14)  # type: ignore[arg-type]
     defect = random.random(len(back)) < 0.4
@@ -91,7 +90,7 @@ def _returns(random: np.random.Generator, orders: dict[str, npt.NDArray[np.gener
 def _complaints(
     random: np.random.Generator, orders: dict[str, npt.NDArray[np.generic]]
 ) -> pa.Table:
-    """One line in 50 is complained about within ten days; one complaint in 16 is never resolved."""
+    """Draw complaints: on 2 % of the lines within ten days; 6 % of them are never resolved."""
     about = np.flatnonzero(random.random(len(orders["amount"])) < 0.02)
     opened = _days_after(random, orders["ordered_at"][about], 10)  # type: ignore[arg-type]
     resolved = opened + (random.gamma(1.2, 60, len(about)) * 3600).astype(
@@ -129,9 +128,9 @@ def _write(folder: Path, customers: int) -> None:
 
 
 def world(cache: Path, customers: int) -> Path:
-    """The folder that holds so many customers' orders/, returns.parquet and complaints.parquet.
+    """Return the folder with orders/, returns.parquet and complaints.parquet of so many customers.
 
-    Made if it is not there.
+    Writes it if it does not exist.
     """
     folder = cache / f"customers-{customers}"
     if not folder.exists():
@@ -143,5 +142,5 @@ def world(cache: Path, customers: int) -> Path:
 
 
 def lines_of(folder: Path) -> int:
-    """How many order lines a world has."""
+    """Return the number of order lines."""
     return sum(pq.read_metadata(path).num_rows for path in (folder / "orders").glob("*.parquet"))

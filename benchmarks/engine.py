@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.columns import COLUMNS, PROMISED, TRENDS, TWELVE, WINDOWS
+from benchmarks.columns import COLUMNS, SLA_DAYS, TRENDS, TWELVE, WINDOWS
 from benchmarks.data import lines_of
 from benchmarks.partition import partitions
 from features.catalogue import FEATURES, feature_matrix
@@ -29,7 +29,7 @@ def _shop() -> Shop:
     """Return the project's own rules, with the SLA and windows that all systems share."""
     ipt = load(Path(__file__).parents[1]).ipt
     return shop_of(
-        IPT, ipt, Sla(*PROMISED, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS)
+        IPT, ipt, Sla(*SLA_DAYS, delivery_grace=2, major_late=7.0), (), Windows(WINDOWS, TRENDS)
     )
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.features`: this engine against SQL, Polars and pandas, same columns, same
-files, equal results.
+"""`python -m benchmarks.features`: this engine against SQL, Polars and pandas.
 
-Each run is a process of its own; systems take turns, and medians over the repetitions are told.
-What is found is printed and written to benchmarks/results/features.json.
+All systems compute the same columns from the same files, and the results must be equal. Each run is
+a process of its own, and systems take turns. Medians over the repetitions are printed and written
+to benchmarks/results/features.json.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LIBRARIES = ("numpy", "numba", "pyarrow", "duckdb", "polars", "pandas")
 
 
 class Run(NamedTuple):
-    """A system on a world of so many customers, at so many snapshots."""
+    """A system on the data of so many customers, at so many snapshots."""
 
     system: str
     customers: int
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
 
 def plan(small: int, further: list[int]) -> list[Run]:
-    """All systems on the small world; this engine and the floor also on the further ones."""
+    """Return runs of all systems on the small data, and of engine and floor on the larger ones."""
     runs = [Run(system, small, snapshots) for system in SYSTEMS for snapshots in (12, 1)]
     runs += [Run("floor", small, 12), Run("ingest", small, 12)]
     for customers in further:
@@ -57,27 +57,23 @@ def _out(folder: Path, run: Run) -> Path:
 
 
 def check_equal(folder: Path, customers: int) -> None:
-    """End the benchmark if the systems do not agree.
-
-    Times of different answers are no comparison.
-    """
+    """Stop the benchmark if the systems disagree: times of different results cannot be compared."""
     for snapshots in (12, 1):
         engine, *others = (Run(system, customers, snapshots) for system in SYSTEMS)
         for other in others:
-            if found := differences(_out(folder, engine), _out(folder, other)):
+            if columns := differences(_out(folder, engine), _out(folder, other)):
                 raise SystemExit(
                     f"{other.system} and this engine differ at {snapshots} snapshots:\n"
-                    + "\n".join(found)
+                    + "\n".join(columns)
                 )
-    say(
-        f"{', '.join(SYSTEMS)} agree in {len(COLUMNS)} columns of {rows_of(_out(folder, Run('engine', customers, 12)))} rows"
-    )
+    rows = rows_of(_out(folder, Run("engine", customers, 12)))
+    say(f"{', '.join(SYSTEMS)} agree in {len(COLUMNS)} columns of {rows} rows")
 
 
 def measure(runs: list[Run], folder: Path, repeat: int) -> dict[Run, list[Cost]]:
-    """What each run costs, so many times.
+    """Return the costs of each run, repeated in rotated order.
 
-    The order is rotated, and after the first time the systems are compared.
+    The results of the systems are compared after the first repetition.
     """
     costs: dict[Run, list[Cost]] = {run: [] for run in runs}
     for repetition in range(repeat):
@@ -99,13 +95,11 @@ def _medians(costs: list[Cost], rows: int) -> dict[str, float]:
     return {"cpu_s": round(cpu, 3), "wall_s": round(wall, 3), "rss_gb": round(rss, 3), "rows": rows}
 
 
-def ratios(found: dict[Run, dict[str, float]], lines: dict[int, int]) -> dict[str, float]:
-    """CPU of the peers over this engine's, of this engine over the floor's, of 12 snapshots over
-    one, and how it grows with the lines.
-    """
-    cpu = {run: costs["cpu_s"] for run, costs in found.items()}
+def ratios(medians: dict[Run, dict[str, float]], lines: dict[int, int]) -> dict[str, float]:
+    """Return CPU ratios: others over engine, engine over floor, 12 snapshots over one, growth."""
+    cpu = {run: costs["cpu_s"] for run, costs in medians.items()}
     small, medium, *large = lines
-    told = {
+    values = {
         name: cpu[Run(system, small, 12)] / cpu[Run("engine", small, 12)]
         for name, system in (
             ("duckdb_naive", "duckdb_naive"),
@@ -113,15 +107,15 @@ def ratios(found: dict[Run, dict[str, float]], lines: dict[int, int]) -> dict[st
             ("pandas", "pandas_groupby"),
         )
     }
-    told["floor"] = cpu[Run("engine", medium, 12)] / cpu[Run("floor", medium, 12)]
-    told["snapshots_12_over_1"] = cpu[Run("engine", medium, 12)] / cpu[Run("engine", medium, 1)]
+    values["floor"] = cpu[Run("engine", medium, 12)] / cpu[Run("floor", medium, 12)]
+    values["snapshots_12_over_1"] = cpu[Run("engine", medium, 12)] / cpu[Run("engine", medium, 1)]
     for name, less, more in [
         ("scaling_exponent", small, medium),
         *(("scaling_exponent_large", medium, customers) for customers in large),
     ]:
         growth = math.log(cpu[Run("engine", more, 12)] / cpu[Run("engine", less, 12)])
-        told[name] = growth / math.log(lines[more] / lines[less])
-    return {name: round(value, 2) for name, value in told.items()}
+        values[name] = growth / math.log(lines[more] / lines[less])
+    return {name: round(value, 2) for name, value in values.items()}
 
 
 def _cpu_model() -> str:
@@ -139,10 +133,7 @@ def _cpu_model() -> str:
 
 
 def _starting(folder: Path, costs: dict[Run, list[Cost]], customers: int) -> dict[str, float]:
-    """CPU seconds before the first line is read.
-
-    With compiled kernels, and where there are none yet.
-    """
+    """Return the CPU seconds before the first line is read, and those of compiling the kernels."""
     with TemporaryDirectory() as kernels:
         cold = cost("engine", world(folder, WARM_UP), folder / "out" / "cold", 1, Path(kernels))
     warm = statistics.median(c.start_s for c in costs[Run("engine", customers, 12)])
@@ -150,27 +141,27 @@ def _starting(folder: Path, costs: dict[Run, list[Cost]], customers: int) -> dic
 
 
 def benchmark(small: int, further: list[int], folder: Path, repeat: int) -> dict[str, Any]:
-    """Measure everything; what is written to features.json."""
+    """Measure all runs and return the content of features.json."""
     lines = {customers: lines_of(world(folder, customers)) for customers in (small, *further)}
     # so that no run has to compile
     cost("engine", world(folder, WARM_UP), folder / "out" / "warm", 1)
     costs = measure(plan(small, further), folder, repeat)
-    found = {run: _medians(costs[run], rows_of(_out(folder, run))) for run in costs}
-    ingest = found.pop(Run("ingest", small, 12))
+    medians = {run: _medians(costs[run], rows_of(_out(folder, run))) for run in costs}
+    ingest = medians.pop(Run("ingest", small, 12))
     names = {customers: f"{count / 1e6:.3g}M" for customers, count in lines.items()}
     return {
         "lines": {names[customers]: count for customers, count in lines.items()},
         "columns": len(COLUMNS),
         "repeat": repeat,
         "sizes": {
-            n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 12)}
+            n: {r.system: medians[r] for r in medians if (r.customers, r.snapshots) == (c, 12)}
             for c, n in names.items()
         },
         "one_snapshot": {
-            n: {r.system: found[r] for r in found if (r.customers, r.snapshots) == (c, 1)}
+            n: {r.system: medians[r] for r in medians if (r.customers, r.snapshots) == (c, 1)}
             for c, n in names.items()
         },
-        "ratios": ratios(found, lines),
+        "ratios": ratios(medians, lines),
         "ingest": {name: ingest[name] for name in ("cpu_s", "wall_s", "rss_gb")},
         **_starting(folder, costs, small),
         "machine": {
@@ -208,12 +199,10 @@ def show(results: dict[str, Any]) -> None:
     for name, value in results["ratios"].items():
         summary.add_row(name, f"{value:.2f}")
     console.print(summary)
-    console.print(
-        f"ingest, on {next(iter(results['lines']))} lines: {results['ingest']['cpu_s']:.1f} CPU s, told apart: the others trust their input"
-    )
-    console.print(
-        f"start, kernels compiled: {results['start_cpu_s']} CPU s; compiling them: {results['compile_cpu_s']} more, once"
-    )
+    lines, ingest = next(iter(results["lines"])), results["ingest"]["cpu_s"]
+    console.print(f"ingest of {lines} lines, which the others do without: {ingest:.1f} CPU s")
+    start, compiling = results["start_cpu_s"], results["compile_cpu_s"]
+    console.print(f"start: {start} CPU s with compiled kernels, {compiling} more to compile once")
 
 
 def main() -> None:
@@ -222,12 +211,12 @@ def main() -> None:
     parser.add_argument(
         "--large", action="store_true", help="60 million lines as well: 5 GB of disk, an hour"
     )
-    parser.add_argument("--repeat", type=int, default=3, help="medians of so many runs")
+    parser.add_argument("--repeat", type=int, default=3, help="the number of runs behind a median")
     parser.add_argument(
         "--folder",
         type=Path,
         default=ROOT / ".cache" / "bench",
-        help="where the data is kept for the next time",
+        help="the folder of the data, kept for the next run",
     )
     options = parser.parse_args()
     results = benchmark(

@@ -1,4 +1,4 @@
-"""What one run of a system costs, in a process of its own.
+"""The cost of one run of a system, in a process of its own.
 
 `python -m benchmarks.measure SYSTEM WORLD OUT SNAPSHOTS`.
 """
@@ -23,10 +23,9 @@ WARM_UP = 200  # customers
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run.
+    """The cost of one run: CPU seconds, wall-clock seconds and peak memory.
 
-    Seconds of both cores, on the clock, and the most memory held; `start_s` are the CPU seconds
-    until it began.
+    `start_s` are the CPU seconds before the run began.
     """
 
     cpu_s: float
@@ -36,16 +35,13 @@ class Cost:
 
 
 def spent() -> float:
-    """CPU seconds, user and system, of this process and of those it started that have ended."""
+    """Return the CPU seconds, user and system, of this process and its ended children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def peak() -> float:
-    """The most memory this process has held, in GB.
-
-    What getrusage tells begins with what the parent process held.
-    """
+    """Return the peak memory of this process in GB; getrusage would start from the parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return (
         next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
@@ -56,7 +52,7 @@ def peak() -> float:
 def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
     """Run a system in this process on the last so many snapshots.
 
-    Libraries imported and kernels loaded before count as start.
+    Imports and the loading of kernels count as start.
     """
     module = importlib.import_module(f"benchmarks.{system}")
     if hasattr(module, "warm"):
@@ -68,9 +64,9 @@ def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
 
 
 def cost(system: str, data: Path, out: Path, snapshots: int, kernels: Path | None = None) -> Cost:
-    """Run a system in a process of its own, `out` emptied before.
+    """Run a system in a process of its own, with `out` emptied before.
 
-    With `kernels`, compiled ones are kept there and not where they were.
+    `kernels` is the cache folder of compiled kernels, if not the usual one.
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -91,5 +87,5 @@ def cost(system: str, data: Path, out: Path, snapshots: int, kernels: Path | Non
 
 
 if __name__ == "__main__":
-    found = measured(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
-    print(json.dumps(asdict(found)))
+    result = measured(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    print(json.dumps(asdict(result)))

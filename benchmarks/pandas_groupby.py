@@ -1,7 +1,4 @@
-"""The columns in pandas.
-
-Lines become purchases (customer and day) once, then groupbys over what is seen at each snapshot.
-"""
+"""The columns in pandas: purchases once, then groupbys over the visible rows of each snapshot."""
 
 import datetime as dt
 from pathlib import Path
@@ -9,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.columns import ABSENT_0, COLUMNS, COUNTS, PROMISED, SUMS, TRENDS, WINDOWS
+from benchmarks.columns import ABSENT_0, COLUMNS, COUNTS, SLA_DAYS, SUMS, TRENDS, WINDOWS
 
 EPOCH = dt.date(1970, 1, 1)
 
@@ -19,7 +16,7 @@ def _days(times: pd.Series) -> pd.Series:
 
 
 def _read_lines(data: Path) -> pd.DataFrame:
-    """One row per paid line."""
+    """Return one row per paid line."""
     columns = ["customer_id", "ordered_at", "product", "category", "amount", "quantity"]
     lines = pd.concat(
         [
@@ -33,7 +30,7 @@ def _read_lines(data: Path) -> pd.DataFrame:
 
 
 def _purchases(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer and day with a purchase, sorted."""
+    """Return one row per customer and day with a purchase, sorted."""
     purchases = lines.groupby(["customer_id", "day"])["amount"].agg(["sum", "size"]).reset_index()
     purchases.columns = pd.Index(["customer_id", "day", "amount", "lines"])
     gap = purchases["day"].diff().where(purchases["customer_id"].diff() == 0)
@@ -41,9 +38,9 @@ def _purchases(lines: pd.DataFrame) -> pd.DataFrame:
     return purchases.assign(gap=gap, weekday=date.dt.day_of_week, month=date.dt.month)
 
 
-def _cadence(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
-    """One row per customer: what the purchases seen and the gaps between them tell."""
-    grouped = seen.groupby("customer_id")
+def _cadence(visible: pd.DataFrame, snapshot: int) -> pd.DataFrame:
+    """Return one row per customer: the columns of visible purchases and their IPTs."""
+    grouped = visible.groupby("customer_id")
     day, gap, amount = grouped["day"], grouped["gap"], grouped["amount"]
     quantiles = gap.quantile(np.array([0.5, 0.9])).unstack()
     rows = pd.DataFrame(
@@ -64,9 +61,9 @@ def _cadence(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
     )
     for name in ("weekday", "month"):
         rows[f"top_{name}"] = (
-            seen.groupby(["customer_id", name]).size().groupby("customer_id").max()
+            visible.groupby(["customer_id", name]).size().groupby("customer_id").max()
         )
-    gaps = seen.loc[seen["gap"].notna(), ["customer_id", "gap"]]
+    gaps = visible.loc[visible["gap"].notna(), ["customer_id", "gap"]]
     usual, silence = (
         gaps["customer_id"].map(rows["gap_median"]),
         gaps["customer_id"].map(rows["recency_days"]),
@@ -81,8 +78,8 @@ def _cadence(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
     return rows.join(shares.groupby("customer_id").mean())
 
 
-def _windows(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
-    year = seen[seen["day"] >= snapshot - 365]
+def _windows(visible: pd.DataFrame, snapshot: int) -> pd.DataFrame:
+    year = visible[visible["day"] >= snapshot - 365]
     columns = {"customer_id": year["customer_id"]}
     for days, count, total in zip(WINDOWS, COUNTS, SUMS, strict=True):
         columns[count] = year["day"] >= snapshot - days
@@ -91,7 +88,7 @@ def _windows(seen: pd.DataFrame, snapshot: int) -> pd.DataFrame:
 
 
 def _variety(lines: pd.DataFrame, item: str, distinct: str) -> pd.DataFrame:
-    """Distinct items and their concentration among the lines, with their number."""
+    """Return the number of distinct items and their concentration in the lines."""
     per_item = lines.groupby(["customer_id", item]).size()
     squares = per_item.pow(2).groupby("customer_id").sum()
     grouped = per_item.groupby("customer_id")
@@ -106,39 +103,39 @@ def _variety(lines: pd.DataFrame, item: str, distinct: str) -> pd.DataFrame:
 
 
 def _new_items(first_days: pd.DataFrame, snapshot: int) -> pd.DataFrame:
-    seen = first_days[first_days["day"] < snapshot]
-    grouped = seen.assign(new=seen["day"] >= snapshot - 365).groupby("customer_id")
+    visible = first_days[first_days["day"] < snapshot]
+    grouped = visible.assign(new=visible["day"] >= snapshot - 365).groupby("customer_id")
     return pd.DataFrame(
         {"days_since_new_item": snapshot - grouped["day"].max(), "new_lines": grouped["new"].sum()}
     )
 
 
 def _returns(returns: pd.DataFrame, snapshot: int) -> pd.DataFrame:
-    seen = returns[returns["day"] < snapshot]
-    year = seen["day"] >= snapshot - 365
-    seen = seen.assign(
-        year=year, defects=year & seen["defect"], value=seen["amount"].where(year, 0.0)
+    visible = returns[returns["day"] < snapshot]
+    year = visible["day"] >= snapshot - 365
+    visible = visible.assign(
+        year=year, defects=year & visible["defect"], value=visible["amount"].where(year, 0.0)
     )
-    grouped = seen.groupby("customer_id")
+    grouped = visible.groupby("customer_id")
     rows = grouped[["year", "defects", "value"]].sum()
     rows.columns = pd.Index(["returns_365d", "defect_returns_365d", "returned_amount"])
     return rows.assign(returns=grouped.size(), days_since_return=snapshot - grouped["day"].max())
 
 
 def _complaints(complaints: pd.DataFrame, snapshot: int) -> pd.DataFrame:
-    seen = complaints[complaints["day"] < snapshot]
-    age = snapshot - seen["day"]
-    is_open = ~(seen["resolved"] < snapshot).fillna(False).astype(bool)
-    took = age.where(is_open, seen["resolved"].fillna(0).astype(np.int32) - seen["day"])
-    ratio = took / np.array(PROMISED)[seen["severity"]]
+    visible = complaints[complaints["day"] < snapshot]
+    age = snapshot - visible["day"]
+    is_open = ~(visible["resolved"] < snapshot).fillna(False).astype(bool)
+    took = age.where(is_open, visible["resolved"].fillna(0).astype(np.int32) - visible["day"])
+    ratio = took / np.array(SLA_DAYS)[visible["severity"]]
     year = age <= 365
     columns = pd.DataFrame(
         {
-            "customer_id": seen["customer_id"],
+            "customer_id": visible["customer_id"],
             "complaints_90d": age <= 90,
             "complaints_365d": year,
-            "complaints_minor_365d": year & (seen["severity"] == 0),
-            "complaints_major_365d": year & (seen["severity"] > 0),
+            "complaints_minor_365d": year & (visible["severity"] == 0),
+            "complaints_major_365d": year & (visible["severity"] > 0),
             "complaints_open": is_open,
             "complaints_past_sla": year & (ratio > 1),
             "oldest_open_days": age.where(is_open, 0),
@@ -156,7 +153,7 @@ def _complaints(complaints: pd.DataFrame, snapshot: int) -> pd.DataFrame:
 
 
 def _ratios(r: pd.DataFrame) -> dict[str, pd.Series]:
-    """Columns made of other columns."""
+    """Return the columns that are computed from other columns."""
     basket = r["spend"] / r["purchases"]
     ratios = {
         "basket_mean": basket,
@@ -186,7 +183,7 @@ def _ratios(r: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
-    """One file of rows per snapshot."""
+    """Write one file of rows per snapshot."""
     lines = _read_lines(data)
     purchases = _purchases(lines)
     first_days = lines.groupby(["customer_id", "product"])["day"].min().reset_index()
@@ -198,11 +195,11 @@ def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
     )
     for date in snapshots:
         snapshot = (date - EPOCH).days
-        seen = purchases[purchases["day"] < snapshot]
+        visible = purchases[purchases["day"] < snapshot]
         year = lines[(lines["day"] < snapshot) & (lines["day"] >= snapshot - 365)]
-        rows = _cadence(seen, snapshot).join(
+        rows = _cadence(visible, snapshot).join(
             [
-                _windows(seen, snapshot),
+                _windows(visible, snapshot),
                 _variety(year, "product", "products_365d"),
                 _variety(year, "category", "categories_365d"),
                 _new_items(first_days, snapshot),

@@ -1,9 +1,8 @@
-"""The columns in Polars with everything that does not depend on the snapshot computed once, in the
-order the rest needs.
+"""The columns in Polars, tuned: what does not depend on the snapshot is computed once.
 
-Customers are numbered by their first day, so those known at a snapshot are the first so many and
-most joins are by position. Sort keys are packed into one integer. Distinct counts, shares and tops
-come from the ends of runs in keys sorted by customer and item.
+Customers are numbered by their first day, so the customers known at a snapshot are the first ones
+and most joins are by position. Sort keys are packed into one integer. Distinct counts, shares and
+most frequent items come from the ends of runs in keys sorted by customer and item.
 """
 
 import datetime as dt
@@ -12,18 +11,18 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.columns import ABSENT_0, COLUMNS, COUNTS, PROMISED, SUMS, TRENDS, WINDOWS
+from benchmarks.columns import ABSENT_0, COLUMNS, COUNTS, SLA_DAYS, SUMS, TRENDS, WINDOWS
 
 EPOCH = dt.date(1970, 1, 1)
 day = pl.col("day")
 customer = pl.col("customer")
 length = pl.col("length")
-DAYS, ITEMS = 2**16, 2**20  # room in a packed key
+DAYS, ITEMS = 2**16, 2**20  # places in a packed key
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is the same for every snapshot.
+    """The tables that are the same for every snapshot.
 
     `customers`: one row per customer, by number; the others are sorted by customer.
     """
@@ -45,7 +44,7 @@ def _day(column: str) -> pl.Expr:
 
 
 def _runs(customer_item_day: pl.Series) -> pl.DataFrame:
-    """Rows sorted by customer, item and day; `run` names the pair of customer and item."""
+    """Return rows sorted by customer, item and day; `run` names the pair of customer and item."""
     key = pl.col("key")
     return pl.DataFrame({"key": customer_item_day.sort()}).select(
         day=(key % DAYS).cast(pl.Int32),
@@ -59,7 +58,7 @@ def _packed(item: pl.Expr) -> pl.Expr:
 
 
 def _purchases(lines: pl.DataFrame) -> pl.DataFrame:
-    """One row per customer and day with a purchase, sorted."""
+    """Return one row per customer and day with a purchase, sorted."""
     sorted_lines = lines.select(
         amount=pl.col("amount"), purchase=customer.cast(pl.Int64) * DAYS + day
     ).sort("purchase")
@@ -81,7 +80,7 @@ def _purchases(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def prepare(data: Path) -> Prepared:
-    """Read and sort."""
+    """Read and sort the tables."""
     lines = (
         pl.scan_parquet(data / "orders" / "*.parquet")
         .filter((pl.col("amount") > 0) & (pl.col("quantity") > 0))
@@ -123,14 +122,14 @@ def prepare(data: Path) -> Prepared:
 
 
 def _run_lengths(runs: pl.DataFrame, snapshot: int, days: int) -> pl.LazyFrame:
-    """How many rows of the last so many days each pair of customer and item has.
+    """Return the number of rows in the last `days` days per pair of customer and item.
 
-    The distance of its run's end to the end before.
+    It is the distance between the ends of two runs.
     """
-    seen = (
+    visible = (
         runs.lazy().filter(day.is_between(snapshot - days, snapshot - 1)).with_row_index("place", 1)
     )
-    ends = seen.filter(pl.col("run") != pl.col("run").shift(-1, fill_value=-1))
+    ends = visible.filter(pl.col("run") != pl.col("run").shift(-1, fill_value=-1))
     place = pl.col("place").cast(pl.Int64)
     return ends.select(customer.set_sorted(), length=place - place.shift(1, fill_value=0))
 
@@ -150,14 +149,14 @@ def _top(runs: pl.DataFrame, name: str, snapshot: int) -> pl.LazyFrame:
 
 
 def _new_items(first_lines: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
-    seen = first_lines.lazy().filter(day < snapshot)
-    return seen.group_by("customer").agg(
+    visible = first_lines.lazy().filter(day < snapshot)
+    return visible.group_by("customer").agg(
         days_since_new_item=snapshot - day.max(), new_lines=(day >= snapshot - 365).sum()
     )
 
 
 def _windows(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
-    """Purchases and spend of the trailing windows."""
+    """Return purchases and spend of the trailing windows."""
     year = purchases.lazy().filter(day.is_between(snapshot - 365, snapshot - 1))
     within = [day >= snapshot - w for w in WINDOWS]
     counts = [inside.sum().alias(name) for inside, name in zip(within, COUNTS, strict=True)]
@@ -170,8 +169,8 @@ def _windows(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
 
 def _totals(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
     gap = pl.col("gap")
-    seen = purchases.lazy().filter(day < snapshot).group_by("customer", maintain_order=True)
-    return seen.agg(
+    visible = purchases.lazy().filter(day < snapshot).group_by("customer", maintain_order=True)
+    return visible.agg(
         pl.len().alias("purchases"),
         pl.col("amount").sum().alias("spend"),
         pl.col("lines").sum(),
@@ -184,10 +183,7 @@ def _totals(purchases: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
 
 
 def _quantile(gap: pl.Series, count: pl.Series, q: float) -> pl.Series:
-    """Linear quantile of each customer's gaps, which lie ascending one customer after the other.
-
-    Null without any.
-    """
+    """Return the linear quantile per customer of gaps sorted by customer and gap; null without."""
     frame = pl.DataFrame({"count": count, "end": count.cum_sum()}).with_columns(
         place=(pl.col("count") - 1) * q
     )
@@ -206,21 +202,19 @@ def _quantile(gap: pl.Series, count: pl.Series, q: float) -> pl.Series:
 
 
 def _cadence(gaps: pl.DataFrame, totals: pl.DataFrame, snapshot: int) -> pl.DataFrame:
-    """The totals with the quantiles of the gaps, and the shares of gaps that are as long as the
-    silence or about the usual one.
-    """
-    seen = gaps.filter(day < snapshot)
-    gap, count = seen["gap"], totals["purchases"].cast(pl.Int64) - 1
+    """Return the totals with quantiles of the IPT, and the shares of long and of regular IPTs."""
+    visible = gaps.filter(day < snapshot)
+    gap, count = visible["gap"], totals["purchases"].cast(pl.Int64) - 1
     quantiles = {
         name: _quantile(gap, count, q)
         for name, q in (("gap_median", 0.5), ("gap_q90", 0.9), ("gap_max", 1.0))
     }
     silence, usual = (
-        totals["recency_days"].gather(seen["customer"]),
-        quantiles["gap_median"].gather(seen["customer"]),
+        totals["recency_days"].gather(visible["customer"]),
+        quantiles["gap_median"].gather(visible["customer"]),
     )
     compared = pl.LazyFrame(
-        {"customer": seen["customer"], "gap": gap, "silence": silence, "usual": usual}
+        {"customer": visible["customer"], "gap": gap, "silence": silence, "usual": usual}
     )
     shares = compared.group_by(customer.set_sorted()).agg(
         gap_share_longer=(pl.col("gap") >= pl.col("silence")).mean(),
@@ -251,7 +245,7 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
     still_open = pl.col("resolved").is_null() | (pl.col("resolved") >= snapshot)
     age = snapshot - day
     took = pl.when(still_open).then(age).otherwise(pl.col("resolved") - day)
-    minor, major, critical = PROMISED
+    minor, major, critical = SLA_DAYS
     promised = (
         pl.when(pl.col("severity") == 0)
         .then(minor)
@@ -259,7 +253,7 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
         .then(major)
         .otherwise(critical)
     )
-    seen = (
+    visible = (
         complaints.lazy()
         .filter(day < snapshot)
         .with_columns(open=still_open, age=age, year=age <= 365, ratio=took / promised)
@@ -270,7 +264,7 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
         pl.col("ratio"),
         pl.col("open"),
     )
-    return seen.group_by("customer").agg(
+    return visible.group_by("customer").agg(
         pl.len().alias("complaints"),
         complaints_90d=(pl.col("age") <= 90).sum(),
         complaints_365d=year.sum(),
@@ -286,7 +280,7 @@ def _complaints(complaints: pl.DataFrame, snapshot: int) -> pl.LazyFrame:
 
 
 def _ratios() -> list[pl.Expr]:
-    """Columns made of other columns."""
+    """Return the columns that are computed from other columns."""
     c = pl.col
     gap_mean = (c("tenure_days") - c("recency_days")) / (c("purchases") - 1)
     trends = []
@@ -323,7 +317,7 @@ def _ratios() -> list[pl.Expr]:
 
 
 def describe(prepared: Prepared, snapshot: int) -> pl.LazyFrame:
-    """One row per customer known at the snapshot, a day number."""
+    """Return one row per customer known at the snapshot, a day number."""
     totals = _cadence(prepared.gaps, _totals(prepared.purchases, snapshot).collect(), snapshot)
     parts = [
         _windows(prepared.purchases, snapshot),
@@ -346,7 +340,7 @@ def describe(prepared: Prepared, snapshot: int) -> pl.LazyFrame:
 
 
 def run(data: Path, out: Path, snapshots: list[dt.date]) -> None:
-    """One file of rows per snapshot."""
+    """Write one file of rows per snapshot."""
     prepared = prepare(data)
     for snapshot in snapshots:
         rows = describe(prepared, (snapshot - EPOCH).days).collect()
