@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from features.records import NEVER
-from models.lifecycle.over_time import LifecycleOverTime, moves, retention_warning, value_at_risk
+from models.decision.worklist import value_at_risk
+from models.lifecycle.over_time import LifecycleOverTime, moves, retention_warning
 from models.lifecycle.state_machine import ACTIVITIES, POSSIBLE, STAGES
 
 DATES = [

@@ -8,6 +8,7 @@ import pandas as pd
 from features.records import Flags, Floats
 from models.defection.profit import expected_profit, value_of
 from models.defection.risk_bands import band
+from models.lifecycle.state_machine import STAGES
 from models.settings import Costs
 
 
@@ -68,3 +69,19 @@ def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) ->
     control = held_out(rows["customer_id"][selected], hold_out, seed)
     contact[selected] = np.where(control, "hold_out", "call")
     return contact
+
+
+def value_at_risk(scored: pd.DataFrame) -> pd.DataFrame:
+    """One row per stage with a risk, and one for all: customers, value_365d and value_at_risk.
+
+    `scored`: one row per customer of the list: stage, risk, value_365d, value_at_risk. The sums are
+    exact to the cent.
+    """
+    at_risk, money = scored[scored["risk"].notna()], ["value_365d", "value_at_risk"]
+    cents = at_risk[money].mul(100).round().astype("int64")
+    cents = cents.assign(stage=at_risk["stage"].astype(str), customers=1)
+    sums = cents.groupby("stage").sum()
+    sums = sums.reindex([stage for stage in STAGES if stage in sums.index])
+    sums.loc["all"] = sums.sum()
+    sums[money] /= 100
+    return sums[["customers", *money]].rename_axis("stage").reset_index()

@@ -21,8 +21,7 @@ def _lacking_of(conditions: tuple[Condition, ...]) -> Any:
         return _joined(lambda at, limits, expected_ipt: 0)
     *others, last = conditions
     bit, is_least = len(others), last.at_least is not None
-    before, value = _lacking_of(tuple(others)), kernel(last.value)
-    bound: Any = kernel(last.at_least or last.at_most)  # type: ignore[type-var]
+    before, value, bound = _lacking_of(tuple(others)), kernel(last.value), kernel(last.bound)
 
     @_joined  # type: ignore[untyped-decorator]
     def bits(at: Candidate, limits: Limits, expected_ipt: float) -> int:

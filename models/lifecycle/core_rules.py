@@ -49,6 +49,14 @@ class Condition(NamedTuple):
     facts: tuple[str, ...] = ()  # names of value, bound and value at core entry; see `fact_names`
     unrecorded: str = ""  # why's words where the shop records no complaints
 
+    @property
+    def bound(self) -> Bound:
+        """The bound of the value, whichever side it is on."""
+        bound = self.at_least or self.at_most
+        if bound is None:
+            raise ValueError(f"condition {self.name}: at_least or at_most is missing")
+        return bound
+
     def fact_names(self) -> tuple[str, ...]:
         """Names of the value, of the bound and, if `why` shows it, of the value at core entry."""
         return self.facts or (self.name, f"needs_{self.name}")

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from string import Formatter
 from typing import Any, NamedTuple
@@ -46,6 +46,8 @@ class Fact(NamedTuple):
 
 
 Facts = dict[str, Fact]
+Phrase = Callable[[Facts], Any]
+NO_PHRASES: dict[str, Phrase] = {}
 
 
 def fact(column: Any, where: Flags) -> Fact:
@@ -94,7 +96,7 @@ def counted(nouns: str | None, value: Any) -> str:
     return f"{value} {one if value == 1 else many}"
 
 
-def say(facts: Facts, template: str, **phrases: Any) -> pa.Array:
+def say(facts: Facts, template: str, phrases: Mapping[str, Phrase] = NO_PHRASES) -> pa.Array:
     """Return a text per customer; null if a fact in it is absent.
 
     {name} stands for that phrase or fact, {name:purchase|purchases} for a fact with its noun.
@@ -102,9 +104,11 @@ def say(facts: Facts, template: str, **phrases: Any) -> pa.Array:
     pieces: list[Any] = []
     for text, name, nouns, _ in Formatter().parse(template):
         pieces.append(text)
+        if name is None:
+            continue
         if name in phrases:
-            pieces.append(phrases[name])
-        elif name is not None:
+            pieces.append(phrases[name](facts))
+        else:
             pieces.append(facts[name].spelled(partial(counted, nouns)))
     return pc.binary_join_element_wise(*pieces, "")
 

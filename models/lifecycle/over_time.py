@@ -34,7 +34,7 @@ HABIT = np.dtype(
 
 
 def moves(states: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer and pair of consecutive snapshots: the later state, `from_*` the earlier.
+    """One row per customer and pair of consecutive snapshots; `from_*` is the earlier state.
 
     `states` is sorted by customer and snapshot.
     """
@@ -92,22 +92,6 @@ def retention_warning(retention: pd.DataFrame) -> str | None:
         return None
     listed = ", ".join(f"{stage} {value:.3f}" for stage, value in shares.items())
     return f"retention does not rise from stage to stage: {listed}"
-
-
-def value_at_risk(scored: pd.DataFrame) -> pd.DataFrame:
-    """One row per stage with a risk, and one for all: customers, value_365d and value_at_risk.
-
-    `scored`: one row per customer of the list: stage, risk, value_365d, value_at_risk. The sums are
-    exact to the cent.
-    """
-    at_risk, money = scored[scored["risk"].notna()], ["value_365d", "value_at_risk"]
-    cents = at_risk[money].mul(100).round().astype("int64")
-    cents = cents.assign(stage=at_risk["stage"].astype(str), customers=1)
-    sums = cents.groupby("stage").sum()
-    sums = sums.reindex([stage for stage in STAGES if stage in sums.index])
-    sums.loc["all"] = sums.sum()
-    sums[money] /= 100
-    return sums[["customers", *money]].rename_axis("stage").reset_index()
 
 
 def buying_habits(states: pd.DataFrame, known_days: pd.Series) -> npt.NDArray[Any]:

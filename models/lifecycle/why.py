@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.records import Flags, Floats
 from models.lifecycle.core_rules import CONDITIONS, GRAVE_OPEN, PAST_SLA, Candidate, Condition
@@ -69,7 +68,7 @@ def core_facts(known: Facts, rows: pa.Table, limits: Limits, expected_ipt: float
     early, core = (known["stage"].equals(stage) for stage in ("early_repeat", "core"))
     for row in CONDITIONS:
         name, bound_name, *entry_name = row.fact_names()
-        bound = float((row.at_least or row.at_most)(limits, expected_ipt))  # type: ignore[misc]
+        bound = float(row.bound(limits, expected_ipt))
         where = early if entry_name else is_lacking(known["lacks"], row.name)
         value, shown_bound = beside(row.value(now), bound, row.digits, where)
         known[name] = value.or_else(known[name]) if name in known else value
@@ -141,104 +140,90 @@ def _words(row: Condition, f: Facts, at_entry: bool = False) -> pa.Array:
     return only(f["satisfaction"].equals("unknown"), row.unrecorded, say(f, template))
 
 
-def _deadlines(f: Facts) -> pa.Array:
-    defects = f["defects_on"].holds(bool) & ~f["status"].equals("won_back")
-    has_defected = f["status"].holds(lambda status: status in {"defecting", "lost"})
-    defecting = only(has_defected, ", defecting since ", ", defecting from ")
-    return say(
-        f,
-        "{silent_days:day|days} since the last purchase: overdue {late} {late_on}{defecting}, "
-        "lapsed {lapsed} {lapses_on}.",
-        late=only(f["activity"].equals("active"), "from", "since"),
-        defecting=only(defects, say(f, "{begin}{defects_on}", begin=defecting)),
-        lapsed=only(f["activity"].equals("lapsed"), "since", "from"),
+def _write(f: Facts, template: str) -> pa.Array:
+    return say(f, template, PHRASES)
+
+
+def _not_core(f: Facts) -> pa.Array:
+    lacking = [(is_lacking(f["lacks"], row.name), _words(row, f)) for row in CONDITIONS]
+    text = say(
+        f, "Not core at the last purchase: {lacking}", {"lacking": lambda _: listed(lacking)}
     )
+    return only(f["lacks"].holds(bool), text, "Core with the next purchase if nothing changes")
 
 
-def _satisfaction(f: Facts) -> pa.Array:
-    late = f["open_past_sla"].holds(bool)
-    special = {1: "", "unknown": " Satisfaction unknown: the shop records no complaints."}
-    score = f["satisfaction"].spelled(lambda value: special.get(value, f" Satisfaction {value}."))
-    cases = say(f, f" {PAST_SLA}.".replace("past_sla", "open_past_sla"))
-    return say(f, "{late}{score}", late=only(late, cases), score=score)
-
-
-def _so_far(f: Facts) -> pa.Array:
-    return say(
-        f,
-        "{purchases:purchase|purchases} over {span_days:day|days}, "
-        "expected IPT {expected_ipt_days:day|days} (shop {shop_ipt_days})",
-    )
-
-
-def _prospect(f: Facts) -> pa.Array:
-    until = only(f["activity"].equals("stale"), "stale since", "open until")
-    return say(f, "Prospect since {since}, no purchase yet: {until} {lapses_on}.", until=until)
-
-
-def _first_time(f: Facts) -> pa.Array:
-    return say(f, "First purchase on {first_on}, no second one yet.")
-
-
-def _early_repeat(f: Facts) -> pa.Array:
-    lacking = listed([(is_lacking(f["lacks"], row.name), _words(row, f)) for row in CONDITIONS])
-    core = only(
-        f["lacks"].holds(bool),
-        say(f, "Not core at the last purchase: {lacking}", lacking=lacking),
-        "Core with the next purchase if nothing changes",
-    )
-    return say(f, "Early repeat since {since}: {so_far}. {core}.", so_far=_so_far(f), core=core)
-
-
-def _core(f: Facts) -> pa.Array:
+def _entry(f: Facts) -> pa.Array:
     everybody = np.ones(len(f["stage"].codes), bool)
-    entry = [_words(row, f, True) for row in CONDITIONS if len(row.fact_names()) > 2]
-    recorded = ~f["satisfaction"].equals("unknown")
-    now = " Now {purchases:purchase|purchases}, expected IPT {expected_ipt_days:day|days}."
-    later = f["purchases"].each(0) != f["entry_purchases"].each(0)
-    return say(
-        f,
-        "Core since {core_since} with {entry}{complaints}.{back}{now}{partial}",
-        entry=listed([(everybody, words) for words in entry]),
-        complaints=only(recorded, ", no complaint past its SLA"),
-        back=only(f["since"].each("") != f["core_since"].each(""), say(f, " Back since {since}.")),
-        now=only(later, say(f, now)),
-        partial=only(f["partial_defection"].holds(bool), " Buys far less than before."),
-    )
+    rows = [row for row in CONDITIONS if len(row.fact_names()) > 2]
+    recorded = (~f["satisfaction"].equals("unknown"), "no complaint past its SLA")
+    return listed([*((everybody, _words(row, f, True)) for row in rows), recorded])
 
 
-def _core_defector(f: Facts) -> pa.Array:
-    since_lapse = (
-        "{purchases_back:purchase|purchases} since the lapse (needs {needs_purchases_back})"
-    )
+def _away(f: Facts) -> pa.Array:
+    needed = "{purchases_back:purchase|purchases} since the lapse (needs {needs_purchases_back})"
     lacking = [
-        (f["purchases_back"].each(0) < f["needs_purchases_back"].each(0), say(f, since_lapse)),
+        (f["purchases_back"].each(0) < f["needs_purchases_back"].each(0), say(f, needed)),
         (f["grave_open"].holds(bool), say(f, GRAVE_OPEN)),
         (f["past_sla"].holds(bool), say(f, PAST_SLA)),
     ]
-    won_back = only(
-        np.any([where for where, _ in lacking], axis=0),
-        say(
-            f,
-            "away since {since}, not won back at the last purchase: {lacking}",
-            lacking=listed(lacking),
-        ),
-        say(f, "away since {since}, core with the next purchase if nothing changes"),
+    still = np.any([where for where, _ in lacking], axis=0)
+    not_yet = say(
+        f, "not won back at the last purchase: {lacking}", {"lacking": lambda _: listed(lacking)}
     )
-    lost = say(f, "lost since {since}: no purchase in time")
-    defecting = say(f, "defecting since {since}: overdue, strong evidence of a reason to leave")
-    status = f["status"]
-    rule = only(status.equals("lost"), lost, only(status.equals("defecting"), defecting, won_back))
-    text = "Core from {core_since}, {rule}. {so_far}."
-    return say(f, text, rule=rule, so_far=_so_far(f))
+    return only(still, not_yet, "core with the next purchase if nothing changes")
 
 
-TEXTS: dict[str, Callable[[Facts], pa.Array]] = {
-    "prospect": _prospect,
-    "first_time": _first_time,
-    "early_repeat": _early_repeat,
-    "core": _core,
-    "core_defector": _core_defector,
+def _defecting(f: Facts) -> pa.Array:
+    where = f["defects_on"].holds(bool) & ~f["status"].equals("won_back")
+    has_defected = f["status"].holds(lambda status: status in {"defecting", "lost"})
+    begin = only(has_defected, ", defecting since ", ", defecting from ")
+    return only(where, say(f, "{begin}{defects_on}", {"begin": lambda _: begin}))
+
+
+PERFECT = {1: "", "unknown": " Satisfaction unknown: the shop records no complaints."}
+NOW = " Now {purchases:purchase|purchases}, expected IPT {expected_ipt_days:day|days}."
+OPEN_PAST_SLA = f" {PAST_SLA}.".replace("past_sla", "open_past_sla")
+PHRASES: dict[str, Callable[[Facts], pa.Array]] = {
+    "until": lambda f: only(f["activity"].equals("stale"), "stale since", "open until"),
+    "overdue": lambda f: only(f["activity"].equals("active"), "overdue from", "overdue since"),
+    "defecting": _defecting,
+    "lapsed": lambda f: only(f["activity"].equals("lapsed"), "lapsed since", "lapsed from"),
+    "late": lambda f: only(f["open_past_sla"].holds(bool), say(f, OPEN_PAST_SLA)),
+    "score": lambda f: f["satisfaction"].spelled(lambda s: PERFECT.get(s, f" Satisfaction {s}.")),
+    "not_core": _not_core,
+    "entry": _entry,
+    "back": lambda f: only(
+        f["since"].each("") != f["core_since"].each(""), say(f, " Back since {since}.")
+    ),
+    "now": lambda f: only(f["purchases"].each(0) != f["entry_purchases"].each(0), say(f, NOW)),
+    "partial": lambda f: only(f["partial_defection"].holds(bool), " Buys far less than before."),
+    "defector": lambda f: only(
+        f["status"].equals("lost"),
+        _write(f, "lost since {since}: no purchase in time"),
+        only(
+            f["status"].equals("defecting"),
+            _write(f, "defecting since {since}: overdue, strong evidence of a reason to leave"),
+            _write(f, "away since {since}, {away}"),
+        ),
+    ),
+    "away": _away,
+    "so_far": lambda f: say(f, SO_FAR),
+    "deadlines": lambda f: _write(f, DEADLINES),
+}
+SO_FAR = (
+    "{purchases:purchase|purchases} over {span_days:day|days}, "
+    "expected IPT {expected_ipt_days:day|days} (shop {shop_ipt_days})"
+)
+DEADLINES = (
+    "{silent_days:day|days} since the last purchase: {overdue} {late_on}{defecting}, "
+    "{lapsed} {lapses_on}.{late}{score}"
+)
+TEXTS = {
+    "prospect": "Prospect since {since}, no purchase yet: {until} {lapses_on}.",
+    "first_time": "First purchase on {first_on}, no second one yet. {deadlines}",
+    "early_repeat": "Early repeat since {since}: {so_far}. {not_core}. {deadlines}",
+    "core": "Core since {core_since} with {entry}.{back}{now}{partial} {deadlines}",
+    "core_defector": "Core from {core_since}, {defector}. {so_far}. {deadlines}",
 }
 
 
@@ -248,12 +233,7 @@ def why(f: Facts) -> pa.Array:
     Every number in them is one of the customer's facts.
     """
     order = [np.flatnonzero(f["stage"].equals(stage)) for stage in TEXTS]
-    texts = []
-    for (stage, text), which in zip(TEXTS.items(), order, strict=True):
-        own = of_these(f, which)
-        words = text(own)
-        if stage != "prospect":
-            ends = {"deadlines": _deadlines(own), "satisfaction": _satisfaction(own)}
-            words = say(own, "{words} {deadlines}{satisfaction}", words=words, **ends)
-        texts.append(words)
+    texts = [
+        _write(of_these(f, which), TEXTS[stage]) for stage, which in zip(TEXTS, order, strict=True)
+    ]
     return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))

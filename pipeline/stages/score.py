@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from models.decision.queues import QUEUES
+from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
-from models.lifecycle.over_time import value_at_risk
 from models.settings import Costs
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.delivery.lists import (
