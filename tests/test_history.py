@@ -105,9 +105,9 @@ def test_what_came_of_an_event_is_visible_from_the_day_after(
     ids=[
         "came back",
         "came back at once",
-        "mended after it came back",
-        "stayed mended",
-        "never mended",
+        "resolved after it was reopened",
+        "stayed resolved",
+        "never resolved",
         "comes back later",
     ],
 )
@@ -196,7 +196,7 @@ def test_asking_one_snapshot_after_another_is_asking_each_alone(
     assert all(row.tobytes() == alone[key].tobytes() for key, row in together.items())
 
 
-def test_nothing_is_said_of_a_customer_before_he_is_known() -> None:
+def test_a_customer_has_no_row_before_they_are_known() -> None:
     tables = past_of(known=10, orders=[20])
     assert [at for _, at in features_at(tables, 9, 10, 11)] == [11]
     assert [at for _, at in states_at(tables, 9, 10, 11)] == [11]

@@ -92,7 +92,7 @@ def test_columns_follow_the_windows_of_the_parameters() -> None:
         )
     ]
     for (number, snapshot), row in features_at(tables_of(*customers), 100, 500, of=of).items():
-        twin = reference_features(customers[number], snapshot, of)
+        reference = reference_features(customers[number], snapshot, of)
         np.testing.assert_allclose(
-            row.tolist(), [twin.get(c.name, c.absent) for c in declared], rtol=1e-5, atol=1e-5
+            row.tolist(), [reference.get(c.name, c.absent) for c in declared], rtol=1e-5, atol=1e-5
         )

@@ -14,7 +14,7 @@ from situations import CRITICAL, MAJOR, MINOR, past_of, shop, states_at, words
 from features.records import NEVER, Shop
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import ACTIVITIES, STAGES, decide
+from models.lifecycle.state_machine import STAGES
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150
@@ -348,27 +348,3 @@ def test_cancelling_the_purchase_of_core_entry_does_not_undo_core() -> None:
     assert [stage(day, **cancelled) for day in (91, 95, 96)] == ["core"] * 3
     assert state(96, **cancelled)["purchases"] == 3
     assert stage(91, orders=[0, 30, 60, {"day": 90, "cancelled": 90}]) == "early_repeat"
-
-
-GRID = list(
-    itertools.product(
-        (0, 1, 2, 3, 9), (False, True), range(len(ACTIVITIES)), (False, True), (False, True)
-    )
-)
-
-
-@pytest.mark.parametrize(("n", "core_ever", "activity", "winning_back", "defecting"), GRID)
-def test_exactly_one_documented_stage_holds_in_every_case_and_is_the_one_decided(
-    n: int, core_ever: bool, activity: int, winning_back: bool, defecting: bool
-) -> None:
-    away = ACTIVITIES[activity] == "lapsed" or winning_back or defecting
-    documented = {
-        "prospect": n == 0,
-        "first_time": n == 1,
-        "early_repeat": n >= 2 and not core_ever,
-        "core": n >= 2 and core_ever and not away,
-        "core_defector": n >= 2 and core_ever and away,
-    }
-    assert [name for name, holds in documented.items() if holds] == [
-        STAGES[getattr(decide, "py_func", decide)(n, core_ever, activity, winning_back, defecting)]
-    ]

@@ -113,7 +113,7 @@ def test_shares_of_moves_sum_to_one_for_each_stage_and_period() -> None:
     assert (rows["to_as_of"] > rows["from_as_of"]).all()
 
 
-def test_a_customer_moves_only_from_a_date_at_which_he_was_known() -> None:
+def test_a_customer_moves_only_from_a_date_at_which_they_were_known() -> None:
     moved = moves(states([None, NEW, CORE], [OPEN, OPEN, OPEN]).assign(revenue=0))
     assert list(zip(moved["customer"], moved["from_stage"], moved["stage"], strict=True)) == [
         (0, "first_time", "core"),
