@@ -1,4 +1,4 @@
-"""A shop whose raw files are literals, and what `ingest` makes of them."""
+"""A shop whose raw files are literals, and the results of `ingest`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Ingested:
-    """What came of a shop: rows of the events' tables as dicts, rows set aside, the account."""
+    """The results of `ingest`: events as dicts, quarantined rows, the account."""
 
     events: Folder
     quarantine: Folder
@@ -42,7 +42,7 @@ class Ingested:
     def codes(self, table: str) -> dict[str, int]:
         return dict(self.account["tables"][table]["quarantined"])
 
-    def set_aside(self, table: str) -> list[tuple[str, int, str, str]]:
+    def quarantined(self, table: str) -> list[tuple[str, int, str, str]]:
         return [tuple(row.values()) for row in self.quarantine.read(f"{table}.parquet").to_pylist()]
 
 
@@ -58,7 +58,7 @@ def ingested(
     lines_per_partition: int = 1000,
     **settings: Any,
 ) -> Ingested:
-    """Run the stage over files given as text, bytes or tables.
+    """Run the stage on files given as text, bytes or tables.
 
     Without SQL each file is the input table of its name.
     """

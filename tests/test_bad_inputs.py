@@ -1,7 +1,4 @@
-"""A catalogue of bad inputs.
-
-What each is answered with. Refused (exit 3 or 2), set aside and counted, or taken as it is.
-"""
+"""A catalogue of odd inputs: refused (exit 3 or 2), quarantined and counted, or accepted."""
 
 import gzip
 from pathlib import Path
@@ -36,48 +33,131 @@ def parquet(**columns: Any) -> dict[str, pa.Table]:
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an empty file": ({"orders.csv": ""}, "E_EMPTY", "orders.csv"),
     "orders with a header only": (orders(), "E_NO_ROWS", "orders"),
-    "customers with a header only": (orders(GOOD) | {"customers.csv": "customer_id,created_at\n"}, "E_NO_ROWS", "customers"),
-    "a truncated parquet file": ({"orders.parquet": b"PAR1" + bytes(100)}, "E_TRUNCATED", "orders.parquet"),
-    "a parquet file whose inside is not one": ({"orders.parquet": b"PAR1" + bytes(100) + b"PAR1"}, "E_TRUNCATED", "orders.parquet"),
-    "a truncated parquet file in a folder of them": ({"orders/1.parquet": b"PAR1" + bytes(100)}, "E_TRUNCATED", "orders/1.parquet"),
-    "a file and a folder of one table": (orders(GOOD) | {"orders/1.parquet": parquet()["orders.parquet"]}, "E_TWICE", "orders"),
+    "customers with a header only": (
+        orders(GOOD) | {"customers.csv": "customer_id,created_at\n"},
+        "E_NO_ROWS",
+        "customers",
+    ),
+    "a truncated parquet file": (
+        {"orders.parquet": b"PAR1" + bytes(100)},
+        "E_TRUNCATED",
+        "orders.parquet",
+    ),
+    "a parquet file whose inside is not one": (
+        {"orders.parquet": b"PAR1" + bytes(100) + b"PAR1"},
+        "E_TRUNCATED",
+        "orders.parquet",
+    ),
+    "a truncated parquet file in a folder of them": (
+        {"orders/1.parquet": b"PAR1" + bytes(100)},
+        "E_TRUNCATED",
+        "orders/1.parquet",
+    ),
+    "a file and a folder of one table": (
+        orders(GOOD) | {"orders/1.parquet": parquet()["orders.parquet"]},
+        "E_TWICE",
+        "orders",
+    ),
     "a file of one empty line": ({"orders.csv": "\n"}, "E_HEADER", "orders.csv:1"),
-    "a last line that is cut": ({"orders.csv": csv(GOOD) + "C1,O2,2026-01"}, "E_CSV", "orders.csv:3"),
-    "a quote that is not closed": (orders('C1,"O1,2026-01-05,A,tea,1,9.99', GOOD), "E_CSV", "orders.csv:2"),
+    "a last line that is cut": (
+        {"orders.csv": csv(GOOD) + "C1,O2,2026-01"},
+        "E_CSV",
+        "orders.csv:3",
+    ),
+    "a quote that is not closed": (
+        orders('C1,"O1,2026-01-05,A,tea,1,9.99', GOOD),
+        "E_CSV",
+        "orders.csv:2",
+    ),
     "a short row": (orders(GOOD, "C2,O2,2026-01-05,A", GOOD), "E_CSV", "orders.csv:3"),
     "a long row": (orders(GOOD, GOOD + ",7", GOOD), "E_CSV", "orders.csv:3"),
-    "two columns of one name": (orders(GOOD + ",C1", head=HEAD + ",customer_id"), "E_HEADER", "orders.csv:1 customer_id"),
+    "two columns of one name": (
+        orders(GOOD + ",C1", head=HEAD + ",customer_id"),
+        "E_HEADER",
+        "orders.csv:1 customer_id",
+    ),
     "a column without a name": (orders(GOOD + ",C1", head=HEAD + ","), "E_HEADER", "orders.csv:1"),
-    "a column named label": (orders(GOOD + ",1", head=HEAD + ",label"), "E_FORBIDDEN", "orders.label"),
-    "a column named Churned": (orders(GOOD + ",1", head=HEAD + ",Churned"), "E_FORBIDDEN", "orders.churned"),
-    "missing columns, all of them named": (orders("C1", head="customer_id"), "E_NO_COLUMN", "orders.order_id, orders.ordered_at"),
+    "a column named label": (
+        orders(GOOD + ",1", head=HEAD + ",label"),
+        "E_FORBIDDEN",
+        "orders.label",
+    ),
+    "a column named Churned": (
+        orders(GOOD + ",1", head=HEAD + ",Churned"),
+        "E_FORBIDDEN",
+        "orders.churned",
+    ),
+    "missing columns, all of them named": (
+        orders("C1", head="customer_id"),
+        "E_NO_COLUMN",
+        "orders.order_id, orders.ordered_at",
+    ),
     "semicolons": ({"orders.csv": csv(GOOD).replace(",", ";")}, "E_SEPARATOR", "semicolons"),
     "tabs": ({"orders.csv": csv(GOOD).replace(",", "\t")}, "E_SEPARATOR", "tabs"),
-    "latin-1, by the byte": ({"orders.csv": csv("C\u00e9,O1,2026-01-05,A,tea,1,1").encode("latin-1")}, "E_ENCODING", "orders.csv byte 66"),
+    "latin-1, by the byte": (
+        {"orders.csv": csv("C\u00e9,O1,2026-01-05,A,tea,1,1").encode("latin-1")},
+        "E_ENCODING",
+        "orders.csv byte 66",
+    ),
     "utf-16": ({"orders.csv": csv(GOOD).encode("utf-16")}, "E_FILE_KIND", "UTF-16"),
     "a NUL byte": ({"orders.csv": csv(GOOD).encode() + b"\0"}, "E_NUL", "orders.csv byte 104"),
-    "a gzip file named csv": ({"orders.csv": gzip.compress(csv(GOOD).encode())}, "E_FILE_KIND", "gzip"),
+    "a gzip file named csv": (
+        {"orders.csv": gzip.compress(csv(GOOD).encode())},
+        "E_FILE_KIND",
+        "gzip",
+    ),
     "csv and parquet of one table": (orders(GOOD) | parquet(), "E_TWICE", "orders"),
-    "an id that went through a float": (parquet(customer_id=[17850.0]), "E_ID_TYPE", "orders.customer_id"),
-    "one order of two customers": (orders(GOOD, GOOD.replace("C1", "C2")), "E_ORDER_CUSTOMERS", "orders.csv:3 order_id"),
+    "an id that went through a float": (
+        parquet(customer_id=[17850.0]),
+        "E_ID_TYPE",
+        "orders.customer_id",
+    ),
+    "one order of two customers": (
+        orders(GOOD, GOOD.replace("C1", "C2")),
+        "E_ORDER_CUSTOMERS",
+        "orders.csv:3 order_id",
+    ),
     "one customer id, two rows that differ": (
-        orders(GOOD) | {"customers.csv": CUSTOMERS + "C1 ,2025-12-02\n"}, "E_DUPLICATE_ID", "customers.csv:3 customer_id",
+        orders(GOOD) | {"customers.csv": CUSTOMERS + "C1 ,2025-12-02\n"},
+        "E_DUPLICATE_ID",
+        "customers.csv:3 customer_id",
     ),
     "one line id, two lines that differ": (
-        orders("C1,O1,1,2026-01-05,5", "C1,O1,1,2026-01-05,6", head="customer_id,order_id,line_id,ordered_at,net_amount"),
-        "E_DUPLICATE_ID", "orders.csv:3",
+        orders(
+            "C1,O1,1,2026-01-05,5",
+            "C1,O1,1,2026-01-05,6",
+            head="customer_id,order_id,line_id,ordered_at,net_amount",
+        ),
+        "E_DUPLICATE_ID",
+        "orders.csv:3",
     ),
-    "01/02, which may be two days": (orders(GOOD, LINE.format(time="01/02/2026")), "E_TIME_AMBIGUOUS", "orders.csv:3 ordered_at"),
-    "days of a spreadsheet": (orders(LINE.format(time="46027")), "E_TIME_NUMBER", "orders.csv:2 ordered_at"),
+    "01/02, which may be two days": (
+        orders(GOOD, LINE.format(time="01/02/2026")),
+        "E_TIME_AMBIGUOUS",
+        "orders.csv:3 ordered_at",
+    ),
+    "days of a spreadsheet": (
+        orders(LINE.format(time="46027")),
+        "E_TIME_NUMBER",
+        "orders.csv:2 ordered_at",
+    ),
     "milliseconds": (parquet(ordered_at=[1767607200000]), "E_TIME_NUMBER", "orders.ordered_at"),
-    "a decimal comma": (orders(AMOUNT.format(quantity=1, amount='"1.234,56"')), "E_NUMBER_COMMA", "orders.csv:2 net_amount"),
+    "a decimal comma": (
+        orders(AMOUNT.format(quantity=1, amount='"1.234,56"')),
+        "E_NUMBER_COMMA",
+        "orders.csv:2 net_amount",
+    ),
     "two currencies": (
-        orders(GOOD + ",EUR", GOOD.replace("O1", "O2") + ",USD", head=HEAD + ",currency"), "E_CURRENCY", "orders.csv:3 currency",
+        orders(GOOD + ",EUR", GOOD.replace("O1", "O2") + ",USD", head=HEAD + ",currency"),
+        "E_CURRENCY",
+        "orders.csv:3 currency",
     ),
     "an unknown severity": (
-        orders(GOOD) | {"complaints.csv": csv("K1,C1,2026-01-05,awful,,", head=COMPLAINTS)}, "E_CHOICE", "minor, major, critical",
+        orders(GOOD) | {"complaints.csv": csv("K1,C1,2026-01-05,awful,,", head=COMPLAINTS)},
+        "E_CHOICE",
+        "minor, major, critical",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("files", "code", "named"), REFUSED.values(), ids=REFUSED.keys())
@@ -92,44 +172,112 @@ def test_a_table_that_cannot_be_read_safely_is_refused(
 
 BAD_ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no customer": (orders(GOOD, ",O2,2026-01-05,A,tea,1,1"), "E_NO_CUSTOMER", "customer_id"),
-    "a blank customer": (orders(GOOD, "  ,O2,2026-01-05,A,tea,1,1"), "E_NO_CUSTOMER", "customer_id"),
+    "a blank customer": (
+        orders(GOOD, "  ,O2,2026-01-05,A,tea,1,1"),
+        "E_NO_CUSTOMER",
+        "customer_id",
+    ),
     "no order": (orders(GOOD, "C1,,2026-01-05,A,tea,1,1"), "E_NO_ID", "order_id"),
-    "an invisible character in an id": (orders(GOOD, "C\u200b1,O2,2026-01-05,A,tea,1,1"), "E_ID_CONTROL", "customer_id"),
-    "an id of 257 characters": (orders(GOOD, f"{'C' * 257},O2,2026-01-05,A,tea,1,1"), "E_ID_LENGTH", "customer_id"),
+    "an invisible character in an id": (
+        orders(GOOD, "C\u200b1,O2,2026-01-05,A,tea,1,1"),
+        "E_ID_CONTROL",
+        "customer_id",
+    ),
+    "an id of 257 characters": (
+        orders(GOOD, f"{'C' * 257},O2,2026-01-05,A,tea,1,1"),
+        "E_ID_LENGTH",
+        "customer_id",
+    ),
     "no time": (orders(GOOD, LINE.format(time="")), "E_NO_TIME", "ordered_at"),
-    "a day that does not exist": (orders(GOOD, LINE.format(time="2026-02-30")), "E_TIME_UNREADABLE", "ordered_at"),
-    "words for a time": (orders(GOOD, LINE.format(time="yesterday")), "E_TIME_UNREADABLE", "ordered_at"),
+    "a day that does not exist": (
+        orders(GOOD, LINE.format(time="2026-02-30")),
+        "E_TIME_UNREADABLE",
+        "ordered_at",
+    ),
+    "a word instead of a time": (
+        orders(GOOD, LINE.format(time="yesterday")),
+        "E_TIME_UNREADABLE",
+        "ordered_at",
+    ),
     "the year 1970": (orders(GOOD, LINE.format(time="1970-01-01")), "E_TIME_RANGE", "ordered_at"),
     "the year 1": (orders(GOOD, LINE.format(time="0001-01-01")), "E_TIME_RANGE", "ordered_at"),
     "the year 9999": (orders(GOOD, LINE.format(time="9999-12-31")), "E_TIME_RANGE", "ordered_at"),
-    "an hour the clocks skipped": (orders(GOOD, LINE.format(time="2025-03-30T01:30:00")), "E_TIME_GAP", "ordered_at"),
-    "an order of the future": (orders(GOOD, LINE.format(time="2150-01-01")), "E_TIME_FUTURE", "ordered_at"),
+    "an hour the clocks skipped": (
+        orders(GOOD, LINE.format(time="2025-03-30T01:30:00")),
+        "E_TIME_GAP",
+        "ordered_at",
+    ),
+    "an order of the future": (
+        orders(GOOD, LINE.format(time="2150-01-01")),
+        "E_TIME_FUTURE",
+        "ordered_at",
+    ),
     "delivered before it was ordered": (
-        orders(GOOD + ",", GOOD.replace("O1", "O2") + ",2026-01-04", head=HEAD + ",delivered_at"), "E_TIME_ORDER", "delivered_at",
+        orders(GOOD + ",", GOOD.replace("O1", "O2") + ",2026-01-04", head=HEAD + ",delivered_at"),
+        "E_TIME_ORDER",
+        "delivered_at",
     ),
     "no amount": (orders(GOOD, AMOUNT.format(quantity=1, amount="")), "E_NO_AMOUNT", "net_amount"),
-    "words for an amount": (orders(GOOD, AMOUNT.format(quantity=1, amount="much")), "E_NUMBER_UNREADABLE", "net_amount"),
-    "NaN": (orders(GOOD, AMOUNT.format(quantity=1, amount="NaN")), "E_NOT_FINITE", "net_amount"),
-    "infinity": (orders(GOOD, AMOUNT.format(quantity=1, amount="-inf")), "E_NOT_FINITE", "net_amount"),
-    "an amount that no product of it fits": (orders(GOOD, AMOUNT.format(quantity=1, amount="99999999999")), "E_MAX_AMOUNT", "net_amount"),
-    "an absurd amount": (orders(GOOD, AMOUNT.format(quantity=1, amount="1e308")), "E_MAX_AMOUNT", "net_amount"),
-    "a negative line": (orders(GOOD, AMOUNT.format(quantity=1, amount="-1")), "E_NEGATIVE", "net_amount"),
-    "a quantity of zero": (orders(GOOD, AMOUNT.format(quantity=0, amount="1")), "E_QUANTITY", "quantity"),
-    "a negative quantity": (orders(GOOD, AMOUNT.format(quantity=-1, amount="1")), "E_QUANTITY", "quantity"),
-    "no currency": (orders(GOOD + ",EUR", GOOD.replace("O1", "O2") + ",", head=HEAD + ",currency"), "E_NO_CURRENCY", "currency"),
-    "no quantity": (orders(GOOD, AMOUNT.format(quantity="", amount=1)), "E_NO_QUANTITY", "quantity"),
-    "an order of an unknown customer": (
-        {"customers.csv": CUSTOMERS} | orders(GOOD, "C2,O2,2026-01-05,A,tea,1,1"), "E_UNKNOWN_CUSTOMER", "customer_id",
+    "a word instead of an amount": (
+        orders(GOOD, AMOUNT.format(quantity=1, amount="much")),
+        "E_NUMBER_UNREADABLE",
+        "net_amount",
     ),
-}  # fmt: skip
+    "NaN": (orders(GOOD, AMOUNT.format(quantity=1, amount="NaN")), "E_NOT_FINITE", "net_amount"),
+    "infinity": (
+        orders(GOOD, AMOUNT.format(quantity=1, amount="-inf")),
+        "E_NOT_FINITE",
+        "net_amount",
+    ),
+    "an amount that no product of it fits": (
+        orders(GOOD, AMOUNT.format(quantity=1, amount="99999999999")),
+        "E_MAX_AMOUNT",
+        "net_amount",
+    ),
+    "an absurd amount": (
+        orders(GOOD, AMOUNT.format(quantity=1, amount="1e308")),
+        "E_MAX_AMOUNT",
+        "net_amount",
+    ),
+    "a negative line": (
+        orders(GOOD, AMOUNT.format(quantity=1, amount="-1")),
+        "E_NEGATIVE",
+        "net_amount",
+    ),
+    "a quantity of zero": (
+        orders(GOOD, AMOUNT.format(quantity=0, amount="1")),
+        "E_QUANTITY",
+        "quantity",
+    ),
+    "a negative quantity": (
+        orders(GOOD, AMOUNT.format(quantity=-1, amount="1")),
+        "E_QUANTITY",
+        "quantity",
+    ),
+    "no currency": (
+        orders(GOOD + ",EUR", GOOD.replace("O1", "O2") + ",", head=HEAD + ",currency"),
+        "E_NO_CURRENCY",
+        "currency",
+    ),
+    "no quantity": (
+        orders(GOOD, AMOUNT.format(quantity="", amount=1)),
+        "E_NO_QUANTITY",
+        "quantity",
+    ),
+    "an order of an unknown customer": (
+        {"customers.csv": CUSTOMERS} | orders(GOOD, "C2,O2,2026-01-05,A,tea,1,1"),
+        "E_UNKNOWN_CUSTOMER",
+        "customer_id",
+    ),
+}
 
 
 @pytest.mark.parametrize(("files", "code", "column"), BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_bad_order_line_is_set_aside_with_its_place(
+def test_a_bad_order_line_is_quarantined_with_its_place(
     tmp_path: Path, files: dict[str, Any], code: str, column: str
 ) -> None:
     result = ingested(tmp_path, files)
-    assert result.set_aside("orders") == [("orders.csv", 3, column, code)]
+    assert result.quarantined("orders") == [("orders.csv", 3, column, code)]
     assert (
         result.account["tables"]["orders"] | {"rows_in": 2, "accepted": 1, "quarantined": {code: 1}}
         == result.account["tables"]["orders"]
@@ -137,7 +285,7 @@ def test_a_bad_order_line_is_set_aside_with_its_place(
 
 
 @pytest.mark.parametrize(("files", "code", "column"), BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_too_many_bad_lines_stop_the_run_naming_the_first(
+def test_too_many_bad_lines_stop_the_run_and_name_the_first(
     tmp_path: Path, files: dict[str, Any], code: str, column: str
 ) -> None:
     with pytest.raises(QualityError) as error:
@@ -150,7 +298,7 @@ def test_too_many_bad_lines_stop_the_run_naming_the_first(
     )
 
 
-ELSEWHERE: dict[str, tuple[str, str, str]] = {
+OTHER_TABLES: dict[str, tuple[str, str, str]] = {
     "a return of an unknown customer": ("returns", "R1,C2,,1,5,2026-01-05", "E_UNKNOWN_CUSTOMER"),
     "a return of an unknown order": ("returns", "R1,C1,O2,1,5,2026-01-05", "E_UNKNOWN_ORDER"),
     "a return of another customer's order": (
@@ -175,7 +323,7 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "K1,C1,2026-01-05T12:00:00,minor,2026-01-05T10:00:00,",
         "E_TIME_ORDER",
     ),
-    "a suppression of somebody unknown": (
+    "a suppression of an unknown customer": (
         "suppressions",
         "C2,all,2026-01-05",
         "E_SUPPRESSED_UNKNOWN",
@@ -189,8 +337,8 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize(("table", "row", "code"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
-def test_a_row_that_leads_nowhere_is_set_aside(
+@pytest.mark.parametrize(("table", "row", "code"), OTHER_TABLES.values(), ids=OTHER_TABLES.keys())
+def test_a_row_with_a_broken_reference_is_quarantined(
     tmp_path: Path, table: str, row: str, code: str
 ) -> None:
     sold = orders(GOOD, "C9,O9,2026-01-05,A,tea,1,1")
@@ -199,24 +347,24 @@ def test_a_row_that_leads_nowhere_is_set_aside(
     assert result.rows(table) == []
 
 
-def test_a_word_for_a_flag_sets_the_customer_aside(tmp_path: Path) -> None:
+def test_a_word_instead_of_a_flag_quarantines_the_customer(tmp_path: Path) -> None:
     customers = csv(
         "C1,2025-01-01,no", "C2,2025-01-01,perhaps", head="customer_id,created_at,do_not_contact"
     )
     result = ingested(tmp_path, orders(GOOD) | {"customers.csv": customers})
-    assert result.set_aside("customers") == [("customers.csv", 3, "do_not_contact", "E_FLAG")]
+    assert result.quarantined("customers") == [("customers.csv", 3, "do_not_contact", "E_FLAG")]
 
 
 def test_every_rule_has_a_case_here() -> None:
     tried = (
         {code for _, code, _ in (*REFUSED.values(), *BAD_ROWS.values())}
-        | {code for *_, code in ELSEWHERE.values()}
+        | {code for *_, code in OTHER_TABLES.values()}
         | {"E_FLAG"}
     )
     assert set(CODES) - tried == set()
 
 
-TAKEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
+ACCEPTED: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "leading zeros": (csv(GOOD.replace("C1", "00123")), {"customer_id": "00123"}),
     "17 digits": (
         csv(GOOD.replace("C1", "90071992547409931")),
@@ -250,7 +398,7 @@ TAKEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
         {"day": 20459},
     ),
     "UTC in summer": (csv(LINE.format(time="2025-07-01T23:30:00Z")), {"day": 20271}),
-    "no offset: local time": (csv(LINE.format(time="2025-07-01 23:30")), {"day": 20270}),
+    "no offset, local time": (csv(LINE.format(time="2025-07-01 23:30")), {"day": 20270}),
     "a date of which the first hour was skipped": (
         csv(LINE.format(time="2025-03-30")),
         {"day": 20177},
@@ -258,22 +406,22 @@ TAKEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("file", "expected"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_looks_odd_but_is_right_is_taken(
+@pytest.mark.parametrize(("file", "expected"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_an_odd_but_valid_value_is_accepted(
     tmp_path: Path, file: str | bytes, expected: dict[str, Any]
 ) -> None:
     result = ingested(tmp_path, {"orders.csv": file})
     (line,), (customer,) = result.rows("orders"), result.rows("customers")
     product = result.events.read("products.parquet").to_pylist()
-    found = {**line, "net": line["amount"], **customer, **(product[0] if product else {})}
-    assert {key: found[key] for key in expected} == expected
+    row = {**line, "net": line["amount"], **customer, **(product[0] if product else {})}
+    assert {key: row[key] for key in expected} == expected
 
 
-def test_a_column_the_contract_does_not_know_is_named_and_not_read(
+def test_a_column_outside_the_contract_is_named_and_not_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = ingested(tmp_path, orders(GOOD + ",x", head=HEAD + ",shoe_size"))
-    assert "orders: not in the contract, not read: shoe_size" in capsys.readouterr().out
+    assert "orders: not in the contract, not read: shoe_size" in capsys.readouterr().err
     assert len(result.rows("orders")) == 1
 
 
@@ -295,13 +443,14 @@ def test_an_optional_table_may_be_empty(tmp_path: Path, table: str) -> None:
             "sources/literal.sql:2",
         ),
         (
-            "create view orders as select customer_id, order_id::int as order_id, ordered_at from raw.orders",
+            "create view orders as select customer_id, order_id::int as order_id, ordered_at "
+            "from raw.orders",
             "E_SOURCE",
             "sources/literal.sql",
         ),
     ],
 )
-def test_a_mistake_in_the_shops_sql_is_named_without_values(
+def test_an_error_in_the_shops_sql_is_named_without_values(
     tmp_path: Path, sql: str, code: str, place: str
 ) -> None:
     with pytest.raises(Refused) as error:
@@ -328,13 +477,13 @@ def test_sql_that_reads_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
     assert error.value.code == "E_OUTSIDE"
 
 
-def test_an_unknown_code_in_the_limits_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+def test_an_unknown_code_in_the_limits_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         ingested(tmp_path, orders(GOOD), quarantine_limit={"default": 0.1, "E_NO_CUSTOMERS": 0.3})
     assert "E_NO_CUSTOMERS" in error.value.place and "E_NO_CUSTOMER" in error.value.fix
 
 
-def test_an_end_before_all_orders_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+def test_a_data_end_before_all_orders_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         ingested(tmp_path, orders(GOOD), data_end="2020-01-01")
     assert error.value.code == "E_DATA_END"

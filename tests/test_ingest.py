@@ -1,4 +1,4 @@
-"""Stage `ingest`: every row accounted for, and events that depend on what happened alone."""
+"""Stage `ingest`: every row is accounted for, and events depend on the rows alone."""
 
 import datetime as dt
 import random
@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from raw_shop import GOOD, HEAD, Ingested, csv, ingested
 
-from features import records
 from features.records import NEVER
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime.store import Folder
 
 DAY = 20458  # 2026-01-05
 MANY = [  # 40 customers with 8 orders of one to three lines each
-    f"C{customer},O{customer}-{order},2026-01-{1 + customer * order % 28:02d},S{line + order % 5},K{order % 3},{1 + line},{order}"
+    f"C{customer},O{customer}-{order},2026-01-{1 + customer * order % 28:02d},"
+    f"S{line + order % 5},K{order % 3},{1 + line},{order}"
     for customer in range(40)
     for order in range(1, 9)
     for line in range(1 + order % 3)
@@ -28,7 +28,7 @@ def events_of(result: Ingested) -> dict[str, Any]:
     return {name: result.events.read(name) for name in result.events.names("**/*")}
 
 
-def test_the_folder_has_every_table_of_every_partition_and_says_what_was_delivered(
+def test_the_folder_has_every_table_of_every_partition_and_names_what_was_delivered(
     tmp_path: Path,
 ) -> None:
     result = ingested(tmp_path, {"orders.csv": csv(GOOD)})
@@ -63,30 +63,35 @@ def test_the_folder_has_every_table_of_every_partition_and_says_what_was_deliver
 
 
 SCHEMAS = {
-    "customers": "customer: int32, customer_id: string, known: int32, do_not_contact: bool, profiling_objection: bool",
-    "orders": "customer: int32, day: int32, basket: int32, sku: int32, category: int32, quantity: double, amount: int64, promised: int32, "
-    "delivered: int32, cancelled: int32, order_id: string, line_id: string, row: int32",
-    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, settled: int32, defect: bool, "
-    "order_id: string, return_id: string, basket: int32, row: int32",
-    "complaints": "customer: int32, opened: int32, severity: int8, resolved: int32, reopened: int32, kind: string, order_id: string, "
-    "complaint_id: string, basket: int32, row: int32",
-    "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, due: int32, met: int32, row: int32",
-    "treatments": "customer: int32, as_of: int32, queue: string, action: string, contact: string, decision: string, done_on: int32, "
-    "note: string, stated_reason: string, row: int32",
+    "customers": "customer: int32, customer_id: string, known: int32, do_not_contact: bool, "
+    "profiling_objection: bool",
+    "orders": "customer: int32, day: int32, basket: int32, sku: int32, category: int32, "
+    "quantity: double, amount: int64, promised: int32, delivered: int32, cancelled: int32, "
+    "order_id: string, line_id: string, row: int32",
+    "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, "
+    "settled: int32, defect: bool, order_id: string, return_id: string, basket: int32, row: int32",
+    "complaints": "customer: int32, opened: int32, severity: int8, resolved: int32, "
+    "reopened: int32, kind: string, order_id: string, complaint_id: string, basket: int32, "
+    "row: int32",
+    "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, "
+    "due: int32, met: int32, row: int32",
+    "treatments": "customer: int32, as_of: int32, queue: string, action: string, "
+    "contact: string, decision: string, done_on: int32, note: string, stated_reason: string, "
+    "row: int32",
     "suppressions": "customer: int32, scope: string, since: int32, row: int32",
 }
 
 
-@pytest.mark.parametrize(("table", "columns"), SCHEMAS.items())
-def test_a_table_has_the_same_columns_whether_or_not_it_was_delivered(
-    tmp_path: Path, table: str, columns: str
-) -> None:
-    schema = (
-        ingested(tmp_path, {"orders.csv": csv(GOOD)})
-        .events.read(f"{table}/part-000.parquet")
-        .schema
-    )
-    assert ", ".join(f"{field.name}: {field.type}" for field in schema) == columns
+def test_a_table_has_the_same_columns_whether_or_not_it_was_delivered(tmp_path: Path) -> None:
+    events = ingested(tmp_path, {"orders.csv": csv(GOOD)}).events
+    schemas = {
+        table: ", ".join(
+            f"{field.name}: {field.type}"
+            for field in events.read(f"{table}/part-000.parquet").schema
+        )
+        for table in SCHEMAS
+    }
+    assert schemas == SCHEMAS
 
 
 def test_returns_and_complaints_carry_the_number_of_their_order_among_the_customers(
@@ -95,8 +100,16 @@ def test_returns_and_complaints_carry_the_number_of_their_order_among_the_custom
     orders = csv(
         "C1,O1,2026-01-05,A,tea,1,9", "C1,O2,2026-01-05,A,tea,1,9", "C2,O3,2026-01-06,A,tea,1,9"
     )
-    returned = "return_id,customer_id,order_id,quantity,net_amount,returned_at\nR1,C1,O2,1,9,2026-01-06\nR2,C2,,1,9,2026-01-06\n"
-    complained = "complaint_id,customer_id,opened_at,severity,order_id\nK1,C1,2026-01-06,minor,O1\nK2,C2,2026-01-06,minor,\n"
+    returned = csv(
+        "R1,C1,O2,1,9,2026-01-06",
+        "R2,C2,,1,9,2026-01-06",
+        head="return_id,customer_id,order_id,quantity,net_amount,returned_at",
+    )
+    complained = csv(
+        "K1,C1,2026-01-06,minor,O1",
+        "K2,C2,2026-01-06,minor,",
+        head="complaint_id,customer_id,opened_at,severity,order_id",
+    )
     result = ingested(
         tmp_path, {"orders.csv": orders, "returns.csv": returned, "complaints.csv": complained}
     )
@@ -122,24 +135,41 @@ def test_an_order_line_in_numbers(tmp_path: Path) -> None:
     )
     assert result.rows("orders") == [
         {
-            "customer": 0, "day": DAY, "basket": 0, "sku": 0, "category": 0, "quantity": 2.0, "amount": 99900,
-            "promised": DAY + 2, "delivered": DAY, "cancelled": NEVER, "order_id": "O1", "line_id": "0001", "row": 0,
+            "customer": 0,
+            "day": DAY,
+            "basket": 0,
+            "sku": 0,
+            "category": 0,
+            "quantity": 2.0,
+            "amount": 99900,
+            "promised": DAY + 2,
+            "delivered": DAY,
+            "cancelled": NEVER,
+            "order_id": "O1",
+            "line_id": "0001",
+            "row": 0,
         }
-    ]  # fmt: skip
+    ]
 
 
-def test_never_is_one_day_for_all() -> None:
-    assert NEVER == records.NEVER
-
-
-def test_amounts_are_added_up_exactly(tmp_path: Path) -> None:
-    result = ingested(tmp_path, {"orders.parquet": pa.table({
-        "customer_id": ["C1", "C1"], "order_id": ["O1", "O2"], "ordered_at": ["2026-01-05"] * 2, "net_amount": [0.1, 0.2],
-    })})  # fmt: skip
+def test_amounts_add_up_exactly(tmp_path: Path) -> None:
+    result = ingested(
+        tmp_path,
+        {
+            "orders.parquet": pa.table(
+                {
+                    "customer_id": ["C1", "C1"],
+                    "order_id": ["O1", "O2"],
+                    "ordered_at": ["2026-01-05"] * 2,
+                    "net_amount": [0.1, 0.2],
+                }
+            )
+        },
+    )
     assert sum(row["amount"] for row in result.rows("orders")) == 3000
 
 
-def test_an_order_that_says_only_who_and_when_counts_as_one_thing_bought(tmp_path: Path) -> None:
+def test_an_order_with_only_customer_and_time_counts_as_one_piece(tmp_path: Path) -> None:
     result = ingested(
         tmp_path, {"orders.csv": csv("C1,O1,2026-01-05", head="customer_id,order_id,ordered_at")}
     )
@@ -189,28 +219,33 @@ def test_every_row_of_a_table_has_one_fate_and_all_are_counted(tmp_path: Path) -
             "erased": 1,
         },
     }
-    assert result.set_aside("orders") == [
+    assert result.quarantined("orders") == [
         ("orders.csv", 4, "quantity", "E_QUANTITY"),
         ("orders.csv", 5, "customer_id", "E_NO_CUSTOMER"),
         ("orders.csv", 7, "customer_id", "E_UNKNOWN_CUSTOMER"),
     ]
 
 
-def test_what_is_set_aside_holds_nothing_of_the_customer(tmp_path: Path) -> None:
+def test_the_quarantine_holds_no_value_of_the_customer(tmp_path: Path) -> None:
     ingested(tmp_path, {"orders.csv": csv(GOOD, "Canary77,O-Canary77,2026-01-05,A,tea,0,1234.5")})
     assert b"Canary77" not in (tmp_path / "quarantine" / "orders.parquet").read_bytes()
 
 
-def test_where_the_sql_passes_no_place_on_a_row_is_named_by_its_number(tmp_path: Path) -> None:
+def test_a_row_without_its_place_is_named_by_its_number(tmp_path: Path) -> None:
     sql = "create view orders as select customer_id, order_id, ordered_at, quantity from raw.sales"
     result = ingested(tmp_path, {"sales.csv": csv(GOOD, "C1,O2,2026-01-05,A,tea,0,1")}, sql)
-    assert result.set_aside("orders") == [("orders", 2, "quantity", "E_QUANTITY")]
+    assert result.quarantined("orders") == [("orders", 2, "quantity", "E_QUANTITY")]
 
 
 @pytest.mark.parametrize(
-    "change", [lambda rows: random.Random(7).sample(rows, len(rows)), lambda rows: rows + rows, lambda rows: rows[::-1]],
+    "change",
+    [
+        lambda rows: random.Random(7).sample(rows, len(rows)),
+        lambda rows: rows + rows,
+        lambda rows: rows[::-1],
+    ],
     ids=["shuffled", "delivered twice", "in reverse"],
-)  # fmt: skip
+)
 def test_the_order_and_repetition_of_rows_change_nothing(tmp_path: Path, change: Any) -> None:
     for name, rows in {"as_is": MANY, "changed": change(MANY)}.items():
         (tmp_path / name).mkdir()
@@ -224,15 +259,15 @@ def test_the_order_and_repetition_of_rows_change_nothing(tmp_path: Path, change:
 
 def test_partitions_hold_whole_customers_and_together_what_one_holds(tmp_path: Path) -> None:
     def by_id(result: Ingested) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_customer: dict[str, list[dict[str, Any]]] = {}
         for name in result.events.names("customers/*"):
             ids = result.events.read(name)["customer_id"].to_pylist()
             assert ids == sorted(ids)
             rows = result.events.read(name.replace("customers", "orders")).to_pylist()
             assert [row.pop("row") for row in rows] == list(range(len(rows)))
             for row in rows:
-                found.setdefault(ids[row.pop("customer")], []).append(row)
-        return found
+                by_customer.setdefault(ids[row.pop("customer")], []).append(row)
+        return by_customer
 
     (tmp_path / "one").mkdir()
     (tmp_path / "five").mkdir()
@@ -246,7 +281,7 @@ def test_partitions_hold_whole_customers_and_together_what_one_holds(tmp_path: P
     assert by_id(five) == by_id(one)
 
 
-def test_lines_are_sorted_and_baskets_numbered_as_they_appear(tmp_path: Path) -> None:
+def test_lines_are_sorted_and_baskets_numbered_in_order(tmp_path: Path) -> None:
     result = ingested(tmp_path, {"orders.csv": csv(*MANY)})
     lines = result.rows("orders")
     assert lines == sorted(
@@ -278,9 +313,8 @@ def test_lines_without_an_id_are_numbered_within_their_order(tmp_path: Path) -> 
 def test_times_of_a_parquet_file_are_local_or_converted(
     tmp_path: Path, unit: str, zone: str | None, day: int
 ) -> None:
-    time = pa.array([dt.datetime(2026, 1, 5, 23, 30)], pa.timestamp(unit)).cast(
-        pa.timestamp(unit, zone)
-    )  # noqa: DTZ001
+    local = dt.datetime(2026, 1, 5, 23, 30)  # noqa: DTZ001
+    time = pa.array([local], pa.timestamp(unit)).cast(pa.timestamp(unit, zone))
     table = pa.table({"customer_id": ["C1"], "order_id": ["O1"], "ordered_at": time})
     (line,) = ingested(tmp_path, {"orders.parquet": table}, timezone="Europe/Berlin").rows("orders")
     assert line["day"] == day
@@ -298,9 +332,10 @@ def test_a_customer_is_known_from_the_first_event_of_any_kind(tmp_path: Path) ->
         ),
         "touches.csv": csv("C2,2026-01-02", head="customer_id,at"),
     }
-    assert [(row["customer_id"], row["known"] - DAY) for row in ingested(tmp_path, files).rows("customers")] == [
-        ("C1", -2), ("C2", -3), ("C3", 0), ("C4", -4),
-    ]  # fmt: skip
+    assert [
+        (row["customer_id"], row["known"] - DAY)
+        for row in ingested(tmp_path, files).rows("customers")
+    ] == [("C1", -2), ("C2", -3), ("C3", 0), ("C4", -4)]
 
 
 def test_complaints_keep_their_first_opening_and_their_severity(tmp_path: Path) -> None:
@@ -310,15 +345,16 @@ def test_complaints_keep_their_first_opening_and_their_severity(tmp_path: Path) 
         "K2,C1,2026-01-02,critical,2026-01-04,",
         "K3,C1,2026-01-02,major,,",
     ]
-    found = ingested(
+    complaints = ingested(
         tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": csv(*rows, head=head)}
     ).rows("complaints")
-    assert [(c["complaint_id"], c["opened"] - DAY, c["severity"], c["resolved"], c["reopened"]) for c in found] == [
-        ("K2", -3, 2, DAY - 1, NEVER), ("K3", -3, 1, NEVER, NEVER), ("K1", -2, 0, NEVER, DAY),
-    ]  # fmt: skip
+    assert [
+        (c["complaint_id"], c["opened"] - DAY, c["severity"], c["resolved"], c["reopened"])
+        for c in complaints
+    ] == [("K2", -3, 2, DAY - 1, NEVER), ("K3", -3, 1, NEVER, NEVER), ("K1", -2, 0, NEVER, DAY)]
 
 
-def test_a_repair_noted_minutes_before_the_complaint_is_taken_as_at_once(tmp_path: Path) -> None:
+def test_a_resolution_minutes_before_the_complaint_counts_as_immediate(tmp_path: Path) -> None:
     head = "complaint_id,customer_id,opened_at,severity,resolved_at"
     complaint = csv("K1,C1,2026-01-05T00:10,minor,2026-01-04T23:50", head=head)
     (row,) = ingested(tmp_path, {"orders.csv": csv(GOOD), "complaints.csv": complaint}).rows(
@@ -337,7 +373,7 @@ def test_a_repair_noted_minutes_before_the_complaint_is_taken_as_at_once(tmp_pat
         ("", False),
     ],
 )
-def test_a_return_blames_us_when_its_reason_says_so(
+def test_a_return_is_a_defect_when_its_reason_names_one(
     tmp_path: Path, reason: str, defect: bool
 ) -> None:
     returns = csv(
@@ -375,7 +411,7 @@ def test_events_after_the_end_are_counted_and_left_out(tmp_path: Path) -> None:
     assert [row["complaint_id"] for row in result.rows("complaints")] == ["K2"]
 
 
-def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_says_so(
+def test_a_suppression_forbids_contact_and_profiling_where_its_scope_names_it(
     tmp_path: Path,
 ) -> None:
     files = {
@@ -391,7 +427,9 @@ def test_a_suppression_is_an_objection_to_contact_and_one_to_profiling_where_it_
     assert wishes == {"C1": (True, False), "C2": (True, True), "C3": (False, False)}
 
 
-def test_a_list_put_back_names_the_same_customers_as_before_the_spreadsheet(tmp_path: Path) -> None:
+def test_a_re_imported_list_names_the_same_customers_as_before_the_spreadsheet(
+    tmp_path: Path,
+) -> None:
     ids = ["+4912", "=x", "-1", "@y", "'quoted"]
     frame = pd.DataFrame(
         {
