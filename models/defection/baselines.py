@@ -33,9 +33,9 @@ BASELINES: dict[str, type["Baseline"]] = {}
 """Every baseline by its name, in the order of this file."""
 
 
-def nine_digits(values: Floats) -> list[float]:
-    """Round to nine significant digits: the last bits differ between kinds of CPU."""
-    return [float(f"{value:.9g}") for value in values]
+def rounded(values: Floats, digits: int = 9) -> list[float]:
+    """Round to significant digits: the last bits differ between kinds of CPU."""
+    return [float(f"{value:.{digits}g}") for value in values]
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Logistic(Baseline):
         fitted = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
             (logs - centre) / scale, rows["defected"].to_numpy(bool)
         )
-        centred = nine_digits(centre), nine_digits(scale)
-        slopes, intercept = nine_digits(fitted.coef_[0]), nine_digits(fitted.intercept_)[0]
+        centred = rounded(centre), rounded(scale)
+        slopes, intercept = rounded(fitted.coef_[0]), rounded(fitted.intercept_)[0]
         return cls(cls.uses, *centred, slopes, intercept)
 
     def log_odds(self, rows: pd.DataFrame) -> Floats:
@@ -162,9 +162,7 @@ class BySubsets(Baseline):
         return self.risk(matrix(rows, self.columns))
 
     def contributions(self, rows: pd.DataFrame) -> Floats:
-        values = matrix(rows, self.columns)
-        size = values.shape[1]
-        log_odds = {}
+        values, size, log_odds = matrix(rows, self.columns), len(self.columns), {}
         for subset in product((False, True), repeat=size):
             risk = self.risk(np.where(subset, values, np.array(self.median)))
             risk = np.clip(risk, 1e-6, 1 - 1e-6)
@@ -182,8 +180,7 @@ class BySubsets(Baseline):
 class BgNbd(BySubsets, name="bg_nbd", simple=True):
     """BG/NBD's exact probability of no purchase within the horizon.
 
-    It is trained on all buyers, because it describes a whole cohort, most of whom buy once. It
-    needs no outcome. Pooled snapshots would count a customer many times.
+    It is trained on all buyers, once each: it describes a cohort, most of whom buy only once.
     """
 
     horizon_days: int
@@ -193,7 +190,8 @@ class BgNbd(BySubsets, name="bg_nbd", simple=True):
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         sample = buyers.sample(min(len(buyers), BUYERS), random_state=0)
         fitted = bg_nbd.fit(*_histories(matrix(sample, PAST)))
-        parameters = dict(zip(fitted._fields, nine_digits(np.array(fitted)), strict=True))
+        # where the likelihood is flat, more digits would differ between kinds of CPU
+        parameters = dict(zip(fitted._fields, rounded(np.array(fitted), 7), strict=True))
         return cls(PAST, _median(rows, PAST), spec.horizon_days, parameters)
 
     def risk(self, values: Floats) -> Floats:
@@ -240,8 +238,7 @@ class ExpertWindows(Baseline, name="expert_windows"):
 class RandomForestRFM(BySubsets, name="random_forest_rfm"):
     """A random forest on RFM, grown by scikit-learn and kept as numbers: no file can run code.
 
-    Per tree and node: the column it splits on (-1: a leaf), the split threshold, the nodes for
-    values up to it and above, and the rate of defection there.
+    Per node: the column it splits on (-1: a leaf), threshold, next nodes, and rate of defection.
     """
 
     trees: list[dict[str, list[Any]]]
@@ -250,17 +247,16 @@ class RandomForestRFM(BySubsets, name="random_forest_rfm"):
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         from sklearn.ensemble import RandomForestClassifier
 
-        size = {"n_estimators": TREES, "max_leaf_nodes": LEAVES, "min_samples_leaf": ROWS_PER_LEAF}
-        forest = RandomForestClassifier(**size, random_state=0, n_jobs=1).fit(
-            matrix(rows, RFM).astype(np.float32), rows["defected"].to_numpy(bool)
-        )
+        forest = RandomForestClassifier(
+            TREES, max_leaf_nodes=LEAVES, min_samples_leaf=ROWS_PER_LEAF, random_state=0, n_jobs=1
+        ).fit(matrix(rows, RFM).astype(np.float32), rows["defected"].to_numpy(bool))
         trees = [
             {
                 "column": np.maximum(tree.feature, -1).tolist(),
                 "threshold": np.where(tree.feature >= 0, tree.threshold, 0).tolist(),
                 "upto": tree.children_left.tolist(),
                 "above": tree.children_right.tolist(),
-                "rate": nine_digits(tree.value[:, 0, 1]),
+                "rate": rounded(tree.value[:, 0, 1]),
             }
             for tree in (estimator.tree_ for estimator in forest.estimators_)
         ]
@@ -290,7 +286,7 @@ def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:
 
 
 def _median(rows: pd.DataFrame, columns: list[str]) -> list[float]:
-    return nine_digits(np.median(matrix(rows, columns), axis=0))
+    return rounded(np.median(matrix(rows, columns), axis=0))
 
 
 def _histories(values: Floats) -> tuple[Floats, Floats, Floats]:

@@ -27,46 +27,32 @@ class Parameters(NamedTuple):
     b: float
 
 
-def _log_terms(
-    parameters: Parameters, repeats: Floats, last: Floats, age: Floats
-) -> tuple[Floats, Floats]:
-    """Return the log-likelihood of active and of dropped-out customers (equation 6)."""
+def log_likelihood(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
+    """Return the log-likelihood, one per customer (equation 6 of the paper)."""
     from scipy.special import betaln, gammaln
 
     r, alpha, a, b = parameters
     rate = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha)
     active = betaln(a, b + repeats) - (r + repeats) * np.log(alpha + age)
     dropped = betaln(a + 1, b + np.maximum(repeats, 1) - 1) - (r + repeats) * np.log(alpha + last)
-    common = rate - betaln(a, b)
-    return common + active, np.where(repeats > 0, common + dropped, -np.inf)
-
-
-def log_likelihood(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
-    """Return the log-likelihood, one per customer."""
-    return np.asarray(np.logaddexp(*_log_terms(parameters, repeats, last, age)))
+    either = np.where(repeats > 0, np.logaddexp(active, dropped), active)
+    return np.asarray(rate - betaln(a, b) + either)
 
 
 def _slopes(parameters: Parameters, repeats: Floats, last: Floats, age: Floats) -> Floats:
     """Return the derivatives of the log-likelihood by the parameters, parameters x customers."""
-    from scipy.special import psi
+    from scipy.special import expit, psi
 
     r, alpha, a, b = parameters
-    active, dropped = _log_terms(parameters, repeats, last, age)
-    q = np.exp(dropped - np.logaddexp(active, dropped))
-    p, all_of, bought = 1 - q, psi(a + b + repeats), r + repeats
-    gone = p * np.log(alpha + age) + q * np.log(alpha + last)
-    return np.array(
-        [
-            psi(bought) - psi(r) + np.log(alpha) - gone,
-            r / alpha - bought * (p / (alpha + age) + q / (alpha + last)),
-            psi(a + b) - psi(a) + p * psi(a) + q * psi(a + 1) - all_of,
-            psi(a + b)
-            - psi(b)
-            + p * psi(b + repeats)
-            + q * psi(b + np.maximum(repeats, 1) - 1)
-            - all_of,
-        ]
-    )
+    before, purchases = b + np.maximum(repeats, 1) - 1, r + repeats
+    log_odds = np.log(a / before) + purchases * np.log1p((age - last) / (alpha + last))
+    dropped = np.where(repeats > 0, expit(log_odds), 0)
+    logs = (1 - dropped) * np.log(alpha + age) + dropped * np.log(alpha + last)
+    rates = (1 - dropped) / (alpha + age) + dropped / (alpha + last)
+    both = psi(a + b) - psi(a + b + repeats)
+    by_r = psi(purchases) - psi(r) + np.log(alpha) - logs
+    by_b = both + psi(b + repeats) - psi(b) - dropped / before
+    return np.array([by_r, r / alpha - purchases * rates, both + dropped / a, by_b])
 
 
 def no_purchase(
@@ -112,8 +98,9 @@ def _converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
         downhill = -slope(logs)
         free = np.flatnonzero((np.abs(logs) < BOUND) | (np.sign(logs) != np.sign(downhill)))
         steps = STEP * np.eye(4)[free]
-        curvature = np.array([slope(logs + h) - slope(logs - h) for h in steps]) / (2 * STEP)
-        sizes, axes = np.linalg.eigh((curvature[:, free] + curvature[:, free].T) / 2)
+        rows = [slope(logs + h)[free] - slope(logs - h)[free] for h in steps]
+        curvature = np.reshape(rows, (len(free), len(free))) / (2 * STEP)
+        sizes, axes = np.linalg.eigh((curvature + curvature.T) / 2)
         move = axes @ ((axes.T @ downhill[free]) / np.maximum(np.abs(sizes), FLAT))
         before, logs = logs, logs.copy()
         logs[free] = np.clip(logs[free] + np.clip(move, -2, 2), -BOUND, BOUND)

@@ -16,13 +16,8 @@ if TYPE_CHECKING:
 
 
 THREADS = 1  # for predictions: LightGBM's threads spin, two on a busy machine are slower than one
-FIXED = {
-    "objective": "binary",
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbosity": -1,
-}
+REPEATABLE = {"deterministic": True, "force_row_wise": True}
+FIXED = {"objective": "binary", "bagging_freq": 1, "verbosity": -1, **REPEATABLE}
 
 
 class ModelSpec(NamedTuple):
@@ -39,10 +34,7 @@ class ModelSpec(NamedTuple):
 
 
 def schema_hash(columns: list[str]) -> str:
-    """Hash the names and the order of the features.
-
-    LightGBM itself would accept reordered columns and return other scores.
-    """
+    """Hash the names of the features in their order, which LightGBM does not check."""
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
 
 
@@ -66,13 +58,8 @@ def fit_booster(
     )
     constraints = [spec.monotone_constraints.get(column, 0) for column in spec.columns]
     constrained = spec.params.monotone and any(constraints)
-    data = lgb.Dataset(
-        matrix(rows, spec.columns),
-        label=rows["defected"].to_numpy(np.float64),
-        init_score=init_score,
-        feature_name=spec.columns,
-        free_raw_data=True,
-    )
+    features, label = matrix(rows, spec.columns), rows["defected"].to_numpy(np.float64)
+    data = lgb.Dataset(features, label, init_score=init_score, feature_name=spec.columns)
     return lgb.train(
         {**FIXED, **hyperparameters, "monotone_constraints": constraints if constrained else None},
         data,
@@ -117,13 +104,12 @@ def without_feature_ranges(text: str) -> str:
     )
 
 
-def canary_rows(rows: pd.DataFrame, columns: list[str], count: int = 5) -> list[list[float | None]]:
-    """Make rows whose scores must not change where the model is used.
+def canary_rows(rows: pd.DataFrame, columns: list[str]) -> list[list[float | None]]:
+    """Make five rows whose scores must not change where the model is used.
 
     They are quantiles of each feature, so no customer's.
     """
-    levels = np.linspace(0.1, 0.9, count)
-    table = rows[columns].astype(np.float64).quantile(levels).to_numpy()
+    table = rows[columns].astype(np.float64).quantile(np.linspace(0.1, 0.9, 5)).to_numpy()
     return [[None if np.isnan(value) else float(f"{value:.6g}") for value in row] for row in table]
 
 

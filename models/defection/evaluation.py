@@ -60,16 +60,14 @@ def interval(values: Floats) -> list[float | None]:
     return [round(float(q), 4) for q in np.quantile(finite, [0.025, 0.975])]
 
 
+def _arrays(population: pd.DataFrame, scorer: str) -> tuple[Floats, Floats, Flags]:
+    risk, value = (population[column].to_numpy(np.float64) for column in (scorer, "value"))
+    return risk, value, population["defected"].to_numpy(bool)
+
+
 def by_origin(population: pd.DataFrame, scorer: str) -> list[tuple[Floats, Floats, Flags]]:
     """Return risk, value and outcome of the rows at each origin."""
-    return [
-        (
-            rows[scorer].to_numpy(np.float64),
-            rows["value"].to_numpy(np.float64),
-            rows["defected"].to_numpy(bool),
-        )
-        for _, rows in population.groupby("origin", sort=True)
-    ]
+    return [_arrays(rows, scorer) for _, rows in population.groupby("origin", sort=True)]
 
 
 def resampled(
@@ -80,9 +78,7 @@ def resampled(
     Profits are means over the origins. The median value at an origin stays that of the population:
     costs do not depend on the draw.
     """
-    scores = population[scorer].to_numpy(np.float64)
-    value = population["value"].to_numpy(np.float64)
-    defected = population["defected"].to_numpy(bool)
+    scores, value, defected = _arrays(population, scorer)
     count, errors = counts_by_score(scores, defected), (scores - defected) ** 2
     campaigns = []
     for rows in population.groupby("origin").indices.values():
@@ -109,9 +105,7 @@ def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) ->
     """
     from sklearn.metrics import average_precision_score
 
-    scores = population[scorer].to_numpy(np.float64)
-    defected = population["defected"].to_numpy(bool)
-    value = population["value"].to_numpy(np.float64)
+    scores, value, defected = _arrays(population, scorer)
     top = np.argsort(-scores, kind="stable")[: int(np.ceil(len(scores) / 10))]
     origins = by_origin(population, scorer)
     values = dict(zip(RESAMPLED, points, strict=True)) | {
@@ -150,10 +144,8 @@ def compare(
         for scorer, metrics in zip(scorers, functions, strict=True)
     }
     customers = population["customer"].to_numpy(np.int64)
-    parts = [
-        np.stack([metrics(weights) for metrics in functions], axis=1)
-        for weights in resamples(customers, count, seed)
-    ]
+    weights = resamples(customers, count, seed)
+    parts = [np.stack([metrics(some) for metrics in functions], axis=1) for some in weights]
     draws = np.concatenate(parts)  # draws x scorers x metrics
     deltas: Deltas = {scorer: {} for scorer in scorers[1:]}
     for i, metric in enumerate(RESAMPLED):

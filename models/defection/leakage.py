@@ -11,6 +11,12 @@ from models.settings import SMALLEST_CELL
 
 # no customer without a contract is that predictable: the best models known reach .86 on real shops
 TOO_GOOD = 0.95
+OUTCOME = (
+    "it separates churned from retained customers with AUC {:.3f}: it contains the outcome, or the "
+    "outcome is computed from the past"
+)
+FIX_OUTCOME = "correct the feature or the label; a label meant like that needs no model"
+DATE = "it is the same for all customers of a snapshot: it contains the date, which never recurs"
 
 
 class Leak(NamedTuple):
@@ -27,22 +33,9 @@ def leaks(rows: pd.DataFrame, features: list[str]) -> list[Leak]:
     The column `model`, its probability, is looked at like a feature: it may combine several.
     """
     by_auc = outcome_columns(rows, [*features, "model"], rows["defected"].to_numpy(bool))
-    return [
-        Leak(
-            column,
-            f"it separates churned from retained customers with AUC {auc:.3f}: it contains the "
-            "outcome, or the outcome is computed from the past",
-            "correct the feature or the label; a label meant like that needs no model",
-        )
-        for column, auc in sorted(by_auc.items(), key=lambda item: -item[1])
-    ] + [
-        Leak(
-            column,
-            "it is the same for all customers of a snapshot: it contains the date, which never "
-            "comes again",
-            "remove the feature",
-        )
-        for column in date_columns(rows, features)
+    strongest = sorted(by_auc.items(), key=lambda item: -item[1])
+    return [Leak(column, OUTCOME.format(auc), FIX_OUTCOME) for column, auc in strongest] + [
+        Leak(column, DATE, "remove the feature") for column in date_columns(rows, features)
     ]
 
 

@@ -4,6 +4,7 @@ The assumptions are `Costs`; none of them is measured yet.
 """
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,8 @@ def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
     """
     median = float(np.median(value)) if len(value) else 0.0
     incentive, contact = costs.incentive * median, costs.contact * median
-    return np.asarray(
-        risk * costs.save_rate * (value - incentive) - (1 - risk) * incentive - contact
-    )
+    saved = risk * costs.save_rate * (value - incentive)
+    return np.asarray(saved - (1 - risk) * incentive - contact)
 
 
 def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
@@ -101,9 +101,9 @@ def empc(churned: Floats, retained: Floats) -> Floats:
     gain, cost = (1 - incentive) * caught, contact * caught + (incentive + contact) * disturbed
     pays = cost < gain  # at some save rate: none is above 1
     gain, cost = gain[pays], cost[pays]
-    profit = gain * ALPHA / (ALPHA + BETA) * betaincc(
-        ALPHA + 1, BETA, cost / gain
-    ) - cost * betaincc(ALPHA, BETA, cost / gain)
+    rate = cost / gain  # the save rate from which on it pays
+    profit = gain * ALPHA / (ALPHA + BETA) * betaincc(ALPHA + 1, BETA, rate)
+    profit = profit - cost * betaincc(ALPHA, BETA, rate)
     per_draw = LIFETIME_VALUE * np.bincount(begins[pays] // width, profit, draws)
     both = (churned.sum(axis=1) > 0) & (retained.sum(axis=1) > 0)
     return np.where(both, per_draw / (churned + retained).sum(axis=1), np.nan)
@@ -129,23 +129,22 @@ def sensitivity(
     of the median value per customer; `overlap`, the share of today's calls that stay.
     """
     entries = []
-    for assumption in ("save_rate", "incentive", "value"):
-        for factor in (0.5, 2.0):
-            changed = _changed(costs, assumption, factor)
-            adapted, kept, same, calls = 0.0, 0.0, 0, 0
-            for risk, value, defected in origins:
-                now = called(expected_profit(risk, value, costs), capacity)
-                then = called(expected_profit(risk, value, changed), capacity)
-                gain = contact_profit(value, defected, changed) / len(value) / len(origins)
-                adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
-                same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
-            entries.append(
-                {
-                    "assumption": assumption,
-                    "factor": factor,
-                    "profit": round(adapted, 5),
-                    "profit_as_assumed": round(kept, 5),
-                    "overlap": round(same / calls, 5) if calls else None,
-                }
-            )
+    for assumption, factor in product(("save_rate", "incentive", "value"), (0.5, 2.0)):
+        changed = _changed(costs, assumption, factor)
+        adapted, kept, same, calls = 0.0, 0.0, 0, 0
+        for risk, value, defected in origins:
+            now = called(expected_profit(risk, value, costs), capacity)
+            then = called(expected_profit(risk, value, changed), capacity)
+            gain = contact_profit(value, defected, changed) / len(value) / len(origins)
+            adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
+            same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
+        entries.append(
+            {
+                "assumption": assumption,
+                "factor": factor,
+                "profit": round(adapted, 5),
+                "profit_as_assumed": round(kept, 5),
+                "overlap": round(same / calls, 5) if calls else None,
+            }
+        )
     return entries

@@ -36,12 +36,6 @@ def search(
             return []
         loss = selected.losses[selected.form]
         study.tell(trial, loss)
-        entries.append(
-            {
-                "hyperparameters": trial.params,
-                "form": selected.form,
-                "rounds": selected.rounds,
-                "log_loss": loss,
-            }
-        )
+        result = {"form": selected.form, "rounds": selected.rounds, "log_loss": loss}
+        entries.append({"hyperparameters": trial.params, **result})
     return entries

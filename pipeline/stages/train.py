@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.defection.baselines import BASELINES, Baseline, nine_digits
+from models.defection.baselines import BASELINES, Baseline, rounded
 from models.defection.booster import ModelSpec, canary_frame, canary_rows, schema_hash, text_of
 from models.defection.cross_validation import grouped_cv
 from models.defection.forms import BASE, Model, fit_form, select_form
@@ -85,7 +85,7 @@ def train(
     canary = canary_rows(training, columns)
     frame = canary_frame(canary, columns)
     scorers: dict[str, Model | Baseline] = {"model": model, **fitted}
-    scores = {key: nine_digits(scorer.predict(frame)) for key, scorer in scorers.items()}
+    scores = {key: rounded(scorer.predict(frame)) for key, scorer in scorers.items()}
     about |= {
         "grouped_cv": grouped_cv(training, selected, spec),
         "trained": True,
