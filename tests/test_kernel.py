@@ -1,7 +1,4 @@
-"""How kernels are compiled and kept.
-
-Safe for several processes at once, once for all of them, and never called by mistake.
-"""
+"""Kernels are compiled once, safely for several processes, and cannot be called by mistake."""
 
 import os
 import subprocess
@@ -19,8 +16,7 @@ from features.columns import expand
 from features.ipt import shrunk_ipt
 from features.settings import Windows
 
-# Prints what a kernel makes of some customers, and how often it was compiled because it was not at
-# hand, or found.
+# Prints the results of a kernel, and the misses and hits of its cache.
 PROGRAM = """
 import numpy as np
 from features.ipt import gap_statistics
@@ -30,12 +26,13 @@ tables = tables_of(*random_customers(seed=1, count=20))
 median, gaps, squares = np.zeros(20), np.zeros(20, np.int64), np.zeros(20)
 gap_statistics(tables, 400, buffers_for(tables, np.empty(0, np.int32)), median, gaps, squares)
 print(*(f"{value:.9g}" for value in (*median, *gaps, *squares)))
-print(sum(gap_statistics.stats.cache_misses.values()), sum(gap_statistics.stats.cache_hits.values()))
+stats = gap_statistics.stats
+print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
 
 
 def start(cache: Path) -> subprocess.Popen[str]:
-    """A process that runs a kernel, compiled kernels being kept in a folder."""
+    """Start a process that runs a kernel, with a cache folder for compiled kernels."""
     environment = {
         **os.environ,
         "NUMBA_CACHE_DIR": str(cache),
@@ -50,19 +47,19 @@ def start(cache: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_two_processes_may_start_without_a_cache_and_a_third_compiles_nothing(
+def test_two_processes_can_fill_an_empty_cache_at_once_and_a_third_compiles_nothing(
     tmp_path: Path,
 ) -> None:
     ended = [process.communicate() for process in [start(tmp_path), start(tmp_path)]]
     ended.append(start(tmp_path).communicate())
     assert [errors for _, errors in ended] == ["", "", ""]
-    said = [output.splitlines() for output, _ in ended]
-    assert len({rows for rows, _ in said}) == 1
-    assert "1 0" in [counted for _, counted in said[:2]]
-    assert said[2][1] == "0 1"
+    printed = [output.splitlines() for output, _ in ended]
+    assert len({rows for rows, _ in printed}) == 1
+    assert "1 0" in [counted for _, counted in printed[:2]]
+    assert printed[2][1] == "0 1"
 
 
-def test_an_inner_kernel_called_by_mistake_says_so_and_the_process_lives() -> None:
+def test_a_kernel_that_is_called_from_python_raises() -> None:
     past = past_of(orders=[0])
     with pytest.raises(
         TypeError, match="shrunk_ipt can only be called from kernels: call its py_func, or an entry"
