@@ -19,7 +19,7 @@ from features.settings import Windows
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a benchmark whose systems have all run on a world of a hundred customers."""
+    """The folder of a benchmark whose systems have all run on the data of a hundred customers."""
     folder = tmp_path_factory.mktemp("bench")
     for run in plan(100, []):
         out = folder / "out" / "-".join(map(str, run))
@@ -64,22 +64,24 @@ def test_the_compared_columns_are_most_of_the_catalogue() -> None:
 
 
 def test_a_run_in_a_process_of_its_own_tells_what_it_cost(folder: Path) -> None:
-    found = cost("floor", world(folder, 100), folder / "out" / "alone", 12)
-    assert 0 < found.cpu_s < found.start_s + found.cpu_s < 60
-    assert 0.01 < found.rss_gb < 4
-    assert found.wall_s > 0
+    costs = cost("floor", world(folder, 100), folder / "out" / "alone", 12)
+    assert 0 < costs.cpu_s < costs.start_s + costs.cpu_s < 60
+    assert 0.01 < costs.rss_gb < 4
+    assert costs.wall_s > 0
 
 
-def test_a_ratio_above_one_says_that_a_peer_is_slower_and_the_engine_above_the_floor() -> None:
+def test_a_ratio_above_one_means_that_another_system_is_slower_and_the_engine_above_the_floor() -> (
+    None
+):
     seconds = {"engine": 2.0, "duckdb_naive": 40.0, "polars_tuned": 6.0, "pandas_groupby": 14.0}
-    found = {Run(system, 10, 12): {"cpu_s": seconds[system]} for system in SYSTEMS}
-    found |= {
+    costs = {Run(system, 10, 12): {"cpu_s": seconds[system]} for system in SYSTEMS}
+    costs |= {
         Run("engine", 100, 12): {"cpu_s": 20.0},
         Run("engine", 100, 1): {"cpu_s": 8.0},
         Run("floor", 100, 12): {"cpu_s": 4.0},
     }
-    found |= {Run("engine", 500, 12): {"cpu_s": 125.0}}
-    assert ratios(found, {10: 1000, 100: 10_000, 500: 25_000}) == {
+    costs |= {Run("engine", 500, 12): {"cpu_s": 125.0}}
+    assert ratios(costs, {10: 1000, 100: 10_000, 500: 25_000}) == {
         "duckdb_naive": 20,
         "polars_tuned": 3,
         "pandas": 7,
@@ -90,7 +92,9 @@ def test_a_ratio_above_one_says_that_a_peer_is_slower_and_the_engine_above_the_f
     }
 
 
-def test_the_world_is_the_same_each_time_and_as_large_as_said(folder: Path, tmp_path: Path) -> None:
+def test_the_generated_data_is_the_same_each_time_and_of_the_stated_size(
+    folder: Path, tmp_path: Path
+) -> None:
     again, first = world(tmp_path, 100), world(folder, 100)
     for path in sorted(first.rglob("*.parquet")):
         assert pq.read_table(path).equals(pq.read_table(again / path.relative_to(first)))

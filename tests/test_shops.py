@@ -108,13 +108,13 @@ def test_the_model_is_no_worse_than_the_best_baseline_and_is_calibrated(shop: Pa
 
 
 def test_hypotheses_are_tested_as_far_as_the_records_go_and_the_rest_is_unknown(shop: Path) -> None:
-    found = {
+    results = {
         one["id"]: one for one in json.loads((shop / "reports" / "hypotheses.json").read_text())
     }
-    held = {name for name, one in found.items() if one["verdict"] == "recovered"}
+    held = {name for name, one in results.items() if one["verdict"] == "recovered"}
     assert {"F2", "E2", "K4", "K5"} <= held
-    for one in found.values():
+    for one in results.values():
         assert (one["verdict"] == "unknown") == (one["estimate"] is None)
         assert one["truth"] is None
         assert one["note"]
-    assert found["K3"]["note"] == "not recorded: complaints"
+    assert results["K3"]["note"] == "not recorded: complaints"
