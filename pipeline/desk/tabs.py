@@ -16,7 +16,7 @@ from pipeline.delivery.spreadsheet import safe
 from pipeline.desk.formats import activity_name, labelled, measure, number, readable
 
 OWN_COLUMN = {"stage", "activity", "late_on", "lapses_on"}  # facts that the table shows anyway
-SEARCHED = 100_000  # rows packed for the search: about 2.5 MB
+SEARCHED = 100_000  # rows packed for the search: about 2.5 MB of page
 
 
 def details(
