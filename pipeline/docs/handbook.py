@@ -6,7 +6,7 @@ there in braces. Values and reasons are those of params.yaml.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,47 +28,25 @@ from pipeline.runtime.resources import read_text
 
 
 class HandbookRule(NamedTuple):
-    """A section: its title, the functions that are the rule, its parameters in a section."""
+    """A section: its title, the functions that are the rule, and its parameters."""
 
     title: str
     functions: tuple[Callable[..., Any], ...]
-    section: str = ""
-    keys: str = ""
+    section: str = ""  # of params.yaml
+    keys: str = ""  # with a _ at the end: all keys that begin so
 
 
-CORE_KEYS = " ".join(key for row in CONDITIONS for key in row.thresholds)
 RULES = (
-    HandbookRule("Stages", (decide,), "assign", "prospect_stale_ipts"),
+    HandbookRule("Stages", (decide,), "assign", "prospect_"),
     HandbookRule("Expected IPT", (shrunk_ipt,), "ipt", "prior_weight last_gaps"),
-    HandbookRule(
-        "Overdue", (late_after,), "ipt", "late_sigmas late_floor_days late_clip_low late_clip_high"
-    ),
-    HandbookRule(
-        "Lapsed",
-        (lapsed_after,),
-        "ipt",
-        "lapse_sigmas lapse_floor_days lapse_clip_low lapse_clip_high "
-        "own_gaps own_quantile own_factor own_limit_ipts",
-    ),
-    HandbookRule("Becoming core", (lacking,), "assign", CORE_KEYS),
-    HandbookRule("Coming back", (take_in,), "assign", "winback_purchases reactivated_purchases"),
-    HandbookRule(
-        "Partial defection",
-        (is_partly_gone,),
-        "assign",
-        "partial_ipts partial_baseline_ipts partial_min_purchases partial_ratio",
-    ),
-    HandbookRule(
-        "SLA", (sla_days, late_delivery_due), "sla", "minor major critical delivery_grace"
-    ),
-    HandbookRule(
-        "Satisfaction",
-        (satisfaction,),
-        "assign",
-        "satisfaction_ipts satisfaction_half_life_ipts satisfaction_minor satisfaction_major "
-        "satisfaction_critical satisfaction_defect satisfaction_late",
-    ),
-    HandbookRule("Leak", (LifecycleOverTime.net_flow,), "assign", "leak_periods"),
+    HandbookRule("Overdue", (late_after,), "ipt", "late_"),
+    HandbookRule("Lapsed", (lapsed_after,), "ipt", "lapse_ own_"),
+    HandbookRule("Becoming core", (lacking,), "assign", "core_"),
+    HandbookRule("Coming back", (take_in,), "assign", "winback_ reactivated_"),
+    HandbookRule("Partial defection", (is_partly_gone,), "assign", "partial_"),
+    HandbookRule("SLA", (sla_days, late_delivery_due), "sla", "minor major critical delivery_"),
+    HandbookRule("Satisfaction", (satisfaction,), "assign", "satisfaction_"),
+    HandbookRule("Leak", (LifecycleOverTime.net_flow,), "assign", "leak_"),
     HandbookRule("Not yet: defecting", (defects_on,)),
 )
 TRANSITIONS = (  # from day to day; a longer step may pass over several
@@ -125,17 +103,22 @@ def _text_of(function: Callable[..., Any]) -> str:
     return re.sub(r"\n +|(?<=[^\n])\n(?=[^\n*])", " ", text)  # one line per paragraph and item
 
 
+def keys_of(rule: HandbookRule, fields: Iterable[str]) -> list[str]:
+    """The parameters of a rule among the keys of its section."""
+    names = rule.keys.split()
+    return [k for k in fields if any(k == n or n[-1] == "_" and k.startswith(n) for n in names)]
+
+
 def _section(
     rule: HandbookRule, values: Mapping[str, Any], reasons: Mapping[str, Mapping[str, str]]
 ) -> str:
     now = {key: shown(v) for section in values.values() for key, v in section._asdict().items()}
-    text = "\n".join(_text_of(each).format(**now) for each in rule.functions)
-    rows = [
-        (f"`{rule.section}.{key}`", now[key], reasons[rule.section][key])
-        for key in rule.keys.split()
-    ]
-    parameters = [table("parameter, value, reason", rows)] if rows else []
-    return "\n\n".join([f"## {rule.title}", text, *parameters])
+    parts = [f"## {rule.title}", "\n".join(_text_of(f).format(**now) for f in rule.functions)]
+    if section := rule.section:
+        keys = keys_of(rule, values[section]._fields)
+        rows = [(f"`{section}.{key}`", now[key], reasons[section][key]) for key in keys]
+        parts.append(table("parameter, value, reason", rows))
+    return "\n\n".join(parts)
 
 
 def _examples(ipt: IptRules, sla: Sla) -> str:
