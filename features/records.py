@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 Records = npt.NDArray[Any]  # rows[i].field
 
 
-def _record(*fields: str) -> np.dtype[Any]:
+def record(*fields: str) -> np.dtype[Any]:
     """Return a record type from lines of a numpy type and the names of its fields."""
     typed = [(name, kind) for kind, *names in map(str.split, fields) for name in names]
     return np.dtype((np.record, np.dtype(typed, align=True)))
@@ -32,17 +32,15 @@ def _record(*fields: str) -> np.dtype[Any]:
 
 # The events: one row per row of a table in data/events, one field per column. `basket` is the
 # customer's own number of the order, `sku` the number of the product; -1 if the row names none.
-LINE = _record(
-    "i8 amount", "f8 quantity", "i4 day basket sku category promised delivered cancelled"
-)
-RETURN = _record("i8 amount", "i4 day basket", "? defect")
-COMPLAINT = _record("i4 opened resolved reopened basket", "i1 severity")
-TOUCH = _record("i4 day")
+LINE = record("i8 amount", "f8 quantity", "i4 day basket sku category promised delivered cancelled")
+RETURN = record("i8 amount", "i4 day basket", "? defect")
+COMPLAINT = record("i4 opened resolved reopened basket", "i1 severity")
+TOUCH = record("i4 day")
 KINDS = {"orders": LINE, "returns": RETURN, "complaints": COMPLAINT, "touches": TOUCH}
 TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "day"}
 
 # What the events of one customer add up to.
-PURCHASE = _record(
+PURCHASE = record(
     "i8 amount total",  # of this purchase; of this and all earlier ones
     "f8 spend log_gap",  # ln of the open days since the previous purchase; 0 for the first
     "i4 day weekday_top month_top",  # purchases so far on the most frequent weekday, in the month
@@ -50,12 +48,12 @@ PURCHASE = _record(
 )
 # `product` and `category` are numbered in the order of the customer's first purchase, -1 unnamed;
 # `first` marks the customer's first line with this product.
-BOUGHT = _record("i4 day product category", "? first")
-RUN = _record("i4 purchases last")
-ORDER = _record("i4 day basket promised delivered cancelled")
+BOUGHT = record("i4 day product category", "? first")
+RUN = record("i4 purchases last")
+ORDER = record("i4 day basket promised delivered cancelled")
 # `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
 # has a line with a promise or a cancellation; `cancels`: with a cancellation.
-CURSOR = _record(
+CURSOR = record(
     "i8 line returned complaint touch generation",
     "i4 purchases bought products categories orders",
     "? dated cancels",

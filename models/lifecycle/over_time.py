@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.records import UNIT
+from features.records import UNIT, record
 from models.lifecycle.state_machine import POSSIBLE, STAGES
 from models.settings import SMALLEST_CELL
 
@@ -22,13 +22,11 @@ MEDIANS = {  # of each column, rounded to so many digits
     **{"order_value": 2, "orders_per_ipt": 3, "purchases": 6},
     **{"ipt_days": 1, "ipt_log_sd": 3},
 }
-HABIT = np.dtype(
-    [
-        *((name, np.int8) for name in ("stage", "weekday", "month")),
-        ("purchases", np.int32),
-        *((name, np.float32) for name in ("ipt_days", "ipt_log_sd")),
-        *((name, np.float64) for name in ("revenue_per_ipt", "order_value", "orders_per_ipt")),
-    ]
+HABIT = record(
+    "i1 stage weekday month",
+    "i4 purchases",
+    "f4 ipt_days ipt_log_sd",
+    "f8 revenue_per_ipt order_value orders_per_ipt",
 )
 """What a profile is made of: one row per customer and snapshot."""
 

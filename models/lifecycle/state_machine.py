@@ -11,7 +11,18 @@ import numpy as np
 from features.history import begin_customer, insert_sorted, net_spend, open_days, past_before
 from features.ipt import day_after, deadlines, lapsed_after, late_after, shrunk_ipt, whole_days
 from features.kernel import entry, kernel
-from features.records import NEVER, Buffers, Ints, Longs, Past, Records, Shop, Tables, buffers_for
+from features.records import (
+    NEVER,
+    Buffers,
+    Ints,
+    Longs,
+    Past,
+    Records,
+    Shop,
+    Tables,
+    buffers_for,
+    record,
+)
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.habits import habits, is_partly_gone
 from models.lifecycle.limits import Limits
@@ -31,54 +42,38 @@ PROSPECT, FIRST_TIME, EARLY_REPEAT, CORE, CORE_DEFECTOR = range(5)
 ACTIVE, LATE, LAPSED, OPEN, STALE = range(5)
 NO_STATUS, WON_BACK, DEFECTING, LOST = range(4)
 
-STATE = np.dtype(
-    (
-        np.record,
-        [
-            *((name, np.int8) for name in ("stage", "activity", "status")),
-            ("since", np.int32),
-            *((name, np.bool_) for name in ("scored", "reactivated", "partial_defection")),
-            ("satisfaction", np.float32),
-            *((name, np.int32) for name in ("late_on", "defects_on", "lapses_on")),
-            *((name, np.int32) for name in ("first_on", "last_purchase_on", "core_since")),
-            ("lacks", np.int16),  # early repeat, at the last purchase: a bit for each of CONDITIONS
-            ("purchases", np.int32),
-            *((name, np.float32) for name in ("ipt_days", "ipt_log_sd")),
-            # the same at core entry, 0 before
-            *((name, np.int32) for name in ("entry_purchases", "entry_days")),
-            *((name, np.float32) for name in ("entry_ipt_days", "entry_log_sd")),
-            ("purchases_back", np.int32),  # since a lapse, until won back or off probation
-            # by the last purchase
-            *((name, np.int32) for name in ("complaints", "defects", "grave_open", "past_sla")),
-            ("open_past_sla", np.int32),
-            ("net_spend_365d", np.float64),
-            ("purchases_365d", np.int16),
-            ("weekday", np.int8),  # with most of these purchases, 0 Monday; -1 without any
-            ("month", np.int8),  # likewise, 0 January
-        ],
-    )
+STATE = record(
+    "i1 stage activity status",
+    "i4 since",
+    "? scored reactivated partial_defection",
+    "f4 satisfaction",
+    "i4 late_on defects_on lapses_on first_on last_purchase_on core_since",
+    "i2 lacks",  # of an early repeat customer at the last purchase: a bit for each of CONDITIONS
+    "i4 purchases",
+    "f4 ipt_days ipt_log_sd",
+    "i4 entry_purchases entry_days",  # at core entry, 0 before
+    "f4 entry_ipt_days entry_log_sd",
+    "i4 purchases_back",  # since a lapse, until won back or off probation
+    "i4 complaints defects grave_open past_sla",  # by the last purchase
+    "i4 open_past_sla",
+    "f8 net_spend_365d",
+    "i2 purchases_365d",
+    "i1 weekday month",  # with most of these purchases, 0 Monday and January; -1 without any
 )
 """One row per customer and snapshot. `*_on` and `*since` are days, or NEVER."""
 
-STRONG = np.dtype((np.record, [("after", np.int32), ("on", np.int32)]))
+STRONG = record("i4 after on")
 """Evidence of a reason to leave: strong from day `on`, with no purchase since day `after`."""
 
-MEMORY = np.dtype(
-    (
-        np.record,
-        [
-            ("seen_on", np.int32),  # day of the latest purchase taken in, -1 before
-            ("core_since", np.int32),  # day of core entry, NEVER before
-            ("back_since", np.int32),  # day of the latest return to core, or of core entry
-            ("away_since", np.int32),  # day of the defection or lapse not yet won back, or NEVER
-            ("won_back", np.int32),  # purchases since that lapse
-            ("entry_purchases", np.int32),
-            ("entry_days", np.int32),  # from the first purchase to core entry
-            ("entry_ipt", np.float64),
-            ("entry_log_sd", np.float64),
-            ("probation", np.int32),  # purchases since a lapse before core, 0 when over
-        ],
-    )
+MEMORY = record(
+    "i4 seen_on",  # day of the latest purchase taken in, -1 before
+    "i4 core_since",  # day of core entry, NEVER before
+    "i4 back_since",  # day of the latest return to core, or of core entry
+    "i4 away_since",  # day of the defection or lapse not yet won back, or NEVER
+    "i4 won_back",  # purchases since that lapse
+    "i4 entry_purchases entry_days",  # at core entry
+    "f8 entry_ipt entry_log_sd",
+    "i4 probation",  # purchases since a lapse before core, 0 when over
 )
 """What follows from the purchases of one customer so far, carried from snapshot to snapshot."""
 
