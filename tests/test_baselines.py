@@ -228,7 +228,7 @@ def test_expert_windows_has_the_models_hyperparameters_but_the_best_split_thresh
 ) -> None:
     changed = {"num_leaves": leaves, "min_child_samples": 5, "seed": 3}
     spec = SPEC._replace(params=SPEC.params.model_copy(update=changed))
-    [text] = BASELINES["expert_windows"].fit(windowed(shop), shop[PAST], spec).booster_texts
+    text = BASELINES["expert_windows"].fit(windowed(shop), shop[PAST], spec).to_json()["text"]
     assert max(int(size) for size in re.findall(r"(?m)^num_leaves=(\d+)$", text)) == leaves
     assert {"[min_data_in_leaf: 5]", "[seed: 3]", "[extra_trees: 0]"} <= set(text.splitlines())
 

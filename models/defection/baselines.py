@@ -43,7 +43,8 @@ class Baseline(ABC):
     """A fitted scorer; its fields are what its JSON holds.
 
     `class New(Baseline, name="new")` adds a baseline. `simple`: a person can follow it, so a model
-    has to beat it to be worth its trouble.
+    has to beat it to be worth its trouble. A field `text` is a booster: it is checked before it is
+    loaded.
     """
 
     columns: list[str]
@@ -54,11 +55,6 @@ class Baseline(ABC):
         cls.simple = simple
         if name is not None:
             BASELINES[name] = cls
-
-    @property
-    def booster_texts(self) -> list[str]:
-        """Return LightGBM's texts among the fields: they are checked before they are loaded."""
-        return []
 
     @classmethod
     @abstractmethod
@@ -209,10 +205,6 @@ class ExpertWindows(Baseline, name="expert_windows"):
 
     text: str
 
-    @property
-    def booster_texts(self) -> list[str]:
-        return [self.text]
-
     @classmethod
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         columns = [column for column in rows.columns.astype(str) if column.startswith(WINDOWS)]
@@ -277,8 +269,9 @@ class RandomForestRFM(BySubsets, name="random_forest_rfm"):
         return total / len(self.trees)
 
 
-SIMPLE = tuple(name for name, baseline in BASELINES.items() if baseline.simple)
-"""Names of the baselines that a person can follow."""
+def is_simple(name: str) -> bool:
+    """Return whether a scorer is a baseline that a person can follow."""
+    return name in BASELINES and BASELINES[name].simple
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:

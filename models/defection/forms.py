@@ -66,10 +66,6 @@ class Model:
             terms[self.base.columns] += self.base.contributions(rows)
         return terms
 
-    def losses(self, rows: pd.DataFrame, rounds: int) -> Floats:
-        """Return the log loss of each row by the first `rounds` trees."""
-        return log_losses(self.predict(rows, rounds), rows)
-
     def with_shift_of(
         self, rows: pd.DataFrame, weight: float, rounds: int | None = None
     ) -> "Model":
@@ -150,7 +146,7 @@ def select_form(rows: pd.DataFrame, year_ago: pd.DataFrame, spec: ModelSpec) -> 
     rounds: dict[Form, int] = {}
     for form, model in models.items():
         grid = range(params.round_step, params.max_rounds + 1, params.round_step)
-        by_rounds = {n: model.losses(inner, n) for n in grid}
+        by_rounds = {n: log_losses(model.predict(inner, n), inner) for n in grid}
         rounds[form] = min(by_rounds, key=lambda n: by_rounds[n].mean())
         losses[form] = by_rounds[rounds[form]]
     form, error = preferred(losses)
@@ -159,7 +155,7 @@ def select_form(rows: pd.DataFrame, year_ago: pd.DataFrame, spec: ModelSpec) -> 
     seasonal = False
     if len(year_ago) and params.season_weight > 0:
         shifted = models[form].with_shift_of(year_ago, params.season_weight, rounds[form])
-        means["seasonal"] = shifted.losses(inner, rounds[form]).mean()
+        means["seasonal"] = log_losses(shifted.predict(inner, rounds[form]), inner).mean()
         seasonal = bool(means["seasonal"] < means[form])
     rounded = {name: float(f"{loss:.6g}") for name, loss in means.items()}
     return SelectedForm(form, rounds[form], rounded, float(f"{error:.6g}"), seasonal)

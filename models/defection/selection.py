@@ -3,7 +3,7 @@
 from statistics import NormalDist
 from typing import Any
 
-from models.defection.baselines import SIMPLE
+from models.defection.baselines import is_simple
 
 NO_SIGNAL = "no_signal"
 
@@ -34,9 +34,9 @@ def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str
         if baseline in signal and delta["auc"][2] < 0
     }
     beaten = {baseline for baseline, delta in deltas.items() if delta["auc"][1] > 0}
-    if "model" in signal and not better and beaten >= deltas.keys() & set(SIMPLE):
+    if "model" in signal and not better and beaten >= set(filter(is_simple, deltas)):
         return "model"
-    simple = {baseline: auc for baseline, auc in signal.items() if baseline in SIMPLE}
+    simple = {baseline: auc for baseline, auc in signal.items() if is_simple(baseline)}
     unbeaten = {baseline: auc for baseline, auc in simple.items() if baseline not in beaten}
     usable = better or unbeaten or simple
     return max(usable, key=lambda baseline: usable[baseline], default=NO_SIGNAL)
@@ -51,8 +51,8 @@ def grade(
     """
     if selected == NO_SIGNAL:
         return "no signal: no scorer ranks churned above retained customers better than chance"
-    simple = {key: m["auc"] for key, m in metrics.items() if key in SIMPLE and m["auc"] is not None}
-    rival = max(simple, key=lambda key: simple[key]) if selected == "model" else selected
+    aucs = {key: m["auc"] for key, m in metrics.items() if is_simple(key) and m["auc"] is not None}
+    rival = max(aucs, key=lambda key: aucs[key]) if selected == "model" else selected
     point, low, high = deltas[rival]["auc"]
     if selected == "model":
         rank = "the best simple baseline"
@@ -63,5 +63,5 @@ def grade(
     result = (
         "the model wins" if selected == "model" else f"the model does not win, {selected} is used"
     )
-    aucs = f"AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}"
-    return f"{result}: {aucs}, {rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
+    figures = f"AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}"
+    return f"{result}: {figures}, {rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"

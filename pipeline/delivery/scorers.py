@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.defection.baselines import SIMPLE
+from models.defection.baselines import is_simple
 
 NAMES = {
     "model": "the model",
@@ -31,7 +31,8 @@ def measured_scorers(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 def best_simple_baseline(scorers: Mapping[str, Any]) -> str | None:
     """The simple baseline with the highest AUC: the one that `grade` names. None without one."""
-    aucs = {name: scorers[name]["auc"] for name in SIMPLE if scorers.get(name)}
+    simple = {name: metrics for name, metrics in scorers.items() if is_simple(name) and metrics}
+    aucs = {name: metrics["auc"] for name, metrics in simple.items()}
     return max(
         (name for name in aucs if aucs[name] is not None), key=aucs.__getitem__, default=None
     )

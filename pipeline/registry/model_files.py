@@ -79,19 +79,20 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
 
     Their own boosters are checked first. Raises ModelError.
     """
+    name = "baselines.json"
     try:
+        kept = json.loads(verified(model, about, name))
         fitted = {
-            file: {name: BASELINES[name].from_json(fields) for name, fields in kept.items()}
-            for file, kept in json.loads(verified(model, about, "baselines.json")).items()
+            file: {key: BASELINES[key].from_json(fields) for key, fields in beside.items()}
+            for file, beside in kept.items()
         }
     except (ValueError, AttributeError, KeyError, TypeError):
         rule = "it does not hold the baselines of this version"
-        raise ModelError("E_MODEL_BROKEN", "baselines.json", rule, TRAIN_AGAIN) from None
+        raise ModelError("E_MODEL_BROKEN", name, rule, TRAIN_AGAIN) from None
     require_version(about)
-    for baselines in fitted.values():
-        for baseline in baselines.values():
-            for text in baseline.booster_texts:
-                check_booster(text, "baselines.json")
+    for fields in (fields for beside in kept.values() for fields in beside.values()):
+        if "text" in fields:
+            check_booster(fields["text"], name)
     return fitted
 
 
