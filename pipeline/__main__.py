@@ -11,7 +11,8 @@ try:
     import typer
 except ModuleNotFoundError:
     print(
-        "E_VENV python — corekeep's libraries are not installed for it — activate .venv, or use `make repro`",
+        "E_VENV python — corekeep's libraries are not installed for it — "
+        "activate .venv, or use `make repro`",
         file=sys.stderr,
     )
     sys.exit(2)

@@ -12,7 +12,7 @@ import pytest
 import small_shop
 from frozen import params
 
-from pipeline.registry.challenge import Version, against
+from pipeline.registry.challenge import ModelVersion, compare_versions
 from pipeline.runtime.store import Folder
 from pipeline.stages.train import train
 
@@ -23,24 +23,24 @@ ORIGINS = list(small_shop.ORIGINS)
 FINAL = "model.txt"
 
 
-def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> Version:
+def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> ModelVersion:
     folders = small_shop.write(folder, frame)
     files = train(
         **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=FEW
     )["model"]
-    return Version(small_shop.model_folder(folder, files), files["model.json"], verdict)
+    return ModelVersion(small_shop.model_folder(folder, files), files["model.json"], verdict)
 
 
 ROWS = small_shop.rows(400, 2.0)
 
 
 @pytest.fixture(scope="module")
-def strong(tmp_path_factory: pytest.TempPathFactory) -> Version:
+def strong(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
     return taught(tmp_path_factory.mktemp("strong"), ROWS)
 
 
 @pytest.fixture(scope="module")
-def weak(tmp_path_factory: pytest.TempPathFactory) -> Version:
+def weak(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
     """Taught by the same rows without the weather, half of what decides."""
     return taught(tmp_path_factory.mktemp("weak"), ROWS.drop(columns="weather"))
 
@@ -52,9 +52,9 @@ def asked() -> pd.DataFrame:
 
 
 def judged(
-    champion: Version, newcomer: Version, rows: pd.DataFrame | None = None
+    champion: ModelVersion, newcomer: ModelVersion, rows: pd.DataFrame | None = None
 ) -> tuple[str, str]:
-    found = against(
+    found = compare_versions(
         champion,
         newcomer,
         asked() if rows is None else rows,
@@ -66,7 +66,7 @@ def judged(
 
 
 def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(
-    strong: Version, weak: Version
+    strong: ModelVersion, weak: ModelVersion
 ) -> None:
     alias, reason = judged(weak, strong)
     assert alias == "champion"
@@ -76,7 +76,7 @@ def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figure
 
 @pytest.mark.parametrize("newcomer", ["weak", "strong"])
 def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(
-    newcomer: str, strong: Version, weak: Version
+    newcomer: str, strong: ModelVersion, weak: ModelVersion
 ) -> None:
     alias, reason = judged(strong, weak if newcomer == "weak" else strong)
     assert (alias, reason[:25]) == ("challenger", "not better beyond chance:")
@@ -84,7 +84,7 @@ def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(
 
 @pytest.mark.parametrize("which", ["champion", "newcomer"])
 def test_a_version_whose_features_are_no_longer_made_is_not_compared(
-    which: str, strong: Version, weak: Version
+    which: str, strong: ModelVersion, weak: ModelVersion
 ) -> None:
     told = judged(
         *((strong, weak) if which == "champion" else (weak, strong)),
@@ -97,7 +97,7 @@ def test_a_version_whose_features_are_no_longer_made_is_not_compared(
 
 
 @pytest.mark.parametrize(
-    ("through", "asked_at"),
+    ("through", "booster_for"),
     [
         (
             "2025-08-02",
@@ -119,30 +119,30 @@ def test_a_version_whose_features_are_no_longer_made_is_not_compared(
     ],
 )
 def test_a_version_is_asked_by_its_newest_booster_whose_outcomes_were_known(
-    through: str, asked_at: dict[str, str | None], strong: Version
+    through: str, booster_for: dict[str, str | None], strong: ModelVersion
 ) -> None:
-    version = Version(strong.model, strong.about | {"trained_through": through}, "model")
-    assert {origin: version.asked_at(origin) for origin in asked_at} == asked_at
+    version = ModelVersion(strong.model, strong.about | {"trained_through": through}, "model")
+    assert {origin: version.booster_for(origin) for origin in booster_for} == booster_for
 
 
-def test_origins_that_either_was_trained_through_are_left_out(strong: Version) -> None:
+def test_origins_that_either_was_trained_through_are_left_out(strong: ModelVersion) -> None:
     young = {
         name: sha
         for name, sha in strong.about["sha256"].items()
         if name != "origins/2025-07-01.txt"
     }
-    champion = Version(strong.model, strong.about | {"sha256": young}, "model")
+    champion = ModelVersion(strong.model, strong.about | {"sha256": young}, "model")
     _, reason = judged(champion, strong)
     assert reason.endswith("on 400 rows at 2025-08-01")
-    none = Version(strong.model, strong.about | {"sha256": {FINAL: ""}}, "model")
+    none = ModelVersion(strong.model, strong.about | {"sha256": {FINAL: ""}}, "model")
     assert judged(none, strong) == (
         "challenger",
         "not compared: 0 rows at origins neither was trained through, or one outcome only",
     )
 
 
-def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version) -> None:
-    plain = Version(strong.model, strong.about, "recency")
+def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: ModelVersion) -> None:
+    plain = ModelVersion(strong.model, strong.about, "recency")
     rows = asked()[asked()["snapshot"] == ORIGINS[0]].sort_values("recency_days")
     assert abs(int(np.sign(np.diff(plain.scores(ORIGINS[0], rows))).sum())) > 40
     assert judged(plain, strong)[0] == "champion"
@@ -150,10 +150,10 @@ def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: Version)
 
 
 def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_said(
-    strong: Version, weak: Version
+    strong: ModelVersion, weak: ModelVersion
 ) -> None:
     other = {
-        name: Version(one.model, one.about | {"horizon_days": 28}, "model")
+        name: ModelVersion(one.model, one.about | {"horizon_days": 28}, "model")
         for name, one in (("strong", strong), ("weak", weak))
     }
     alias, reason = judged(other["weak"], strong)
@@ -166,7 +166,7 @@ def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_sai
 
 @pytest.mark.parametrize("change", [None, "tree"])
 def test_a_champion_whose_files_were_altered_is_not_compared(
-    change: str | None, strong: Version, weak: Version, tmp_path: Path
+    change: str | None, strong: ModelVersion, weak: ModelVersion, tmp_path: Path
 ) -> None:
     files: dict[str, Any] = {
         name: (weak.model.path / name).read_text() for name in weak.about["sha256"]
@@ -174,7 +174,7 @@ def test_a_champion_whose_files_were_altered_is_not_compared(
     files |= {f"origins/{ORIGINS[0]}.txt": change} if change else {}
     if not change:
         del files[f"origins/{ORIGINS[0]}.txt"]
-    broken = Version(
+    broken = ModelVersion(
         Folder(small_shop.model_folder(tmp_path, files | {"baselines.json": {}}).path),
         weak.about,
         "model",
@@ -184,7 +184,9 @@ def test_a_champion_whose_files_were_altered_is_not_compared(
     assert reason.startswith(f"not compared: origins/{ORIGINS[0]}.txt")
 
 
-def test_customers_are_resampled_with_all_their_rows(strong: Version, weak: Version) -> None:
+def test_customers_are_resampled_with_all_their_rows(
+    strong: ModelVersion, weak: ModelVersion
+) -> None:
     # Copies of the same rows are no more customers, and make nothing surer.
     assert (
         judged(weak, strong, pd.concat([asked()] * 4))[1].replace("on 3200 rows", "on 800 rows")

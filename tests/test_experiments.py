@@ -18,7 +18,7 @@ import small_shop
 import yaml
 from tracked_shop import MLFLOWS_OWN_WARNINGS, PARAMS
 
-from pipeline.registry.mlflow_server import opened
+from pipeline.registry.mlflow_server import connect
 from pipeline.runtime import store
 from pipeline.runtime.runner import ROOT
 
@@ -115,9 +115,10 @@ def test_an_experiment_is_shown_beside_its_commit_with_parameter_and_figures_and
         == found
     )
     assert store.read(project / "data" / "model" / "model.json")["params"]["num_leaves"] == 5
-    tracked = opened(project, PARAMS.track).client.get_run(
+    tracked = connect(project, PARAMS.track).client.get_run(
         store.read(project / "reports" / "mlflow.json")["run_id"]
     )
+    assert store.read(project / "reports" / "mlflow.json")["model_version"] is None
     assert tracked.data.tags["dvc.experiment"] == experiment["name"]
     assert tracked.data.tags["git.commit"] == head
     assert tracked.data.params["train.num_leaves"] == "5"

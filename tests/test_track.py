@@ -15,9 +15,10 @@ from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Proj
 
 from models.defection.booster import matrix, probabilities
 from pipeline.registry import spool
-from pipeline.registry.mlflow_server import opened
+from pipeline.registry.mlflow_server import connect
 from pipeline.registry.model_files import booster_of
-from pipeline.registry.run_record import hashes
+from pipeline.registry.run_record import dvc_hashes
+from pipeline.runtime.runner import unpublished
 from pipeline.runtime.store import Folder
 
 pytestmark = MLFLOWS_OWN_WARNINGS
@@ -37,10 +38,11 @@ def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_t
         run.data.metrics["benchmark.model.auc"]
         == project.made.found["metrics"]["benchmark"]["model"]["auc"]
     )
-    assert (
-        run.data.metrics["baselines.recency.brier"]
-        == project.made.found["metrics"]["baselines"]["recency"]["brier"]
-    )
+    delta = project.made.found["metrics"]["benchmark"]["delta"]["logistic_rfm"]["auc"]
+    assert run.data.metrics["benchmark.delta.logistic_rfm.auc"] == delta[0]
+    assert 20 < len(run.data.metrics) <= 40
+    assert run.info.run_name == f"demo {small_shop.DATA_END}"  # and the commit, in a git clone
+    assert project.made.found["evaluation"]["grade"] in run.data.tags["mlflow.note.content"]
     assert {"shop", "verdict", "params.sha256", "manifest.sha256", "page.sha256", "result"} <= set(
         run.data.tags
     )
@@ -98,6 +100,18 @@ def test_the_registered_model_is_text_with_a_signature_and_scores_as_the_one_at_
     )
 
 
+def test_an_experiment_registers_no_version_and_the_same_result_published_does(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "quick-fox")
+    run = local.track()
+    assert (run["model_version"], run["reason"]) == (None, "an experiment registers no version")
+    assert unpublished(local.root, "track").exists()
+    monkeypatch.delenv("DVC_EXP_NAME")
+    assert local.track()["model_version"] == "1"
+    assert [run.data.tags.get("dvc.experiment") for run in local.runs()] == ["quick-fox", None]
+
+
 @pytest.mark.parametrize(
     "broken", ["log_inputs", "create_model_version", "set_registered_model_alias", "set_terminated"]
 )
@@ -116,8 +130,8 @@ def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(
     assert [found.info.run_id for found in local.runs()] == [run["run_id"]]
     assert local.runs()[0].info.status == "FINISHED"
     assert run["alias"] == "champion"
-    assert opened(local.root, local.params().track).numbers(local.name) == [run["model_version"]]
-    assert spool.waiting(local.root) == []
+    assert connect(local.root, local.params().track).numbers(local.name) == [run["model_version"]]
+    assert spool.waiting_runs(local.root) == []
 
 
 def test_nothing_of_a_customer_reaches_mlflow(
@@ -156,6 +170,6 @@ def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(
         "    outs:\n    - path: data/events\n      md5: abc.dir\n"
     )
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    assert hashes(tmp_path) == {}
+    assert dvc_hashes(tmp_path) == {}
     monkeypatch.setenv("DVC_STAGE", "track")
-    assert hashes(tmp_path) == {"data/events": "abc.dir"}
+    assert dvc_hashes(tmp_path) == {"data/events": "abc.dir"}

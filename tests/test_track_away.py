@@ -12,8 +12,8 @@ import tracking_server
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Project
 
 from pipeline.registry import commands, mlflow_server, spool
-from pipeline.registry.mlflow_server import opened
-from pipeline.registry.spool import Waiting
+from pipeline.registry.mlflow_server import connect
+from pipeline.registry.spool import WaitingRun
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError, TrackingError
 from pipeline.runtime.params import load
@@ -24,17 +24,17 @@ PASSWORD = "hunter2"
 
 def reasons(project: Project, name: str) -> list[str]:
     """Why each version of a model has its alias."""
-    versions = opened(project.root, project.params().track).versions()
+    versions = connect(project.root, project.params().track).versions()
     return [version.tags["why"] for version in versions if version.name == name]
 
 
-def missed(project: Project, *results: tuple[str, str]) -> list[Waiting]:
+def missed(project: Project, *results: tuple[str, str]) -> list[WaitingRun]:
     """Track results without a server; return the runs that wait."""
     for page, which in results:
         project.track(
             page, which, uri=f"http://127.0.0.1:{tracking_server.free_port()}", timeout_seconds=1
         )
-    return spool.waiting(project.root)
+    return spool.waiting_runs(project.root)
 
 
 def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
@@ -49,8 +49,8 @@ def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
         "reason": "tracking is away: the run waits in mlspool",
     }
     assert (
-        "not tracked: E_TRACKING track.uri — the tracking server does not do its part: "
-        in capfd.readouterr().out
+        "not tracked: E_TRACKING track.uri — the tracking server fails: "
+        in capfd.readouterr().err
     )
     with pytest.raises(TrackingError) as refused:
         local.track("tuesday", uri=f"http://{away}", timeout_seconds=1, required=True)
@@ -59,7 +59,7 @@ def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
     kept = {found.data.tags["page.sha256"]: found.info for found in local.runs()}
     assert [store.text_sha256(page) for page in ("monday", "tuesday", "wednesday")] == list(kept)
     assert list(kept.values())[-1].run_id == run["run_id"]
-    assert spool.waiting(local.root) == []
+    assert spool.waiting_runs(local.root) == []
     assert reasons(local, local.name)[0] == "first champion of the shop"
 
 
@@ -86,7 +86,7 @@ def test_a_waiting_run_of_another_shop_is_not_compared_on_the_rows_of_this_shop(
     local.track("wednesday", "weak")
     assert reasons(local, f"{local.root.name}-grocer") == [
         "first champion of the shop",
-        "not compared: it was sent while another shop was chosen, whose rows tell nothing of it",
+        "not compared: it was sent while another shop, with other rows, was chosen",
     ]
 
 
@@ -108,9 +108,9 @@ def test_a_run_whose_model_does_not_load_blocks_no_other_and_waits_if_that_may_c
     about = waits.artifacts.read("scorers/model.json")
     store.write(waits.artifacts.path / "scorers" / "model.json", {**about, **changed})
     assert local.track("tuesday")["alias"] == "champion"
-    assert f"mlspool/000001 {became}" in capfd.readouterr().out
+    assert f"mlspool/000001 {became}" in capfd.readouterr().err
     assert [run.info.status for run in local.runs()] == ["FAILED", "FINISHED"]
-    assert len(spool.waiting(local.root)) == left
+    assert len(spool.waiting_runs(local.root)) == left
 
 
 def test_a_slow_server_gets_one_more_run_each_time(
@@ -119,7 +119,7 @@ def test_a_slow_server_gets_one_more_run_each_time(
     monkeypatch.setattr(mlflow_server, "PATIENCE", 0)
     missed(local, ("monday", "strong"), ("tuesday", "strong"))
     assert local.track("wednesday")["run_id"] is None
-    assert len(spool.waiting(local.root)) == 2
+    assert len(spool.waiting_runs(local.root)) == 2
     assert local.track("wednesday")["run_id"] is None
     assert local.track("wednesday")["model_version"] == "3"
 

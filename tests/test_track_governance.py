@@ -11,7 +11,7 @@ import pytest
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Made, Project, project_at
 
 from pipeline.registry import commands
-from pipeline.registry.mlflow_server import opened
+from pipeline.registry.mlflow_server import connect
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.runner import ROOT, locked
@@ -47,7 +47,7 @@ def governed(
     )
     said = [project.track(*result) for result in results]
     return Governed(
-        project, said, opened(project.root, project.params().track).aliases(project.name)
+        project, said, connect(project.root, project.params().track).aliases(project.name)
     )
 
 
@@ -219,5 +219,5 @@ def test_a_command_without_a_reason_is_one_line_with_exit_code_2() -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     assert (
         ended.stderr
-        == "E_REASON --reason — 0 characters — say why in 1 to 500 characters, naming nobody\n"
+        == "E_REASON --reason — 0 characters — give a reason of 1 to 500 characters that names nobody\n"
     )

@@ -10,7 +10,7 @@ import pytest
 import small_shop
 from frozen import params
 
-from pipeline.registry.mlflow_server import opened
+from pipeline.registry.mlflow_server import connect
 from pipeline.runtime import store
 from pipeline.runtime.params import Params
 from pipeline.runtime.store import Folder
@@ -136,7 +136,7 @@ class Project:
 
     @property
     def client(self) -> Any:
-        return opened(self.root, self.params().track).client
+        return connect(self.root, self.params().track).client
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
-"""Champion against newcomer: both asked at the same origins, each by a model that was taught by
-nothing after them.
+"""Champion and challenger: two versions of a model compared at the same test origins.
 
-Only the order of customers counts (AUC), on the outcomes of today's horizon: the horizon a shop
-learns may shift by a day, and a champion must not stay one for that alone.
+Each predicts with a booster that was trained through nothing after the origin. Only the ranking of
+customers counts (AUC), on outcomes within the horizon of today: the horizon that a shop's data give
+may shift by a day, and no champion should stay one for that alone.
 """
 
 import datetime as dt
@@ -23,115 +23,104 @@ from pipeline.runtime.store import Folder
 
 
 class Judgement(NamedTuple):
-    """Which alias a version gets, and why, in words."""
+    """The alias of a version, and the reason in words."""
 
     alias: str
     reason: str
 
 
-@dataclass(frozen=True)
-class Version:
-    """A version of the model.
+def not_compared(reason: str) -> Judgement:
+    """Return the judgement of a version that could not be compared: it is challenger."""
+    return Judgement("challenger", f"not compared: {reason}")
 
-    Its files, what model.json says of them, the verdict that chose the scorer.
-    """
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of the model: its files, its model.json, the scorer that its verdict selected."""
 
     model: Folder
     about: dict[str, Any]
     verdict: str
 
-    def asked_at(self, origin: str) -> str | None:
-        """The newest booster whose teachers' outcomes were all known at an origin.
-
-        None where every one is too young.
-        """
-        final = dt.date.fromisoformat(self.about["trained_through"]) + dt.timedelta(
-            days=self.about["horizon_days"]
-        )
-        known = {
+    def booster_for(self, origin: str) -> str | None:
+        """Return the newest booster whose training outcomes were known at an origin, or None."""
+        days = {
             name: name.removeprefix("origins/").removesuffix(".txt")
             for name in self.about["sha256"]
             if name.startswith("origins/")
         }
-        known["model.txt"] = final.isoformat()
-        fit = [name for name, day in known.items() if day <= origin]
-        return max(fit, key=lambda name: known[name], default=None)
+        horizon = dt.timedelta(days=self.about["horizon_days"])
+        through = dt.date.fromisoformat(self.about["trained_through"])
+        days["model.txt"] = (through + horizon).isoformat()
+        fit = [name for name, day in days.items() if day <= origin]
+        return max(fit, key=lambda name: days[name], default=None)
 
     def scores(self, origin: str, rows: pd.DataFrame) -> Floats:
-        """Probability of defection by the scorer that the verdict chose, one per row.
+        """Return the probability of defection by the selected scorer, one per row.
 
-        Raises ModelError for altered files.
+        Raises ModelError for altered files, ValueError for an origin without a booster.
         """
-        name = self.asked_at(origin)
+        name = self.booster_for(origin)
         if name is None:
-            raise ValueError(f"no model of this version may be asked at {origin}")
+            raise ValueError(f"no booster of this version may predict at {origin}")
         if self.verdict in {"model", "no_signal"}:
             return model_of(self.model, self.about, name).predict(rows)
         return baselines_of(self.model, self.about)[name][self.verdict].predict(rows)
 
 
-def against(
-    champion: Version,
-    newcomer: Version,
+def compare_versions(
+    champion: ModelVersion,
+    newcomer: ModelVersion,
     rows: pd.DataFrame,
     horizon: int,
     params: Evaluate,
     costs: Costs,
 ) -> Judgement:
-    """The newcomer is champion where the whole interval of the AUC difference lies above 0;
-    customers are resampled with all their rows.
+    """Return `champion` for the newcomer if the 95 % CI of the difference in AUC lies above 0.
 
     `rows`: benchmark rows at test origins, one per customer and origin: customer_id, snapshot,
-    defected (within `horizon` days), net_spend_365d, features.
+    defected (within `horizon` days), net_spend_365d, features. Customers are resampled with all
+    their rows.
     """
-    both = {"champion": champion, "newcomer": newcomer}
-    for name, version in both.items():
+    versions = {"champion": champion, "newcomer": newcomer}
+    for name, version in versions.items():
         if missing := [column for column in version.about["features"] if column not in rows]:
-            return Judgement(
-                "challenger",
-                f"not compared: {len(missing)} features of the {name} are no longer made, first {missing[0]}",
-            )
+            gone = f"{len(missing)} features of the {name} are no longer made, first {missing[0]}"
+            return not_compared(gone)
     origins = [
         origin
         for origin in sorted(rows["snapshot"].unique())
-        if champion.asked_at(origin) and newcomer.asked_at(origin)
+        if all(version.booster_for(origin) for version in versions.values())
     ]
-    common = rows[rows["snapshot"].isin(origins)]
-    if len(common) < params.min_rows or common["defected"].nunique() < 2:
-        return Judgement(
-            "challenger",
-            f"not compared: {len(common)} rows at origins neither was trained through, or one outcome only",
-        )
+    rows = rows[rows["snapshot"].isin(origins)]
+    if len(rows) < params.min_rows or rows["defected"].nunique() < 2:
+        seen = f"{len(rows)} rows at origins neither was trained through, or one outcome only"
+        return not_compared(seen)
     try:
         parts = [
             at.assign(
                 origin=origin,
-                **{name: version.scores(origin, at) for name, version in both.items()},
+                **{name: version.scores(origin, at) for name, version in versions.items()},
             )
-            for origin, at in ((origin, common[common["snapshot"] == origin]) for origin in origins)
+            for origin, at in ((origin, rows[rows["snapshot"] == origin]) for origin in origins)
         ]
     except ModelError as error:
-        return Judgement("challenger", f"not compared: {error.place}: {error.rule}")
-    asked = pd.concat(parts, ignore_index=True)
-    asked["customer"] = pd.factorize(asked["customer_id"])[0]
-    asked["value"] = value_of(asked["net_spend_365d"].to_numpy(np.float64), costs)
+        return not_compared(f"{error.place}: {error.rule}")
+    scored = pd.concat(parts, ignore_index=True)
+    scored["customer"] = pd.factorize(scored["customer_id"])[0]
+    scored["value"] = value_of(scored["net_spend_365d"].to_numpy(np.float64), costs)
     measured, deltas = compare(
-        asked, ["newcomer", "champion"], costs, params.capacity, params.bootstrap, params.seed
+        scored, ["newcomer", "champion"], costs, params.capacity, params.bootstrap, params.seed
     )
     point, low, high = deltas["champion"]["auc"] if deltas else (None, None, None)
     if low is None:
-        return Judgement(
-            "challenger", f"not compared: {len(common)} rows are too few to compare on"
-        )
-    figures = f"AUC {measured['newcomer']['auc']:.3f} against {measured['champion']['auc']:.3f}, {point:+.3f} [{low:+.3f}, {high:+.3f}]"
-    figures += f" on {len(asked)} rows at {', '.join(origins)}"
-    for name, version in both.items():
-        if version.about["horizon_days"] != horizon:
-            figures += (
-                f", the {name} being made for {version.about['horizon_days']} days, not {horizon}"
-            )
-    return (
-        Judgement("champion", f"better: {figures}")
-        if low > 0
-        else Judgement("challenger", f"not better beyond chance: {figures}")
-    )
+        return not_compared(f"{len(rows)} rows are too few to compare on")
+    figures = f"AUC {measured['newcomer']['auc']:.3f} against {measured['champion']['auc']:.3f}, "
+    figures += f"{point:+.3f} [{low:+.3f}, {high:+.3f}] on {len(scored)} rows at "
+    figures += ", ".join(origins)
+    for name, version in versions.items():
+        if (own := version.about["horizon_days"]) != horizon:
+            figures += f", the {name} being made for {own} days, not {horizon}"
+    if low > 0:
+        return Judgement("champion", f"better: {figures}")
+    return Judgement("challenger", f"not better beyond chance: {figures}")

@@ -1,7 +1,4 @@
-"""`corekeep model list | promote | rollback`.
-
-Which versions of a shop's model there are, and which of them is champion.
-"""
+"""`corekeep model list | promote | rollback`: the versions of a shop's model, and its champion."""
 
 import datetime as dt
 from collections import defaultdict
@@ -10,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.registry.mlflow_server import opened, reaching
+from pipeline.registry.mlflow_server import connect, server_errors
 from pipeline.registry.versions import Registry
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
@@ -21,7 +18,7 @@ LONGEST_REASON = 500
 
 
 def model_in_use(root: Path) -> tuple[str, str | None] | None:
-    """Shop and model id of the list that is published here; None without a list."""
+    """Return shop and model id of the list that is published here; None without a list."""
     path = root / "data" / "lists" / "manifest.json"
     if not path.exists():
         return None
@@ -29,122 +26,103 @@ def model_in_use(root: Path) -> tuple[str, str | None] | None:
     return manifest["shop"], manifest["model_id"]
 
 
-def story(told: Mapping[str, str], alias: str) -> list[str]:
-    """Why a version has its alias, or has it no longer.
-
-    What the comparison said, and each move of `champion` since.
-    """
-    found = [f"when it was made: {told.get('why', 'unknown')}"]
-    if told.get("champion.at") and (alias == "champion" or "champion.until" in told):
-        found.append(
-            f"champion since {told['champion.at']}, before it version {told['champion.from']}: {told['champion.reason']}"
-        )
-    if alias != "champion" and "champion.until" in told:
-        found.append(f"champion until {told['champion.until']}, then {told['champion.left']}")
-    return found
+def history(tags: Mapping[str, str], alias: str) -> list[str]:
+    """Return why a version has its alias: the comparison, then each move of `champion`."""
+    lines = [f"when it was made: {tags.get('why', 'unknown')}"]
+    if tags.get("champion.at") and (alias == "champion" or "champion.until" in tags):
+        before = f"before it version {tags['champion.from']}: {tags['champion.reason']}"
+        lines.append(f"champion since {tags['champion.at']}, {before}")
+    if alias != "champion" and "champion.until" in tags:
+        lines.append(f"champion until {tags['champion.until']}, then {tags['champion.left']}")
+    return lines
 
 
 def lines(
     version: Any, aliases: dict[str, str], in_use: tuple[str, str | None] | None
 ) -> list[str]:
-    """What is shown of a version: what it is, how good it was measured to be, why."""
-    # a stranger's version tells nothing
-    told, number = defaultdict(lambda: "unknown", version.tags), str(version.version)
+    """Return what is shown of a version: its origin, its AUC, its alias and why."""
+    # a version that others registered has none of the tags
+    tags, number = defaultdict(lambda: "unknown", version.tags), str(version.version)
     alias = ", ".join(sorted(name for name, holder in aliases.items() if holder == number))
-    made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC).strftime(
-        "%Y-%m-%d %H:%M UTC"
-    )
-    listed = "; the list here is made with it" if in_use == (told["shop"], told["model_id"]) else ""
+    made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC)
+    listed = "; the list here is made with it" if in_use == (tags["shop"], tags["model_id"]) else ""
     return [
         f"{version.name} version {number}{f', {alias}' if alias else ''}{listed}",
-        f"  shop {told['shop']}, as of {told['snapshot']}, registered {made}",
-        f"  AUC {told['auc']} of {told['verdict']}, {told['horizon_days']} days, trained through {told['trained_through']}",
-        *(f"  {words}" for words in story(told, alias)),
+        f"  shop {tags['shop']}, as of {tags['snapshot']}, registered {made:%Y-%m-%d %H:%M UTC}",
+        f"  AUC {tags['auc']} of {tags['verdict']}, {tags['horizon_days']} days, "
+        f"trained through {tags['trained_through']}",
+        *(f"  {line}" for line in history(tags, alias)),
     ]
 
 
 def listing(root: Path) -> str:
-    """Every version of every shop's model, in words."""
-    registry = opened(root, load(root).track)
-    with reaching():
-        found = registry.versions()
-        aliases = {name: registry.aliases(name) for name in {version.name for version in found}}
+    """Return every version of every shop's model, in words."""
+    registry = connect(root, load(root).track)
+    with server_errors():
+        versions = registry.versions()
+        aliases = {name: registry.aliases(name) for name in {v.name for v in versions}}
     in_use = model_in_use(root)
-    told = [line for version in found for line in lines(version, aliases[version.name], in_use)]
-    return "\n".join(told) or "no version of the model is registered yet: run `make repro`"
+    shown = [line for v in versions for line in lines(v, aliases[v.name], in_use)]
+    return "\n".join(shown) or "no version of the model is registered yet: run `make repro`"
 
 
-def given(reason: str) -> str:
-    """The reason on one line. Raises ConfigError for none, or for a story."""
-    told = " ".join(reason.split())
-    if not told or len(told) > LONGEST_REASON:
-        raise ConfigError(
-            "E_REASON",
-            "--reason",
-            f"{len(told)} characters",
-            f"say why in 1 to {LONGEST_REASON} characters, naming nobody",
-        )
-    return told
+def on_one_line(reason: str) -> str:
+    """Return the reason on one line. Raises ConfigError for none, or for one that is too long."""
+    line = " ".join(reason.split())
+    if not 0 < len(line) <= LONGEST_REASON:
+        fix = f"give a reason of 1 to {LONGEST_REASON} characters that names nobody"
+        raise ConfigError("E_REASON", "--reason", f"{len(line)} characters", fix)
+    return line
 
 
 @contextmanager
-def governed(root: Path) -> Iterator[tuple[Registry, str, list[str], str | None]]:
-    """The registry while nothing else moves an alias in it.
+def locked_registry(root: Path) -> Iterator[tuple[Registry, str, list[str], str | None]]:
+    """Yield registry, name, versions and champion of the chosen shop's model.
 
-    Name, versions and champion of the chosen shop's model.
+    Meanwhile nothing else moves an alias.
     """
     params = load(root)
     with locked(root, "track"):
-        registry = opened(root, params.track)
+        registry = connect(root, params.track)
         name = registry.name(params.shop)
-        with reaching():
+        with server_errors():
             known = registry.numbers(name)
             yield registry, name, known, registry.aliases(name).get("champion") if known else None
 
 
 def promote(version: str, reason: str, root: Path) -> str:
-    """Make a version of the chosen shop's model champion.
+    """Make a version of the chosen shop's model champion, and return what was done.
 
-    What was done, in words. Raises ConfigError for one that is not there.
+    Raises ConfigError for a version that does not exist or is champion already.
     """
-    told = given(reason)
-    with governed(root) as (registry, name, known, champion):
+    line = on_one_line(reason)
+    with locked_registry(root) as (registry, name, known, champion):
+        place = f"{name} {version}"
+        if not known:
+            rule = "this shop has no registered version"
+            raise ConfigError("E_VERSION", place, rule, "run `make repro`")
         if version not in known:
-            rule = "no such version" if known else "this shop has no registered version"
-            raise ConfigError(
-                "E_VERSION",
-                f"{name} {version}",
-                rule,
-                f"one of: {', '.join(known)}" if known else "run `make repro`",
-            )
+            raise ConfigError("E_VERSION", place, "no such version", f"one of: {', '.join(known)}")
         if version == champion:
-            raise ConfigError(
-                "E_VERSION",
-                f"{name} {version}",
-                "it is champion already",
-                "see `corekeep model list`",
-            )
-        registry.crown(name, version, told)
+            rule = "it is champion already"
+            raise ConfigError("E_VERSION", place, rule, "see `corekeep model list`")
+        registry.set_champion(name, version, line)
     return f"{name}: champion is version {version}, was {champion or 'none'}"
 
 
 def rollback(reason: str, root: Path) -> str:
-    """Give the alias back to the champion before the present one.
+    """Give the alias back to the former champion, and return what was done.
 
-    What was done, in words. Raises ConfigError where there is none.
+    Raises ConfigError if there is none.
     """
-    told = given(reason)
-    with governed(root) as (registry, name, known, champion):
-        before = [number for number in registry.before(name) if number in known] if known else []
-        while before and before[-1] == champion:
-            before.pop()
-        if not before:
-            raise ConfigError(
-                "E_VERSION",
-                name,
-                "no earlier champion is known",
-                "`corekeep model promote VERSION --reason ...`",
-            )
-        version = before.pop()
-        registry.crown(name, version, told, before)
+    line = on_one_line(reason)
+    with locked_registry(root) as (registry, name, known, champion):
+        former = [n for n in registry.former_champions(name) if n in known] if known else []
+        while former and former[-1] == champion:
+            former.pop()
+        if not former:
+            fix = "`corekeep model promote VERSION --reason ...`"
+            raise ConfigError("E_VERSION", name, "no earlier champion is known", fix)
+        version = former.pop()
+        registry.set_champion(name, version, line, former)
     return f"{name}: champion is version {version} again, was {champion or 'none'}"

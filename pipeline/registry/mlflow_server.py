@@ -1,6 +1,6 @@
-"""The MLflow server.
+"""The MLflow server: how it is reached, and how runs and models are sent to it.
 
-How it is reached, and how runs and models are sent to it. The only file that imports mlflow.
+The only file that imports mlflow.
 """
 
 import json
@@ -16,27 +16,27 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.registry import spool
-from pipeline.registry.challenge import Version
+from pipeline.registry.challenge import ModelVersion
 from pipeline.registry.model_files import about_of, booster_of
-from pipeline.registry.spool import Waiting
+from pipeline.registry.spool import WaitingRun
 from pipeline.registry.versions import Compare, Registry
 from pipeline.runtime.errors import ConfigError, ModelError, TrackingError
 from pipeline.runtime.params import Track
-from pipeline.runtime.progress import VERBOSE, say
+from pipeline.runtime.progress import VERBOSE, warn
 from pipeline.runtime.store import Folder
 
-# says nothing of the model itself: it may be loaded on another day
+# Errors after which a model may be loaded on another day: they say nothing of the model itself.
 LATER = ("E_MODEL_UNTRIED", "E_MODEL_VERSION")
-# timeouts after which no further run is begun: a server may answer each request just in time
+# Number of timeouts after which no further run is begun: a server may answer each just in time.
 PATIENCE = 20
 SERVER = re.compile(r"sqlite:///.+|https?://\S+")
 
 
 @contextmanager
-def reaching() -> Iterator[None]:
-    """Turn what a server or its client raises into a TrackingError that says its kind alone.
+def server_errors() -> Iterator[None]:
+    """Turn what a server or its client raises into a TrackingError that shows its kind alone.
 
-    Its text may hold the URI.
+    Its text may hold the URI, and with it a password.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -45,34 +45,31 @@ def reaching() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         kind = getattr(error, "error_code", None) or type(error).__name__
+        rule = f"the tracking server fails: {kind}"
         fix = "start the server, or correct the URI"
-        raise TrackingError(
-            "E_TRACKING", "track.uri", f"the tracking server does not do its part: {kind}", fix
-        ) from None
+        raise TrackingError("E_TRACKING", "track.uri", rule, fix) from None
 
 
 def uri_of(params: Track, root: Path) -> str:
-    """Where runs are kept: as params.yaml says, or the environment, or a file of this folder.
-    Raises ConfigError for anything else.
+    """Return where runs are kept: by params.yaml, by the environment, or a file of this folder.
 
-    A database is reached through a server only: MLflow itself tries one that is away for minutes.
+    Raises ConfigError for anything but an HTTP server and a sqlite file. A database is reached
+    through a server only: MLflow itself tries one that is away for minutes.
     """
     uri = params.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        return f"sqlite:///{root / 'mlflow.db'}"
-    if not SERVER.fullmatch(uri):
-        raise ConfigError(
-            "E_PARAM",
-            "MLFLOW_TRACKING_URI",
+    if uri and not SERVER.fullmatch(uri):
+        rule, fix = (
             "neither an HTTP server nor a sqlite file",
             "http://host:port, or sqlite:///path",
         )
-    return uri
+        raise ConfigError("E_PARAM", "MLFLOW_TRACKING_URI", rule, fix)
+    return uri or f"sqlite:///{root / 'mlflow.db'}"
 
 
-def opened(root: Path, params: Track) -> Registry:
-    """The registry of this folder's tracking server, which is given up after one retry and
-    `timeout_seconds` each.
+def connect(root: Path, params: Track) -> Registry:
+    """Return the registry of this folder's tracking server.
+
+    The server is given up after one retry, each of `timeout_seconds`.
     """
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true",
@@ -89,112 +86,100 @@ def opened(root: Path, params: Track) -> Registry:
     import mlflow
 
     uri = uri_of(params, root)
-    with reaching():
+    with server_errors():
         return Registry(mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri), params.model_name)
 
 
-def experiment_of(client: Any, root: Path, params: Track) -> str:
-    """The id of the experiment, made where it is not there.
+def experiment_id(client: Any, root: Path, params: Track) -> str:
+    """Return the id of the MLflow experiment, which is created if it is missing.
 
-    Beside a sqlite file its artifacts lie in this folder, wherever one stands.
+    Beside a sqlite file the artifacts lie in this folder.
     """
-    found = client.get_experiment_by_name(params.experiment)
-    if found:
-        return str(found.experiment_id)
+    existing = client.get_experiment_by_name(params.experiment)
+    if existing:
+        return str(existing.experiment_id)
     local = uri_of(params, root).startswith("sqlite:")
-    return str(
-        client.create_experiment(
-            params.experiment, artifact_location=(root / "mlartifacts").as_uri() if local else None
-        )
-    )
+    location = (root / "mlartifacts").as_uri() if local else None
+    return str(client.create_experiment(params.experiment, artifact_location=location))
 
 
-def send(
-    registry: Registry, experiment: str, waits: Waiting, compare: Compare | None
+def send_run(
+    registry: Registry, experiment: str, waits: WaitingRun, compare: Compare | None
 ) -> dict[str, Any]:
-    """Track a run once, however often it is sent.
+    """Track a run once, however often it is sent, and return what became of it.
 
-    One that was broken off is deleted and sent again. What became of it.
+    A run that was broken off is deleted and sent again.
     """
-    client, told = registry.client, waits.run
-    for run in client.search_runs([experiment], f"tags.result = '{told['result']}'"):
-        if run.info.status == "FINISHED" or registry.has_champion(run.info.run_id):
-            client.set_terminated(run.info.run_id)
-            return registry.told(run.info.run_id, told)
-        for version in registry.versions_of(run.info.run_id):
+    client, run = registry.client, waits.run
+    for earlier in client.search_runs([experiment], f"tags.result = '{run['result']}'"):
+        run_id = earlier.info.run_id
+        if earlier.info.status == "FINISHED" or registry.has_champion(run_id):
+            client.set_terminated(run_id)
+            return registry.result_of(run_id, run["reason"])
+        for version in registry.versions_of(run_id):
             client.delete_model_version(version.name, version.version)
-        client.delete_run(run.info.run_id)
-    info = client.create_run(
-        experiment, told["made_at"], {**told["tags"], "result": told["result"]}, told["name"]
-    ).info
-    log(client, info.run_id, waits)
-    if told["trained"]:
+        client.delete_run(run_id)
+    tags = {**run["tags"], "result": run["result"]}
+    info = client.create_run(experiment, run["made_at"], tags, run["name"]).info
+    _log(client, info.run_id, waits)
+    if run["registers"]:
         scorers = Folder(waits.artifacts.path / "scorers")
         try:
-            newcomer = Version(scorers, about_of(scorers), told["version"]["verdict"])
-            name, version = registered(registry, info, told, newcomer)
+            newcomer = ModelVersion(scorers, about_of(scorers), run["version"]["verdict"])
+            name, version = _register(registry, info, run, newcomer)
         except ModelError:
             client.set_terminated(info.run_id, "FAILED")
             raise
-        registry.place(
-            name, version, registry.judged(name, newcomer, told["version"]["grade"], compare)
-        )
+        judgement = registry.judgement(name, newcomer, run["version"]["grade"], compare)
+        registry.set_alias(name, version, judgement)
     client.set_terminated(info.run_id)
-    return registry.told(info.run_id, told)
+    return registry.result_of(info.run_id, run["reason"])
 
 
-def log(client: Any, run_id: str, waits: Waiting) -> None:
-    """Figures, parameters, what it was made from (names and hashes, no rows) and the files of a
-    run.
-    """
+def _log(client: Any, run_id: str, waits: WaitingRun) -> None:
+    """Log metrics, parameters, data sets (names and hashes, no rows) and files of a run."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
-    figures = [
-        Metric(key, value, waits.run["made_at"], 0) for key, value in waits.run["metrics"].items()
-    ]
-    client.log_batch(
-        run_id, figures, [Param(key, str(value)) for key, value in waits.run["params"].items()]
-    )
+    run = waits.run
+    metrics = [Metric(key, value, run["made_at"], 0) for key, value in run["metrics"].items()]
+    client.log_batch(run_id, metrics, [Param(key, str(v)) for key, v in run["params"].items()])
     inputs = [
         DatasetInput(
             Dataset(
-                d["name"],
-                d["digest"],
+                data["name"],
+                data["digest"],
                 "dvc",
-                json.dumps(d["source"]),
-                json.dumps({"mlflow_colspec": d["schema"]}),
+                json.dumps(data["source"]),
+                json.dumps({"mlflow_colspec": data["schema"]}),
             ),
             [InputTag("mlflow.data.context", "training")],
         )
-        for d in waits.run["datasets"]
+        for data in run["datasets"]
     ]
     client.log_inputs(run_id, inputs)
     client.log_artifacts(run_id, str(waits.artifacts.path))
 
 
-def registered(
-    registry: Registry, info: Any, told: dict[str, Any], newcomer: Version
+def _register(
+    registry: Registry, info: Any, run: dict[str, Any], newcomer: ModelVersion
 ) -> tuple[str, str]:
-    """The final booster as a new version of the shop's model, in LightGBM's text and with a
-    signature: name and number.
-    """
+    """Register the final booster, as LightGBM's text with a signature; return name and number."""
     from mlflow.exceptions import MlflowException
     from mlflow.lightgbm import save_model
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     columns = Schema([ColSpec("double", feature) for feature in newcomer.about["features"]])
+    packages = [f"{package}=={installed(package)}" for package in ("lightgbm", "numpy")]
     with TemporaryDirectory() as folder:
         save_model(
             booster_of(newcomer.model, newcomer.about, "model.txt"),
             f"{folder}/model",
             signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
-            pip_requirements=[
-                f"{package}=={installed(package)}" for package in ("lightgbm", "numpy")
-            ],
+            pip_requirements=packages,
         )
         registry.client.log_artifacts(info.run_id, f"{folder}/model", "model")
-    name = registry.name(told["shop"])
+    name = registry.name(run["shop"])
     try:
         registry.client.get_registered_model(name)
     except MlflowException as error:
@@ -202,68 +187,56 @@ def registered(
             raise
         registry.client.create_registered_model(name)
     made = registry.client.create_model_version(
-        name, f"{info.artifact_uri}/model", info.run_id, told["version"]
+        name, f"{info.artifact_uri}/model", info.run_id, run["version"]
     )
     return name, str(made.version)
 
 
-def send_all(root: Path, params: Track, made: dict[str, Any], compare: Compare) -> dict[str, Any]:
-    """Send the runs that wait, in their order; what became of the one `made` now. Those of its shop
-    are compared with the champion.
+def send_waiting(
+    root: Path, params: Track, own: dict[str, Any], compare: Compare
+) -> dict[str, Any]:
+    """Send the runs that wait, in their order, and return what became of `own`, the newest.
 
-    Raises TrackingError when the server is away; what was not sent goes on waiting. One whose model
-    is broken does not.
+    Runs of its shop are compared with the champion. Raises TrackingError when the server is away:
+    what was not sent goes on waiting, unless its model is broken.
     """
-    registry = opened(root, params)
-    became: dict[str, Any] = {}
+    registry = connect(root, params)
+    result: dict[str, Any] = {}
     end = time.monotonic() + PATIENCE * params.timeout_seconds
-    with reaching():
-        experiment = experiment_of(registry.client, root, params)
-        for waits in spool.waiting(root):
-            own = waits.run["result"] == made["result"]
+    with server_errors():
+        experiment = experiment_id(registry.client, root, params)
+        for waits in spool.waiting_runs(root):
+            is_own = waits.run["result"] == own["result"]
+            of_shop = waits.run["shop"] == own["shop"]
             try:
-                sent = send(
-                    registry,
-                    experiment,
-                    waits,
-                    compare if waits.run["shop"] == made["shop"] else None,
-                )
-                became = sent if own else became
+                sent = send_run(registry, experiment, waits, compare if of_shop else None)
+                result = sent if is_own else result
             except ModelError as error:
-                if own:
+                place = f"{spool.FOLDER}/{waits.path.name}"
+                if is_own:
                     raise
                 if error.code in LATER:
-                    say(f"{spool.FOLDER}/{waits.path.name} goes on waiting: {error}")
+                    warn(f"{place} goes on waiting: {error}")
                     continue
-                say(
-                    f"{spool.FOLDER}/{waits.path.name} is removed, its model not registered: {error}"
-                )
+                warn(f"{place} is removed, its model not registered: {error}")
             spool.remove(waits.path)
-            if not own and time.monotonic() > end:
-                raise TrackingError(
-                    "E_TRACKING",
-                    "track.uri",
-                    "the tracking server is too slow for all that waits",
-                    "let the next run go on",
-                )
-    return became
+            if not is_own and time.monotonic() > end:
+                rule = "the tracking server is too slow for all the runs that wait"
+                raise TrackingError("E_TRACKING", "track.uri", rule, "the next run sends the rest")
+    return result
 
 
 def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: Path) -> None:
-    """One run for a search and in it one for each trial.
-
-    Its shape and form, its number of trees and log loss.
-    """
+    """Track a search as one run with a child per trial: hyperparameters, form, trees, log loss."""
     try:
-        client = opened(root, params).client
-        with reaching():
-            experiment = experiment_of(client, root, params)
+        client = connect(root, params).client
+        with server_errors():
+            experiment = experiment_id(client, root, params)
             search = client.create_run(experiment, tags={"shop": shop}, run_name="tune").info.run_id
             client.log_metric(search, "log_loss", min(trial["log_loss"] for trial in trials))
             for trial in trials:
-                child = client.create_run(
-                    experiment, tags={"mlflow.parentRunId": search, "shop": shop}
-                ).info.run_id
+                tags = {"mlflow.parentRunId": search, "shop": shop}
+                child = client.create_run(experiment, tags=tags).info.run_id
                 for name, value in {**trial["hyperparameters"], "form": trial["form"]}.items():
                     client.log_param(child, name, value)
                 for name in ("log_loss", "rounds"):
@@ -273,4 +246,4 @@ def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: P
     except TrackingError as error:
         if params.required:
             raise
-        say(f"not tracked: {error}; the trials are in reports/tuning.json")
+        warn(f"not tracked: {error}; the trials are in reports/tuning.json")

@@ -1,7 +1,4 @@
-"""What a tracked run says of one result.
-
-Figures, hashes and files. Nothing in it names or describes a customer.
-"""
+"""The record of a tracked run: figures, hashes and files. Nothing in it describes a customer."""
 
 import os
 import subprocess
@@ -13,12 +10,24 @@ import yaml
 from models.defection.booster import without_feature_ranges
 from pipeline.runtime import store
 from pipeline.runtime.params import load
+from pipeline.runtime.runner import experiment
 from pipeline.runtime.store import Folder
 
 DATASETS = ("events", "features", "lifecycle", "labels")
+DESCRIPTION = """\
+**{grade}**
+
+Shop `{shop}`, snapshot {snapshot}, horizon {horizon} days. {population} scored rows at the test
+origins, {base_rate} of them churned.
+
+* `model_card.md`: for whom the model is, how good it is, what it must not be used for
+* `metrics.json`, `evaluation.json`: what is compared, and everything that was measured
+* `plots/`, `stage_counts.csv`, `hypotheses.json`: reliability, customers by stage, estimates
+* `scorers/`, `model/`: the boosters, if a version was registered
+"""
 
 
-class Record(NamedTuple):
+class RunRecord(NamedTuple):
     """A run to be tracked.
 
     `run` is what MLflow keeps in its tables, `files` the content of each artifact by its path.
@@ -29,140 +38,153 @@ class Record(NamedTuple):
 
 
 def flat(tree: Any, name: str = "") -> dict[str, float]:
-    """Numbers of a nested result by dotted name; lists and nulls are left to the artifact."""
+    """Return the numbers of a nested result by dotted name, without lists and nulls."""
     if isinstance(tree, dict):
-        return {
-            k: v
-            for key, inner in tree.items()
-            for k, v in flat(inner, f"{name}.{key}" if name else key).items()
-        }
-    return (
-        {name: float(tree)} if isinstance(tree, (int, float)) and not isinstance(tree, bool) else {}
-    )
+        parts = (flat(inner, f"{name}.{key}" if name else key) for key, inner in tree.items())
+        return {key: value for part in parts for key, value in part.items()}
+    is_number = isinstance(tree, int | float) and not isinstance(tree, bool)
+    return {name: float(tree)} if is_number else {}
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return at most 40 metrics of a run: the model, the benchmark, its differences in AUC.
+
+    The artifacts hold all others.
+    """
+    bench = metrics["benchmark"] or {}
+    deltas = {
+        name: {"auc": delta["auc"][0]}
+        for name, delta in (bench.get("delta") or {}).items()
+        if delta
+    }
+    kept = {key: metrics[key] for key in ("population", "base_rate", "model")}
+    return flat({**kept, "benchmark": {**bench, "delta": deltas}})
 
 
 def _git(root: Path, *words: str) -> str:
-    found = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
+    try:
+        ended = subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # no git is installed
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""
 
 
-def hashes(root: Path) -> dict[str, str]:
-    """DVC's hash of each output by its path, while DVC runs the stages.
+def dvc_hashes(root: Path) -> dict[str, str]:
+    """Return DVC's hash of each output by its path, while DVC runs the stages.
 
-    At other times its lock may tell of an older run.
+    At other times its lock may be of an older run.
     """
     lock = root / "dvc.lock"
     if "DVC_STAGE" not in os.environ or not lock.exists():
         return {}
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
-    return {
-        out["path"]: out["md5"] for stage in stages for out in stage.get("outs", []) if "md5" in out
-    }
+    outs = [
+        out
+        for stage in yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
+        for out in stage.get("outs", [])
+    ]
+    return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 
 def datasets(root: Path, columns: list[str]) -> list[dict[str, Any]]:
-    """What the result was made from, by name, place and DVC's hash.
-
-    The columns of the features. No row of it.
-    """
-    known = hashes(root)
-    found = []
-    for name in DATASETS:
-        md5 = known.get(f"data/{name}", "")
-        schema = (
-            [{"name": column, "type": "double", "required": True} for column in columns]
-            if name == "features"
-            else []
-        )
-        digest = md5.removesuffix(".dir") or "unknown"
-        found.append(
-            {
-                "name": name,
-                "digest": digest,
-                "source": {"path": f"data/{name}", "md5": md5},
-                "schema": schema,
-            }
-        )
-    return found
+    """Return name, path, DVC's hash and columns of the data a result was made from. No row."""
+    hashes = {name: dvc_hashes(root).get(f"data/{name}", "") for name in DATASETS}
+    schema = [{"name": column, "type": "double", "required": True} for column in columns]
+    return [
+        {
+            "name": name,
+            "digest": md5.removesuffix(".dir") or "unknown",
+            "source": {"path": f"data/{name}", "md5": md5},
+            "schema": schema if name == "features" else [],
+        }
+        for name, md5 in hashes.items()
+    ]
 
 
-def _tags(root: Path, tracked: dict[str, Any]) -> dict[str, str]:
-    """What ties a run to its code, its parameters and its data."""
-    found = {
+def _tags(root: Path, tracked: dict[str, Any], description: str) -> dict[str, str]:
+    """Return what ties a run to its code, its parameters and its data."""
+    tags = {
         "shop": tracked["shop"],
         "verdict": tracked["verdict"],
+        "mlflow.note.content": description,
         "git.commit": _git(root, "rev-parse", "HEAD"),
         "git.dirty": str(bool(_git(root, "status", "--porcelain", "--untracked-files=no"))).lower(),
-        "data.events": hashes(root).get("data/events", ""),
+        "data.events": dvc_hashes(root).get("data/events", ""),
         "params.sha256": store.text_sha256(store.to_json(load(root).model_dump())),
         "manifest.sha256": tracked["manifest_sha256"],
         "page.sha256": tracked["page_sha256"],
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc.experiment": experiment(),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in tags.items() if value}
 
 
-def _auc(metrics: dict[str, Any]) -> str:
-    """AUC and interval, on the benchmark, of the scorer that the verdict names, of the model
-    without one.
-    """
-    bench = metrics["benchmark"]
-    found = (bench["baselines"].get(metrics["verdict"]) or bench["model"]) if bench else None
-    if not found or found["auc"] is None or None in found["auc_ci"]:
+def _auc(evaluation: dict[str, Any]) -> str:
+    """Return AUC and CI of the selected scorer on the benchmark; of the model if none is."""
+    bench = evaluation["benchmark"] or {"baselines": {}, "model": None}
+    measured = bench["baselines"].get(evaluation["verdict"]) or bench["model"]
+    if not measured or measured["auc"] is None or None in measured["auc_ci"]:
         return "unknown"
-    low, high = found["auc_ci"]
-    return f"{found['auc']:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = measured["auc_ci"]
+    return f"{measured['auc']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _scorers(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
-    """Everything needed to ask this version again at other origins, but nothing of a customer's.
-
-    No canary rows either.
-    """
+    """Return all files that a later comparison needs, without any figure of a customer."""
     texts = {
         name: without_feature_ranges((model.path / name).read_bytes().decode("utf-8"))
         for name in about["sha256"]
     }
-    told = {key: value for key, value in about.items() if key != "canary"}
-    told["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}
-    return {
-        "scorers/model.json": told,
-        **{f"scorers/{name}": text.encode() for name, text in texts.items()},
-    }
+    kept = {key: value for key, value in about.items() if key != "canary"}
+    kept["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}
+    files = {f"scorers/{name}": text.encode() for name, text in texts.items()}
+    return {"scorers/model.json": kept, **files}
 
 
-def record(
+def run_record(
     root: Path,
     tracked: dict[str, Any],
     model: Folder,
     about: dict[str, Any],
     manifest: dict[str, Any],
     files: dict[str, Any],
-) -> Record:
-    """The run of a result, from what it says (`tracked`), its model, the list's manifest and the
-    reports that go with it.
+) -> RunRecord:
+    """Return the record of a result: its figures (`tracked`), its model, its reports (`files`).
+
+    An experiment registers no version. Its run differs from that of the same result published.
     """
-    metrics = files["evaluation.json"]
+    evaluation, shop = files["evaluation.json"], tracked["shop"]
+    snapshot, registers = manifest.get("snapshot", ""), about["trained"] and not experiment()
     version = {
-        "shop": tracked["shop"],
+        "shop": shop,
         "verdict": tracked["verdict"],
-        "grade": metrics["grade"],
-        "auc": _auc(metrics),
-        "horizon_days": str(metrics["horizon_days"]),
-        "snapshot": manifest["snapshot"],
+        "grade": evaluation["grade"],
+        "auc": _auc(evaluation),
+        "horizon_days": str(evaluation["horizon_days"]),
+        "snapshot": snapshot,
         "trained_through": about.get("trained_through", ""),
-        "model_id": manifest["model_id"] or "",
+        "model_id": manifest.get("model_id") or "",
     }
+    description = DESCRIPTION.format(
+        grade=evaluation["grade"],
+        shop=shop,
+        snapshot=snapshot,
+        horizon=evaluation["horizon_days"],
+        population=evaluation["population"],
+        base_rate=evaluation["base_rate"],
+    )
+    identity = {**tracked, "experiment": experiment()} if experiment() else tracked
+    commit = _git(root, "rev-parse", "--short", "HEAD")
     run = {
-        "result": store.text_sha256(store.to_json(tracked)),
-        "name": f"{tracked['shop']} {manifest['snapshot']}",
-        "shop": tracked["shop"],
+        "result": store.text_sha256(store.to_json(identity)),
+        "name": " ".join(filter(None, (shop, snapshot, commit))),
+        "shop": shop,
         "params": tracked["params"],
         "metrics": tracked["metrics"],
-        "tags": _tags(root, tracked),
+        "tags": _tags(root, tracked, description),
         "datasets": datasets(root, about["features"]),
-        "trained": about["trained"],
-        "reason": about["reason"],
+        "registers": registers,
+        "reason": "an experiment registers no version" if experiment() else about["reason"],
         "version": {key: value for key, value in version.items() if value},
     }
-    return Record(run, {**files, **(_scorers(model, about) if about["trained"] else {})})
+    return RunRecord(run, {**files, **(_scorers(model, about) if registers else {})})

@@ -119,7 +119,7 @@ def experiment() -> str:
 
 
 def unpublished(root: Path, name: str) -> Path:
-    """Return the file that exists while the last run of a stage was an experiment's."""
+    """Return the file that exists if the last run of a stage published nothing."""
     return root / ".cache" / "unpublished" / name
 
 
@@ -158,7 +158,7 @@ def _run(name: str, root: Path) -> None:
                     written.add(output)
         if missing := set(stage.outputs) - written:
             raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
-        if not kept:
+        if not experiment():
             unpublished(root, name).unlink(missing_ok=True)
 
 

@@ -9,15 +9,16 @@ import pandas as pd
 from models.settings import Boosting, Costs
 from pipeline.engine.rows import joined
 from pipeline.registry import spool
-from pipeline.registry.challenge import Judgement, Version, against
-from pipeline.registry.mlflow_server import send_all
+from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
+from pipeline.registry.mlflow_server import send_waiting
 from pipeline.registry.model_files import about_of
-from pipeline.registry.run_record import flat, record
-from pipeline.registry.versions import NOTHING
+from pipeline.registry.run_record import headline, run_record
+from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError, TrackingError
 from pipeline.runtime.params import Evaluate, Track
-from pipeline.runtime.progress import say
+from pipeline.runtime.progress import say, warn
+from pipeline.runtime.runner import experiment, unpublished
 from pipeline.runtime.store import Folder
 
 
@@ -42,34 +43,27 @@ def track(
     costs: Costs,
     root: Path,
 ) -> dict[str, dict[str, Any]]:
-    """`tracked`: what the run says, the same for the same result. Beside it, outside DVC,
-    reports/mlflow.json names the run.
+    """Return `tracked`, the figures of the run, the same for the same result.
 
-    The list and the page are told by their hashes alone: they name customers.
-
-    A server that is away stops nothing unless `required`: the run waits in mlspool and is sent with
-    the next.
+    Beside it, outside DVC, reports/mlflow.json names the run. The list and the page are tracked by
+    their hashes alone: they name customers. A server that is away stops nothing unless `required`:
+    the run waits in mlspool and is sent with the next. An experiment registers no version.
     """
     about = about_of(model)
+    manifest = lists.read("manifest.json") if lists.has("manifest.json") else {}
     sections = {"train": train, "evaluate": evaluate, "costs": costs}
-    learnt = {
-        f"{name}.{key}": value
-        for name, section in sections.items()
-        for key, value in section.model_dump(mode="json").items()
-    }
     tracked = {
         "shop": shop,
         "verdict": metrics["verdict"],
-        "params": {**learnt, "horizon_days": metrics["horizon_days"]},
-        "metrics": flat(
-            {
-                key: value
-                for key, value in metrics.items()
-                if key not in {"by_origin", "horizon_days"}
-            }
-        ),
+        "params": {
+            f"{name}.{key}": value
+            for name, section in sections.items()
+            for key, value in section.model_dump(mode="json").items()
+        }
+        | {"horizon_days": metrics["horizon_days"]},
+        "metrics": headline(metrics),
         "model_sha256": about["sha256"].get("model.txt"),
-        "manifest_sha256": store.sha256(lists.path / "manifest.json"),
+        "manifest_sha256": store.sha256(lists.path / "manifest.json") if manifest else "",
         "page_sha256": store.text_sha256(retention_desk),
     }
     files = {
@@ -82,38 +76,34 @@ def track(
     files |= {
         f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()
     }
-    made = record(root, tracked, model, about, lists.read("manifest.json"), files)
-    spool.put(root, made)
+    record = run_record(root, tracked, model, about, manifest, files)
+    spool.add(root, record)
+    if experiment():
+        store.write(unpublished(root, "track"), "")
 
     @cache
-    def asked() -> pd.DataFrame:
+    def benchmark() -> pd.DataFrame:
         rows = joined(features, lifecycle, calibration, labels, list(calibration["origins"]))
         return rows[rows["benchmark"]]
 
-    def compare(champion: Version, newcomer: Version) -> Judgement:
-        return against(champion, newcomer, asked(), calibration["horizon_days"], evaluate, costs)
+    def compare(champion: ModelVersion, newcomer: ModelVersion) -> Judgement:
+        horizon = calibration["horizon_days"]
+        return compare_versions(champion, newcomer, benchmark(), horizon, evaluate, costs)
 
-    run: dict[str, Any] = {
-        **NOTHING,
-        "reason": f"tracking is away: the run waits in {spool.FOLDER}",
-    }
+    waits = f"the run waits in {spool.FOLDER}"
+    run: dict[str, Any] = {**UNREGISTERED, "reason": f"tracking is away: {waits}"}
     try:
-        run = send_all(root, params, made.run, compare)
-        say(
-            f"tracked: {run['model_name'] or 'no model'} {run['model_version'] or ''} {run['alias'] or ''}: {run['reason']}"
-        )
+        run = send_waiting(root, params, record.run, compare)
+        version = f"{run['model_name'] or 'no model'} {run['model_version'] or ''}"
+        say(f"tracked: {version} {run['alias'] or ''}: {run['reason']}")
     except TrackingError as error:
         if params.required:
             raise
-        say(
-            f"not tracked: {error}; the result stands, and the run waits in {spool.FOLDER}: it is sent with the next"
-        )
+        warn(f"not tracked: {error}; the result stands, and {waits}: it is sent with the next")
     except ModelError as error:
         run["reason"] = f"not tracked: {error}"
         raise
     finally:
-        store.write(
-            root / "reports" / "mlflow.json",
-            {"run_id": run.pop("run_id"), "experiment": params.experiment, **run},
-        )
+        kept = {"run_id": run.pop("run_id"), "experiment": params.experiment, **run}
+        store.write(root / "reports" / "mlflow.json", kept)
     return {"tracked": tracked}
