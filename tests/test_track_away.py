@@ -49,8 +49,7 @@ def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
         "reason": "tracking is away: the run waits in mlspool",
     }
     assert (
-        "not tracked: E_TRACKING track.uri — the tracking server fails: "
-        in capfd.readouterr().err
+        "not tracked: E_TRACKING track.uri — the tracking server fails: " in capfd.readouterr().err
     )
     with pytest.raises(TrackingError) as refused:
         local.track("tuesday", uri=f"http://{away}", timeout_seconds=1, required=True)

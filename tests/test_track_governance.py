@@ -177,7 +177,7 @@ def test_a_champion_whose_files_are_gone_is_not_compared(local: Project) -> None
     found = local.track("two", "strong")
     assert (found["alias"], found["reason"]) == (
         "challenger",
-        "not compared: model.json: it is not there or cannot be read (champion: version 1)",
+        "not compared: model.json: it is missing or cannot be read (champion: version 1)",
     )
 
 
