@@ -221,14 +221,8 @@ def test_lists_for_people_end_with_the_columns_that_people_fill_in(
     lists: Path, scored: pd.DataFrame
 ) -> None:
     people = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
-    assert list(people.columns) == [
-        *CONTRACT,
-        "owner",
-        "on_list_since",
-        "decision",
-        "done_on",
-        "note",
-    ]
+    assert list(people.columns) == [column.name for column in (*SCORED, *FOR_PEOPLE)]
+    assert list(people.columns)[-5:] == ["owner", "on_list_since", "decision", "done_on", "note"]
     assert set(people["owner"]) == {PARAMS.score.owners["core_care"]}
     assert (people[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(people["customer_id"], people["on_list_since"], strict=True))
