@@ -1,7 +1,4 @@
-"""A shop of made-up rows for the model.
-
-Features, life cycle and labels as the stages before would write them.
-"""
+"""A small simulated shop: features, life cycle and labels as `train` reads them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,22 +11,8 @@ from pipeline.runtime.store import Folder
 
 HORIZON = 30
 ORIGINS = {
-    "2025-07-01": [
-        "2025-03-18",
-        "2025-04-02",
-        "2025-04-17",
-        "2025-05-02",
-        "2025-05-17",
-        "2025-06-01",
-    ],
-    "2025-08-01": [
-        "2025-04-18",
-        "2025-05-03",
-        "2025-05-18",
-        "2025-06-02",
-        "2025-06-17",
-        "2025-07-02",
-    ],
+    "2025-07-01": "2025-03-18 2025-04-02 2025-04-17 2025-05-02 2025-05-17 2025-06-01".split(),
+    "2025-08-01": "2025-04-18 2025-05-03 2025-05-18 2025-06-02 2025-06-17 2025-07-02".split(),
 }
 DATA_END = "2025-09-01"
 FINAL = ["2025-06-18", "2025-07-03", "2025-07-18", "2025-08-02"]
@@ -57,7 +40,7 @@ def calibration() -> dict[str, Any]:
 def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
     """One row per customer and snapshot.
 
-    The log-odds of defection are `signal` times a product no logarithm of RFM can follow.
+    The log-odds of defection are `signal` times a product that no function of RFM represents.
     """
     random = np.random.default_rng(seed)
     snapshots = calibration()["snapshots"]

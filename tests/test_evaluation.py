@@ -76,7 +76,7 @@ def test_true_probabilities_err_as_much_as_chance_alone_makes_them() -> None:
     assert calibration_error(rows["model"].to_numpy() ** 2, rows["defected"].to_numpy()) > 0.1
 
 
-def test_customers_with_many_alike_rows_do_not_narrow_the_interval() -> None:
+def test_repeated_rows_of_a_customer_do_not_narrow_the_interval() -> None:
     alone = population(300).assign(customer=np.arange(300))
     repeated = pd.concat([alone] * 4, ignore_index=True)
     width = {}
@@ -94,7 +94,7 @@ def test_the_difference_to_a_baseline_is_point_low_high_of_the_same_rows() -> No
     assert deltas["noise"]["brier"][0] < 0
 
 
-def test_intervals_are_as_wide_as_results_of_shops_alike_differ_and_hold_the_truth() -> None:
+def test_intervals_are_as_wide_as_the_spread_over_shops_and_contain_the_true_value() -> None:
     random, steps = np.random.default_rng(8), (np.arange(100_000) + 0.5) / 100_000
     # All risks are as likely, all are worth the same: the riskiest tenth churns in 95 of 100 cases,
     # all together in half.
@@ -148,15 +148,13 @@ def test_each_draw_calls_its_own_top_share_and_a_row_drawn_twice_is_two_customer
     )
 
 
-def test_half_a_call_is_a_whole_one() -> None:
+def test_half_a_call_is_rounded_up() -> None:
     order = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
     assert len(called(order, 0.5)) == 3
     assert profit_at_capacity(order, np.ones(5), 0.5)(np.ones((1, 5))) == pytest.approx([3 / 5])
 
 
-def test_a_stage_of_two_customers_has_a_figure_and_an_interval_of_those_draws_that_met_them() -> (
-    None
-):
+def test_a_stage_of_two_customers_has_an_interval_of_the_draws_with_both_outcomes() -> None:
     few = population().iloc[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].assign(customer=[0] * 5 + [400] * 5)
     few["defected"] = [True, False] * 5
     low, high = compare(few, ["model"], COSTS, 0.1, 200, 5)[0]["model"]["auc_ci"]
@@ -193,7 +191,7 @@ def test_the_model_has_to_beat_the_simple_baselines_and_not_to_be_beaten_by_any_
 
 
 @pytest.mark.parametrize(("scorers", "expected"), [(2, "recency"), (6, "no_signal")])
-def test_of_many_scorers_the_best_has_to_be_further_from_chance(
+def test_the_best_of_many_scorers_has_to_be_further_from_chance(
     scorers: int, expected: str
 ) -> None:
     others = {f"other_{i}": scorer(0.5, 0.45) for i in range(scorers - 1)}

@@ -33,18 +33,18 @@ COLUMNS = ["recency_days", "purchases", "spend", "tenure_days", "gap_mean"]
 
 @pytest.fixture(scope="module")
 def histories() -> list[npt.NDArray[np.float64]]:
-    """Days of purchase of 1,500 customers, each in the shop from some day of its first year on, as
+    """Days of purchase of 1,500 customers, each from some day of the shop's first year on, as
     BG/NBD says.
     """
     random = np.random.default_rng(4)
-    found = []
+    days = []
     for _ in range(1500):
         rate, chance = random.gamma(WORLD.r, 1 / WORLD.alpha), random.beta(WORLD.a, WORLD.b)
         at = [random.uniform(0, 365)]
         while at[-1] < ORIGIN + HORIZON and (len(at) == 1 or random.random() > chance):
             at.append(at[-1] + random.exponential(1 / rate))
-        found.append(np.floor(at))
-    return found
+        days.append(np.floor(at))
+    return days
 
 
 def observed(
@@ -63,7 +63,7 @@ def observed(
             past = np.unique(at[at < snapshot])
             if len(past) < purchases or snapshot - past[-1] > recent:
                 continue
-            stays = ((at >= snapshot) & (at < snapshot + HORIZON)).any()
+            retained = ((at >= snapshot) & (at < snapshot + HORIZON)).any()
             gap = (past[-1] - past[0]) / max(len(past) - 1, 1)
             spend = (past * 7919 % 97 + 3).sum()  # a sum of odd baskets: nearly a customer's name
             rows.append(
@@ -75,7 +75,7 @@ def observed(
                     spend,
                     snapshot - past[0],
                     gap,
-                    not stays,
+                    not retained,
                 )
             )
     return pd.DataFrame(rows, columns=["customer", "snapshot", *COLUMNS, "defected"])
@@ -171,14 +171,14 @@ def test_one_time_buyers_make_a_score_look_better_and_are_not_among_the_rows(
     frame = small_shop.rows(20, 1.0)
     frame.loc[frame["customer_id"] < "c0005", "purchases"] = 1
     folders, calendar = small_shop.write(tmp_path, frame), small_shop.calibration()
-    found = joined(
+    rows = joined(
         folders["features"],
         folders["lifecycle"],
         calendar,
         folders["labels"],
         calendar["snapshots"],
     )
-    assert found["customer_id"].min() == "c0005"
+    assert rows["customer_id"].min() == "c0005"
 
 
 def test_the_chance_to_be_alive_is_a_worse_score_than_the_chance_to_buy(histories) -> None:  # type: ignore[no-untyped-def]
@@ -258,8 +258,8 @@ def test_a_shop_where_nobody_churns_has_no_signal_and_the_reason(
 ) -> None:
     frame = small_shop.rows(150, 2.0)
     frame.loc[frame["snapshot"].astype(str).isin(small_shop.ORIGINS), "defected"] = False
-    found = evaluated(tmp_path, frame, model)["evaluation"]
-    assert (found["verdict"], found["grade"]) == (
+    evaluation = evaluated(tmp_path, frame, model)["evaluation"]
+    assert (evaluation["verdict"], evaluation["grade"]) == (
         "no_signal",
         "no signal: 300 benchmark rows at the test origins, all of one outcome",
     )
@@ -295,10 +295,10 @@ def test_where_labels_are_random_no_scorer_beats_chance(permuted: bool, tmp_path
         frame["defected"] = frame.groupby("snapshot")["defected"].transform(
             lambda flags: shuffle(flags.to_numpy())
         )
-    found = evaluated(tmp_path, frame, trained(tmp_path, frame))
-    measured = found["evaluation"]["benchmark"]
-    assert found["metrics"]["verdict"] == "no_signal"
-    assert "no signal" in found["model_card"]
+    outputs = evaluated(tmp_path, frame, trained(tmp_path, frame))
+    measured = outputs["evaluation"]["benchmark"]
+    assert outputs["metrics"]["verdict"] == "no_signal"
+    assert "no signal" in outputs["model_card"]
     for scorer in (measured["model"], *measured["baselines"].values()):
         assert scorer["auc"] == pytest.approx(0.5, abs=0.05)
         assert scorer["auc_ci"][0] < 0.5 < scorer["auc_ci"][1]

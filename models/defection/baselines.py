@@ -255,7 +255,7 @@ class RandomForestRFM(BySubsets, name="random_forest_rfm"):
         return cls(RFM, _median(rows, RFM), trees)
 
     def risk(self, values: Floats) -> Floats:
-        # the split thresholds were chosen between numbers of this size
+        # the forest's split thresholds lie between numbers of this precision
         values = values.astype(np.float32).astype(np.float64)
         total, row = np.zeros(len(values)), np.arange(len(values))
         for tree in self.trees:

@@ -1,4 +1,4 @@
-"""BG/NBD: customers buy at random times, each at their own rate, and may leave after any purchase.
+"""BG/NBD: customers buy at random times, each at their own rate, and may drop out for good.
 
 Fader, Hardie and Lee (2005), "Counting your customers" the easy way, Marketing Science 24. It knows
 three numbers of each customer, in one unit of time: `repeats`, purchases after the first; `last`,
@@ -91,8 +91,8 @@ def fit(repeats: Floats, last: Floats, age: Floats) -> Parameters:
 def _converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
     """Finish with Newton's method, to the point that no longer depends on the kind of CPU.
 
-    L-BFGS-B stops where BLAS's last bits lead it. A parameter at its bound stays there while the
-    slope points outwards, and one that the likelihood does not determine stays where it is.
+    L-BFGS-B stops at a point that depends on BLAS's last bits. A parameter stays at its bound while
+    the slope points outwards, and anywhere if the likelihood does not depend on it.
     """
     for _ in range(50):
         downhill = -slope(logs)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import lightgbm as lgb
 
 BASE = "logistic_rfm"
-NEVER_SURE = 1e-15  # no probability counts as closer to 0 or 1: its log-odds stay finite
+CERTAIN = 1e-15  # a probability counts as no closer to 0 or 1: its log-odds stay finite
 
 
 class SelectedForm(NamedTuple):
@@ -89,7 +89,7 @@ def fit_form(form: Form, rows: pd.DataFrame, base: Baseline, rounds: int, spec: 
 def log_losses(risk: Floats, rows: pd.DataFrame) -> Floats:
     """Return the log loss of each row."""
     of_outcome = np.where(rows["defected"].to_numpy(bool), risk, 1 - risk)
-    return np.asarray(-np.log(np.clip(of_outcome, NEVER_SURE, 1)))
+    return np.asarray(-np.log(np.clip(of_outcome, CERTAIN, 1)))
 
 
 def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
@@ -114,7 +114,7 @@ def season_shift(risk: Floats, defected: Flags, weight: float) -> float:
     """
     from scipy.optimize import brentq
 
-    risk = np.clip(risk, NEVER_SURE, 1 - NEVER_SURE)
+    risk = np.clip(risk, CERTAIN, 1 - CERTAIN)
     log_odds = np.log(risk) - np.log1p(-risk)
     rate = (defected.sum() + 0.5) / (len(defected) + 1)
     target = np.log(rate) - np.log1p(-rate)

@@ -92,10 +92,10 @@ def empc(churned: Floats, retained: Floats) -> Floats:
     draws, width = churned.shape
     positives, negatives = churned.ravel(), retained.ravel()
     total = positives + negatives
-    drawn = np.flatnonzero(total)
+    present = np.flatnonzero(total)
     # one draw above the other: no block reaches over two
-    rates = positives[drawn] / total[drawn] + 2 * (drawn // width)
-    begins = drawn[isotonic_regression(rates, weights=total[drawn]).blocks[:-1]]
+    rates = positives[present] / total[present] + 2 * (present // width)
+    begins = present[isotonic_regression(rates, weights=total[present]).blocks[:-1]]
     caught, disturbed = np.add.reduceat(positives, begins), np.add.reduceat(negatives, begins)
     incentive, contact = INCENTIVE / LIFETIME_VALUE, CONTACT / LIFETIME_VALUE
     gain, cost = (1 - incentive) * caught, contact * caught + (incentive + contact) * disturbed

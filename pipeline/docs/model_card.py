@@ -111,12 +111,9 @@ def model_card(
     )
     stages = (evaluation["by_stage"] or {}).items()
     return read_text(__file__, "model_card.md").format(
-        shop=evaluation["shop"],
-        verdict=evaluation["verdict"],
+        **{key: evaluation[key] for key in ("shop", "verdict", "horizon_days", "population")},
         grade=evaluation["grade"].removeprefix("no signal: "),
-        horizon=evaluation["horizon_days"],
         twice=2 * evaluation["horizon_days"],
-        population=evaluation["population"],
         rate=number(evaluation["base_rate"]),
         recency=calibration["benchmark_recency_days"],
         bench_population=bench["population"],

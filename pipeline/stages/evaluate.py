@@ -43,11 +43,9 @@ def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, A
 
 def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
     """Return everything measured on one population, and the same by origin."""
-    origins = [
-        {"origin": origin, **_measured(rows, params, costs)}
-        for origin, rows in population.groupby("origin", sort=True)
-    ]
-    return {**_measured(population, params, costs), "by_origin": origins}
+    origins = population.groupby("origin", sort=True)
+    by_origin = [{"origin": day, **_measured(rows, params, costs)} for day, rows in origins]
+    return {**_measured(population, params, costs), "by_origin": by_origin}
 
 
 def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
@@ -113,12 +111,9 @@ def evaluate(
         size = f"fewer than {params.min_rows}" if few else "all of one outcome"
         reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {size}"
         evaluation["grade"] = f"no signal: {reason}"
-        return {
-            "metrics": _compared(evaluation),
-            "evaluation": evaluation,
-            "plots": {"note.txt": reason + "\n"},
-            "model_card": model_card(evaluation, [], calibration, about, costs),
-        }
+        card = model_card(evaluation, [], calibration, about, costs)
+        outputs = {"plots": {"note.txt": reason + "\n"}, "model_card": card}
+        return {"metrics": _compared(evaluation), "evaluation": evaluation, **outputs}
     rows = predictions(rows, model, about, costs)
     scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
     _require_no_leak(benchmark, about["features"])
@@ -143,9 +138,6 @@ def evaluate(
         "grouped_cv": about["grouped_cv"],
         "benchmark": bench,
     }
-    return {
-        "metrics": _compared(evaluation),
-        "evaluation": evaluation,
-        "plots": plots(benchmark, SCORERS),
-        "model_card": model_card(evaluation, bands, calibration, about, costs),
-    }
+    card = model_card(evaluation, bands, calibration, about, costs)
+    outputs = {"plots": plots(benchmark, SCORERS), "model_card": card}
+    return {"metrics": _compared(evaluation), "evaluation": evaluation, **outputs}
