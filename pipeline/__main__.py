@@ -91,13 +91,13 @@ def docs() -> None:
 def why(
     customer: str,
     as_of: Annotated[
-        str | None, typer.Option(help="The day, as in 2026-01-31; the end of the data unless told.")
+        str | None, typer.Option(help="The day, as in 2026-01-31; by default the end of the data.")
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="The whole time line, not only a screenful.")
     ] = False,
 ) -> None:
-    """Tell where one customer stands, why, and how it came to that."""
+    """Explain the stage of one customer, and show their time line."""
     from rich.console import Console
 
     from pipeline.delivery.customer import why as run

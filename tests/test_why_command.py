@@ -51,8 +51,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = project(tmp_path_factory.mktemp("shop"))
     store.write(root / "shops" / "demo.yaml", "# nothing differs\n")
     (root / "data").mkdir()
-    found = ingested(root / "data", TABLES, timezone="UTC")
-    assert found.account["tables"]["complaints"]["accepted"] == 1
+    data = ingested(root / "data", TABLES, timezone="UTC")
+    assert data.account["tables"]["complaints"]["accepted"] == 1
     store.write(
         root / "data" / "calibration.json",
         {"expected_ipt": 30.0, "log_sd": 0.5, "data_end": "2025-10-02"},

@@ -31,7 +31,7 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
 
 @kernel
-def is_partly_gone(past: Past, expected_ipt: float, limits: Limits) -> bool:
+def is_partial_defection(past: Past, expected_ipt: float, limits: Limits) -> bool:
     """Whether a customer buys far less than before, though they are not overdue.
 
     * A core customer is in partial defection if their purchases or their spend per IPT fell below

@@ -38,7 +38,7 @@ def failures(past: Past, day: int, sla: Sla) -> tuple[int, int, int, int]:
 
 
 @kernel
-def is_let_down(past: Past, day: int, sla: Sla) -> bool:
+def is_unresolved(past: Past, day: int, sla: Sla) -> bool:
     """Whether a major or critical complaint is open at the end of a day, or any past its SLA."""
     _, _, grave, overdue = failures(past, day, sla)
     return bool(grave + overdue > 0)

@@ -24,9 +24,9 @@ from features.records import (
     record,
 )
 from models.lifecycle.core_entry import lacking
-from models.lifecycle.habits import habits, is_partly_gone
+from models.lifecycle.habits import habits, is_partial_defection
 from models.lifecycle.limits import Limits
-from models.lifecycle.satisfaction import failures, is_let_down, past_sla, satisfaction
+from models.lifecycle.satisfaction import failures, is_unresolved, past_sla, satisfaction
 
 STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")
 ACTIVITIES = ("active", "late", "lapsed", "open", "stale")
@@ -152,7 +152,7 @@ def take_in(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits
         if memory.probation >= limits.reactivated_purchases:
             memory.probation = 0
         enough = memory.away_since != NEVER and memory.won_back >= limits.winback_purchases
-        if enough and not is_let_down(past, day, shop.sla):
+        if enough and not is_unresolved(past, day, shop.sla):
             memory.back_since, memory.away_since, memory.won_back = day, NEVER, 0
         if not was_core and lacking(past, n, memory.probation, shop, limits) == 0:
             memory.core_since, memory.back_since = day, day
@@ -237,7 +237,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
         row.lacks = lacking(past, n, memory.probation, shop, limits)
     elif stage == CORE:
         row.since = memory.back_since
-        row.partial_defection = is_partly_gone(past, expected_ipt, limits)
+        row.partial_defection = is_partial_defection(past, expected_ipt, limits)
     else:
         row.since = memory.away_since if winning_back else min(defected_on, lapses_on)
         row.status = LOST if activity == LAPSED else (DEFECTING if defecting else WON_BACK)

@@ -159,7 +159,7 @@ def _entry(f: Facts) -> pa.Array:
     return listed([*((everybody, _words(row, f, True)) for row in rows), recorded])
 
 
-def _away(f: Facts) -> pa.Array:
+def _defector(f: Facts) -> pa.Array:
     needed = "{purchases_back:purchase|purchases} since the lapse (needs {needs_purchases_back})"
     lacking = [
         (f["purchases_back"].each(0) < f["needs_purchases_back"].each(0), say(f, needed)),
@@ -167,10 +167,14 @@ def _away(f: Facts) -> pa.Array:
         (f["past_sla"].holds(bool), say(f, PAST_SLA)),
     ]
     still = np.any([where for where, _ in lacking], axis=0)
-    not_yet = say(
-        f, "not won back at the last purchase: {lacking}", {"lacking": lambda _: listed(lacking)}
+    phrases = {"lacking": lambda _: listed(lacking)}
+    text = say(f, "away since {since}, not won back at the last purchase: {lacking}", phrases)
+    text = only(
+        still, text, say(f, "away since {since}, core with the next purchase if nothing changes")
     )
-    return only(still, not_yet, "core with the next purchase if nothing changes")
+    for status, template in DEFECTORS.items():
+        text = only(f["status"].equals(status), say(f, template), text)
+    return text
 
 
 def _defecting(f: Facts) -> pa.Array:
@@ -180,6 +184,10 @@ def _defecting(f: Facts) -> pa.Array:
     return only(where, say(f, "{begin}{defects_on}", {"begin": lambda _: begin}))
 
 
+DEFECTORS = {
+    "lost": "lost since {since}: no purchase in time",
+    "defecting": "defecting since {since}: overdue, strong evidence of a reason to leave",
+}
 PERFECT = {1: "", "unknown": " Satisfaction unknown: the shop records no complaints."}
 NOW = " Now {purchases:purchase|purchases}, expected IPT {expected_ipt_days:day|days}."
 OPEN_PAST_SLA = f" {PAST_SLA}.".replace("past_sla", "open_past_sla")
@@ -197,16 +205,7 @@ PHRASES: dict[str, Callable[[Facts], pa.Array]] = {
     ),
     "now": lambda f: only(f["purchases"].each(0) != f["entry_purchases"].each(0), say(f, NOW)),
     "partial": lambda f: only(f["partial_defection"].holds(bool), " Buys far less than before."),
-    "defector": lambda f: only(
-        f["status"].equals("lost"),
-        _write(f, "lost since {since}: no purchase in time"),
-        only(
-            f["status"].equals("defecting"),
-            _write(f, "defecting since {since}: overdue, strong evidence of a reason to leave"),
-            _write(f, "away since {since}, {away}"),
-        ),
-    ),
-    "away": _away,
+    "defector": _defector,
     "so_far": lambda f: say(f, SO_FAR),
     "deadlines": lambda f: _write(f, DEADLINES),
 }

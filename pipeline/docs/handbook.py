@@ -19,7 +19,7 @@ from features.settings import IptRules, Sla
 from models.decision.queues import queue_of
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.core_rules import CONDITIONS
-from models.lifecycle.habits import is_partly_gone
+from models.lifecycle.habits import is_partial_defection
 from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime
 from models.lifecycle.satisfaction import satisfaction
@@ -43,7 +43,7 @@ RULES = (
     HandbookRule("Lapsed", (lapsed_after,), "ipt", "lapse_ own_"),
     HandbookRule("Becoming core", (lacking,), "assign", "core_"),
     HandbookRule("Coming back", (take_in,), "assign", "winback_ reactivated_"),
-    HandbookRule("Partial defection", (is_partly_gone,), "assign", "partial_"),
+    HandbookRule("Partial defection", (is_partial_defection,), "assign", "partial_"),
     HandbookRule("SLA", (sla_days, late_delivery_due), "sla", "minor major critical delivery_"),
     HandbookRule("Satisfaction", (satisfaction,), "assign", "satisfaction_"),
     HandbookRule("Leak", (LifecycleOverTime.net_flow,), "assign", "leak_"),
