@@ -7,6 +7,7 @@ from features.records import NEVER, Floats
 from pipeline.demo import life, prospects
 from pipeline.demo.blocks import Block
 from pipeline.demo.prospects import Market
+from pipeline.demo.service import KINDS, SEVERITIES
 from pipeline.demo.tables import Sold, as_names, ids
 from pipeline.runtime.params import Simulate
 
@@ -77,8 +78,8 @@ def _orders(sold: Sold, p: Simulate) -> pa.Table:
             "stage": as_names(life.STAGES, orders.stage),
             "run": orders.run,
             "contested": orders.contested,
-            "mishap": as_names(life.SEVERITIES, service.severity),
-            "kind": as_names(life.KINDS, service.kind),
+            "mishap": as_names(SEVERITIES, service.severity),
+            "kind": as_names(KINDS, service.kind),
             "complained": service.opened != NEVER,
             "in_time": service.in_time,
             **{f"hazard_{cause}": orders.hazard[:, k] for k, cause in enumerate(life.CAUSES)},

@@ -11,18 +11,13 @@ import numpy as np
 
 from features.records import NEVER, Flags, Floats, Longs
 from pipeline.demo.prospects import CATEGORIES, SKUS, Prospects, Rivals
+from pipeline.demo.service import MAJOR, MINOR, Service, serve
 from pipeline.runtime.params import Simulate
 
 MOST_LINES = 4  # of one order
 
 STAGES = ("first_time", "early_repeat", "core")
 FIRST, EARLY, CORE = range(3)
-SEVERITIES = ("none", "minor", "major", "critical")
-NONE, MINOR, MAJOR, CRITICAL = range(4)
-KINDS = ("none", "late", "defect", "billing", "stock_out", "not_delivered", "service")
-_, LATE, DEFECT, BILLING, STOCK_OUT, NOT_DELIVERED, SERVICE = range(7)
-MINOR_KINDS = np.array([LATE, DEFECT, BILLING, STOCK_OUT])
-MAJOR_KINDS = np.array([LATE, DEFECT, NOT_DELIVERED, SERVICE])
 CAUSES = ("base", "mishap", "service_failure", "unrepaired", "competitor", "boredom")
 BASE, MISHAP, SERVICE_FAILURE, UNREPAIRED, COMPETITOR, BOREDOM = range(6)
 
@@ -73,19 +68,6 @@ class Orders(NamedTuple):
     listed: Longs  # the day the customer is put on a list for it
     called: Flags  # on the list and called, not held out
     fired: Longs  # the cause that ended the relation, -1 if the customer stays
-
-
-class Service(NamedTuple):
-    """How each purchase was served, entry by entry beside Orders."""
-
-    severity: Longs
-    kind: Longs
-    promised: Longs
-    delivered: Longs
-    cancelled: Longs  # of the last line
-    opened: Longs
-    resolved: Longs
-    in_time: Flags  # complained, and resolved while patience lasted
 
 
 def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
@@ -160,38 +142,6 @@ def _facets(category: Longs, lines: Longs) -> Longs:
     bits = np.where(np.arange(MOST_LINES) < lines[:, None], 1 << category, 0)
     seen: Longs = np.bitwise_or.reduce(bits, axis=1)
     return np.bitwise_count(seen).astype(np.int64)
-
-
-def _service(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) -> Service:
-    """Draw service failures, complaints, and the time to resolve them."""
-    n = len(day)
-    draw = rng.random(n)
-    bounds = np.cumsum(
-        [p.mishap_major * p.critical_share, p.mishap_major * (1 - p.critical_share), p.mishap_minor]
-    )
-    severity = np.array([CRITICAL, MAJOR, MINOR, NONE])[np.searchsorted(bounds, draw, side="right")]
-    minor, serious = severity == MINOR, severity >= MAJOR
-    pick = rng.integers(0, 4, n)
-    kind = np.where(serious, MAJOR_KINDS[pick], np.where(minor, MINOR_KINDS[pick], 0))
-    # an order is never cancelled as a whole: that would undo the purchase
-    kind[(kind == STOCK_OUT) & (lines == 1)] = LATE
-    promised = day + 3
-    lateness = np.where(serious, rng.integers(8, 21, n), rng.integers(3, 8, n))
-    delivered = np.where(kind == LATE, promised + lateness, day + rng.integers(1, 5, n))
-    cancelled = np.where(kind == STOCK_OUT, day + 1, NEVER)
-    complained = rng.random(n) < np.where(
-        serious, p.complain_major, np.where(minor, p.complain_minor, 0)
-    )
-    noticed = np.select(
-        [(kind == LATE) | (kind == NOT_DELIVERED), kind == BILLING], [promised, day], delivered
-    )
-    opened = np.where(complained, noticed + rng.integers(1, 4, n), NEVER)
-    usual = np.array([1.0, *p.repair_days])[severity]
-    repair = np.rint(usual * np.exp(rng.normal(0, p.repair_log_sd, n))).astype(np.int64)
-    resolved = np.where(complained & (rng.random(n) >= p.never_repaired), opened + repair, NEVER)
-    delivered = np.where(kind == NOT_DELIVERED, resolved, delivered)
-    in_time = complained & (resolved - opened <= np.array([0, *p.patience_days])[severity])
-    return Service(severity, kind, promised, delivered, cancelled, opened, resolved, in_time)
 
 
 def bored(run: Longs, p: Simulate) -> Floats:
@@ -323,7 +273,7 @@ def live(
         stage = _stage(b, i, p)
         lines, category, sku = _basket(rng, b, i, p)
         facets = _facets(category, lines)
-        service = _service(rng, day, lines, p)
+        service = serve(rng, day, lines, p)
         core, until = stage == CORE, rival_end[b.favourite[i], day]
         contested = core & b.exposed[i] & (until > 0)
         uncalled = _hazards(stage, facets, service, contested, b.run[i], p)

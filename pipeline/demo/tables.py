@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features.records import NEVER, Flags, Floats, Longs
 from pipeline.demo import life, prospects
+from pipeline.demo.service import DEFECT, KINDS, SEVERITIES, Service
 from pipeline.runtime.params import Simulate
 
 EXPECTATIONS = (
@@ -138,7 +139,7 @@ class Sold(NamedTuple):
     """One entry per order, in order of time: its service, second, number, customer and id."""
 
     orders: life.Orders
-    service: life.Service
+    service: Service
     ordered_at: pa.Array
     number: Longs  # also of its complaint and its return: an order has one at most
     customer_id: pa.Array
@@ -146,7 +147,7 @@ class Sold(NamedTuple):
 
 
 def in_order_of_time(
-    clock: Clock, owner: Longs, orders: life.Orders, service: life.Service, before: int
+    clock: Clock, owner: Longs, orders: life.Orders, service: Service, before: int
 ) -> Sold:
     """Give each order its time of day, and number the orders from `before` + 1 as they come in.
 
@@ -156,7 +157,7 @@ def in_order_of_time(
     by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
     orders, service = (
         life.Orders._make(values[by_time] for values in orders),
-        life.Service._make(values[by_time] for values in service),
+        Service._make(values[by_time] for values in service),
     )
     number = before + 1 + np.arange(len(by_time))
     customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
@@ -217,7 +218,7 @@ def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
 def returns(clock: Clock, sold: Sold, lines: Lines, p: Simulate) -> pa.Table:
     """One row per return: one whole line, because of a defect or of a changed mind."""
     n = len(sold.order_id)
-    defect = sold.service.kind == life.DEFECT
+    defect = sold.service.kind == DEFECT
     returned = clock.rng.random(n) < np.where(defect, p.defect_returned, p.other_returned)
     on = sold.service.delivered + clock.rng.integers(2, 10, n)
     settled = on + clock.rng.integers(2, 10, n)
@@ -249,9 +250,9 @@ def complaints(clock: Clock, sold: Sold) -> pa.Table:
             "complaint_id": ids("K", sold.number[o], 7),
             "customer_id": sold.customer_id.take(pa.array(o)),
             "opened_at": clock.at(sold.service.opened[o], (9, 13)),
-            "severity": as_names(life.SEVERITIES, sold.service.severity[o]),
+            "severity": as_names(SEVERITIES, sold.service.severity[o]),
             "resolved_at": clock.at(sold.service.resolved[o], (13, 17)),
-            "kind": as_names(life.KINDS, sold.service.kind[o]),
+            "kind": as_names(KINDS, sold.service.kind[o]),
             "order_id": sold.order_id.take(pa.array(o)),
         }
     ).sort_by([("opened_at", "ascending"), ("complaint_id", "ascending")])
