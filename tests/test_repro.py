@@ -1,4 +1,4 @@
-"""The whole pipeline, as a stranger runs it: in a clone, twice, and again in a second clone."""
+"""The whole pipeline as a new user runs it: in a clone, twice, and again in a second clone."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ from models.lifecycle.state_machine import STAGES
 from pipeline.runtime import store
 from pipeline.runtime.runner import ROOT
 
-SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2}
+SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2, "bootstrap": 60}
 
 
 def run(folder: Path, *words: str, expect: int = 0) -> str:
-    """Run a command in a folder; what it printed."""
+    """Run a command in a folder; return what it printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     author = {
         f"GIT_{who}_{what}": "t@example.org"
@@ -30,11 +30,11 @@ def run(folder: Path, *words: str, expect: int = 0) -> str:
         for what in ("NAME", "EMAIL")
     }
     env = {**os.environ, **author, "PATH": path}
-    found = subprocess.run(
+    ended = subprocess.run(
         words, cwd=folder, env=env, capture_output=True, text=True, check=False, umask=0o022
     )
-    assert found.returncode == expect, found.stdout + found.stderr
-    return found.stdout + found.stderr
+    assert ended.returncode == expect, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
 
 
 def corekeep(folder: Path, *words: str, expect: int = 0) -> str:
@@ -42,7 +42,7 @@ def corekeep(folder: Path, *words: str, expect: int = 0) -> str:
 
 
 def clone(source: Path, target: Path) -> Path:
-    """A clone with the changes that are not committed yet."""
+    """Make a clone, with the changes that are not committed yet."""
     run(source, "git", "clone", "--quiet", "--no-hardlinks", str(source), str(target))
     changed = run(
         source, "git", "ls-files", "--modified", "--others", "--exclude-standard"
@@ -60,7 +60,7 @@ def commit(folder: Path) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """What must be the same wherever it was made."""
+    """The hashes of the files that must be the same on every machine."""
     paths = sorted(
         p
         for name in ("data/lists", "data/model", "data/desk")
@@ -72,9 +72,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A clone with a smaller demo shop, run once; its folder and what the run said."""
+    """A clone with a smaller demo shop after one run: its folder and the printed lines."""
     # a name in which a path, an address or a shell may go wrong
-    folder = clone(ROOT, tmp_path_factory.mktemp("stranger") / "Größe 50% #1 (copy)")
+    folder = clone(ROOT, tmp_path_factory.mktemp("first") / "Größe 50% #1 (copy)")
     params = frozen.TEXT
     for key, value in SMALL.items():
         params, count = re.subn(rf"(?m)^( +{key}:) \d+", rf"\1 {value}", params, count=1)
@@ -150,11 +150,11 @@ CONTRACT = {
 }
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_an_output_has_the_columns_its_readers_expect(name: str, small: tuple[Path, str]) -> None:
-    found = store.read(small[0] / name)
-    columns = getattr(found, "column_names", None) or list(found)
-    assert columns == CONTRACT[name].split()
+def test_every_output_has_the_columns_that_its_readers_expect(small: tuple[Path, str]) -> None:
+    for name, expected in CONTRACT.items():
+        content = store.read(small[0] / name)
+        columns = getattr(content, "column_names", None) or list(content)
+        assert columns == expected.split(), name
 
 
 def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> None:
@@ -166,13 +166,13 @@ def test_a_run_is_tracked_without_a_customers_id(small: tuple[Path, str]) -> Non
         assert not re.search(rb"\bC\d{6}\b", path.read_bytes()), path
 
 
-def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_nothing_else(
+def test_a_search_is_a_run_with_a_child_per_trial_and_changes_nothing_else(
     small: tuple[Path, str],
 ) -> None:
     folder, _ = small
     before = digests(folder)
     said = corekeep(folder, "stage", "tune")
-    assert re.search(r"as it is, 0\.\d{4} at best of 2", said)
+    assert re.search(r"0\.\d{4} with params\.yaml, 0\.\d{4} with the best of 2 trials", said)
     assert digests(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
     with sqlite3.connect(folder / "mlflow.db") as tracked:
@@ -183,7 +183,7 @@ def test_a_search_for_a_shape_is_a_run_with_a_child_for_each_trial_and_changes_n
     assert children == [(parents[0][0], 2)]
 
 
-def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(
+def test_customers_who_object_to_profiling_are_in_no_feature_and_no_list(
     small: tuple[Path, str],
 ) -> None:
     folder, _ = small
@@ -194,7 +194,7 @@ def test_who_objects_to_profiling_is_in_no_feature_label_of_the_model_or_list(
         assert not objectors & set(pd.read_parquet(folder / place)["customer_id"])
 
 
-def test_what_names_customers_is_for_its_owners_eyes_alone(small: tuple[Path, str]) -> None:
+def test_only_the_owner_may_read_files_that_name_customers(small: tuple[Path, str]) -> None:
     folder, _ = small
     for name in (
         "data",
@@ -220,18 +220,11 @@ def test_a_mistyped_parameter_is_one_line_with_file_line_and_the_nearest_name(
 ) -> None:
     folder = clone(small[0], tmp_path / "mistyped")
     params = folder / "params.yaml"
-    params.write_text(params.read_text().replace("  num_leaves:", "  num_leavs:"))
-    line = (
-        params.read_text()
-        .splitlines()
-        .index(next(t for t in params.read_text().splitlines() if "num_leavs" in t))
-        + 1
-    )
-    said = corekeep(folder, "repro", expect=2)
-    assert (
-        said
-        == f"E_PARAM params.yaml:{line} train.num_leavs — Extra inputs are not permitted — did you mean num_leaves?\n"
-    )
+    before, after = params.read_text().split("  num_leaves:", 1)
+    params.write_text(f"{before}  num_leavs:{after}")
+    place = f"params.yaml:{before.count(chr(10)) + 1} train.num_leavs"
+    rule, fix = "Extra inputs are not permitted", "did you mean num_leaves?"
+    assert corekeep(folder, "repro", expect=2) == f"E_PARAM {place} — {rule} — {fix}\n"
 
 
 def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_same_name(
@@ -247,15 +240,15 @@ def test_corekeep_finds_its_own_packages_from_a_folder_that_has_others_of_the_sa
     )
 
 
-def test_the_committed_lock_is_that_of_the_code_and_the_parameters_at_hand(tmp_path: Path) -> None:
+def test_the_committed_lock_is_that_of_the_code_and_the_parameters(tmp_path: Path) -> None:
     fresh = clone(ROOT, tmp_path / "fresh")
-    told = run(fresh, sys.executable, "-m", "dvc", "status", "--json")
-    # a warning follows: the search for a shape is frozen
-    changes, _ = json.JSONDecoder().raw_decode(told)
+    printed = run(fresh, sys.executable, "-m", "dvc", "status", "--json")
+    # A warning follows: the stage `tune` is frozen.
+    changes, _ = json.JSONDecoder().raw_decode(printed)
     stale = {
         f"{stage}: {path}"
-        for stage, found in changes.items()
-        for change in found
+        for stage, kinds in changes.items()
+        for change in kinds
         for path in change.get("changed deps", {})
         if not path.startswith(("data/", "reports/"))
     }
