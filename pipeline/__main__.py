@@ -137,7 +137,7 @@ def rollback(reason: Reason) -> None:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    """End as a program does that was told to, after the temporary files are gone."""
+    """End with the exit code of the signal, after the temporary files are gone."""
     sys.exit(128 + number)
 
 

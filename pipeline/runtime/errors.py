@@ -1,4 +1,4 @@
-"""What goes wrong in ways we expect, each kind with the exit code `corekeep` ends with.
+"""The errors that are expected, each kind with the exit code of `corekeep`.
 
 A message has four parts: a stable code, the place (`file:line column`), the rule, and how to fix
 it. Values of customers never stand in one.

@@ -1,14 +1,10 @@
-"""Parameters.
-
-Params.yaml merged with the chosen shop's own file, every key known and every value of its type.
-"""
+"""The parameters: params.yaml merged with the file of the chosen shop, and checked."""
 
 import datetime as dt
-import difflib
 import re
 import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,13 +21,10 @@ from models.decision.queues import QUEUES
 from models.lifecycle.limits import Limits
 from models.settings import Boosting, Costs, Count, Positive, Share, Threads, Tune
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.yaml_file import place_of, read_yaml
+from pipeline.runtime.yaml_file import merged, place_of, read_yaml, refusal
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
-
-
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -53,10 +46,7 @@ def _is_closed_day(value: str) -> str:
 
 
 class Section(BaseModel):
-    """One section of params.yaml.
-
-    Unknown keys, missing keys and wrong types are refused by name.
-    """
+    """One section of params.yaml. Unknown and missing keys and wrong types are refused by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,36 +71,24 @@ class Engine(Section):
     spark: Spark
 
 
-class Preset(Section):
-    """A rhythm for the demo world.
+PresetName = Literal["weekly", "monthly", "yearly"]
 
-    The middle customer's usual gap, and how long the shop has been there.
-    """
+
+class Preset(Section):
+    """A preset of the simulated shop: the median IPT, and the length of the history."""
 
     ipt_days: Positive
     days: Annotated[int, Field(ge=30)]
 
 
-class Presets(Section):
-    """The rhythms there are."""
-
-    weekly: Preset
-    monthly: Preset
-    yearly: Preset
-
-
 class Simulate(Section):
-    """The demo world.
-
-    What is planted, so that the other stages can be seen to find it. Triples are for minor, major,
-    critical.
-    """
+    """The simulated shop and its ground truth. Triples are for minor, major, critical."""
 
     seed: Annotated[int, Field(ge=0)]
     customers: Count
     customers_per_block: Count
-    preset: Literal["weekly", "monthly", "yearly"]
-    presets: Presets
+    preset: PresetName
+    presets: dict[PresetName, Preset]
     end_date: Date  # exclusive
     ipt_log_sd: Positive
     gamma_shape: tuple[Positive, Positive]
@@ -171,9 +149,8 @@ class Simulate(Section):
 
     @property
     def timing(self) -> Preset:
-        """That of the preset chosen."""
-        chosen: Preset = getattr(self.presets, self.preset)
-        return chosen
+        """The preset that is chosen."""
+        return self.presets[self.preset]
 
 
 class Ingest(Section):
@@ -203,7 +180,7 @@ class Ingest(Section):
 
 
 class Calibrate(Section):
-    """When the model is asked, taught and examined."""
+    """The snapshots at which the model is trained, tested and applied."""
 
     horizon_days: Days | Literal["auto"]
     step_days: Count | Literal["auto"]
@@ -217,7 +194,7 @@ class Calibrate(Section):
 
 
 class Evaluate(Section):
-    """How results are measured."""
+    """How scorers are evaluated."""
 
     bootstrap: Count
     seed: Annotated[int, Field(ge=0)]
@@ -234,7 +211,7 @@ class Evaluate(Section):
 
 
 class Score(Section):
-    """Whom to call, and how many."""
+    """Which customers to call, and how many."""
 
     capacity: Share
     hold_out: Share
@@ -259,7 +236,7 @@ class Report(Section):
 
 
 class Track(Section):
-    """Where runs are kept."""
+    """The tracking server, and the names of experiment and model on it."""
 
     # passwords stand in the environment
     uri: Annotated[str, Field(pattern=r"^(sqlite:///.+|https?://[^@\s]+)$")] | None
@@ -296,52 +273,9 @@ class Params(Section):
         if ipt.late_clip_low > ipt.late_clip_high or ipt.lapse_clip_low > ipt.lapse_clip_high:
             raise ValueError("ipt: a clip's low end is above its high end")
         if ipt.late_clip_high >= ipt.lapse_clip_high or ipt.late_clip_low >= ipt.lapse_clip_low:
-            raise ValueError(
-                "ipt: late_clip_* must be below lapse_clip_*: a customer is late before he has lapsed"
-            )
+            rule = "a customer is overdue before they have lapsed"
+            raise ValueError(f"ipt: late_clip_* must be below lapse_clip_*: {rule}")
         return self
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = (
-            _merge(base[key], value)
-            if isinstance(base.get(key), dict) and isinstance(value, dict)
-            else value
-        )
-    return merged
-
-
-def _refusal(
-    root: Path, files: list[Path], merged: dict[str, Any], error: ValidationError
-) -> ConfigError:
-    # A mistyped key is unknown under its own name and missing under the right one: the first says
-    # more.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    keys = [str(part) for part in first["loc"]]
-    # The file that has most of the keys; of two, the shop's own, whose value counts.
-    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
-    line = place_of(path, keys[:2])[1]
-    fix = "correct the value"
-    if first["type"] == "missing":
-        fix = "add the key"
-    elif first["type"] == "extra_forbidden":
-        section: Any = (
-            Params.model_fields
-            if len(keys) == 1
-            else getattr(Params.model_fields[keys[0]].annotation, "__annotations__", {})
-        )
-        near = difflib.get_close_matches(keys[-1], list(section), n=1)
-        fix = f"did you mean {near[0]}?" if near else "remove the key"
-    dotted = ".".join(
-        k
-        for k in keys
-        if not k.startswith(("literal[", "constrained-", "function-", "int", "float", "str"))
-    )
-    return ConfigError(
-        "E_PARAM", f"{path.relative_to(root)}:{line} {dotted or 'params'}", first["msg"], fix
-    )
 
 
 SHOP_NAME = "[a-z][a-z0-9_]*"
@@ -377,8 +311,7 @@ def load(root: Path) -> Params:
     if "shop" in over:
         place = f"{shop_path.relative_to(root)}:1 shop"
         raise ConfigError("E_PARAM", place, "the shop is chosen in params.yaml", "remove the key")
-    merged = _merge(base, over)
     try:
-        return Params.model_validate(merged)
+        return Params.model_validate(merged(base, over))
     except ValidationError as error:
-        raise _refusal(root, [base_path, shop_path], merged, error) from None
+        raise refusal(root, [base_path, shop_path], Params, error) from None

@@ -1,22 +1,21 @@
-"""YAML as people mean it.
+"""YAML as people mean it: no key twice, no word or number that turns into another.
 
-No key twice, no word or number that turns into another, and where each key stands.
+Errors name the file, the line and the nearest known key.
 """
 
+import difflib
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from pipeline.runtime.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice and reads plain words as YAML 1.2 and DVC do.
-
-    `no` is a word, 012 is not octal.
-    """
+    """Safe YAML in which plain words are read as in YAML 1.2: `no` is a word, 012 is not octal."""
 
     yaml_implicit_resolvers = {
         first: [
@@ -35,91 +34,104 @@ _Loader.add_implicit_resolver(
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            place = f"{key.start_mark.name}:{key.start_mark.line + 1}"
+    content: dict[Any, Any] = {}
+    for key_node, value in node.value:
+        place = f"{key_node.start_mark.name}:{key_node.start_mark.line + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError("E_PARAM", place, "a key that is not a word", "write `key: value`")
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for position, key in enumerate(keys):
-        if key in keys[:position]:
-            mark = node.value[position][0].start_mark
-            raise ConfigError(
-                "E_PARAM",
-                f"{mark.name}:{mark.line + 1} {key}",
-                "key given twice",
-                "keep one of them",
-            )
-    return {
-        key: loader.construct_object(value, deep=True)
-        for key, (_, value) in zip(keys, node.value, strict=True)
-    }
+        key = loader.construct_object(key_node)
+        if key in content:
+            raise ConfigError("E_PARAM", f"{place} {key}", "key given twice", "keep one of them")
+        content[key] = loader.construct_object(value, deep=True)
+    return content
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def read_yaml(path: Path, root: Path) -> dict[str, Any]:
-    """One YAML file as a mapping; an empty file is an empty mapping."""
+    """Return one YAML file as a mapping; an empty file is an empty mapping."""
     name = str(path.relative_to(root))
+
+    def refused(rule: str, fix: str, line: str = "") -> ConfigError:
+        return ConfigError("E_PARAM", name + line, rule, fix)
+
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         loader.name = name
         value = loader.get_single_data()
     except FileNotFoundError:
-        raise ConfigError(
-            "E_PARAM", name, "there is no such file", "check the name of the shop"
-        ) from None
+        raise refused("there is no such file", "check the name of the shop") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            "E_PARAM", name, f"not UTF-8 text from byte {error.start} on", "save it as UTF-8"
-        ) from None
+        rule = f"not UTF-8 text from byte {error.start} on"
+        raise refused(rule, "save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}" if mark else name
-        raise ConfigError(
-            "E_PARAM",
-            place,
-            f"not plain YAML: {getattr(error, 'problem', error)}",
-            "correct the line",
-        ) from None
+        rule = f"not plain YAML: {getattr(error, 'problem', error)}"
+        raise refused(rule, "correct the line", f":{mark.line + 1}" if mark else "") from None
     if value is not None and not isinstance(value, dict):
-        raise ConfigError(
-            "E_PARAM", name, "not a list of keys and values", "write `key: value` lines"
-        )
+        raise refused("not a list of keys and values", "write `key: value` lines")
     return value or {}
 
 
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the keys of `over`, nested mappings key by key."""
+    both = {
+        key: merged(base[key], value)
+        if isinstance(base.get(key), dict) and isinstance(value, dict)
+        else value
+        for key, value in over.items()
+    }
+    return base | both
+
+
 def place_of(path: Path, keys: list[str]) -> tuple[int, int]:
-    """How many of the nested keys the file has, and the line of the deepest of them."""
+    """Return how many of the nested keys the file has, and the line of the deepest of them."""
     node: Any = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     depth, line = 0, 1
     for key in keys:
-        found = next(
-            (
-                pair
-                for pair in getattr(node, "value", [])
-                if isinstance(pair, tuple) and pair[0].value == key
-            ),
-            None,
-        )
-        if found is None:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        pair = next((pair for pair in pairs if pair[0].value == key), None)
+        if pair is None:
             break
-        depth, line, node = depth + 1, found[0].start_mark.line + 1, found[1]
+        depth, line, node = depth + 1, pair[0].start_mark.line + 1, pair[1]
     return depth, line
 
 
+def refusal(
+    root: Path, files: list[Path], model: type[BaseModel], error: ValidationError
+) -> ConfigError:
+    """Return the error for the first of the parameters that the model refuses."""
+    # A mistyped key is unknown under its own name and missing under the right one. The first says
+    # more.
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+    keys = [str(part) for part in first["loc"]]
+    # The file that has most of the keys; of two, the shop's own, whose value counts.
+    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
+    line = place_of(path, keys[:2])[1]
+    fix = "add the key" if first["type"] == "missing" else "correct the value"
+    if first["type"] == "extra_forbidden":
+        section: Any = model.model_fields
+        if len(keys) > 1:
+            section = getattr(section[keys[0]].annotation, "__annotations__", {})
+        near = difflib.get_close_matches(keys[-1], list(section), n=1)
+        fix = f"did you mean {near[0]}?" if near else "remove the key"
+    unions = ("literal[", "constrained-", "function-", "int", "float", "str")
+    dotted = ".".join(key for key in keys if not key.startswith(unions)) or "params"
+    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted}", first["msg"], fix)
+
+
 def reasons(path: Path, sections: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The comment beside each key of these sections; a key without one is left out."""
+    """Return the comment beside each key of these sections; a key without one is left out."""
     text = path.read_text(encoding="utf-8")
-    lines, found = text.splitlines(), dict[str, dict[str, str]]()
+    lines = text.splitlines()
     root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    comments: dict[str, dict[str, str]] = {}
     for section, body in root.value:
         if section.value in sections:
-            beside = {
-                key.value: lines[value.end_mark.line][value.end_mark.column :]
-                for key, value in body.value
+            ends = {key.value: value.end_mark for key, value in body.value}
+            rests = {key: lines[end.line][end.column :] for key, end in ends.items()}
+            comments[section.value] = {
+                key: rest.partition("#")[2].strip() for key, rest in rests.items() if "#" in rest
             }
-            found[section.value] = {
-                key: rest.partition("#")[2].strip() for key, rest in beside.items() if "#" in rest
-            }
-    return found
+    return comments
