@@ -18,7 +18,7 @@ real: .venv/.real  ## the same on a real grocer
 	@test -d data/shops/completejourney || $(BIN)/corekeep fetch completejourney
 	@$(BIN)/corekeep repro --shop completejourney $(VERBOSE)
 
-test: .venv/.dev  ## all tests, in a process for each core and in each a file at a time; ARGS="tests/test_x.py" runs some in one process
+test: .venv/.dev  ## all tests, one process per core; ARGS="tests/test_x.py" runs some in one process
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/.dev  ## lint and types
