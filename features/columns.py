@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from features.settings import Windows
 
-# A numpy record with a field for each declared feature: a kernel that writes to a field that is
-# not declared does not compile.
+# A numpy record with a field per feature, which starts as absent. A kernel that writes to a field
+# that is not declared does not compile.
 Values = Any
 
 

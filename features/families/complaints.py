@@ -47,36 +47,24 @@ def complaints(past: Past, shop: Shop, values: Values) -> None:
         values.complaints_per_purchase = count / n
     if count == 0:
         return
-    quarter = year = minor = major = still_open = late = oldest = repeated = 0
-    waiting = longest = 0.0
     soon = REPEATED_WITHIN_IPTS * shrunk_ipt(past.purchases, n, shop)[0] + LAST_BITS
     for i in range(count):
-        case = past.complaints[i]
-        age = past.snapshot - case.opened
-        unresolved = is_open(case, past.snapshot - 1)
-        took = age if unresolved else case.resolved - case.opened
-        ratio = took / sla_days(case.severity, shop.sla)
+        complaint = past.complaints[i]
+        age = past.snapshot - complaint.opened
+        unresolved = is_open(complaint, past.snapshot - 1)
+        took = age if unresolved else complaint.resolved - complaint.opened
+        ratio = took / sla_days(complaint.severity, shop.sla)
         if unresolved:
-            still_open += 1
-            oldest = max(oldest, age)
-            waiting = max(waiting, ratio)
+            values.complaints_open += 1
+            values.oldest_open_days = max(values.oldest_open_days, age)
+            values.open_over_sla = max(values.open_over_sla, ratio)
         if age <= 365:
-            year += 1
-            quarter += age <= 90
-            minor += case.severity == 0
-            major += case.severity > 0
-            late += ratio > 1
-            longest = max(longest, ratio)
-            if i > 0 and case.opened - past.complaints[i - 1].opened <= soon:
-                repeated = 1
-    values.complaints_90d = quarter
-    values.complaints_365d = year
-    values.complaints_minor_365d = minor
-    values.complaints_major_365d = major
-    values.complaints_open = still_open
-    values.complaints_past_sla = late
-    values.oldest_open_days = oldest
-    values.open_over_sla = waiting
-    values.longest_repair_ratio = longest
+            values.complaints_365d += 1
+            values.complaints_90d += age <= 90
+            values.complaints_minor_365d += complaint.severity == 0
+            values.complaints_major_365d += complaint.severity > 0
+            values.complaints_past_sla += ratio > 1
+            values.longest_repair_ratio = max(values.longest_repair_ratio, ratio)
+            if i > 0 and complaint.opened - past.complaints[i - 1].opened <= soon:
+                values.complaint_repeated = 1
     values.days_since_complaint = past.snapshot - past.complaints[count - 1].opened
-    values.complaint_repeated = repeated

@@ -24,11 +24,8 @@ def frequency(past: Past, shop: Shop, values: Values) -> None:
     values.purchases = n
     if n == 0:
         return
-    first = n
     for k in range(len(shop.counts)):
-        while first > 0 and past.snapshot - past.purchases[first - 1].day <= shop.counts[k]:
-            first -= 1
-        values.purchases_in[k] = n - first
+        values.purchases_in[k] = n - first_within(past, shop.counts[k])
     for k in range(len(shop.trends)):
         days = shop.trends[k]
         recent = n - first_within(past, days)

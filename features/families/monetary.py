@@ -27,11 +27,8 @@ def monetary(past: Past, shop: Shop, values: Values) -> None:
     n = len(past.purchases)
     if n == 0:
         return
-    first = n
     for k in range(len(shop.counts)):
-        while first > 0 and past.snapshot - past.purchases[first - 1].day <= shop.counts[k]:
-            first -= 1
-        values.spend_in[k] = spend_from(past, first)
+        values.spend_in[k] = spend_from(past, first_within(past, shop.counts[k]))
     spent = spend_from(past, 0)
     basket = spent / n
     values.spend = spent

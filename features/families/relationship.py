@@ -27,9 +27,7 @@ def relationship(past: Past, shop: Shop, values: Values) -> None:
     count = len(past.touches)
     if count == 0:
         return
-    recent = 0
-    for i in range(count):
-        recent += past.snapshot - past.touches[i].day <= 90
     values.touches = count
-    values.touches_90d = recent
+    for i in range(count):
+        values.touches_90d += past.snapshot - past.touches[i].day <= 90
     values.days_since_touch = past.snapshot - past.touches[count - 1].day

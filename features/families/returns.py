@@ -27,14 +27,11 @@ FEATURES = (
 def returns(past: Past, shop: Shop, values: Values) -> None:
     """Count the returns and the defective ones, and sum what was returned."""
     n, count = len(past.purchases), len(past.returns)
-    year = defects = 0
+    values.returns = count
     for i in range(count):
         if past.snapshot - past.returns[i].day <= 365:
-            year += 1
-            defects += past.returns[i].defect
-    values.returns = count
-    values.returns_365d = year
-    values.defect_returns_365d = defects
+            values.returns_365d += 1
+            values.defect_returns_365d += past.returns[i].defect
     if n > 0:
         values.returns_per_purchase = count / n
         spent = spend_from(past, first_within(past, 365))
