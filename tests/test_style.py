@@ -79,7 +79,8 @@ def test_no_two_stages_write_the_same_file_and_what_one_reads_another_writes() -
 
 
 def test_only_recover_reads_the_truth() -> None:
-    assert {stage for stage in STAGES for dep in deps(stage) if dep.startswith("data/truth")} <= {"recover"}
+    readers = {name for name in STAGES for dep in deps(name) if dep.startswith("data/truth")}
+    assert readers <= {"recover"}
 
 
 @cache
