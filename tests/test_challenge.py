@@ -1,6 +1,6 @@
 """Champion against newcomer.
 
-Asked only where neither was taught through, on the same rows, and no champion falls by chance.
+Asked only where neither was trained through, on the same rows, and no champion falls by chance.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ ORIGINS = list(small_shop.ORIGINS)
 FINAL = "model.txt"
 
 
-def taught(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> ModelVersion:
+def trained(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> ModelVersion:
     folders = small_shop.write(folder, frame)
     files = train(
         **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=FEW
@@ -36,16 +36,16 @@ ROWS = small_shop.rows(400, 2.0)
 
 @pytest.fixture(scope="module")
 def strong(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
-    return taught(tmp_path_factory.mktemp("strong"), ROWS)
+    return trained(tmp_path_factory.mktemp("strong"), ROWS)
 
 
 @pytest.fixture(scope="module")
 def weak(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
-    """Taught by the same rows without the weather, half of what decides."""
-    return taught(tmp_path_factory.mktemp("weak"), ROWS.drop(columns="weather"))
+    """Trained on the same rows without the weather, half of what decides."""
+    return trained(tmp_path_factory.mktemp("weak"), ROWS.drop(columns="weather"))
 
 
-def asked() -> pd.DataFrame:
+def rows_at_origins() -> pd.DataFrame:
     """The rows at the test origins."""
     rows = ROWS.assign(snapshot=ROWS["snapshot"].astype(str))
     return rows[rows["snapshot"].isin(ORIGINS)]
@@ -54,15 +54,15 @@ def asked() -> pd.DataFrame:
 def judged(
     champion: ModelVersion, newcomer: ModelVersion, rows: pd.DataFrame | None = None
 ) -> tuple[str, str]:
-    found = compare_versions(
+    judgement = compare_versions(
         champion,
         newcomer,
-        asked() if rows is None else rows,
+        rows_at_origins() if rows is None else rows,
         small_shop.HORIZON,
         EVALUATE,
         PARAMS.costs,
     )
-    return found.alias, found.reason
+    return judgement.alias, judgement.reason
 
 
 def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(
@@ -86,11 +86,11 @@ def test_a_newcomer_that_is_worse_or_the_same_is_a_challenger(
 def test_a_version_whose_features_are_no_longer_made_is_not_compared(
     which: str, strong: ModelVersion, weak: ModelVersion
 ) -> None:
-    told = judged(
+    judgement = judged(
         *((strong, weak) if which == "champion" else (weak, strong)),
-        asked().drop(columns="weather"),
+        rows_at_origins().drop(columns="weather"),
     )
-    assert told == (
+    assert judgement == (
         "challenger",
         f"not compared: 1 features of the {which} are no longer made, first weather",
     )
@@ -143,7 +143,9 @@ def test_origins_that_either_was_trained_through_are_left_out(strong: ModelVersi
 
 def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: ModelVersion) -> None:
     plain = ModelVersion(strong.model, strong.about, "recency")
-    rows = asked()[asked()["snapshot"] == ORIGINS[0]].sort_values("recency_days")
+    rows = rows_at_origins()[rows_at_origins()["snapshot"] == ORIGINS[0]].sort_values(
+        "recency_days"
+    )
     assert abs(int(np.sign(np.diff(plain.scores(ORIGINS[0], rows))).sum())) > 40
     assert judged(plain, strong)[0] == "champion"
     assert judged(strong, plain)[0] == "challenger"
@@ -189,6 +191,8 @@ def test_customers_are_resampled_with_all_their_rows(
 ) -> None:
     # Copies of the same rows are no more customers, and make nothing surer.
     assert (
-        judged(weak, strong, pd.concat([asked()] * 4))[1].replace("on 3200 rows", "on 800 rows")
+        judged(weak, strong, pd.concat([rows_at_origins()] * 4))[1].replace(
+            "on 3200 rows", "on 800 rows"
+        )
         == judged(weak, strong)[1]
     )

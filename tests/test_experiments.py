@@ -103,16 +103,16 @@ def test_an_experiment_is_shown_beside_its_commit_with_parameter_and_figures_and
     shown = {
         entry["rev"]: entry for entry in json.loads(run(project, "dvc", "exp", "show", "--json"))
     }
-    (experiment,) = (found for entry in shown[head]["experiments"] for found in entry["revs"])
+    (experiment,) = (revision for entry in shown[head]["experiments"] for revision in entry["revs"])
     assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["num_leaves"] == 5
     assert (
         shown[head]["data"]["params"]["params.yaml"]["data"]["train"]["num_leaves"]
         == FEW["num_leaves"]
     )
-    found = store.read(project / "reports" / "metrics.json")["benchmark"]["model"]["auc"]
+    auc = store.read(project / "reports" / "metrics.json")["benchmark"]["model"]["auc"]
     assert (
         experiment["data"]["metrics"]["reports/metrics.json"]["data"]["benchmark"]["model"]["auc"]
-        == found
+        == auc
     )
     assert store.read(project / "data" / "model" / "model.json")["params"]["num_leaves"] == 5
     tracked = connect(project, PARAMS.track).client.get_run(

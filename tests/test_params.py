@@ -41,10 +41,10 @@ def line_of(text: str) -> int:
 
 
 def value(params: Params, dotted: str) -> Any:
-    found: Any = params
+    content: Any = params
     for key in dotted.split("."):
-        found = getattr(found, key)
-    return found
+        content = getattr(content, key)
+    return content
 
 
 def test_a_shops_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_shops_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> 
 def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_key(
     shop: str, place: str, fix: str, tmp_path: Path
 ) -> None:
-    found = refusal(tmp_path, shop=shop)
-    assert (found.code, found.place, found.fix) == ("E_PARAM", place, fix)
+    refused = refusal(tmp_path, shop=shop)
+    assert (refused.code, refused.place, refused.fix) == ("E_PARAM", place, fix)
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_a_mistyped_key_in_a_shops_file_is_named_with_its_line_and_the_nearest_k
 def test_a_mistyped_key_is_named_as_it_was_typed_and_not_as_missing(
     edit: tuple[str, str], key: str, meant: str, tmp_path: Path
 ) -> None:
-    found = refusal(tmp_path, edit)
-    assert (found.place, found.fix) == (
+    refused = refusal(tmp_path, edit)
+    assert (refused.place, refused.fix) == (
         f"params.yaml:{line_of(edit[0])} {key}",
         f"did you mean {meant}?",
     )
 
 
 def test_a_mistyped_key_is_looked_for_in_the_file_that_has_it(tmp_path: Path) -> None:
-    found = refusal(tmp_path, ("num_leaves: 7", "num_leavs: 7"), shop="train:\n  seed: 8\n")
-    assert found.place == f"params.yaml:{line_of('num_leaves: 7')} train.num_leavs"
+    refused = refusal(tmp_path, ("num_leaves: 7", "num_leavs: 7"), shop="train:\n  seed: 8\n")
+    assert refused.place == f"params.yaml:{line_of('num_leaves: 7')} train.num_leavs"
 
 
 @pytest.mark.parametrize("word", ["no", "on", "yes", "off"])
@@ -137,18 +137,18 @@ def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
 def test_a_value_of_the_wrong_type_or_size_is_named_with_its_line(
     edit: tuple[str, str], key: str, tmp_path: Path
 ) -> None:
-    found = refusal(tmp_path, edit)
-    assert found.place == f"params.yaml:{line_of(edit[0])} {key}"
+    refused = refusal(tmp_path, edit)
+    assert refused.place == f"params.yaml:{line_of(edit[0])} {key}"
 
 
 def test_a_wrong_value_in_a_shops_file_is_looked_for_there(tmp_path: Path) -> None:
-    found = refusal(tmp_path, shop="engine:\n  threads: 2\nipt:\n  last_gaps: eight\n")
-    assert found.place == "shops/demo.yaml:4 ipt.last_gaps"
+    refused = refusal(tmp_path, shop="engine:\n  threads: 2\nipt:\n  last_gaps: eight\n")
+    assert refused.place == "shops/demo.yaml:4 ipt.last_gaps"
 
 
 def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
-    found = refusal(tmp_path, ("  own_quantile:", "  # own_quantile:"))
-    assert (found.place, found.fix) == (
+    refused = refusal(tmp_path, ("  own_quantile:", "  # own_quantile:"))
+    assert (refused.place, refused.fix) == (
         f"params.yaml:{line_of('ipt:')} ipt.own_quantile",
         "add the key",
     )
@@ -171,18 +171,18 @@ def test_late_must_come_before_lapse(edit: tuple[str, str], tmp_path: Path) -> N
     "shop", ["ipt:\n  last_gaps: 8\n  last_gaps: 9\n", "ipt: {last_gaps: 8, last_gaps: 8}\n"]
 )
 def test_a_key_given_twice_is_refused(shop: str, tmp_path: Path) -> None:
-    found = refusal(tmp_path, shop=shop)
-    assert found.rule == "key given twice"
-    assert found.place == f"shops/demo.yaml:{1 if '{' in shop else 3} last_gaps"
+    refused = refusal(tmp_path, shop=shop)
+    assert refused.rule == "key given twice"
+    assert refused.place == f"shops/demo.yaml:{1 if '{' in shop else 3} last_gaps"
 
 
 @pytest.mark.parametrize(
     "tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!unknown 3"]
 )
 def test_yaml_that_would_run_code_or_is_not_plain_is_refused(tag: str, tmp_path: Path) -> None:
-    found = refusal(tmp_path, shop=f"engine:\n  threads: {tag}\n")
-    assert found.place == "shops/demo.yaml:2"
-    assert found.rule.startswith("not plain YAML")
+    refused = refusal(tmp_path, shop=f"engine:\n  threads: {tag}\n")
+    assert refused.place == "shops/demo.yaml:2"
+    assert refused.rule.startswith("not plain YAML")
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,10 @@ def test_parameters_cannot_be_changed_once_read() -> None:
 
 
 def test_a_person_sees_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from pipeline import __main__; from pipeline.runtime import runner; runner.run_stage.__defaults__ = (Path({str(tmp_path)!r}),);"
-    code += "import sys; sys.argv = ['corekeep', 'stage', 'label']; __main__.main()"
+    code = "import sys; from pathlib import Path; from pipeline import __main__; "
+    code += "from pipeline.runtime import runner; "
+    code += f"runner.run_stage.__defaults__ = (Path({str(tmp_path)!r}),); "
+    code += "sys.argv = ['corekeep', 'stage', 'label']; __main__.main()"
     project(tmp_path, shop="zzz: 1\n")
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

@@ -107,9 +107,9 @@ def test_a_file_goes_by_its_own_name_and_one_named_after_the_shop_by_its_folders
 
 
 def test_stages_are_those_of_dvc_yaml_for_the_shop_chosen() -> None:
-    found = stages(ROOT, "cdnow")["ingest"]
-    assert found.inputs == {"shops": "data/shops/cdnow", "sources": "sources/cdnow.sql"}
-    assert found.outputs == {
+    ingest = stages(ROOT, "cdnow")["ingest"]
+    assert ingest.inputs == {"shops": "data/shops/cdnow", "sources": "sources/cdnow.sql"}
+    assert ingest.outputs == {
         "events": "data/events",
         "quarantine": "data/quarantine",
         "ingest": "reports/ingest.json",

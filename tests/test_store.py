@@ -42,8 +42,8 @@ def everything(folder: Path) -> dict[str, bytes]:
 )
 def test_what_is_written_is_what_is_read(name: str, content: Any, tmp_path: Path) -> None:
     write(tmp_path / "deep" / name, content)
-    found = read(tmp_path / "deep" / name)
-    assert found.equals(content) if hasattr(content, "equals") else found == content
+    content_read = read(tmp_path / "deep" / name)
+    assert content_read.equals(content) if hasattr(content, "equals") else content_read == content
 
 
 def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
@@ -152,8 +152,10 @@ def consistent(folder: Path) -> int | None:
     """The snapshot, if every file the manifest names is the one it means."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     meant = {name: entry["sha256"] for name, entry in manifest["files"].items()}
-    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in meant}
-    return int(manifest["snapshot"]) if found == meant else None
+    content_read = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in meant
+    }
+    return int(manifest["snapshot"]) if content_read == meant else None
 
 
 def test_the_manifest_names_each_file_with_its_sha256_and_rows(tmp_path: Path) -> None:

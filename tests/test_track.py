@@ -36,13 +36,13 @@ def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_t
     assert float(run.data.params["costs.save_rate"]) == PARAMS.costs.save_rate
     assert (
         run.data.metrics["benchmark.model.auc"]
-        == project.made.found["metrics"]["benchmark"]["model"]["auc"]
+        == project.made.evaluated["metrics"]["benchmark"]["model"]["auc"]
     )
-    delta = project.made.found["metrics"]["benchmark"]["delta"]["logistic_rfm"]["auc"]
+    delta = project.made.evaluated["metrics"]["benchmark"]["delta"]["logistic_rfm"]["auc"]
     assert run.data.metrics["benchmark.delta.logistic_rfm.auc"] == delta[0]
     assert 20 < len(run.data.metrics) <= 40
     assert run.info.run_name == f"demo {small_shop.DATA_END}"  # and the commit, in a git clone
-    assert project.made.found["evaluation"]["grade"] in run.data.tags["mlflow.note.content"]
+    assert project.made.evaluated["evaluation"]["grade"] in run.data.tags["mlflow.note.content"]
     assert {"shop", "verdict", "params.sha256", "manifest.sha256", "page.sha256", "result"} <= set(
         run.data.tags
     )
@@ -54,7 +54,7 @@ def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_t
         "plots/gains.svg",
         "model/MLmodel",
     } <= set(files.names("**/*"))
-    assert files.read("model_card.md") == project.made.found["model_card"]
+    assert files.read("model_card.md") == project.made.evaluated["model_card"]
     data = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(data) == {"events", "features", "lifecycle", "labels"}
     features = json.loads(data["features"].schema)["mlflow_colspec"]
@@ -127,7 +127,7 @@ def test_a_run_that_was_broken_off_is_sent_again_and_is_there_once(
         patch.setattr(mlflow.MlflowClient, broken, breaks)
         assert local.track()["run_id"] is None
     run = local.track()
-    assert [found.info.run_id for found in local.runs()] == [run["run_id"]]
+    assert [run.info.run_id for run in local.runs()] == [run["run_id"]]
     assert local.runs()[0].info.status == "FINISHED"
     assert run["alias"] == "champion"
     assert connect(local.root, local.params().track).numbers(local.name) == [run["model_version"]]

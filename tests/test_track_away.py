@@ -55,7 +55,7 @@ def test_an_absent_server_stops_nothing_and_gets_every_run_once_in_order_later(
         local.track("tuesday", uri=f"http://{away}", timeout_seconds=1, required=True)
     assert refused.value.exit_code == 8
     run = local.track("wednesday")
-    kept = {found.data.tags["page.sha256"]: found.info for found in local.runs()}
+    kept = {run.data.tags["page.sha256"]: run.info for run in local.runs()}
     assert [store.text_sha256(page) for page in ("monday", "tuesday", "wednesday")] == list(kept)
     assert list(kept.values())[-1].run_id == run["run_id"]
     assert spool.waiting_runs(local.root) == []

@@ -174,8 +174,8 @@ def test_a_shop_without_versions_has_nothing_to_promote(
 def test_a_champion_whose_files_are_gone_is_not_compared(local: Project) -> None:
     local.track("one", "weak")
     shutil.rmtree(next((local.root / "mlartifacts").iterdir()) / "artifacts" / "scorers")
-    found = local.track("two", "strong")
-    assert (found["alias"], found["reason"]) == (
+    run = local.track("two", "strong")
+    assert (run["alias"], run["reason"]) == (
         "challenger",
         "not compared: model.json: it is missing or cannot be read (champion: version 1)",
     )
@@ -217,7 +217,5 @@ def test_a_command_without_a_reason_is_one_line_with_exit_code_2() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert (
-        ended.stderr
-        == "E_REASON --reason — 0 characters — give a reason of 1 to 500 characters that names nobody\n"
-    )
+    fix = "give a reason of 1 to 500 characters that names nobody"
+    assert ended.stderr == f"E_REASON --reason — 0 characters — {fix}\n"

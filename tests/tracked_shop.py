@@ -39,7 +39,7 @@ class Made:
     folders: dict[str, Folder]
     strong: Folder
     weak: Folder
-    found: dict[str, Any]
+    evaluated: dict[str, Any]
 
 
 def made_in(folder: Path) -> Made:
@@ -54,7 +54,7 @@ def made_in(folder: Path) -> Made:
         )["model"]
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
-    found = evaluate(
+    results = evaluate(
         **folders,
         model=models["strong"],
         calibration=small_shop.calibration(),
@@ -62,7 +62,7 @@ def made_in(folder: Path) -> Made:
         params=quick,
         costs=PARAMS.costs,
     )
-    store.write(folder / "plots", found["plots"])
+    store.write(folder / "plots", results["plots"])
     manifest = {
         "shop": "demo",
         "snapshot": small_shop.DATA_END,
@@ -76,7 +76,7 @@ def made_in(folder: Path) -> Made:
     return Made(
         {**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")},
         **models,
-        found=found,
+        evaluated=results,
     )
 
 
@@ -111,9 +111,9 @@ class Project:
             model=getattr(self.made, which),
             **self.made.folders,
             retention_desk=page,
-            metrics=self.made.found["metrics"] | {"verdict": verdict},
-            evaluation=self.made.found["evaluation"] | {"verdict": verdict},
-            model_card=self.made.found["model_card"],
+            metrics=self.made.evaluated["metrics"] | {"verdict": verdict},
+            evaluation=self.made.evaluated["evaluation"] | {"verdict": verdict},
+            model_card=self.made.evaluated["model_card"],
             hypotheses=[{"id": "F2", "verdict": "unknown"}],
             stage_counts=pd.DataFrame(
                 {
@@ -131,8 +131,8 @@ class Project:
             costs=params.costs,
             root=self.root,
         )
-        found: dict[str, Any] = store.read(self.root / "reports" / "mlflow.json")
-        return found
+        kept: dict[str, Any] = store.read(self.root / "reports" / "mlflow.json")
+        return kept
 
     @property
     def client(self) -> Any:
