@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
+from models.defection.tree_shap import shap_table, shap_values
 from models.settings import Boosting
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def probabilities(
 
 
 def shap(booster: "lgb.Booster", features: Floats) -> Floats:
-    """Return what each feature adds to the log-odds (exact TreeSHAP, Lundberg 2018)."""
+    """Return what each feature adds to the log-odds, rows x features (exact TreeSHAP)."""
+    if table := shap_table(text_of(booster)):
+        return shap_values(table, features)[1]
     return np.asarray(booster.predict(features, pred_contrib=True, num_threads=THREADS))[:, :-1]
 
 
