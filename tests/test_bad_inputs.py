@@ -1,10 +1,12 @@
 """A catalogue of odd inputs: refused (exit 3 or 2), quarantined and counted, or accepted."""
 
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from raw_shop import GOOD, HEAD, csv, ingested
 
@@ -448,6 +450,12 @@ def test_an_optional_table_may_be_empty(tmp_path: Path, table: str) -> None:
             "E_SOURCE",
             "sources/literal.sql",
         ),
+        (
+            "create view orders as select * replace (strptime(order_id, '%Y') as ordered_at) "
+            "from raw.orders",
+            "E_SOURCE",
+            "sources/literal.sql",
+        ),
     ],
 )
 def test_an_error_in_the_shops_sql_is_named_without_values(
@@ -457,6 +465,23 @@ def test_an_error_in_the_shops_sql_is_named_without_values(
         ingested(tmp_path, orders(GOOD), sql)
     assert (error.value.code, error.value.place, error.value.exit_code) == (code, place, 3)
     assert "O1" not in str(error.value)
+
+
+def test_a_pattern_that_duckdb_does_not_know_is_named_as_an_error_of_the_sql(
+    tmp_path: Path,
+) -> None:
+    sql = "create view orders as from raw.orders where regexp_matches(order_id, '(?=O)')"
+    with pytest.raises(Refused, match=r"E_SOURCE .*invalid perl operator: \(\?= — correct the SQL"):
+        ingested(tmp_path, orders(GOOD), sql)
+
+
+def test_a_parquet_file_with_a_damaged_page_is_named_as_damaged(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    pq.write_table(parquet()["orders.parquet"], sink)
+    damaged = bytearray(sink.getvalue())
+    damaged[4:12] = b"\xff" * 8  # the header of the first page
+    with pytest.raises(Refused, match="E_TRUNCATED"):
+        ingested(tmp_path, {"orders.parquet": bytes(damaged)})
 
 
 def test_a_file_outside_the_shops_folder_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`corekeep why`: what is printed about one customer of a tiny shop, and what is not."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,12 @@ def test_nothing_is_written(shop: Path) -> None:
     before = held()
     printed(shop)
     assert held() == before
+
+
+def test_a_shop_without_amounts_shows_pieces(shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    head = "customer_id,order_id,ordered_at,quantity"
+    orders = csv("anna,A1,2025-01-01,1", "anna,A2,2025-01-31,3", head=head)
+    ingested(tmp_path / "data", {"orders.csv": orders}, timezone="UTC")
+    purchases = [text for _, text in timeline(printed(tmp_path)) if text.startswith("order")]
+    assert purchases == ["order A2: 1 line for 3 pieces", "order A1: 1 line for 1 piece"]

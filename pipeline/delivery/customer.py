@@ -22,6 +22,7 @@ from models.decision.queues import queue_of
 from models.lifecycle.facts import of_one
 from models.lifecycle.why import facts
 from models.lifecycle.why import why as text_of
+from pipeline.delivery.lists import money_of
 from pipeline.delivery.timeline import Entry, history
 from pipeline.engine.calendar import day_number, iso_date
 from pipeline.engine.lifecycle import lifecycle_work
@@ -124,7 +125,7 @@ def story(
     lifecycle = lifecycle_work(events, calibration, *rules)(part, daily)
     today = facts(lifecycle.slice(len(daily) - 1), params.assign, calibration["expected_ipt"])
     own = of_one(today, 0)
-    currency = events.read("meta.json")["currency"]
+    currency = money_of(events.read("meta.json"))["currency"]
     days = list(lifecycle.to_pandas(date_as_object=True).itertuples())
     entries = sorted([*history(rows, day, params.sla, currency), *changes(days)], reverse=True)
     return Story(

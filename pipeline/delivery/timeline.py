@@ -19,11 +19,19 @@ def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _worth(amount: int, currency: str | None) -> str:
+    """An amount in the currency; without one, in pieces."""
+    figure = f"{amount / UNIT:,.2f}"
+    if currency:
+        return f"{figure} {currency}"
+    return f"{figure.removesuffix('.00')} piece{'' if amount == UNIT else 's'}"
+
+
 def _order(
-    day: int, name: str, lines: Rows, until: int, sla: Sla, currency: str
+    day: int, name: str, lines: Rows, until: int, sla: Sla, currency: str | None
 ) -> Iterator[Entry]:
-    amount, size = sum(line["amount"] for line in lines) / UNIT, _plural(len(lines), "line")
-    yield day, 1, f"{name}: {size} for {amount:,.2f} {currency}"
+    amount, size = sum(line["amount"] for line in lines), _plural(len(lines), "line")
+    yield day, 1, f"{name}: {size} for {_worth(amount, currency)}"
     cancelled_on = [line["cancelled"] for line in lines]
     for cancelled in sorted({on for on in cancelled_on if on < until}):
         yield cancelled, 1, f"{name}: {cancelled_on.count(cancelled)} of {size} cancelled"
@@ -40,18 +48,17 @@ def _order(
             yield due, 1, f"{name}: promised for {iso_date(promised)}, not delivered"
 
 
-def _orders(rows: Rows, until: int, sla: Sla, currency: str) -> Iterator[Entry]:
+def _orders(rows: Rows, until: int, sla: Sla, currency: str | None) -> Iterator[Entry]:
     paid = [line for line in rows if line["quantity"] > 0 and line["amount"] > 0]
     by_order = itertools.groupby(paid, key=lambda line: (line["day"], line["order_id"]))
     for (day, order), lines in by_order:
         yield from _order(day, f"order {order}", list(lines), until, sla, currency)
 
 
-def _returns(rows: Rows, currency: str) -> Iterator[Entry]:
+def _returns(rows: Rows, currency: str | None) -> Iterator[Entry]:
     for row in rows:
         defect = ", a defect" if row["defect"] else ""
-        amount = f"{row['amount'] / UNIT:,.2f} {currency}"
-        yield row["day"], 2, f"return {row['return_id']}: {amount}{defect}"
+        yield row["day"], 2, f"return {row['return_id']}: {_worth(row['amount'], currency)}{defect}"
 
 
 def _complaints(rows: Rows, until: int) -> Iterator[Entry]:
@@ -72,11 +79,12 @@ def _touches(rows: Rows) -> Iterator[Entry]:
 
 
 def history(
-    rows: Callable[[str], pa.Table], until: int, sla: Sla, currency: str
+    rows: Callable[[str], pa.Table], until: int, sla: Sla, currency: str | None
 ) -> Iterator[Entry]:
     """Yield orders, late deliveries, returns, complaints and contacts before the day `until`.
 
-    `rows` returns the customer's rows of a table of data/events.
+    `rows` returns the customer's rows of a table of data/events. Without a currency, amounts are
+    pieces.
     """
     seen = {
         table: [row for row in rows(table).to_pylist() if row[time] < until]

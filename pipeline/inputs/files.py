@@ -28,6 +28,7 @@ MISTAKEN = {
     b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
     b"PAR1": ("a parquet file", "name it .parquet"),
 }
+ABOUT_FILE = re.compile(r"\bfile\b|parquet", re.IGNORECASE)  # in DuckDB's message
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -174,11 +175,17 @@ def unreadable(error: duckdb.Error, place: str) -> InputError:
         return refusal("E_OUTSIDE sql", place)
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
         return refusal("E_SOURCE value", place)
-    if isinstance(error, duckdb.InvalidInputException) and "CSV" in text:
+    is_invalid = isinstance(error, duckdb.InvalidInputException)
+    if is_invalid and "CSV" in text:
         return _bad_csv(text, place)
-    if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
+    # what the reader of parquet cannot decode has no class of its own
+    is_read = isinstance(error, duckdb.IOException) or type(error) is duckdb.Error
+    if is_read or (is_invalid and ABOUT_FILE.search(text)):
         return refusal("E_TRUNCATED read", place)
     missing = re.search(r"Table with name \"?(.+?)\"? does not exist", text)
     if isinstance(error, duckdb.CatalogException) and missing:
         return refusal("E_NO_FILE", place, table=missing[1])
-    return refusal("E_SOURCE sql", place, problem=text.strip().splitlines()[0])
+    problem = text.strip().splitlines()[0]
+    if is_invalid:
+        problem = re.sub(r"[\"'].*", "...", problem)  # a value may contain quotes
+    return refusal("E_SOURCE sql", place, problem=problem)

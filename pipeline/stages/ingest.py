@@ -39,12 +39,9 @@ def ingest(
     try:
         db.execute(sources)
         delivered = check_rows(db, place, params)
-    except (
-        duckdb.ProgrammingError,
-        duckdb.DataError,
-        duckdb.IOException,
-        duckdb.PermissionException,
-    ) as error:
+    except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
         raise unreadable(error, place) from None
     end = relate_rows(db, delivered, params, place)
     for table in delivered:
