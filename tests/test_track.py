@@ -15,7 +15,7 @@ from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Proj
 
 from models.defection.booster import matrix, probabilities
 from pipeline.registry import spool
-from pipeline.registry.mlflow_server import connect
+from pipeline.registry.mlflow_server import _escape_percent, connect
 from pipeline.registry.model_files import booster_of
 from pipeline.registry.run_record import dvc_hashes
 from pipeline.runtime.runner import unpublished
@@ -160,6 +160,18 @@ def test_nothing_of_a_customer_reaches_mlflow(
     assert all(str(SPENT).encode() in text for text in at_hand), (
         "the greatest spend would have stood in the booster's text"
     )
+
+
+def test_a_folder_with_a_percent_sign_does_not_break_mlflows_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from alembic.config import Config
+
+    monkeypatch.setattr(Config, "set_main_option", Config.set_main_option)
+    _escape_percent()
+    config = Config()
+    config.set_main_option("script_location", "/50% off/scripts")
+    assert config.get_main_option("script_location") == "/50% off/scripts"
 
 
 def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(

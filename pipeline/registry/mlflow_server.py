@@ -85,9 +85,25 @@ def connect(root: Path, params: Track) -> Registry:
         logging.disable(logging.INFO)  # of MLflow and of alembic, which makes its database
     import mlflow
 
+    if "%" in mlflow.__file__:
+        _escape_percent()
     uri = uri_of(params, root)
     with server_errors():
         return Registry(mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri), params.model_name)
+
+
+def _escape_percent() -> None:
+    """Let alembic take the path of MLflow's own scripts, where MLflow does not escape a `%`."""
+    from alembic.config import Config
+
+    original = Config.set_main_option
+
+    def escaped(self: Config, name: str, value: str) -> None:
+        is_path = name == "script_location"
+        original(self, name, re.sub("%+", "%%", value) if is_path else value)
+
+    if original.__name__ != "escaped":
+        Config.set_main_option = escaped  # type: ignore[method-assign]
 
 
 def experiment_id(client: Any, root: Path, params: Track) -> str:
