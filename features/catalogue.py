@@ -19,7 +19,7 @@ from features import families
 from features.columns import Feature, Values, absent_values
 from features.history import begin_customer, past_before
 from features.kernel import entry, one_after_another
-from features.records import Buffers, Ints, Past, Shop, Singles, Tables, buffers_for
+from features.records import Buffers, Ints, Past, Shop, Singles, Tables, buffers_for, known_pairs
 from features.settings import Windows
 
 
@@ -51,10 +51,8 @@ _MODULES = [
     importlib.import_module(f"{families.__name__}.{module.name}")
     for module in pkgutil.iter_modules(families.__path__)
 ]
-FAMILIES = tuple(
-    family_of(module)
-    for module in sorted(_MODULES, key=lambda m: (getattr(m, "ORDER", math.inf), m.__name__))
-)
+_MODULES.sort(key=lambda module: (getattr(module, "ORDER", math.inf), module.__name__))
+FAMILIES = tuple(map(family_of, _MODULES))
 FEATURES = tuple(feature for family in FAMILIES for feature in family.features)
 
 all_families = one_after_another([family.kernel for family in FAMILIES])
@@ -63,53 +61,43 @@ all_families = one_after_another([family.kernel for family in FAMILIES])
 @entry
 def write_features(
     tables: Tables,
-    snapshots: Ints,
+    customers: Ints,
+    days: Ints,
     shop: Shop,
     buffers: Buffers,
     absent: Values,
     values: Values,
     cells: Singles,
-    customers: Ints,
-    days: Ints,
     matrix: Any,
 ) -> None:
-    """Fill one column of `matrix` per customer and snapshot at which the customer is known.
+    """Fill one column of `matrix` per pair of customer and day.
 
-    `customers` and `days` get the customer's number and the day of the snapshot. `cells` is the one
-    record of `values` seen as float32. It is filled again and again and copied field by field, so
-    that one feature of all customers is contiguous, as files want it.
+    `cells` is the one record of `values` seen as float32. It is filled again and again and copied
+    field by field, so that one feature of all customers is contiguous, as files want it.
     """
-    count = 0
-    for customer in range(len(tables.known)):
-        begin_customer(tables, customer, buffers)
-        for k in range(len(snapshots)):
-            if tables.known[customer] >= snapshots[k]:
-                continue
-            values[0] = absent[0]
-            all_families(past_before(tables, customer, snapshots[k], buffers), shop, values[0])
-            for i in range(len(cells)):
-                matrix[i, count] = cells[i]
-            customers[count], days[count] = customer, snapshots[k]
-            count += 1
+    for row in range(len(customers)):
+        if row == 0 or customers[row] != customers[row - 1]:
+            begin_customer(tables, customers[row], buffers)
+        values[0] = absent[0]
+        all_families(past_before(tables, customers[row], days[row], buffers), shop, values[0])
+        for i in range(len(cells)):
+            matrix[i, row] = cells[i]
 
 
 def feature_matrix(
     tables: Tables, snapshots: Ints, shop: Shop
 ) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
-    """Return customer numbers, snapshot days, and a matrix with one column per pair of them.
+    """Return `known_pairs` and a matrix with one column per pair.
 
-    A pair is a customer and a snapshot at which the customer is known, in ascending order. The
-    matrix has a row for each of `expand(FEATURES, windows)`, in their order.
+    The matrix has a row for each of `expand(FEATURES, windows)`, in their order.
     """
-    size = int((tables.known[:, None] < snapshots).sum())
+    customers, days = known_pairs(tables, snapshots)
     absent = absent_values(FEATURES, Windows(tuple(shop.counts), tuple(shop.trends)))
     values = absent.copy()
     cells = values.view(np.float32)
-    customers, days = np.empty(size, np.int32), np.empty(size, np.int32)
-    matrix = np.empty((len(cells), size), np.float32)
+    matrix = np.empty((len(cells), len(days)), np.float32)
     buffers = buffers_for(tables, shop.opened)
-    one_record = (absent, values, cells)
-    write_features(tables, snapshots, shop, buffers, *one_record, customers, days, matrix)
+    write_features(tables, customers, days, shop, buffers, absent, values, cells, matrix)
     return customers, days, matrix
 
 

@@ -140,6 +140,12 @@ class Buffers(NamedTuple):
     cursor: Records
 
 
+def known_pairs(tables: Tables, snapshots: Ints) -> tuple[Ints, Ints]:
+    """Return customer number and day of each snapshot at which a customer is known, ascending."""
+    customers, places = np.nonzero(tables.known[:, None] < snapshots)
+    return customers.astype(np.int32), snapshots[places]
+
+
 def buffers_for(tables: Tables, opened: Ints) -> Buffers:
     """Return buffers for any customer of the partition; `opened` as in Shop."""
 
@@ -161,7 +167,7 @@ def buffers_for(tables: Tables, opened: Ints) -> Buffers:
         placed=np.empty(longest, ORDER),
         orders=np.empty(longest, ORDER),
         complaints=np.empty(most_complaints, COMPLAINT),
-        counters=np.zeros(2 * longest + orders + 12, np.int32),
+        counters=np.zeros(2 * longest + orders + 19, np.int32),
         calendar=np.zeros(19, np.int32),
         product_number=np.full(largest(tables.lines, "sku") + 1, -1, np.int64),
         category_number=np.full(largest(tables.lines, "category") + 1, -1, np.int64),

@@ -14,19 +14,16 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
     Of equally frequent ones the one of the latest purchase; -1 without a purchase.
     """
     first, end = first_within(past, days), len(past.purchases)
+    on_weekday, in_month = past.counters[:7], past.counters[7:19]
+    for i in range(first, end):
+        on_weekday[(past.purchases[i].day + 3) % 7] += 1  # 1970-01-01 was a Thursday
+        in_month[past.purchases[i].month] += 1
     weekday, month = -1, -1
-    for i in range(first, end):
-        past.counters[(past.purchases[i].day + 3) % 7] += 1  # 1970-01-01 was a Thursday
     for i in range(end - 1, first - 1, -1):
-        kind = (past.purchases[i].day + 3) % 7
-        weekday = kind if weekday < 0 or past.counters[kind] > past.counters[weekday] else weekday
-    past.counters[:7] = 0
-    for i in range(first, end):
-        past.counters[past.purchases[i].month] += 1
-    for i in range(end - 1, first - 1, -1):
-        kind = past.purchases[i].month
-        month = kind if month < 0 or past.counters[kind] > past.counters[month] else month
-    past.counters[:12] = 0
+        day, of_year = (past.purchases[i].day + 3) % 7, past.purchases[i].month
+        weekday = day if weekday < 0 or on_weekday[day] > on_weekday[weekday] else weekday
+        month = of_year if month < 0 or in_month[of_year] > in_month[month] else month
+    past.counters[:19] = 0
     return end - first, weekday, month
 
 

@@ -12,45 +12,36 @@ from models.lifecycle.limits import Limits
 
 
 @kernel
-def past_sla(past: Past, day: int, sla: Sla) -> int:
-    """Complaints that are open at the end of a day, for longer than the SLA."""
-    count = 0
-    for i in range(len(past.complaints)):
-        case = past.complaints[i]
-        if is_open(case, day) and day - case.opened > sla_days(case.severity, sla):
-            count += 1
-    return count
-
-
-@kernel
 def failures(past: Past, day: int, sla: Sla) -> tuple[int, int, int, int]:
     """Counts by the end of a day: complaints, returns for a defect, and of the complaints open
     then the major or critical ones and those past the SLA.
     """
-    complaints, defects, grave = 0, 0, 0
+    complaints = defects = grave = past_sla = 0
     for i in range(len(past.complaints)):
         case = past.complaints[i]
         complaints += case.opened <= day
-        grave += case.severity > 0 and is_open(case, day)
+        if is_open(case, day):
+            grave += case.severity > 0
+            past_sla += day - case.opened > sla_days(case.severity, sla)
     for i in range(len(past.returns)):
         defects += past.returns[i].day <= day and past.returns[i].defect
-    return complaints, defects, grave, past_sla(past, day, sla)
+    return complaints, defects, grave, past_sla
 
 
 @kernel
 def is_unresolved(past: Past, day: int, sla: Sla) -> bool:
     """Whether a major or critical complaint is open at the end of a day, or any past its SLA."""
-    _, _, grave, overdue = failures(past, day, sla)
-    return bool(grave + overdue > 0)
+    _, _, grave, past_sla = failures(past, day, sla)
+    return bool(grave + past_sla > 0)
 
 
 @kernel
 def complaint_weight(complaint: Any, day: int, shop: Shop, limits: Limits) -> int:
     """The weight of a complaint in halves: none for a minor one resolved within the SLA."""
-    if complaint.severity > 0:
-        return (
-            limits.satisfaction_major if complaint.severity == 1 else limits.satisfaction_critical
-        )
+    if complaint.severity == 1:
+        return limits.satisfaction_major
+    if complaint.severity > 1:
+        return limits.satisfaction_critical
     days = complaint.resolved - complaint.opened
     in_time = not is_open(complaint, day) and days <= shop.sla.minor
     return 0 if in_time else limits.satisfaction_minor

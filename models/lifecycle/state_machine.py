@@ -21,12 +21,13 @@ from features.records import (
     Shop,
     Tables,
     buffers_for,
+    known_pairs,
     record,
 )
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.habits import habits, is_partial_defection
 from models.lifecycle.limits import Limits
-from models.lifecycle.satisfaction import failures, is_unresolved, past_sla, satisfaction
+from models.lifecycle.satisfaction import failures, is_unresolved, satisfaction
 
 STAGES = ("prospect", "first_time", "early_repeat", "core", "core_defector")
 ACTIVITIES = ("active", "late", "lapsed", "open", "stale")
@@ -201,7 +202,7 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     row.reactivated = memory.probation > 0
     row.net_spend_365d = net_spend(past, 365)
     row.purchases_365d, row.weekday, row.month = habits(past, 365)
-    row.open_past_sla = past_sla(past, past.snapshot, shop.sla)
+    row.open_past_sla = failures(past, past.snapshot, shop.sla)[3]
     row.first_on, row.last_purchase_on, row.core_since = NEVER, NEVER, NEVER
     row.late_on, row.defects_on = NEVER, NEVER
     row.entry_purchases, row.entry_days = memory.entry_purchases, memory.entry_days
@@ -254,43 +255,37 @@ def forget(memory: Any) -> None:
 @entry
 def follow(
     tables: Tables,
-    snapshots: Ints,
+    customers: Ints,
+    days: Ints,
     shop: Shop,
     limits: Limits,
     strong_start: Longs,
     strong: Records,
     buffers: Buffers,
-    memory: Records,
-    states: Any,
-    customers: Ints,
-    at: Ints,
+    memory: Any,
+    states: Records,
 ) -> None:
-    """Fill one STATE row per customer and snapshot after the first contact, and number and day.
+    """Fill one STATE row per pair of customer and day; `memory` has room for one MEMORY.
 
-    `strong` (STRONG) holds the evidence of each customer from `strong_start[customer]` on; `memory`
-    has room for one MEMORY.
+    `strong` (STRONG) holds the evidence of each customer from `strong_start[customer]` on.
     """
-    count = 0
-    for customer in range(len(tables.known)):
-        begin_customer(tables, customer, buffers)
-        forget(memory[0])
-        evidence = strong[strong_start[customer] : strong_start[customer + 1]]
-        for k in range(len(snapshots)):
-            if tables.known[customer] >= snapshots[k]:
-                continue
-            if buffers.cursor[0].cancels:
-                # A later cancellation does not undo what a purchase led to: take in each purchase
-                # as it was known on its day.
-                for line in range(tables.line_start[customer], tables.line_start[customer + 1]):
-                    day = tables.lines[line].day
-                    if memory[0].seen_on < day < snapshots[k]:
-                        known_then = past_before(tables, customer, day + 1, buffers)
-                        take_in(known_then, evidence, memory[0], shop, limits)
-            past = past_before(tables, customer, snapshots[k], buffers)
-            take_in(past, evidence, memory[0], shop, limits)
-            judge(past, evidence, memory[0], shop, limits, states[count])
-            customers[count], at[count] = customer, snapshots[k]
-            count += 1
+    for row in range(len(customers)):
+        customer, snapshot, after = customers[row], days[row], customers[row] + 1
+        if row == 0 or customer != customers[row - 1]:
+            begin_customer(tables, customer, buffers)
+            forget(memory[0])
+        evidence = strong[strong_start[customer] : strong_start[after]]
+        if buffers.cursor[0].cancels:
+            # A later cancellation does not undo what a purchase led to: take in each purchase as it
+            # was known on its day.
+            for line in range(tables.line_start[customer], tables.line_start[after]):
+                day = tables.lines[line].day
+                if memory[0].seen_on < day < snapshot:
+                    known_then = past_before(tables, customer, day + 1, buffers)
+                    take_in(known_then, evidence, memory[0], shop, limits)
+        past = past_before(tables, customer, snapshot, buffers)
+        take_in(past, evidence, memory[0], shop, limits)
+        judge(past, evidence, memory[0], shop, limits, states[row])
 
 
 def life_cycle(
@@ -300,15 +295,14 @@ def life_cycle(
     limits: Limits,
     evidence: tuple[Longs, Records] | None = None,
 ) -> tuple[Ints, Ints, Records]:
-    """Return customer number, snapshot day and STATE per customer and snapshot at which known.
+    """Return `known_pairs` and one STATE row per pair. `snapshots` ascend.
 
-    `snapshots` ascend. `evidence` of reasons to leave: where each customer's STRONG rows begin, and
-    the rows; None while no reason is computed.
+    `evidence` of reasons to leave: where each customer's STRONG rows begin, and the rows; None
+    while no reason is computed.
     """
-    size = int((tables.known[:, None] < snapshots).sum())
     start, strong = evidence or (np.zeros(len(tables.known) + 1, np.int64), np.empty(0, STRONG))
-    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
-    states, memory = np.zeros(size, STATE), np.zeros(1, MEMORY)
+    customers, days = known_pairs(tables, snapshots)
+    states, memory = np.zeros(len(days), STATE), np.zeros(1, MEMORY)
     buffers = buffers_for(tables, shop.opened)
-    follow(tables, snapshots, shop, limits, start, strong, buffers, memory, states, customers, at)
-    return customers, at, states
+    follow(tables, customers, days, shop, limits, start, strong, buffers, memory, states)
+    return customers, days, states
