@@ -8,7 +8,7 @@ import yaml
 from frozen import ROOT
 
 from features.settings import IptRules
-from models.settings import Limits
+from models.lifecycle.limits import Limits
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.yaml_file import read_yaml, reasons
