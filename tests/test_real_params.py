@@ -5,10 +5,8 @@ from typing import Any
 
 import frozen
 import yaml
-from frozen import ROOT
+from frozen import ROOT, params
 
-from features.settings import IptRules
-from models.lifecycle.limits import Limits
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.yaml_file import read_yaml, reasons
@@ -48,7 +46,7 @@ def test_every_threshold_of_the_handbook_has_its_reason_beside_it() -> None:
     written = reasons(ROOT / "params.yaml", ("assign", "ipt"))
     missing = [
         f"{section}.{key}"
-        for section, names in {"assign": Limits._fields, "ipt": IptRules._fields}.items()
+        for section, names in (("assign", params().assign._fields), ("ipt", params().ipt._fields))
         for key in names
         if len(written[section].get(key, "")) <= 3
     ]

@@ -28,6 +28,8 @@ from pipeline.runtime.yaml_file import read_yaml
 from pipeline.stages.recover import recover
 
 PARAMS = params()
+# The sections that the stages up to `recover` depend on.
+SECTIONS = "simulate ingest engine ipt sla closed calibrate assign".split()
 IDS = "P4 P5 P6 F2 F3 F4 F6 F7 E2 E3 E5 K3 K4 K5 K7 D2 D3 D4 D5 D7 D8".split()
 
 
@@ -155,7 +157,8 @@ def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path)
 def test_readme_shows_the_figures_of_the_demo_that_params_yaml_describes(
     demo: Path, tmp_path: Path
 ) -> None:
-    changed = read_yaml(ROOT / "params.yaml", ROOT) != read_yaml(frozen.PATH, ROOT)
+    real, copy = (read_yaml(path, ROOT) for path in (ROOT / "params.yaml", frozen.PATH))
+    changed = any(real[name] != copy[name] for name in SECTIONS)
     shown = made(tmp_path, {}, ("label", "recover")) if changed else demo
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     compared = 0
