@@ -275,7 +275,7 @@ def test_an_experiment_changes_one_line_of_params_yaml(tmp_path: Path) -> None:
     written = copy.read_text(encoding="utf-8").splitlines()
     changed = [line for line in written if line not in before.splitlines()]
     assert [line.split("#")[0].strip() for line in changed] == ["max_rounds: 501"], (
-        "params.yaml is not in the form in which DVC writes it: lists in lines, texts up to column 80"
+        "params.yaml is not as DVC writes it: one line per list entry, texts up to column 80"
     )
     assert len(written) == len(before.splitlines())
 
