@@ -1,6 +1,6 @@
-"""Champion against newcomer.
+"""Champion against challenger, on the same rows, which neither was trained through.
 
-Asked only where neither was trained through, on the same rows, and no champion falls by chance.
+No champion falls by chance.
 """
 
 from pathlib import Path
@@ -65,7 +65,7 @@ def judged(
     return judgement.alias, judgement.reason
 
 
-def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_and_the_figures_are_told(
+def test_a_newcomer_that_is_better_beyond_chance_becomes_champion_with_its_figures(
     strong: ModelVersion, weak: ModelVersion
 ) -> None:
     alias, reason = judged(weak, strong)
@@ -118,7 +118,7 @@ def test_a_version_whose_features_are_no_longer_made_is_not_compared(
         ),
     ],
 )
-def test_a_version_is_asked_by_its_newest_booster_whose_outcomes_were_known(
+def test_a_version_scores_with_its_newest_booster_whose_outcomes_were_known(
     through: str, booster_for: dict[str, str | None], strong: ModelVersion
 ) -> None:
     version = ModelVersion(strong.model, strong.about | {"trained_through": through}, "model")
@@ -151,7 +151,7 @@ def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: ModelVer
     assert judged(strong, plain)[0] == "challenger"
 
 
-def test_a_version_for_another_horizon_is_asked_today_s_question_and_that_is_said(
+def test_a_version_for_another_horizon_is_compared_at_this_one_and_the_reason_says_so(
     strong: ModelVersion, weak: ModelVersion
 ) -> None:
     other = {
