@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -185,15 +186,15 @@ def test_the_same_rows_give_the_same_baselines_byte_for_byte(
 ) -> None:
     again = fit_all(shop)
     for name, baseline in fitted.items():
-        assert json.dumps(again[name].to_json()) == json.dumps(baseline.to_json()), name
+        assert json.dumps(asdict(again[name])) == json.dumps(asdict(baseline)), name
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_restored_from_json_predicts_the_same(
     name: str, shop: pd.DataFrame, fitted: dict[str, Baseline]
 ) -> None:
-    text, rows = json.dumps(fitted[name].to_json(), allow_nan=False), windowed(shop)
-    restored = BASELINES[name].from_json(json.loads(text))
+    text, rows = json.dumps(asdict(fitted[name]), allow_nan=False), windowed(shop)
+    restored = BASELINES[name](**json.loads(text))
     assert (restored.predict(rows) == fitted[name].predict(rows)).all()
     assert (restored.contributions(rows[:9]) == fitted[name].contributions(rows[:9])).all()
     assert len(text) < 300_000
@@ -228,7 +229,7 @@ def test_expert_windows_has_the_models_hyperparameters_but_the_best_split_thresh
 ) -> None:
     changed = {"num_leaves": leaves, "min_child_samples": 5, "seed": 3}
     spec = SPEC._replace(params=SPEC.params.model_copy(update=changed))
-    text = BASELINES["expert_windows"].fit(windowed(shop), shop[PAST], spec).to_json()["text"]
+    text = asdict(BASELINES["expert_windows"].fit(windowed(shop), shop[PAST], spec))["text"]
     assert max(int(size) for size in re.findall(r"(?m)^num_leaves=(\d+)$", text)) == leaves
     assert {"[min_data_in_leaf: 5]", "[seed: 3]", "[extra_trees: 0]"} <= set(text.splitlines())
 
@@ -263,4 +264,4 @@ def test_a_class_with_a_name_is_a_baseline_and_json_of_another_version_is_refuse
     assert list(baselines.BASELINES) == [*BASELINES, "spend"]
     assert not Spend.simple
     with pytest.raises(TypeError):
-        BASELINES["recency"].from_json({"form": "logistic"})
+        BASELINES["recency"](**{"form": "logistic"})

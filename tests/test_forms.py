@@ -118,7 +118,7 @@ def test_an_offset_model_says_so_and_scores_from_disk_with_its_baseline(
     assert {selected["form"] for selected in about["chosen"].values()} == {"offset"}
     rows, folder = small_shop.rows(20, 2.0), small_shop.model_folder(tmp_path, offset_files)
     final = scorer(folder, "model", about["features"], small_shop.DATA_END)
-    base = LogisticRFM.from_json(offset_files["baselines.json"]["model.txt"][BASE])
+    base = LogisticRFM(**offset_files["baselines.json"]["model.txt"][BASE])
     assert np.corrcoef(final.predict(rows), base.predict(rows))[0, 1] < 0.99
     assert np.ptp(logit(final.predict(rows)) - final.explain(rows).sum(axis=1)) < 1e-9
 

@@ -440,7 +440,7 @@ def test_a_baseline_from_disk_scores_as_it_did_in_training(
 ) -> None:
     model, rows = small_shop.model_folder(tmp_path, shop[1]), small_shop.rows(50, 1.0)
     final = scorer(model, verdict, FEATURES, small_shop.DATA_END)
-    fitted = BASELINES[verdict].from_json(shop[1]["baselines.json"]["model.txt"][verdict])
+    fitted = BASELINES[verdict](**shop[1]["baselines.json"]["model.txt"][verdict])
     assert (final.predict(rows) == fitted.predict(rows)).all()
     assert set(final.explain(rows).columns) <= set(FEATURES)
 

@@ -1,12 +1,11 @@
-"""The baselines that a model is compared with: simple rules, a probability model, the field's usual
-machines.
+"""The baselines that a model is compared with, one class each, with scikit-learn's verbs.
 
-One class each, with scikit-learn's verbs. A class with a name is trained, evaluated, published and
-shown: no other file lists the baselines. A fitted baseline is kept as JSON that a person can read.
+A class with a name is trained, evaluated, published and shown: no other file lists the baselines.
+A fitted baseline is kept as JSON that a person can read.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import factorial
@@ -17,7 +16,7 @@ import pandas as pd
 
 from features.records import Floats
 from models.defection import bg_nbd
-from models.defection.booster import ModelSpec, fit_booster, matrix, text_of, without_feature_ranges
+from models.defection.booster import ModelSpec, fit_booster, matrix, shap, without_feature_ranges
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -43,8 +42,7 @@ class Baseline(ABC):
     """A fitted scorer; its fields are what its JSON holds.
 
     `class New(Baseline, name="new")` adds a baseline. `simple`: a person can follow it, so a model
-    has to beat it to be worth its trouble. A field `text` is a booster: it is checked before it is
-    loaded.
+    has to beat it. A field `text` is a booster: it is checked before it is loaded.
     """
 
     columns: list[str]
@@ -76,19 +74,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def contributions(self, rows: pd.DataFrame) -> Floats:
-        """Return Shapley values of the log-odds, rows x columns.
-
-        With one constant they add up to the log-odds.
-        """
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Restore what `to_json` returned. Raises TypeError for other fields."""
-        return cls(**fields)
+        """Return Shapley values, rows x columns: with a constant they add up to the log-odds."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +196,8 @@ class ExpertWindows(Baseline, name="expert_windows"):
         columns = [column for column in rows.columns.astype(str) if column.startswith(WINDOWS)]
         params = spec.params.model_copy(update={"extra_trees": False})
         spec = spec._replace(columns=columns, params=params, monotone_constraints={})
-        return cls(columns, without_feature_ranges(text_of(fit_booster(rows, spec, ROUNDS))))
+        text: str = fit_booster(rows, spec, ROUNDS).model_to_string()
+        return cls(columns, without_feature_ranges(text))
 
     @cached_property
     def _booster(self) -> "lgb.Booster":
@@ -222,8 +209,7 @@ class ExpertWindows(Baseline, name="expert_windows"):
         return np.asarray(self._booster.predict(matrix(rows, self.columns), num_threads=1))
 
     def contributions(self, rows: pd.DataFrame) -> Floats:
-        values = matrix(rows, self.columns)
-        return np.asarray(self._booster.predict(values, pred_contrib=True, num_threads=1))[:, :-1]
+        return shap(self._booster, matrix(rows, self.columns))
 
 
 @dataclass(frozen=True)

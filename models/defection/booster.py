@@ -47,10 +47,9 @@ def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
 def fit_booster(
     rows: pd.DataFrame, spec: ModelSpec, rounds: int, init_score: Floats | None = None
 ) -> "lgb.Booster":
-    """Train on rows of (customer, snapshot) with `defected`.
+    """Train on rows of (customer, snapshot) with `defected`: the same text for the same arguments.
 
-    The same rows and parameters give the same text. `init_score`: log-odds to start from, one per
-    row.
+    `init_score`: log-odds to start from, one per row.
     """
     import lightgbm as lgb
 
@@ -59,13 +58,10 @@ def fit_booster(
     )
     constraints = [spec.monotone_constraints.get(column, 0) for column in spec.columns]
     constrained = spec.params.monotone and any(constraints)
+    hyperparameters["monotone_constraints"] = constraints if constrained else None
     features, label = matrix(rows, spec.columns), rows["defected"].to_numpy(np.float64)
     data = lgb.Dataset(features, label, init_score=init_score, feature_name=spec.columns)
-    return lgb.train(
-        {**FIXED, **hyperparameters, "monotone_constraints": constraints if constrained else None},
-        data,
-        num_boost_round=rounds,
-    )
+    return lgb.train({**FIXED, **hyperparameters}, data, num_boost_round=rounds)
 
 
 def probabilities(
@@ -96,22 +92,16 @@ def text_of(booster: "lgb.Booster") -> str:
 
 
 def without_feature_ranges(text: str) -> str:
-    """Remove the minimum and maximum of each feature from a booster's text.
+    """Return a booster's text without each feature's minimum and maximum; it scores the same.
 
-    The maximum of spend is one customer's. Scores do not change.
+    The maximum of spend is one customer's.
     """
-    return re.sub(
-        r"(?m)^feature_infos=(.*)$",
-        lambda line: "feature_infos=" + " ".join("none" for _ in line[1].split(" ")),
-        text,
-    )
+    ranges = re.compile(r"(?m)^feature_infos=(.*)$")
+    return ranges.sub(lambda m: "feature_infos=" + re.sub(r"\S+", "none", m[1]), text)
 
 
 def canary_rows(rows: pd.DataFrame, columns: list[str]) -> list[list[float | None]]:
-    """Make five rows whose scores must not change where the model is used.
-
-    They are quantiles of each feature, so no customer's.
-    """
+    """Return five rows whose scores must not change: quantiles of each feature, no customer's."""
     table = rows[columns].astype(np.float64).quantile(np.linspace(0.1, 0.9, 5)).to_numpy()
     return [[None if np.isnan(value) else float(f"{value:.6g}") for value in row] for row in table]
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
     try:
         kept = json.loads(verified(model, about, name))
         fitted = {
-            file: {key: BASELINES[key].from_json(fields) for key, fields in beside.items()}
+            file: {key: BASELINES[key](**fields) for key, fields in beside.items()}
             for file, beside in kept.items()
         }
     except (ValueError, AttributeError, KeyError, TypeError):
@@ -226,7 +226,7 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
     else:
         baseline = baselines_of(model, about)["model.txt"][verdict]
         selected = Scorer(
-            text_sha256(to_json(baseline.to_json()))[:12],
+            text_sha256(to_json(asdict(baseline)))[:12],
             baseline.predict,
             lambda rows: pd.DataFrame(baseline.contributions(rows), columns=baseline.columns),
         )

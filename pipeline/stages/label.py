@@ -19,8 +19,9 @@ def label(
 ) -> dict[str, Iterator[tuple[str, pa.Table]]]:
     """`labels`: one row per customer and snapshot whose horizon lies within the data.
 
-    `defected`: churned, that is no purchase in [snapshot, snapshot + horizon). `returned`: a churned
-    customer who bought in the two horizons after; null for the others, and if the data ends before.
+    `defected`: churned, that is no purchase in [snapshot, snapshot + horizon). `returned`: a
+    churned customer who bought in the two horizons after; null for the others, and if the data ends
+    before.
     """
     horizon, end = calibration["horizon_days"], day_number(calibration["data_end"])
     days = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)

@@ -3,6 +3,7 @@
 The baselines are trained beside each.
 """
 
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -78,7 +79,7 @@ def train(
         if selected.seasonal and len(year_ago):
             model = model.with_shift_of(year_ago, params.season_weight)
         files[name] = text_of(model.booster)
-        baselines[name] = {key: baseline.to_json() for key, baseline in fitted.items()}
+        baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
         about["sha256"][name] = text_sha256(files[name])
         about["chosen"][name] = {**selected._asdict(), "shift": model.shift}
     about["sha256"]["baselines.json"] = text_sha256(to_json(baselines))
