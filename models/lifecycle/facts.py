@@ -2,7 +2,7 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from string import Formatter
 from typing import Any, NamedTuple
@@ -46,8 +46,6 @@ class Fact(NamedTuple):
 
 
 Facts = dict[str, Fact]
-Phrase = Callable[[Facts], Any]
-NO_PHRASES: dict[str, Phrase] = {}
 
 
 def fact(column: Any, where: Flags) -> Fact:
@@ -96,7 +94,7 @@ def counted(nouns: str | None, value: Any) -> str:
     return f"{value} {one if value == 1 else many}"
 
 
-def say(facts: Facts, template: str, phrases: Mapping[str, Phrase] = NO_PHRASES) -> pa.Array:
+def say(facts: Facts, template: str, **phrases: pa.Array) -> pa.Array:
     """Return a text per customer; null if a fact in it is absent.
 
     {name} stands for that phrase or fact, {name:purchase|purchases} for a fact with its noun.
@@ -104,11 +102,9 @@ def say(facts: Facts, template: str, phrases: Mapping[str, Phrase] = NO_PHRASES)
     pieces: list[Any] = []
     for text, name, nouns, _ in Formatter().parse(template):
         pieces.append(text)
-        if name is None:
-            continue
         if name in phrases:
-            pieces.append(phrases[name](facts))
-        else:
+            pieces.append(phrases[name])
+        elif name is not None:
             pieces.append(facts[name].spelled(partial(counted, nouns)))
     return pc.binary_join_element_wise(*pieces, "")
 

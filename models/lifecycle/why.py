@@ -1,6 +1,7 @@
 """Why customers are in their stage: texts and facts, from rows of data/lifecycle and the limits."""
 
 from collections.abc import Callable
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,7 @@ from models.lifecycle.core_rules import CONDITIONS, GRAVE_OPEN, PAST_SLA, Candid
 from models.lifecycle.facts import Fact, Facts, constant, fact, listed, of_these, only, say
 from models.lifecycle.limits import Limits
 
-DATES = (
-    *("since", "first_on", "last_purchase_on", "core_since"),
-    *("late_on", "defects_on", "lapses_on"),
-)
+DATES = "since first_on last_purchase_on core_since late_on defects_on lapses_on".split()
 
 
 def rounded(values: Floats, digits: int) -> npt.NDArray[Any]:
@@ -24,10 +22,7 @@ def rounded(values: Floats, digits: int) -> npt.NDArray[Any]:
 
 
 def beside(values: Floats, bound: float, digits: int, where: Flags) -> tuple[Fact, Fact]:
-    """Values and their bound, with as many digits as show on which side of it each value is.
-
-    At least `digits`, at most two more.
-    """
+    """Values and their bound, with the digits (two more at most) that show each value's side."""
     shown, shown_bound = constant(None, where & False), constant(None, where & False)
     for more in range(digits, digits + 3):
         value, line = rounded(values, more), rounded(np.array([bound]), more)
@@ -49,22 +44,15 @@ def core_facts(known: Facts, rows: pa.Table, limits: Limits, expected_ipt: float
     where they are lacking.
     """
 
-    def numbers(name: str) -> Floats:
-        values: Floats = rows[name].to_numpy().astype(np.float64)
-        return values
+    def numbers(names: str) -> list[Floats]:
+        return [rows[name].to_numpy().astype(np.float64) for name in names.split()]
 
-    rest = [
-        numbers(name)
-        for name in ("complaints", "defects", "grave_open", "past_sla", "purchases_back")
-    ]
-    bought = np.maximum(numbers("purchases"), 1)
+    failed = numbers("complaints defects grave_open past_sla purchases_back")
+    purchases, *pace = numbers("purchases ipt_days ipt_log_sd")
     days = known["span_days"].each(0).astype(np.float64)
-    now = Candidate(None, bought, days, numbers("ipt_days"), numbers("ipt_log_sd"), *rest)
-    at_entry = Candidate(
-        None,
-        *(numbers(f"entry_{name}") for name in ("purchases", "days", "ipt_days", "log_sd")),
-        *rest,
-    )
+    now = Candidate(None, np.maximum(purchases, 1), days, *pace, *failed)
+    entry = numbers("entry_purchases entry_days entry_ipt_days entry_log_sd")
+    at_entry = Candidate(None, *entry, *failed)
     early, core = (known["stage"].equals(stage) for stage in ("early_repeat", "core"))
     for row in CONDITIONS:
         name, bound_name, *entry_name = row.fact_names()
@@ -72,8 +60,8 @@ def core_facts(known: Facts, rows: pa.Table, limits: Limits, expected_ipt: float
         where = early if entry_name else is_lacking(known["lacks"], row.name)
         value, shown_bound = beside(row.value(now), bound, row.digits, where)
         known[name] = value.or_else(known[name]) if name in known else value
-        for entry in entry_name:
-            known[entry], other = beside(row.value(at_entry), bound, row.digits, core)
+        for at in entry_name:
+            known[at], other = beside(row.value(at_entry), bound, row.digits, core)
             shown_bound = shown_bound.or_else(other)
         if bound_name:
             known[bound_name] = shown_bound
@@ -98,18 +86,19 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
         values: Flags = bought & rows[name].to_numpy()
         return values
 
-    status, lacks = column("status", everybody), column("lacks")
-    back, won_back = flag("reactivated"), bought & status.equals("won_back")
+    known = {
+        name: column(name, everybody)
+        for name in ("stage", "activity", "purchases", "status", *DATES)
+    }
+    lacks, back = column("lacks"), flag("reactivated")
+    won_back = bought & known["status"].equals("won_back")
     unknown = column("confidence").equals("low")
     snapshot, first_on, last_on = (
         rows[name].cast(pa.int32()).fill_null(0).to_numpy()
         for name in ("snapshot", "first_on", "last_purchase_on")
     )
     open_then = lacks.holds(bool) | won_back
-    known = {
-        **{name: column(name, everybody) for name in ("stage", "activity", "purchases")},
-        "status": status,
-        **{name: column(name, everybody) for name in DATES},
+    known |= {
         "silent_days": fact(snapshot - last_on, bought),
         "span_days": fact(last_on - first_on, bought),
         "expected_ipt_days": column("ipt_days", digits=0),
@@ -141,14 +130,13 @@ def _words(row: Condition, f: Facts, at_entry: bool = False) -> pa.Array:
 
 
 def _write(f: Facts, template: str) -> pa.Array:
-    return say(f, template, PHRASES)
+    names = [name or "" for _, name, *_ in Formatter().parse(template)]
+    return say(f, template, **{name: PHRASES[name](f) for name in names if name in PHRASES})
 
 
 def _not_core(f: Facts) -> pa.Array:
-    lacking = [(is_lacking(f["lacks"], row.name), _words(row, f)) for row in CONDITIONS]
-    text = say(
-        f, "Not core at the last purchase: {lacking}", {"lacking": lambda _: listed(lacking)}
-    )
+    lacking = listed([(is_lacking(f["lacks"], row.name), _words(row, f)) for row in CONDITIONS])
+    text = say(f, "Not core at the last purchase: {lacking}", lacking=lacking)
     return only(f["lacks"].holds(bool), text, "Core with the next purchase if nothing changes")
 
 
@@ -166,12 +154,10 @@ def _defector(f: Facts) -> pa.Array:
         (f["grave_open"].holds(bool), say(f, GRAVE_OPEN)),
         (f["past_sla"].holds(bool), say(f, PAST_SLA)),
     ]
+    away = "away since {since}, not won back at the last purchase: {lacking}"
+    back = "away since {since}, core with the next purchase if nothing changes"
     still = np.any([where for where, _ in lacking], axis=0)
-    phrases = {"lacking": lambda _: listed(lacking)}
-    text = say(f, "away since {since}, not won back at the last purchase: {lacking}", phrases)
-    text = only(
-        still, text, say(f, "away since {since}, core with the next purchase if nothing changes")
-    )
+    text = only(still, say(f, away, lacking=listed(lacking)), say(f, back))
     for status, template in DEFECTORS.items():
         text = only(f["status"].equals(status), say(f, template), text)
     return text
@@ -181,7 +167,7 @@ def _defecting(f: Facts) -> pa.Array:
     where = f["defects_on"].holds(bool) & ~f["status"].equals("won_back")
     has_defected = f["status"].holds(lambda status: status in {"defecting", "lost"})
     begin = only(has_defected, ", defecting since ", ", defecting from ")
-    return only(where, say(f, "{begin}{defects_on}", {"begin": lambda _: begin}))
+    return only(where, say(f, "{begin}{defects_on}", begin=begin))
 
 
 DEFECTORS = {

@@ -25,8 +25,8 @@ COMPARED = ("auc", "brier", "empc")
 COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
-def _rate(rows: pd.DataFrame) -> float | None:
-    return round(float(rows["defected"].mean()), 5) if len(rows) else None
+def _rate(rows: pd.DataFrame, outcome: str = "defected") -> float | None:
+    return round(float(rows[outcome].mean()), 5) if len(rows) else None
 
 
 def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
@@ -42,10 +42,10 @@ def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, A
 
 
 def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
-    """Return everything measured on one population, and the same by origin."""
+    """Return everything measured on one population, and the same at each origin."""
     origins = population.groupby("origin", sort=True)
-    by_origin = [{"origin": day, **_measured(rows, params, costs)} for day, rows in origins]
-    return {**_measured(population, params, costs), "by_origin": by_origin}
+    each = [{"origin": day, **_measured(rows, params, costs)} for day, rows in origins]
+    return {**_measured(population, params, costs), "by_origin": each}
 
 
 def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
@@ -106,38 +106,36 @@ def evaluate(
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "benchmark")),
     }
-    few = len(benchmark) < params.min_rows
+    few, bands = len(benchmark) < params.min_rows, []
     if not about["trained"] or few or benchmark["defected"].nunique() < 2:
         size = f"fewer than {params.min_rows}" if few else "all of one outcome"
         reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {size}"
-        evaluation["grade"] = f"no signal: {reason}"
-        card = model_card(evaluation, [], calibration, about, costs)
-        outputs = {"plots": {"note.txt": reason + "\n"}, "model_card": card}
-        return {"metrics": _compared(evaluation), "evaluation": evaluation, **outputs}
-    rows = predictions(rows, model, about, costs)
-    scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
-    _require_no_leak(benchmark, about["features"])
-    top, bench = _results(scored, params, costs), _results(benchmark, params, costs)
-    measured = {"model": bench["model"], **bench["baselines"]}
-    deltas = {baseline: delta for baseline, delta in bench["delta"].items() if delta}
-    selected = select_scorer(measured, deltas)
-    scorer = "model" if selected == NO_SIGNAL else selected
-    bands = risk_bands(scored, scorer, params.bands)
-    returned = past.loc[past["benchmark"], "returned"].dropna().astype(float)
-    evaluation |= {
-        "verdict": selected,
-        "grade": grade(measured, deltas, selected),
-        **{key: top[key] for key in ("model", "baselines", "delta", "by_origin")},
-        "by_stage": {
-            stage: _measured(scored[scored["stage"] == stage], params, costs)
-            for stage in ("early_repeat", "core")
-        },
-        "returned_later": round(float(returned.mean()), 5) if len(returned) else None,
-        "risk_bands": publishable(bands),
-        "sensitivity": sensitivity(by_origin(scored, scorer), costs, params.capacity),
-        "grouped_cv": about["grouped_cv"],
-        "benchmark": bench,
+        evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
+    else:
+        rows = predictions(rows, model, about, costs)
+        scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
+        _require_no_leak(benchmark, about["features"])
+        top, bench = _results(scored, params, costs), _results(benchmark, params, costs)
+        measured = {"model": bench["model"], **bench["baselines"]}
+        deltas = {baseline: delta for baseline, delta in bench["delta"].items() if delta}
+        selected = select_scorer(measured, deltas)
+        scorer = "model" if selected == NO_SIGNAL else selected
+        bands, pictures = risk_bands(scored, scorer, params.bands), plots(benchmark, SCORERS)
+        by_stage = {stage: scored[scored["stage"] == stage] for stage in ("early_repeat", "core")}
+        evaluation |= {
+            "verdict": selected,
+            "grade": grade(measured, deltas, selected),
+            **{key: top[key] for key in ("model", "baselines", "delta", "by_origin")},
+            "by_stage": {key: _measured(part, params, costs) for key, part in by_stage.items()},
+            "returned_later": _rate(past[past["benchmark"]].dropna(subset="returned"), "returned"),
+            "risk_bands": publishable(bands),
+            "sensitivity": sensitivity(by_origin(scored, scorer), costs, params.capacity),
+            "grouped_cv": about["grouped_cv"],
+            "benchmark": bench,
+        }
+    return {
+        "metrics": _compared(evaluation),
+        "evaluation": evaluation,
+        "plots": pictures,
+        "model_card": model_card(evaluation, bands, calibration, about, costs),
     }
-    card = model_card(evaluation, bands, calibration, about, costs)
-    outputs = {"plots": plots(benchmark, SCORERS), "model_card": card}
-    return {"metrics": _compared(evaluation), "evaluation": evaluation, **outputs}

@@ -8,17 +8,8 @@ from models.decision.queues import QUEUES
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
+from pipeline.delivery import lists
 from pipeline.delivery.explanations import explanations, texts
-from pipeline.delivery.lists import (
-    decided,
-    decision_rows,
-    known_customers,
-    listed_before,
-    money_of,
-    people_list,
-    scored_features,
-    scored_table,
-)
 from pipeline.engine.rows import feature_names
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Score
@@ -45,34 +36,25 @@ def score(
     """
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     horizon = calibration["horizon_days"]
-    known, objections = known_customers(lifecycle, events, as_of)
-    rows = decision_rows(known)
+    known, objections = lists.known_customers(lifecycle, events, as_of)
+    rows = lists.decision_rows(known)
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
-        numbers = scored_features(features, lifecycle, as_of)
+        numbers = lists.scored_features(features, lifecycle, as_of)
         numbers = numbers.loc[rows.loc[rows["scored"], "customer_id"]]
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
-    rows = decided(rows, horizon, costs, evaluate.bands, params)
+    rows = lists.decided(rows, horizon, costs, evaluate.bands, params)
     written = texts(known, assign, calibration["expected_ipt"], params.actions)
-    scored = scored_table(known, written, rows)
+    scored = lists.scored_table(known, written, rows)
 
-    before = listed_before(events)
+    before, ids = lists.listed_before(events), known["customer_id"].combine_chunks()
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
-    files = {
-        "scored.parquet": scored,
-        "explanations.parquet": explanations(
-            known["customer_id"].combine_chunks(),
-            written["facts"],
-            with_risk,
-            numbers,
-            chosen,
-            params,
-        ),
-        **{f"{queue}.csv": people_list(scored, queue, before, params) for queue in QUEUES},
-    }
+    explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
+    queues = {f"{queue}.csv": lists.people_list(scored, queue, before, params) for queue in QUEUES}
+    files = {"scored.parquet": scored, "explanations.parquet": explained, **queues}
     settings = {
         "shop": shop,
         "score": params.model_dump(),
@@ -82,7 +64,7 @@ def score(
     manifest = {
         "shop": shop,
         "snapshot": as_of,
-        **money_of(events.read("meta.json")),
+        **lists.money_of(events.read("meta.json")),
         "horizon_days": horizon,
         "verdict": verdict,
         "grade": metrics["grade"],
