@@ -128,7 +128,7 @@ def test_a_hypothesis_whose_data_are_not_recorded_is_unknown_with_the_reason(
 
 def test_a_hypothesis_of_two_parts_is_as_certain_as_its_weakest(observed: Observations) -> None:
     for hypothesis in HYPOTHESES:
-        one = result_of(hypothesis, observed, set(hypothesis.needs))
+        one = result_of(hypothesis, observed, set(hypothesis.needs.split()))
         weakest = [part for part in one["parts"] if part["what"] == one["note"]]
         assert one["estimate"] == weakest[0]["estimate"]
 

@@ -19,10 +19,7 @@ RECOVERED, NOT_RECOVERED, UNKNOWN = "recovered", "not_recovered", "unknown"
 
 
 class Claim(NamedTuple):
-    """The bounds that an effect must keep: above `low`, below `high`.
-
-    With both, two one-sided tests (Schuirmann 1987).
-    """
+    """An effect is above `low` and below `high`; both: two one-sided tests (Schuirmann 1987)."""
 
     low: float | None = None
     high: float | None = None
@@ -93,19 +90,16 @@ def effect(
 
     The ground truth comes from the column `true_<outcome>`, if there is one.
     """
-    weights, error = clustered(
-        rows[outcome].to_numpy(np.float64), design, which, rows["customer_id"]
-    )
+    values = rows[outcome].to_numpy(np.float64)
+    weights, error = clustered(values, design, which, rows["customer_id"])
     truth, chance = None, 0.0
     if f"true_{outcome}" in rows:
         expected = rows[f"true_{outcome}"].to_numpy(np.float64)
         truth = float(weights @ expected)
         if rows[outcome].dtype == bool:
             chance = float(np.sqrt(weights**2 @ (expected * (1 - expected))))
-    estimate = float(weights @ rows[outcome].to_numpy(np.float64))
-    return Effect(
-        what, claim, estimate, error, truth, chance, len(rows), rows["customer_id"].nunique()
-    )
+    estimate, customers = float(weights @ values), rows["customer_id"].nunique()
+    return Effect(what, claim, estimate, error, truth, chance, len(rows), customers)
 
 
 def compare(
@@ -126,8 +120,9 @@ def compare(
         return result
     # Where nobody left, or nearly so, the data show hardly any variance. So the error is at least
     # that with one more customer who left and one more who stayed.
-    share = (design.T @ rows[outcome].to_numpy(np.float64) + 1) / (design.sum(axis=0) + 2)
-    least = float(np.sqrt(weights**2 @ (share * (1 - share) / (design.sum(axis=0) + 2))))
+    size = design.sum(axis=0) + 2
+    share = (design.T @ rows[outcome].to_numpy(np.float64) + 1) / size
+    least = float(np.sqrt(weights**2 @ (share * (1 - share) / size)))
     return result._replace(error=max(result.error, least))
 
 
@@ -138,16 +133,9 @@ def slope(
 
     None where there are too few customers or no variation.
     """
-    if (
-        rows["customer_id"].nunique() < FEWEST
-        or min(rows[on].nunique(), rows[outcome].nunique()) < 2
-    ):
+    varies = min(rows[on].nunique(), rows[outcome].nunique()) > 1
+    if not varies or rows["customer_id"].nunique() < FEWEST:
         return None
-    design = np.column_stack(
-        [
-            rows[on].to_numpy(np.float64),
-            np.ones(len(rows)),
-            *(rows[name].to_numpy(np.float64) for name in beside),
-        ]
-    )
+    columns = rows.assign(constant=1)[[on, "constant", *beside]].to_numpy(np.float64)
+    design = np.ascontiguousarray(columns)
     return effect(what, claim, rows, outcome, design, np.eye(2 + len(beside))[0])

@@ -26,10 +26,7 @@ Cell = tuple[float, pd.Series]
 
 
 def within_customers(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Return the columns as differences from each customer's own mean.
-
-    Constant traits of a customer drop out of the comparison.
-    """
+    """The columns as differences from each customer's own mean: constant traits drop out."""
     means = {name: rows.groupby("customer_id")[name].transform("mean") for name in columns}
     return rows.assign(**{name: rows[name] - mean for name, mean in means.items()})
 
@@ -60,9 +57,8 @@ def retention(rows: Observations, pairs: Iterable[tuple[str, str]]) -> Effects:
 
 def first_categories(rows: Observations) -> Effects:
     """Slope on the categories of the first order; its failures are random in the demo."""
-    first = rows.visits[rows.visits["stage"] == FIRST]
-    what = "bought again: by category in the first order"
-    yield slope(what, RISES, first, "again", "categories", [])
+    what, first = "bought again: by category in the first order", rows.visits["stage"] == FIRST
+    yield slope(what, RISES, rows.visits[first], "again", "categories", [])
 
 
 def second_against_later(rows: Observations, chosen: pd.Series) -> Effects:
@@ -73,13 +69,10 @@ def second_against_later(rows: Observations, chosen: pd.Series) -> Effects:
 
 
 def satisfied(rows: Observations) -> Effects:
-    """Within each stage, by the satisfaction index as of the snapshot.
-
-    Not by its slope: the weights of failures are a judgement of their severity, and a first-time
-    buyer leaves after any failure.
+    """Within each stage, by the satisfaction index as of the snapshot: its weights are a judgement,
+    so not by its slope.
     """
-    kept = not_lapsed(rows)
-    kept = kept[kept["satisfaction"].notna()]
+    kept = not_lapsed(rows).dropna(subset="satisfaction")
     content = kept["satisfaction"] >= SATISFIED
     for stage in STAGES:
         inside = kept["stage"] == stage
@@ -130,22 +123,17 @@ def calm(visits: pd.DataFrame) -> pd.Series:
 
 def tolerated(rows: Observations) -> Effects:
     """Equivalence of resolved within the SLA and no failure; then the effect of a breach."""
-    v = rows.visits
-    core = calm(v)
+    v, same = rows.visits, Claim(-SAME_MARGIN, SAME_MARGIN)
+    core, breached = calm(v), v["sla_breached"]
     none, small = (-1.0, core & ~v["failed"]), core & v["small"]
-    same, breached = Claim(-SAME_MARGIN, SAME_MARGIN), v["sla_breached"]
     what = "small failure resolved within the SLA - no failure, core"
     yield churned(what, same, v, (1, small & ~breached), none)
-    yield churned(
-        "small failure, SLA breached - no failure, core", RISES, v, (1, small & breached), none
-    )
+    what = "small failure, SLA breached - no failure, core"
+    yield churned(what, RISES, v, (1, small & breached), none)
 
 
 def most_valuable(rows: Observations) -> Effects:
-    """By the stage of the rules; the ground truth is the same difference between true stages.
-
-    Core customers buy often by definition, so this holds in almost any shop. The size is the news.
-    """
+    """By the stage of the rules; the ground truth is the same difference between true stages."""
     kept = not_lapsed(rows)
 
     def difference(stage: pd.Series, other: str) -> Effect | None:
@@ -172,11 +160,25 @@ def in_core(visits: pd.DataFrame, what: str, reason: pd.Series, without: pd.Seri
     yield churned(f"{what}, core", RISES, visits, (1, core & reason), (-1, core & without))
 
 
+def competitor(rows: Observations) -> Effects:
+    """A competitor's launch in the favourite category against none."""
+    none = rows.visits["competitor_until"].isna()
+    return in_core(rows.visits, "competitor in the favourite category - none", ~none, none)
+
+
+def serious_failure(rows: Observations) -> Effects:
+    """A serious failure against no failure."""
+    v = rows.visits
+    return in_core(v, "serious failure - no failure", v["serious"], ~v["failed"])
+
+
 def bored(rows: Observations) -> Effects:
     """Over six horizons: a bored customer also buys more slowly, so after three some are late."""
-    long_run = rows.lost["long_run"]
-    what = "long run of the same item - shorter, after six horizons"
-    yield from in_core(rows.lost, what, long_run, ~long_run)
+    long_run, what = (
+        rows.lost["long_run"],
+        "long run of the same item - shorter, after six horizons",
+    )
+    return in_core(rows.lost, what, long_run, ~long_run)
 
 
 def sla_breach(rows: Observations) -> Effects:

@@ -10,10 +10,7 @@ from markupsafe import Markup
 from features.records import Floats
 from models.lifecycle.state_machine import STAGES
 
-GONE = (
-    "lapsed",
-    "stale",
-)  # activities of customers who are not expected to buy again by themselves
+GONE = ("lapsed", "stale")  # activities of customers who will hardly buy again by themselves
 PERIODS = 26  # bars of the flow chart that remain distinguishable
 NAMES = ("Prospects", "First-time", "Early repeat", "Core", "Core defectors")
 STAGE_NAMES = dict(zip(STAGES, NAMES, strict=True))
@@ -36,20 +33,17 @@ def _svg(size: tuple[int, int], name: str, title: str, words: str, parts: list[M
     ).format(*size, name, title, words, Markup("").join(parts))
 
 
-def _line(kind: str, x1: Floats | float, y1: Floats | float, x2: Any, y2: Any) -> Markup:
-    line = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
-    return line.format(kind, x1, y1, x2, y2)
-
-
-def _text(kind: str, x: Any, y: Any, text: str) -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, text)
+LINE = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format
+TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format
+DOT = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>').format
+RECT = Markup(
+    '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">{}</rect>'
+).format
 
 
 def _rect(kind: str, x: float, y: Any, width: float, height: Any, title: str = "") -> Markup:
     inner = Markup("<title>{}</title>").format(title) if title else ""
-    return Markup(
-        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">{}</rect>'
-    ).format(kind, x, y, width, height, inner)
+    return RECT(kind, x, y, width, height, inner)
 
 
 def _shape(tag: str, kind: str, x: Floats, y: Floats) -> Markup:
@@ -72,10 +66,9 @@ def apart(wanted: list[float], gap: float, bottom: float) -> list[float]:
     placed = list(wanted)
     for i in range(1, len(placed)):
         placed[i] = max(placed[i], placed[i - 1] + gap)
-    limit = bottom
     for i in reversed(range(len(placed))):
-        placed[i] = min(placed[i], limit)
-        limit = placed[i] - gap
+        placed[i] = min(placed[i], bottom)
+        bottom = placed[i] - gap
     return placed
 
 
@@ -109,9 +102,9 @@ def stage_chart(counts: pd.DataFrame) -> Markup:
     def down(customers: Floats | float) -> Floats:
         return np.asarray(height - bottom - customers / total * tall)
 
-    parts = [_line("grid", left, down(n), width - right, down(n)) for n in ticks(0, total)]
-    parts += [_text("end", left - 6, down(n) + 4, f"{n:,.0f}") for n in ticks(0, total)]
-    parts += [_text("mid", across(d.toordinal()), height - 6, text) for d, text in _years(dates)]
+    parts = [LINE("grid", left, down(n), width - right, down(n)) for n in ticks(0, total)]
+    parts += [TEXT("end", left - 6, down(n) + 4, f"{n:,.0f}") for n in ticks(0, total)]
+    parts += [TEXT("mid", across(d.toordinal()), height - 6, text) for d, text in _years(dates)]
 
     x, base, middles = across(days), np.zeros(len(days)), {}
     for stage in reversed(STAGES):
@@ -127,7 +120,7 @@ def stage_chart(counts: pd.DataFrame) -> Markup:
     heights = apart([middles[stage] + 4 for stage in STAGES], 17, height - bottom)
     for stage, y in zip(STAGES, heights, strict=True):
         parts.append(_rect(f"s-{stage}", width - right + 8, y - 9, 9, 9))
-        parts.append(_text("label", width - right + 22, y, labels[stage]))
+        parts.append(TEXT("label", width - right + 22, y, labels[stage]))
     step = wide / (len(days) - 1)
     for (day, row), place in zip(by_stage.iterrows(), x, strict=True):
         words = ", ".join(f"{STAGE_NAMES[s].lower()} {row[s]:,}" for s in STAGES)
@@ -159,32 +152,29 @@ def flow_chart(flows: list[dict[str, Any]]) -> Markup:
 
     parts = []
     for n in ticks(low, high):
-        parts.append(_line("grid" if n else "axis", left, down(n), width - right, down(n)))
-        parts.append(_text("end", left - 6, down(n) + 4, f"{abs(n):,.0f}"))
+        parts.append(LINE("grid" if n else "axis", left, down(n), width - right, down(n)))
+        parts.append(TEXT("end", left - 6, down(n) + 4, f"{abs(n):,.0f}"))
     for i, (f, top_of_bar) in enumerate(zip(flows, gained, strict=True)):
         x = left + i * step
         if f["leak"]:
             parts.append(_rect("leak", x, top, step, tall))
         bars = (("new", f["new"], 0), ("back", top_of_bar, f["new"]), ("lapsed", 0, -f["lapsed"]))
         for kind, upper, lower in bars:
-            bar = (x + step * 0.14, down(upper), step * 0.72, down(lower) - down(upper))
-            parts.append(_rect(kind, *bar))
+            y, size = down(upper), down(lower) - down(upper)
+            parts.append(_rect(kind, x + step * 0.14, y, step * 0.72, size))
         words = f"To {f['as_of']}: {f['new']} new, {f['won_back']} won back, {f['lapsed']} lapsed, "
         words += f"net {f['net_customers']:+}" + ", leak" * bool(f["leak"])
         parts.append(_rect("hover", x, top, step, tall, words))
     middles = left + step * (np.arange(len(flows), dtype=np.float64) + 0.5)
     nets = np.array([down(f["net_customers"]) for f in flows])
     parts.append(_shape("polyline", "net", middles, nets))
-    parts.append(_text("label", width - right + 3, nets[-1] + 4, net))
-    parts.append(_text("start", left, height - 6, first["as_of"]))
-    parts.append(_text("end", width - right, height - 6, last["as_of"]))
-    words = (
-        f"Bars per period from {first['as_of']} to {last['as_of']}. In the last one {last['new']} "
-        f"customers were new, {last['won_back']} were won back and {last['lapsed']} lapsed: "
-        f"net {last['net_customers']:+}."
-    )
-    title = "New, won-back and lapsed customers"
-    return _svg((width, height), "flow", title, words, parts)
+    parts.append(TEXT("label", width - right + 3, nets[-1] + 4, net))
+    parts.append(TEXT("start", left, height - 6, first["as_of"]))
+    parts.append(TEXT("end", width - right, height - 6, last["as_of"]))
+    words = f"Bars per period from {first['as_of']} to {last['as_of']}. In the last one "
+    words += f"{last['new']} customers were new, {last['won_back']} were won back and "
+    words += f"{last['lapsed']} lapsed: net {last['net_customers']:+}."
+    return _svg((width, height), "flow", "New, won-back and lapsed customers", words, parts)
 
 
 def auc_chart(scorers: list[ScorerAuc]) -> Markup:
@@ -197,16 +187,15 @@ def auc_chart(scorers: list[ScorerAuc]) -> Markup:
         return left + (auc - low) / (high - low) * (width - left - right)
 
     marks = [low, *(t for t in ticks(low, high, 3) if t - low > 0.04)]
-    parts = [_line("grid", across(t), 4, across(t), height - 18) for t in marks]
-    parts += [_text("mid", across(t), height - 4, f"{t:.2f}") for t in marks]
+    parts = [LINE("grid", across(t), 4, across(t), height - 18) for t in marks]
+    parts += [TEXT("mid", across(t), height - 4, f"{t:.2f}") for t in marks]
     figures = [f"{s.auc:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in scorers]
-    dot = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>')
     for i, (s, text) in enumerate(zip(scorers, figures, strict=True)):
         y, kind = i * row + row / 2 + 2, "chosen" if s.chosen else "other"
-        parts.append(_text(f"end {kind}", left - 12, y + 4, s.name))
-        parts.append(_line(f"whisker {kind}", across(s.low), y, across(s.high), y))
-        parts.append(dot.format(kind, across(s.auc), y))
-        parts.append(_text(f"start {kind}", width - right + 12, y + 4, text))
+        parts.append(TEXT(f"end {kind}", left - 12, y + 4, s.name))
+        parts.append(LINE(f"whisker {kind}", across(s.low), y, across(s.high), y))
+        parts.append(DOT(kind, across(s.auc), y))
+        parts.append(TEXT(f"start {kind}", width - right + 12, y + 4, text))
     words = "; ".join(f"{s.name} {text}" for s, text in zip(scorers, figures, strict=True))
-    title = "AUC of the model and the baselines"
-    return _svg((width, height), "auc", title, f"AUC with 95 % interval: {words}", parts)
+    words = f"AUC with 95 % interval: {words}"
+    return _svg((width, height), "auc", "AUC of the model and the baselines", words, parts)

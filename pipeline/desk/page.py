@@ -10,7 +10,6 @@ import collections
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -54,9 +53,7 @@ def scorer_section(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def totals(scored: pa.Table) -> dict[str, Any]:
-    """Calls, control group and customers who must not be contacted, in number; value at risk of all
-    and of the calls, expected profit of the calls (None if unknown).
-    """
+    """Numbers of calls, control group and do_not_contact; sums of values (None if unknown)."""
     calls = scored.filter(pc.equal(scored["contact"], "call"))
     counts = collections.Counter(scored["contact"].to_pylist())
     return {
@@ -76,41 +73,35 @@ def stages_now(counts: pd.DataFrame) -> list[dict[str, Any]]:
     sums = counts.groupby(["stage", "as_of"])["customers"].sum().unstack(fill_value=0)
     sums = sums.reindex(STAGES, fill_value=0).sort_index(axis=1)
     now = counts[(counts["as_of"] == sums.columns[-1]) & (counts["customers"] > 0)]
-    entries = []
-    for stage in STAGES:
-        rows = now[now["stage"] == stage]
-        history = sums.loc[stage].to_numpy()
-        entries.append(
-            {
-                "name": stage,
-                "title": STAGE_NAMES[stage],
-                "customers": int(history[-1]),
-                "change": int(history[-1] - history[-2]) if len(history) > 1 else None,
-                "parts": [
-                    (formats.activity_name(activity), int(n), activity in GONE)
-                    for activity, n in zip(rows["activity"], rows["customers"], strict=True)
-                ],
-            }
-        )
-    return entries
+    parts: dict[str, list[tuple[str, int, bool]]] = {stage: [] for stage in STAGES}
+    columns = (now[name] for name in ("stage", "activity", "customers"))
+    for stage, activity, n in zip(*columns, strict=True):
+        parts[stage].append((formats.activity_name(activity), int(n), activity in GONE))
+    newest, before = sums.iloc[:, -1], sums.iloc[:, -2] if sums.shape[1] > 1 else None
+    return [
+        {
+            "name": stage,
+            "title": STAGE_NAMES[stage],
+            "customers": int(newest[stage]),
+            "change": None if before is None else int(newest[stage] - before[stage]),
+            "parts": parts[stage],
+        }
+        for stage in STAGES
+    ]
 
 
 def render(**shown: Any) -> str:
     """The template filled in. The page's policy names the script by its hash: no other can run."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=True
     )
     names = ("readable", "number", "amount", "sentences", "activity_name")
     environment.filters |= {name: getattr(formats, name) for name in names} | {"safe_text": safe}
     style, script = read_text(__file__, "style.css"), read_text(__file__, "script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("template.html").render(
-        style=Markup(style), script=Markup(script), digest=digest, missing=formats.MISSING, **shown
-    )
+    shown |= {"style": Markup(style), "script": Markup(script), "digest": digest}
+    template = environment.from_string(read_text(__file__, "template.html"))
+    return template.render(missing=formats.MISSING, **shown)
 
 
 def retention_desk(

@@ -28,9 +28,8 @@ def details(
     """
     by_customer: dict[str, dict[str, Any]] = {i: {"facts": [], "drivers": []} for i in ids}
     of_these = pc.is_in(explanations["customer_id"], pa.array(ids, pa.string()))
-    rows = explanations.filter(of_these).sort_by(
-        [("customer_id", "ascending"), ("position", "ascending")]
-    )
+    order = [("customer_id", "ascending"), ("position", "ascending")]
+    rows = explanations.filter(of_these).sort_by(order)
     strongest = 0.0
     for row in rows.to_pylist():
         name, shown = row["driver"], by_customer[row["customer_id"]]

@@ -24,6 +24,7 @@ from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime
 from models.lifecycle.satisfaction import satisfaction
 from models.lifecycle.state_machine import POSSIBLE, decide, defects_on, take_in
+from pipeline.docs.markdown import table
 from pipeline.runtime.resources import read_text
 
 
@@ -58,6 +59,11 @@ TRANSITIONS = (  # from day to day; a longer step may pass over several
 )
 DEFECTORS = {"active": ("won_back",), "late": ("defecting", "won_back"), "lapsed": ("lost",)}
 EXPECTED_IPTS = (7, 30, 365)
+EXAMPLES = """## Examples
+
+Days since the last purchase. Earlier long gaps of the customer may give more time.
+
+"""
 LOG_SDS = {"like a clock": 0.1, "regular": 0.5, "at random": 1.28}
 
 
@@ -86,13 +92,6 @@ def places() -> list[tuple[str, str, str, str, bool]]:
 def shown(value: float | bool) -> str:
     """A parameter as people write it."""
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
-
-
-def table(head: str, rows: list[tuple[Any, ...]]) -> str:
-    """A table in Markdown; `head` separates its columns by `, `."""
-    columns = head.split(", ")
-    cells = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in cells)
 
 
 def _text_of(function: Callable[..., Any]) -> str:
@@ -128,13 +127,8 @@ def _examples(ipt: IptRules, sla: Sla) -> str:
     out = np.zeros((len(cases), 2), np.int32)
     deadline_days(ipts, log_sds, np.empty(0, np.int32), shop, out)
     rows = [(f"{days} days", *rest, *out[i]) for i, (days, *rest) in enumerate(cases)]
-    head = "expected IPT, buys, log-sd of the IPT, overdue after, lapsed after"
-    return "\n\n".join(
-        [
-            "## Examples",
-            "Days since the last purchase. Earlier long gaps of the customer may give more time.",
-            table(head, rows),
-        ]
+    return EXAMPLES + table(
+        "expected IPT, buys, log-sd of the IPT, overdue after, lapsed after", rows
     )
 
 
@@ -146,7 +140,7 @@ def lifecycle_markdown(
     KeyError if a parameter of a rule has no reason.
     """
     values = {"assign": limits, "ipt": ipt, "sla": sla}
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         (*place[:4], "yes" if place[4] else "") for place in places() if place[2] != "defecting"
     ]
     *rules, not_yet = [_section(rule, values, reasons) for rule in RULES]
@@ -157,7 +151,7 @@ def lifecycle_markdown(
         "## Queues\n\nWho works on which customers, and which customers get a risk.",
         table("stage, activity, status, queue, risk", rows),
         "## Transitions\n\nA cancelled purchase may also take a customer back to an earlier stage.",
-        table("from, to, by", list(TRANSITIONS)),
+        table("from, to, by", TRANSITIONS),
         not_yet,
     ]
     return "\n\n".join(sections) + "\n"

@@ -20,20 +20,13 @@ class Plot(NamedTuple):
 
 
 PLOTS = {
-    "reliability": Plot(
-        *("predicted", "observed", "Predicted and observed churn rate"),
-        *("predicted rate", "observed rate"),
-    ),
-    "gains": Plot(
-        *("customers", "defectors", "Share of churned customers among the highest risks"),
-        *("share of customers, highest risk first", "share of churned customers"),
-    ),
-    "lift": Plot(
-        *("customers", "lift", "Churn rate of the highest risks relative to all customers"),
-        *("share of customers, highest risk first", "lift"),
-        (1, 1),
-    ),
-}
+    "reliability": Plot("predicted", "observed", "Predicted and observed churn rate",
+                        "predicted rate", "observed rate"),
+    "gains": Plot("customers", "defectors", "Share of churned customers among the highest risks",
+                  "share of customers, highest risk first", "share of churned customers"),
+    "lift": Plot("customers", "lift", "Churn rate of the highest risks relative to all customers",
+                 "share of customers, highest risk first", "lift", (1, 1)),
+}  # fmt: skip
 
 
 def reliability(population: pd.DataFrame, scorers: list[str]) -> pd.DataFrame:
@@ -74,22 +67,15 @@ def _svg(data: pd.DataFrame, plot: Plot) -> str:
     import vl_convert
 
     unit = alt.Scale(domain=[0, 1])
-    y_scale = unit if plot.y != "lift" else alt.Undefined
-    lines = (
-        alt.Chart(data)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X(plot.x, title=plot.x_title, scale=unit),
-            y=alt.Y(plot.y, title=plot.y_title, scale=y_scale),
-            color=alt.Color("scorer", title=None),
-        )
+    x = alt.X(plot.x, title=plot.x_title, scale=unit)
+    y = alt.Y(plot.y, title=plot.y_title, scale=unit if plot.y != "lift" else alt.Undefined)
+    color = alt.Color("scorer", title=None)
+    lines = alt.Chart(data).mark_line(point=True).encode(x=x, y=y, color=color)
+    ends = pd.DataFrame({plot.x: [0, 1], plot.y: plot.chance})
+    dashed = alt.Chart(ends).mark_line(color="#999", strokeDash=[4, 4])
+    chart = (dashed.encode(x=plot.x, y=plot.y) + lines).properties(
+        title=plot.title, width=WIDTH, height=HEIGHT
     )
-    chance = (
-        alt.Chart(pd.DataFrame({plot.x: [0, 1], plot.y: plot.chance}))
-        .mark_line(color="#999", strokeDash=[4, 4])
-        .encode(x=plot.x, y=plot.y)
-    )
-    chart = (chance + lines).properties(title=plot.title, width=WIDTH, height=HEIGHT)
     svg: str = vl_convert.vegalite_to_svg(chart.to_json())
     return svg
 
@@ -97,10 +83,7 @@ def _svg(data: pd.DataFrame, plot: Plot) -> str:
 def plots(population: pd.DataFrame, scorers: list[str]) -> dict[str, Any]:
     """Return reliability, gains and lift, each as .csv and .svg."""
     gained = gains(population, scorers)
-    tables = {
-        "reliability": reliability(population, scorers),
-        "gains": gained,
-        "lift": lifts(gained),
-    }
+    curves = reliability(population, scorers)
+    tables = {"reliability": curves, "gains": gained, "lift": lifts(gained)}
     csv = {f"{name}.csv": table for name, table in tables.items()}
     return csv | {f"{name}.svg": _svg(tables[name], plot) for name, plot in PLOTS.items()}

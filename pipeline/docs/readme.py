@@ -21,10 +21,8 @@ def demo_figures(root: Path) -> dict[str, Any]:
     """The figures of the demo's run in this folder; `list_md5` is data/lists in dvc.lock."""
     lists = root / "data" / "lists"
     scored = pq.read_table(lists / "scored.parquet").slice(0, ROWS).to_pylist()
-    explained = pq.read_table(
-        lists / "explanations.parquet", filters=[("position", "=", 0)]
-    ).to_pandas()
-    facts = explained.set_index("customer_id")["facts"].map(json.loads)
+    explained = pq.read_table(lists / "explanations.parquet", filters=[("position", "=", 0)])
+    facts = explained.to_pandas().set_index("customer_id")["facts"].map(json.loads)
     rows = [
         {
             "customer": row["customer_id"],

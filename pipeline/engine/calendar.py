@@ -1,7 +1,7 @@
 """Day numbers and dates, the shop's open days, and the constants of the shop for the kernels."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,18 @@ def iso_date(day: int) -> str:
     return (EPOCH + dt.timedelta(days=int(day))).isoformat()
 
 
-def opened_by(closed: Iterable[str]) -> Ints:
+def opened_by(closed: Sequence[str]) -> Ints:
     """Return the number of open days before each day from 1970-01-01 on; empty if never closed.
 
     `closed`: weekdays and dates on which the shop is closed.
     """
+    if not closed:
+        return np.empty(0, np.int32)
     days = np.arange(day_number(LAST_DAY))
     shut = [WEEKDAYS.index(day) for day in closed if day in WEEKDAYS]
     dates_shut = [day_number(day) for day in closed if day not in WEEKDAYS]
     # 1970-01-01 was a Thursday
     open_on = ~(np.isin((days + 3) % 7, shut) | np.isin(days, dates_shut))
-    if not (shut or dates_shut):
-        return np.empty(0, np.int32)
     return np.concatenate([[0], np.cumsum(open_on)]).astype(np.int32)
 
 
@@ -46,23 +46,13 @@ def shop_of(
     calibration: dict[str, Any],
     ipt: IptRules,
     sla: Sla,
-    closed: Iterable[str],
+    closed: Sequence[str],
     windows: Windows = NO_WINDOWS,
 ) -> Shop:
-    """Return the constants of a shop for the kernels.
-
-    Its rules, its frozen inter-purchase time, its closed days and, for features, the windows.
-    """
+    """Return the constants of a shop for the kernels; features alone need the windows."""
     counts, trends = (np.array(days, np.int32) for days in windows)
-    return Shop(
-        ipt,
-        sla,
-        float(calibration["expected_ipt"]),
-        float(calibration["log_sd"]),
-        opened_by(closed),
-        counts,
-        trends,
-    )
+    expected_ipt, log_sd = float(calibration["expected_ipt"]), float(calibration["log_sd"])
+    return Shop(ipt, sla, expected_ipt, log_sd, opened_by(closed), counts, trends)
 
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:

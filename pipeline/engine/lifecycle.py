@@ -45,7 +45,7 @@ def named(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pa.Array:
 def lifecycle_table(states: Records, ids: pa.Array, at: Ints, complaints_known: bool) -> pa.Table:
     """One row per customer and snapshot, from STATE rows and the ids and days beside them.
 
-    Satisfaction is null where the shop records no complaints, evidence of reasons everywhere.
+    Null: satisfaction where the shop records no complaints, evidence of reasons everywhere.
     """
     columns: dict[str, Any] = {"customer_id": ids, "snapshot": dates(at)}
     for name in STATE.names or ():
@@ -84,12 +84,8 @@ def lifecycle_work(
     complaints_known = "complaints" in events.read("meta.json")["tables"]
     if limits.core_needs_complaints and not complaints_known:
         limits = limits._replace(core_max_complaints_per_purchase=-1.0)  # which nobody reaches
-    return partial(
-        lifecycle_rows,
-        shop=shop_of(calibration, ipt, sla, closed),
-        limits=limits,
-        complaints_known=complaints_known,
-    )
+    shop = shop_of(calibration, ipt, sla, closed)
+    return partial(lifecycle_rows, shop=shop, limits=limits, complaints_known=complaints_known)
 
 
 def states_over_time(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:

@@ -18,10 +18,7 @@ CUSTOMERS = pa.schema(
 
 
 class Part(NamedTuple):
-    """Whole customers: all their events, their ids, and whether each may be profiled.
-
-    A customer who objected to profiling may not.
-    """
+    """Whole customers: all their events, their ids, and whether each may be profiled."""
 
     tables: Tables
     customer_id: pa.Array
@@ -55,8 +52,5 @@ def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
             problem = "not sorted by customer and time"
             raise InputError("E_ORDER", f"{kind}/{name}", problem, "run the stage `ingest`")
         arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
-    return Part(
-        Tables(*arrays),
-        customers["customer_id"].combine_chunks(),
-        ~customers["profiling_objection"].to_numpy(),
-    )
+    ids = customers["customer_id"].combine_chunks()
+    return Part(Tables(*arrays), ids, ~customers["profiling_objection"].to_numpy())

@@ -16,9 +16,8 @@ QUERIES = read_queries(__file__, "rows.sql")
 def rows_of(folder: Folder, pattern: str = "*.parquet") -> str:
     """Return SQL for the rows of a folder's files; `part` names the partition of each."""
     path = f"{folder.path}/{pattern}".replace("'", "''")
-    return (
-        f"(select *, parse_filename(filename) as part from read_parquet('{path}', filename = true))"
-    )
+    source = f"read_parquet('{path}', filename = true)"
+    return f"(select *, parse_filename(filename) as part from {source})"
 
 
 def table(sql: str, **values: Any) -> pa.Table:
@@ -75,10 +74,7 @@ def purged(rows: pd.DataFrame, snapshots: list[str], origin: str, horizon: int) 
     """
     known = pd.Timestamp(max(snapshots)) + pd.Timedelta(days=horizon)
     if known > pd.Timestamp(origin):
-        raise ConfigError(
-            "E_LEAK",
-            f"snapshot {max(snapshots)}",
-            f"its outcome was not known at the origin {origin}",
-            "train on snapshots a horizon earlier",
-        )
+        problem = f"its outcome was not known at the origin {origin}"
+        fix = "train on snapshots a horizon earlier"
+        raise ConfigError("E_LEAK", f"snapshot {max(snapshots)}", problem, fix)
     return rows[rows["benchmark"] & rows["snapshot"].isin(snapshots)]

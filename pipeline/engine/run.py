@@ -22,10 +22,12 @@ def _on_threads(
     """Yield the tables in order, with at most one partition more in memory than threads."""
 
     def result(name: str) -> pa.Table:
-        def read(table: str, columns: list[str]) -> pa.Table:
-            return pq.read_table(events.path / table / name, columns=columns)
-
-        return work(part_of(name, read))
+        folder = events.path
+        return work(
+            part_of(
+                name, lambda table, columns: pq.read_table(folder / table / name, columns=columns)
+            )
+        )
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[str, Future[pa.Table]]] = deque()

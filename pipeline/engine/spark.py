@@ -46,12 +46,10 @@ RECORDS = {
 TABLES = {"customers": CUSTOMERS, **RECORDS}
 SQL_TYPES = {
     "bool": "boolean",
-    "double": "double",
     "int8": "tinyint",
     "int32": "int",
     "int64": "bigint",
-    "string": "string",
-}
+}  # others: same
 RESULT = pa.schema({"table": pa.binary(), "refused": pa.list_(pa.string())})
 
 
@@ -71,10 +69,9 @@ def _check_master(master: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Return the first informative line of an error of Spark."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = (line.strip() for line in str(error).splitlines())
     noise = "An error occurred while calling"
-    informative = (line for line in lines if line and not line.startswith(noise))
-    return next(informative, type(error).__name__)
+    return next((x for x in lines if x and not x.startswith(noise)), type(error).__name__)
 
 
 def session(settings: Spark) -> "SparkSession":
@@ -171,7 +168,8 @@ def _stream(
         }
         # a value of another type becomes null, and is refused as missing
         columns = [
-            functions.col(field.name).try_cast(SQL_TYPES[str(field.type)]) for field in schema
+            functions.col(field.name).try_cast(SQL_TYPES.get(str(field.type), str(field.type)))
+            for field in schema
         ]
         rows = _table(spark, events, namespace, table)
         tagged.append(

@@ -20,8 +20,7 @@ SQL = read_queries(__file__, "visits.sql")
 SILENCE = 3  # horizons without a purchase after which a customer counts as gone
 LONG_SILENCE = 4  # horizons after which few are only slow
 LOST = 6  # horizons after which hardly anybody is
-# quantile, over the visits of core customers, from which on a run of the same item is long
-LONG_RUN = 0.97
+LONG_RUN = 0.97  # quantile, over visits of core customers, from which a run of one item is long
 SHORTEST_RUN = 3  # and at least so many
 # customers lie in partitions by the hash of their id: the first partitions are a sample of all
 PARTITIONS = 20
@@ -52,11 +51,8 @@ def read_rows(
 
 
 def with_service(visits: pd.DataFrame, sla: Sla) -> pd.DataFrame:
-    """Add how each visit was served.
-
-    failed: any service failure. serious, small: its severity. sla_breached: not resolved within the
-    SLA. reason: a reason to leave. A defect returned without a complaint has failed, but its
-    severity is unknown.
+    """Add to each visit: failed (any service failure), serious or small (unknown for a defect
+    returned without a complaint), sla_breached, long_run, reason (any reason to leave).
     """
     serious = visits["severity"].ge(1) | (visits["late"] > sla.major_late)
     late = visits["late"] > sla.delivery_grace
@@ -66,14 +62,8 @@ def with_service(visits: pd.DataFrame, sla: Sla) -> pd.DataFrame:
     long_run = visits["run"] >= max(SHORTEST_RUN, runs.quantile(LONG_RUN))
     sla_breached = visits["repair"] > 1
     reason = serious | sla_breached | long_run | visits["competitor_until"].notna()
-    return visits.assign(
-        failed=failed,
-        serious=serious,
-        small=small,
-        sla_breached=sla_breached,
-        long_run=long_run,
-        reason=reason,
-    )
+    visits = visits.assign(failed=failed, serious=serious, small=small)
+    return visits.assign(sla_breached=sla_breached, long_run=long_run, reason=reason)
 
 
 def mature(visits: pd.DataFrame, days: int, end: int) -> pd.DataFrame:
@@ -106,7 +96,7 @@ def listed(calls: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     rows = pd.merge_asof(
         calls, past, left_on="as_of", right_on="day", by="customer_id", allow_exact_matches=False
     )
-    return rows[rows["day"].notna()].drop_duplicates(["customer_id", "day"])
+    return rows.dropna(subset="day").drop_duplicates(["customer_id", "day"])
 
 
 def observed(rows: dict[str, pd.DataFrame], calibration: dict[str, Any]) -> Observations:
