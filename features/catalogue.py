@@ -33,10 +33,7 @@ class Family(NamedTuple):
 
 
 def family_of(module: ModuleType) -> Family:
-    """Return the family that a module defines.
-
-    Raises TypeError if the module lacks a part of it.
-    """
+    """Return the family that a module defines. Raises TypeError for one that is incomplete."""
     name = module.__name__.rpartition(".")[2]
     missing = [part for part in ("__doc__", "FEATURES", name) if not getattr(module, part, None)]
     if missing:
@@ -102,9 +99,6 @@ def feature_matrix(
 
 
 def is_recorded(feature: Feature, tables: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether a shop with these tables and their columns records all the feature needs.
-
-    A feature that a shop does not record is absent from its files, not zero.
-    """
+    """Return whether a shop with these tables and their columns records what the feature needs."""
     columns = {f"{table}.{name}" for table, names in tables.items() for name in names}
     return (columns | set(tables)).issuperset(feature.needs)

@@ -56,10 +56,7 @@ def insert_sorted(ascending: Ints, count: int, value: int) -> None:
 
 @kernel
 def number_of(numbers: Longs, key: int, generation: int, next_number: int) -> int:
-    """Return the customer's own number of a product or category; -1 if the line names none.
-
-    A key that is new to the customer gets the next number.
-    """
+    """Return the customer's own number of a key, the next one if new; -1 if the line names none."""
     if key < 0:
         return -1
     if numbers[key] >> 32 != generation:
@@ -251,10 +248,7 @@ def returned_amount(past: Past, days: int) -> float:
 
 @kernel
 def is_open(complaint: Any, day: int) -> bool:
-    """Return whether a complaint is unresolved at the end of a day.
-
-    A complaint that was reopened after the repair is open again, since its first day.
-    """
+    """Return whether a complaint is unresolved, or open again after the repair, when a day ends."""
     return bool(
         complaint.opened <= day
         and (complaint.resolved > day or complaint.resolved <= complaint.reopened <= day)

@@ -47,10 +47,7 @@ def quantile(ascending: Ints, q: float) -> float:
 
 @kernel
 def whole_days(days: float) -> int:
-    """Return days rounded up, except for the last bits of a logarithm.
-
-    Twice an expected IPT of 30 days is 60 days, not 61.
-    """
+    """Return days rounded up, but for a logarithm's last bits: twice 30 days is 60, not 61."""
     return math.ceil(days - 1e-6)
 
 
@@ -95,10 +92,7 @@ def lapsed_after(expected_ipt: float, log_sd: float, ascending_gaps: Ints, shop:
 
 @kernel
 def day_after(day: int, days: int, shop: Shop) -> int:
-    """Return the first day with so many open days since the given day.
-
-    A shop that never closes has one open day every day.
-    """
+    """Return the first day with so many open days since the given day."""
     later = day + days
     if len(shop.opened) > 0:
         last = len(shop.opened) - 1

@@ -43,10 +43,7 @@ class _Inner(CPUDispatcher):  # type: ignore[misc]
 
 
 def kernel(function: F) -> F:
-    """Compile at first call, for calls from other kernels.
-
-    A wrapper that Python could call would cost compile time in every kernel.
-    """
+    """Compile at first call, for calls from kernels alone: a wrapper would cost compile time."""
     compiled: Any = numba.njit(
         nogil=True, cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
     )(function)

@@ -13,10 +13,7 @@ from models.settings import Costs
 
 
 def values(rows: pd.DataFrame) -> pd.Series:
-    """Return the net spend of 365 days; of prospects what they may come to spend.
-
-    That is the median of the first-time buyers of these days, NaN if there are none.
-    """
+    """Return net spend of 365 days; of prospects the median of the first-time buyers, or NaN."""
     first_time = (rows["stage"] == "first_time") & (rows["purchases_365d"] > 0)
     potential = rows.loc[first_time, "net_spend_365d"].median()
     return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)

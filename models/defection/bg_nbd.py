@@ -75,9 +75,8 @@ def fit(repeats: Floats, last: Floats, age: Floats) -> Parameters:
     history = distinct[:, 0], distinct[:, 1] / unit, distinct[:, 2] / unit
 
     def loss(logs: Floats) -> float:
-        return -float(
-            np.average(log_likelihood(Parameters(*np.exp(logs)), *history), weights=counts)
-        )
+        likelihood = log_likelihood(Parameters(*np.exp(logs)), *history)
+        return -float(np.average(likelihood, weights=counts))
 
     def slope(logs: Floats) -> Floats:
         slopes = _slopes(Parameters(*np.exp(logs)), *history)

@@ -92,7 +92,7 @@ def text_of(booster: "lgb.Booster") -> str:
 
 
 def without_feature_ranges(text: str) -> str:
-    """Return a booster's text without each feature's minimum and maximum; it scores the same.
+    """Return a booster's text without each feature's range, which no score depends on.
 
     The maximum of spend is one customer's.
     """

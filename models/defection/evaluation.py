@@ -12,14 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.records import Flags, Floats
-from models.defection.metrics import (
-    BINS,
-    auc_of,
-    calibration_error,
-    calibration_floor,
-    counts_by_score,
-    weighted_auc,
-)
+from models.defection import metrics
 from models.defection.profit import contact_profit, empc, expected_profit, profit_at_capacity
 from models.settings import Costs
 
@@ -79,23 +72,25 @@ def resampled(
     costs do not depend on the draw.
     """
     scores, value, defected = _arrays(population, scorer)
-    count, errors = counts_by_score(scores, defected), (scores - defected) ** 2
+    count, errors = metrics.counts_by_score(scores, defected), (scores - defected) ** 2
     campaigns = []
     for rows in population.groupby("origin").indices.values():
         profit = contact_profit(value[rows], defected[rows], costs)
         orders = expected_profit(scores[rows], value[rows], costs), scores[rows]
         campaigns.append((rows, [profit_at_capacity(order, profit, capacity) for order in orders]))
 
-    def metrics(weights: Floats) -> Floats:
+    def of_weights(weights: Floats) -> Floats:
         counts = count(weights)
         profits = [
             [profit(np.take(weights, rows, axis=1)) for profit in by_order]
             for rows, by_order in campaigns
         ]
         brier = weights @ errors / weights.sum(axis=1)
-        return np.column_stack([auc_of(*counts), brier, empc(*counts), *np.mean(profits, axis=0)])
+        return np.column_stack(
+            [metrics.auc_of(*counts), brier, empc(*counts), *np.mean(profits, axis=0)]
+        )
 
-    return metrics
+    return of_weights
 
 
 def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) -> dict[str, Any]:
@@ -111,11 +106,11 @@ def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) ->
     values = dict(zip(RESAMPLED, points, strict=True)) | {
         "pr_auc": average_precision_score(defected, scores),
         "log_loss": -np.log(np.clip(np.where(defected, scores, 1 - scores), 1e-9, 1)).mean(),
-        "ece": np.mean([calibration_error(risk, label) for risk, _, label in origins]),
-        "ece_floor": np.mean([calibration_floor(risk, seed) for risk, _, _ in origins]),
+        "ece": np.mean([metrics.calibration_error(risk, label) for risk, _, label in origins]),
+        "ece_floor": np.mean([metrics.calibration_floor(risk, seed) for risk, _, _ in origins]),
         "precision_at_10": defected[top].mean(),
         "lift_at_10": defected[top].mean() / defected.mean(),
-        "value_weighted_auc": weighted_auc(scores, defected, value),
+        "value_weighted_auc": metrics.weighted_auc(scores, defected, value),
     }
     return {
         name: round(float(values[name]), 5) if np.isfinite(values.get(name, np.nan)) else None
@@ -131,21 +126,18 @@ def compare(
     count: int,
     seed: int,
 ) -> tuple[dict[str, dict[str, Any]], Deltas]:
-    """Return the metrics of each scorer, and the differences of the first to the others.
-
-    A difference is [point, low, high], from `count` bootstrap draws.
-    """
-    if len(population) < BINS or population["defected"].nunique() < 2:
+    """Return each scorer's metrics, and [point, low, high] of the first less each of the others."""
+    if len(population) < metrics.BINS or population["defected"].nunique() < 2:
         return {scorer: dict.fromkeys(METRICS) for scorer in scorers}, {}
     functions = [resampled(population, scorer, costs, capacity) for scorer in scorers]
     once = np.ones((1, len(population)))
     measured = {
-        scorer: measure(population, scorer, metrics(once)[0], seed)
-        for scorer, metrics in zip(scorers, functions, strict=True)
+        scorer: measure(population, scorer, of_weights(once)[0], seed)
+        for scorer, of_weights in zip(scorers, functions, strict=True)
     }
     customers = population["customer"].to_numpy(np.int64)
     weights = resamples(customers, count, seed)
-    parts = [np.stack([metrics(some) for metrics in functions], axis=1) for some in weights]
+    parts = [np.stack([of_weights(some) for of_weights in functions], axis=1) for some in weights]
     draws = np.concatenate(parts)  # draws x scorers x metrics
     deltas: Deltas = {scorer: {} for scorer in scorers[1:]}
     for i, metric in enumerate(RESAMPLED):

@@ -40,11 +40,7 @@ class SelectedForm(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A booster with its features.
-
-    `base` is the regression it starts from, None for boosting alone. `shift` is added to all
-    log-odds.
-    """
+    """A booster with the regression it starts from, if any, and a shift added to all log-odds."""
 
     booster: "lgb.Booster"
     columns: list[str]
@@ -57,10 +53,7 @@ class Model:
         return probabilities(self.booster, matrix(rows, self.columns), rounds, start + self.shift)
 
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return what each feature adds to the log-odds, rows x features.
-
-        Exact TreeSHAP, and the terms of the regression.
-        """
+        """Return what each feature adds to the log-odds, rows x features, of booster and base."""
         terms = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
         if self.base is not None:
             terms[self.base.columns] += self.base.contributions(rows)

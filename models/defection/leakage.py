@@ -58,10 +58,7 @@ def outcome_columns(rows: pd.DataFrame, columns: list[str], defected: Flags) -> 
 
 
 def date_columns(rows: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Return the columns that are the same for all rows of a snapshot, and change with it.
-
-    What a model learns about one date is of no use for the next.
-    """
+    """Return the columns that are the same for all rows of a snapshot, and change with it."""
     snapshots = rows.groupby("snapshot")[columns]
     low, high = snapshots.min(), snapshots.max()
     return [

@@ -39,10 +39,7 @@ def auc_of(churned: Floats, retained: Floats) -> Floats:
 
 
 def weighted_auc(scores: Floats, defected: Flags, weights: Floats) -> float:
-    """Return the chance that a random churned row scores above a random retained one, by weight.
-
-    Ties count half. nan with one outcome only.
-    """
+    """Return the weighted AUC: ties count half; nan with one outcome only."""
     return float(auc_of(*counts_by_score(scores, defected)(weights)))
 
 

@@ -19,10 +19,7 @@ ALPHA, BETA, LIFETIME_VALUE, INCENTIVE, CONTACT = 6, 14, 200, 10, 1
 
 
 def value_of(net_spend_365d: Floats, costs: Costs) -> Floats:
-    """Return what keeping a customer is worth, in currency.
-
-    It is the margin on the part of a year's spend that is kept.
-    """
+    """Return what keeping a customer is worth, in currency: the margin on the spend kept."""
     return costs.margin * costs.kept_share * np.maximum(net_spend_365d, 0)
 
 
@@ -39,10 +36,7 @@ def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
 
 
 def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
-    """Return the rows of the top `capacity` share by `order` where it is positive.
-
-    Nobody is called at an expected loss.
-    """
+    """Return the top `capacity` share of the rows by `order`, nobody at an expected loss."""
     top = np.argsort(-order, kind="stable")[: int(np.ceil(capacity * len(order)))]
     return top[order[top] > 0]
 

@@ -19,10 +19,7 @@ def band(risk: Floats, thresholds: tuple[float, float]) -> npt.NDArray[np.str_]:
 def risk_bands(
     population: pd.DataFrame, scorer: str, thresholds: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """One entry per stage and risk band that occur.
-
-    Stage, band, customers, defected, rate, low and high (its 95 % CI).
-    """
+    """One entry per stage and risk band that occur: sizes, rate of defection and its 95 % CI."""
     bands = band(population[scorer].to_numpy(np.float64), thresholds)
     entries = []
     for (stage, name), rows in population.groupby([population["stage"], bands], observed=True):

@@ -9,10 +9,7 @@ NO_SIGNAL = "no_signal"
 
 
 def _shows_signal(metrics: dict[str, Any], scorers: int) -> bool:
-    """Return whether an AUC lies above one half by more than chance.
-
-    The best of so many scorers would lie above it by chance, too (Bonferroni).
-    """
+    """Return whether an AUC is above one half by more than the best by chance (Bonferroni)."""
     if metrics["auc"] is None or metrics["auc_ci"][0] is None:
         return False
     normal = NormalDist()

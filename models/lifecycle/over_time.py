@@ -32,10 +32,7 @@ HABIT = record(
 
 
 def moves(states: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer and pair of consecutive snapshots; `from_*` is the earlier state.
-
-    `states` is sorted by customer and snapshot.
-    """
+    """One row per pair of consecutive, sorted states of a customer; `from_*` is the earlier."""
     columns = ["as_of", "stage", "activity", "purchases", "revenue"]
     before = states.groupby("customer", sort=False)[columns].shift(1)
     return states.join(before.add_prefix("from_"))[before["as_of"].notna()]
@@ -77,11 +74,7 @@ def bought_again(moved: pd.DataFrame) -> pd.DataFrame:
 
 
 def retention_warning(retention: pd.DataFrame) -> str | None:
-    """Return a warning if retention does not rise from first_time over early_repeat to core.
-
-    `retention`: the table of `LifecycleOverTime`, pooled over its periods. Empty stages are left
-    out.
-    """
+    """Return a warning if the retention, pooled over periods, does not rise from stage to stage."""
     rows = retention.assign(kept=retention["retention"] * retention["customers"]).dropna()
     sums = rows.groupby("stage", observed=True)[["customers", "kept"]].sum()
     share = sums["kept"] / sums["customers"]

@@ -69,10 +69,7 @@ def core_facts(known: Facts, rows: pa.Table, limits: Limits, expected_ipt: float
 
 
 def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
-    """The facts that the texts are made of, for each row of data/lifecycle.
-
-    `limits` and the shop's `expected_ipt` are those the rows were judged by.
-    """
+    """The facts of rows of data/lifecycle that were judged by these limits and expected IPT."""
     everybody = np.ones(len(rows), bool)
     bought: Flags = rows["purchases"].to_numpy() > 0
 
@@ -213,10 +210,7 @@ TEXTS = {
 
 
 def why(f: Facts) -> pa.Array:
-    """The stage of each customer explained in a few short sentences.
-
-    Every number in them is one of the customer's facts.
-    """
+    """Explain each stage in a few short sentences; every number in them is one of the facts."""
     order = [np.flatnonzero(f["stage"].equals(stage)) for stage in TEXTS]
     texts = [
         _write(of_these(f, which), TEXTS[stage]) for stage, which in zip(TEXTS, order, strict=True)

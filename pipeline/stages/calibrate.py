@@ -34,8 +34,7 @@ def _shop_ipt(
     The expected IPT is the median over the customers with two IPTs of their median.
     """
     statistics = partial(_ipt_statistics, until=until, opened=opened)
-    tables = [table for _, table in over(events, engine, statistics, "rhythm")]
-    customers = pa.concat_tables(tables)
+    customers = pa.concat_tables(table for _, table in over(events, engine, statistics, "rhythm"))
     median, gaps, squares = (customers[name].to_numpy() for name in ("median", "gaps", "squares"))
     repeated, total = gaps >= 2, int(gaps.sum())
     freedom = int((gaps[repeated] - 1).sum())
@@ -65,15 +64,8 @@ def calibrate(
         horizon = math.ceil(2 * _shop_ipt(events, (first + end) // 2, opened, engine, params)[0])
     else:
         horizon = params.horizon_days
-    days = calendar(
-        first,
-        end,
-        horizon,
-        origins=params.origins,
-        training_snapshots=params.training_snapshots,
-        step_days=params.step_days,
-        min_history_days=params.min_history_days,
-    )
+    rules = ("origins", "training_snapshots", "step_days", "min_history_days")
+    days = calendar(first, end, horizon, **{rule: getattr(params, rule) for rule in rules})
     training, season = days["training"], days["season"]
     until = min(training, default=end)
     expected_ipt, log_sd, gaps = _shop_ipt(events, until, opened, engine, params)
