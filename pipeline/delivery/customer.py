@@ -53,10 +53,8 @@ def partition_of(events: Folder, customer: str) -> tuple[str, dict[str, Any]]:
         path, only_this = events.path / "customers" / name, pc.field("customer_id") == customer
         for row in pq.read_table(path, filters=only_this).to_pylist():
             return name, row
-    place = f"customer #{text_sha256(customer)[:6]}"
-    raise ConfigError(
-        "E_CUSTOMER", place, "not known in this shop", "write the id as in the raw files"
-    )
+    place, fix = f"customer #{text_sha256(customer)[:6]}", "write the id as in the raw files"
+    raise ConfigError("E_CUSTOMER", place, "not known in this shop", fix)
 
 
 def reader(events: Folder, partition: str, number: int) -> Callable[[str], pa.Table]:
@@ -96,12 +94,9 @@ def _day(as_of: str | None, known: int, data_end: str) -> int:
     except ValueError:
         raise ConfigError("E_DATE", "--as-of", "not a date", "write it as in 2026-01-31") from None
     if not known < day <= day_number(data_end):
-        raise ConfigError(
-            "E_DATE",
-            "--as-of",
-            "before the first record of the customer, or after the end of the data",
-            f"use a day from {iso_date(known + 1)} to {data_end}",
-        )
+        problem = "before the first record of the customer, or after the end of the data"
+        fix = f"use a day from {iso_date(known + 1)} to {data_end}"
+        raise ConfigError("E_DATE", "--as-of", problem, fix)
     return day
 
 
@@ -148,11 +143,8 @@ def show(customer: Story, console: Console, everything: bool) -> None:
     state = f"{now['stage']}, {now.get('status', now['activity'])}"
     console.print(Text(f"{customer.as_of}: {state}. Queue: {customer.queue}."), style="bold")
     console.print(Text(customer.why))
-    ahead = [
-        f"{word} on {now[name]}"
-        for name, word in DEADLINES.items()
-        if now.get(name, "") > customer.as_of
-    ]
+    coming = {word: now.get(name, "") for name, word in DEADLINES.items()}
+    ahead = [f"{word} on {day}" for word, day in coming.items() if day > customer.as_of]
     console.print(Text(f"Without a purchase: {', '.join(ahead) or 'nothing changes'}."))
     pairs = [Text(f"{name} {value}", no_wrap=True) for name, value in now.items()]
     console.print(Columns(pairs, padding=(0, 3)), style="dim")

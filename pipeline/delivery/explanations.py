@@ -1,6 +1,4 @@
-"""The texts of each customer, and explanations.parquet: the facts behind `why` and the drivers of
-the risk.
-"""
+"""The texts of each customer, and explanations.parquet: facts behind `why`, drivers of the risk."""
 
 import json
 from collections.abc import Mapping
@@ -90,11 +88,9 @@ def explanations(
     them get drivers.
     """
     size = len(ids)
-    absent = dict.fromkeys(("driver", "value", "contribution"), pa.nulls(size))
-    position = np.zeros(size, np.int64)
-    heads = fill(
-        EXPLANATIONS, {"customer_id": ids, **absent, "position": position, "facts": facts_json}
-    )
+    columns = dict.fromkeys(("driver", "value", "contribution"), pa.nulls(size))
+    columns |= {"customer_id": ids, "position": np.zeros(size, np.int64), "facts": facts_json}
+    heads = fill(EXPLANATIONS, columns)
     scored = np.sort(scored[: params.explain])
     if scorer is None or len(scored) == 0:
         return heads

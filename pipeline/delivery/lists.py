@@ -86,22 +86,15 @@ def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Tab
 
     `texts` are in the order of `known`; the index of `rows` is the place in it.
     """
-    columns = dict(zip(known.column_names, known.columns, strict=True))
-    columns |= dict(zip(texts.column_names, texts.columns, strict=True))
     computed = rows.sort_index()
-    columns |= {
-        name: pa.array(computed[name], from_pandas=True)
-        for name in computed.columns
-        if name not in columns
-    }
-    return fill(SCORED, pa.table(columns)).take(rows.index.to_numpy())
+    columns = {name: pa.array(computed[name], from_pandas=True) for name in computed.columns}
+    for given in (known, texts):
+        columns |= dict(zip(given.column_names, given.columns, strict=True))
+    return fill(SCORED, columns).take(rows.index.to_numpy())
 
 
 def listed_before(events: Folder) -> pa.Table:
-    """One row per customer and queue in lists that came back as treatments.
-
-    customer_id, queue, since (the first ISO date).
-    """
+    """One row per customer and queue in lists that came back: customer_id, queue, since (ISO)."""
     rows = query(
         f"""
         select c.customer_id, t.queue, min(t.as_of) as since
@@ -116,9 +109,7 @@ def listed_before(events: Folder) -> pa.Table:
 
 def people_list(scored: pa.Table, queue: str, before: pa.Table, params: Score) -> pa.Table:
     """<queue>.csv: the customers of one queue who may be contacted, by rank, safe to open in a
-    spreadsheet. The last three columns are empty.
-
-    `before`: the rows of `listed_before`.
+    spreadsheet. `before`: the rows of `listed_before`.
     """
     rows = listed(scored.filter(pc.equal(scored["queue"], queue)))
     before = before.filter(pc.equal(before["queue"], queue))
@@ -126,6 +117,5 @@ def people_list(scored: pa.Table, queue: str, before: pa.Table, params: Score) -
     since = pc.coalesce(before["since"].take(place), rows["as_of"].cast(pa.string()))
     owner = pa.array([params.owners[queue]] * len(rows), pa.string())
     people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since})
-    for name in people.column_names:
-        rows = rows.append_column(name, people[name])
-    return safe_table(rows)
+    names = rows.column_names + people.column_names
+    return safe_table(pa.table([*rows.columns, *people.columns], names))

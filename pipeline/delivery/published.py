@@ -21,10 +21,6 @@ def published_table(lists: Folder, name: str, manifest: Mapping[str, Any]) -> pa
     """A table of the list. Raises InputError unless it is the file that the manifest names."""
     file = manifest["files"].get(name)
     if file is None or not lists.has(name) or sha256(lists.path / name) != file["sha256"]:
-        raise InputError(
-            "E_LIST",
-            f"data/lists/{name}",
-            "not the file that manifest.json names",
-            "run the stage `score` again",
-        )
+        problem, fix = "not the file that manifest.json names", "run the stage `score` again"
+        raise InputError("E_LIST", f"data/lists/{name}", problem, fix)
     return lists.read(name)

@@ -119,9 +119,8 @@ def fill(columns: Sequence[Output], rows: pa.Table | Mapping[str, Any]) -> pa.Ta
     if isinstance(rows, pa.Table):
         rows = dict(zip(rows.column_names, rows.columns, strict=True))
     size = len(next(iter(rows.values())))
-    return pa.table(
-        {column.name: _values(column, rows, size) for column in columns}, arrow_schema(columns)
-    )
+    filled = {column.name: _values(column, rows, size) for column in columns}
+    return pa.table(filled, arrow_schema(columns))
 
 
 def _values(column: Output, rows: Mapping[str, Any], size: int) -> pa.Array | pa.ChunkedArray:
@@ -133,12 +132,10 @@ def _values(column: Output, rows: Mapping[str, Any], size: int) -> pa.Array | pa
         wing, _, name = column.source.partition(".")
         values = rows.get(name if wing == "lifecycle" else column.name)
     if values is None:
-        raise ConfigError(
-            "E_OUTPUT",
-            f"pipeline/delivery/schema.py column {column.name}",
-            f"nobody fills it: {column.source} gives no such column",
-            "name a column of data/lifecycle, or a function that returns one value per row",
-        )
+        place = f"pipeline/delivery/schema.py column {column.name}"
+        problem = f"nobody fills it: {column.source} gives no such column"
+        fix = "name a column of data/lifecycle, or a function that returns one value per row"
+        raise ConfigError("E_OUTPUT", place, problem, fix)
     if not isinstance(values, pa.Array | pa.ChunkedArray):
         values = pa.array(values, from_pandas=True)
     return values.cast(column.type)

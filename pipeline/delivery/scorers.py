@@ -31,8 +31,6 @@ def measured_scorers(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 def best_simple_baseline(scorers: Mapping[str, Any]) -> str | None:
     """The simple baseline with the highest AUC: the one that `grade` names. None without one."""
-    simple = {name: metrics for name, metrics in scorers.items() if is_simple(name) and metrics}
-    aucs = {name: metrics["auc"] for name, metrics in simple.items()}
-    return max(
-        (name for name in aucs if aucs[name] is not None), key=aucs.__getitem__, default=None
-    )
+    aucs = {name: m["auc"] for name, m in scorers.items() if is_simple(name) and m}
+    measured = [name for name in aucs if aucs[name] is not None]
+    return max(measured, key=aucs.__getitem__, default=None)

@@ -1,7 +1,4 @@
-"""Text that a spreadsheet must not run.
-
-A cell that begins like a formula gets an apostrophe in front (CWE-1236).
-"""
+"""An apostrophe before a cell that begins like a formula: no spreadsheet runs it (CWE-1236)."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +15,9 @@ def safe_table(table: pa.Table) -> pa.Table:
     """All text cells of a table made safe; numbers and dates stay what they are."""
     for i, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            risky = pc.is_in(
-                pc.binary_slice(table[i].cast(pa.binary()), 0, 1), pa.array(RISKY, pa.binary())
-            )
+            first = pc.binary_slice(table[i].cast(pa.binary()), 0, 1)
+            risky = pc.is_in(first, pa.array(RISKY, pa.binary()))
             if pc.any(risky).as_py():
-                table = table.set_column(
-                    i,
-                    field,
-                    pc.if_else(risky, pc.binary_join_element_wise("'", table[i], ""), table[i]),
-                )
+                quoted = pc.binary_join_element_wise("'", table[i], "")
+                table = table.set_column(i, field, pc.if_else(risky, quoted, table[i]))
     return table

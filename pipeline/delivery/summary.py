@@ -1,6 +1,4 @@
-"""The closing text of a run: where the list and the page are, how good the scores are, whom to
-call.
-"""
+"""The closing text of a run: where list and page are, how good the scores are, whom to call."""
 
 from pathlib import Path
 from typing import Any
@@ -47,28 +45,22 @@ def _headline(scored: pd.DataFrame) -> str:
 
 
 def summary(root: Path) -> str:
-    """The closing text, from the published files alone: the first calls, or else the first rows of
-    the list that may be shown.
-    """
-    lists = root.resolve() / "data" / "lists"
-    evaluation = store.read(root / "reports" / "evaluation.json")
+    """The closing text: the first calls, or else the first rows of the list that may be shown."""
+    root = root.resolve()
+    lists, evaluation = root / "data" / "lists", store.read(root / "reports" / "evaluation.json")
     manifest = store.read(lists / "manifest.json")
     scored = pq.read_table(lists / "scored.parquet").to_pandas(date_as_object=True)
     calls = scored[scored["contact"] == "call"]
     shown = calls if len(calls) else scored[scored["contact"] == "none"]
     rows = shown.nsmallest(ROWS, "rank")[[*COLUMNS]].rename(columns=COLUMNS)
     money = f"amounts in {manifest['currency']}" if manifest["currency"] else "values count pieces"
-    return "\n".join(
-        [
-            "",
-            f"list    {lists / 'scored.parquet'}, and one CSV per queue beside it",
-            f"page    {root.resolve() / 'data' / 'desk' / 'retention_desk.html'}",
-            f"shop    {manifest['shop']}, as of {manifest['snapshot']}: "
-            f"{manifest['customers']:,} customers, {money}",
-            f"scorer  {manifest['grade']}",
-            f"AUC     {_aucs(evaluation)}",
-            "",
-            _headline(scored),
-            rows.to_string(index=False, na_rep="-", formatters=FORMATS),
-        ]
-    )
+    shop = f"{manifest['shop']}, as of {manifest['snapshot']}: {manifest['customers']:,} customers"
+    return f"""
+list    {lists / "scored.parquet"}, and one CSV per queue beside it
+page    {root / "data" / "desk" / "retention_desk.html"}
+shop    {shop}, {money}
+scorer  {manifest["grade"]}
+AUC     {_aucs(evaluation)}
+
+{_headline(scored)}
+{rows.to_string(index=False, na_rep="-", formatters=FORMATS)}"""

@@ -12,13 +12,8 @@ ZONE = r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
 OFFSET = rf":[0-9.]+\s?{ZONE}$"
 CLOCK = rf"[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?\s?{ZONE}?"
 ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T]{CLOCK})?"
-TYPES: dict[Kind, str] = {
-    "time": "timestamp",
-    "money": "double",
-    "quantity": "double",
-    "number": "double",
-    "flag": "boolean",
-}
+TYPES: dict[Kind, str] = dict.fromkeys(("money", "quantity", "number"), "double")
+TYPES |= {"time": "timestamp", "flag": "boolean"}
 # amounts are kept in ten-thousandths; a kind that is not named here is text
 STORED = {**TYPES, "money": "bigint"}
 CORRECT_ROWS = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
@@ -38,18 +33,16 @@ class RowRule:
 
     def concerns(self, column: InputColumn, table: InputTable, delivered: str) -> bool:
         """Whether the rule must be checked for a column of the DuckDB type `delivered`."""
-        return (
-            column.kind in self.kinds
-            and {
-                "any": True,
-                "text": delivered == "VARCHAR",
-                "naive": delivered != "DATE" and not _has_offset(delivered),
-                "filled": column.required or column.filled,
-                "event": column.name == table.event,
-                "later": column.not_before is not None,
-                "customer": column.name == "customer_id",
-            }[self.applies_to]
-        )
+        applies = {
+            "any": True,
+            "text": delivered == "VARCHAR",
+            "naive": delivered != "DATE" and not _has_offset(delivered),
+            "filled": column.required or column.filled,
+            "event": column.name == table.event,
+            "later": column.not_before is not None,
+            "customer": column.name == "customer_id",
+        }
+        return column.kind in self.kinds and applies[self.applies_to]
 
 
 @dataclass(frozen=True)
@@ -92,10 +85,7 @@ def _has_offset(delivered: str) -> bool:
 
 
 def value_sql(column: InputColumn, delivered: str) -> str:
-    """SQL for the value of a column `x_<name>` of the DuckDB type `delivered`.
-
-    Null where it cannot be read.
-    """
+    """SQL for the value of a column `x_<name>` of a DuckDB type; null where it cannot be read."""
     x, text = f"x_{column.name}", delivered == "VARCHAR"
     if column.kind in ("id", "text", "choice", "currency"):
         return f"{x}::varchar"
@@ -110,10 +100,7 @@ def value_sql(column: InputColumn, delivered: str) -> str:
 
 
 def amount_sql(column: InputColumn, delivered: str) -> str:
-    """SQL for an amount in ten-thousandths of the currency.
-
-    Exact, so that sums do not depend on their order.
-    """
+    """SQL for an amount in ten-thousandths of the currency: sums do not depend on their order."""
     x = f"x_{column.name}"
     if delivered in ("FLOAT", "DOUBLE"):
         return f"try_cast(round({x}::double * 10000) as bigint)"

@@ -18,17 +18,16 @@ def open_database(timezone: str, engine: Engine, folder: Path) -> Db:
 
     What does not fit into memory moves to disk.
     """
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": engine.threads,
-        "memory_limit": MEMORY,
-        "temp_directory": str(Path(tempfile.gettempdir()) / f"corekeep-{time.time_ns()}"),
-        "autoinstall_known_extensions": False,
-    }
-    db = duckdb.connect(config=config)
-    db.execute(f"set TimeZone = {literal(timezone)}")
-    db.execute(f"set allowed_directories = [{literal(str(folder))}]")
-    db.execute("set enable_external_access = false")
-    db.execute(f"set variable folder = {literal(str(folder))}")
+    spill, here = f"{tempfile.gettempdir()}/corekeep-{time.time_ns()}", literal(str(folder))
+    db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    db.execute(f"""
+        set threads = {engine.threads};
+        set memory_limit = '{MEMORY}';
+        set temp_directory = {literal(spill)};
+        set TimeZone = {literal(timezone)};
+        set allowed_directories = [{here}];
+        set enable_external_access = false;
+        set variable folder = {here}""")
     return db
 
 

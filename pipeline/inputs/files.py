@@ -10,7 +10,6 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -134,11 +133,8 @@ def register(db: Db, shop: Folder) -> None:
     """Make every raw file of a shop, and every folder of parquet files, a table in schema `raw`."""
     root = shop.path.resolve()
     db.execute("create schema raw")
-    readers: dict[str, Callable[[Path], str]] = {
-        file: READERS[Path(file).suffix.lower()]
-        for file in shop.names()
-        if Path(file).suffix.lower() in READERS
-    }
+    kinds = {file: Path(file).suffix.lower() for file in shop.names()}
+    readers = {file: READERS[kind] for file, kind in kinds.items() if kind in READERS}
     readers |= {str(Path(file).parent): _folder for file in shop.names("*/*.parquet")}
     registered: dict[str, str] = {}
     for file, reader in sorted(readers.items()):

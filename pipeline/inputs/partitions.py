@@ -1,7 +1,7 @@
 """From accepted rows to `data/events`: dense numbers for customers, products and categories, days.
 
-A partition holds whole customers, so a kernel reads a whole past. Within it rows are sorted by
-customer and day. The column `row` keeps this order where a table is stored without it.
+A partition holds whole customers, sorted by customer and day; `row` keeps this order where a table
+is stored without it.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,9 @@ def number(db: Db, per_partition: int) -> int:
 
 def place(db: Db, parts: int) -> None:
     """Create the tables `placed_<table>`, sorted by partition."""
-    db.execute(
-        SQL["place"].format(
-            severities=list(SEVERITIES),
-            defect_words="|".join(DEFECT_WORDS),
-            by_part="order by part" if parts > 1 else "",
-        )
-    )
+    words, by_part = "|".join(DEFECT_WORDS), "order by part" if parts > 1 else ""
+    sql = SQL["place"].format(severities=list(SEVERITIES), defect_words=words, by_part=by_part)
+    db.execute(sql)
 
 
 def _table(db: Db, query: str, **values: int) -> pa.Table:

@@ -74,6 +74,8 @@ def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str
     A table that was not delivered has no rows. `settings`: see `first_broken_rule`.
     """
     delivered = [column for column in table.columns if column.name in types]
+    absent = {"source_file": literal(table.name), "source_line": "row_number() over ()"}
+    origin = {name: f"{sql} as {name}" for name, sql in absent.items()}
     values = []
     for column in table.columns:
         value = f"v_{column.name}"
@@ -82,10 +84,6 @@ def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str
         elif column.kind == "money":
             value = amount_sql(column, types[column.name])
         values.append(f"{value} as {identifier(column.name)}")
-    origin = {
-        "source_file": f"{literal(table.name)} as source_file",
-        "source_line": "row_number() over () as source_line",
-    }
     raw = [delivered_sql(table, column, types[column.name]) for column in delivered]
     raw += [column if column in types else origin[column] for column in ORIGIN]
     read = [f"{value_sql(column, types[column.name])} as v_{column.name}" for column in delivered]
