@@ -109,7 +109,7 @@ def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None
             from (select *, date_diff('day', ordered_at, {NEXT}) gap from true_order)
             join true_customer using (customer_id) where fired = 'none' and gap is not null"""
     )
-    assert usual == pytest.approx(getattr(PARAMS.presets, preset).ipt_days, rel=0.2)
+    assert usual == pytest.approx(PARAMS.presets[preset].ipt_days, rel=0.2)
     assert 0.7 < between < 1.1
     assert ask(
         f"""select date_diff('day', min(created_at), timestamp '{PARAMS.end_date}') > 0.97 * {days}
