@@ -37,10 +37,7 @@ def begin_customer(tables: Tables, customer: int, buffers: Buffers) -> None:
 
 @kernel
 def open_days(day: int, later: int, opened: Ints) -> int:
-    """Return the days from one purchase to a later day on which the shop was open; at least one.
-
-    Days on which the shop is closed say nothing about a customer.
-    """
+    """Return the open days from a purchase to a later day, at least 1: closed days say nothing."""
     return int(later - day) if len(opened) == 0 else max(1, int(opened[later] - opened[day]))
 
 
@@ -116,10 +113,7 @@ def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
 
 @kernel
 def add_order(line: Any, buffers: Buffers, cursor: Any) -> None:
-    """Add one paid line to its order.
-
-    An order is promised, delivered or cancelled as a whole with the last of its lines.
-    """
+    """Add one paid line to its order, whose dates are those of the last of its lines."""
     latest = buffers.placed[cursor.orders - 1]
     if cursor.orders == 0 or latest.basket != line.basket or latest.day != line.day:
         new = buffers.placed[cursor.orders]

@@ -58,10 +58,7 @@ def entry(function: F) -> F:
 
 
 def one_after_another(kernels: Sequence[Callable[..., None]]) -> Callable[..., None]:
-    """Return a function of three arguments that calls each kernel with them, in this order.
-
-    Compiled, it is as many direct calls in the caller: as fast as if they were written there.
-    """
+    """Return a function that calls each kernel with its three arguments: compiled, directly."""
     if numba.config.DISABLE_JIT:
 
         def call_all(*arguments: Any) -> None:

@@ -80,8 +80,7 @@ class Shop(NamedTuple):
 class Tables(NamedTuple):
     """All events of a partition, sorted by customer and time.
 
-    `<kind>_start[c]` is the place of the first row of customer c; `known[c]` the day on which the
-    customer became known.
+    `<kind>_start[c]`: the first row of customer c. `known[c]`: the day they became known.
     """
 
     known: Ints

@@ -50,11 +50,7 @@ class Sla(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Windows in days that end at the snapshot.
-
-    Purchases and spend are summed over `counts`; over `trends` they are compared with as many days
-    before.
-    """
+    """Days up to the snapshot, for sums and, in `trends`, for comparisons with those before."""
 
     counts: Trailing
     trends: Trailing

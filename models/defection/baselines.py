@@ -129,10 +129,7 @@ class LogisticRFM(Logistic, name="logistic_rfm", simple=True):
 
 @dataclass(frozen=True)
 class BySubsets(Baseline):
-    """A baseline explained by exact Shapley values over all subsets of its few columns.
-
-    The columns outside a subset are at their median.
-    """
+    """A baseline with exact Shapley values: columns outside a subset are at their median."""
 
     median: list[float]
 

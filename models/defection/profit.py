@@ -1,7 +1,4 @@
-"""Whom it pays to contact: expected and realised profit of a contact.
-
-The assumptions are `Costs`; none of them is measured yet.
-"""
+"""Whom it pays to contact: profit by `Costs`, assumptions of which none is measured yet."""
 
 from collections.abc import Callable
 from itertools import product
@@ -132,13 +129,7 @@ def sensitivity(
             gain = contact_profit(value, defected, changed) / len(value) / len(origins)
             adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
             same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
-        entries.append(
-            {
-                "assumption": assumption,
-                "factor": factor,
-                "profit": round(adapted, 5),
-                "profit_as_assumed": round(kept, 5),
-                "overlap": round(same / calls, 5) if calls else None,
-            }
-        )
+        profits = {"profit": round(adapted, 5), "profit_as_assumed": round(kept, 5)}
+        overlap = round(same / calls, 5) if calls else None
+        entries.append({"assumption": assumption, "factor": factor, **profits, "overlap": overlap})
     return entries

@@ -42,10 +42,7 @@ def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str
 def grade(
     metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]], selected: str
 ) -> str:
-    """Return the result in one sentence.
-
-    The model against the best simple baseline, or against the baseline that is used instead.
-    """
+    """Return the model's result beside the best simple baseline, or beside the one used instead."""
     if selected == NO_SIGNAL:
         return "no signal: no scorer ranks churned above retained customers better than chance"
     aucs = {key: m["auc"] for key, m in metrics.items() if is_simple(key) and m["auc"] is not None}

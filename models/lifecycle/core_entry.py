@@ -37,10 +37,7 @@ _bits = _lacking_of(CONDITIONS)
 
 @kernel
 def lacking(past: Past, n: int, probation: int, shop: Shop, limits: Limits) -> int:
-    """What the n-th purchase lacks to lead into core: a bit for each of CONDITIONS, 0 for nothing.
-
-    The conditions are tested at a purchase only, as of the end of its day.
-    """
+    """A bit for each of CONDITIONS that the n-th purchase lacks as of the end of its day."""
     day = past.purchases[n - 1].day
     days = day - past.purchases[0].day
     expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)

@@ -11,17 +11,14 @@ from features.records import UNIT, record
 from models.lifecycle.state_machine import POSSIBLE, STAGES
 from models.settings import SMALLEST_CELL
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 MONTHS = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
+    "january february march april may june july august september october november december".split()
 )
 RETAINED = ("first_time", "early_repeat", "core")  # stages in which retention should rise
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
-MEDIANS = {  # of each column, rounded to so many digits
-    **{"order_value": 2, "orders_per_ipt": 3, "purchases": 6},
-    **{"ipt_days": 1, "ipt_log_sd": 3},
-}
+# of each column, rounded to so many digits
+MEDIANS = {"order_value": 2, "orders_per_ipt": 3, "purchases": 6, "ipt_days": 1, "ipt_log_sd": 3}
 HABIT = record(
     "i1 stage weekday month",
     "i4 purchases",
@@ -103,7 +100,7 @@ def buying_habits(states: pd.DataFrame, known_days: pd.Series) -> npt.NDArray[An
     return rows
 
 
-def most_common(codes: pd.Series, names: tuple[str, ...]) -> tuple[str | None, float]:
+def most_common(codes: pd.Series, names: list[str]) -> tuple[str | None, float]:
     """Return the most frequent name and its share among the codes that are not negative."""
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     if not counts.sum():
@@ -153,9 +150,8 @@ class LifecycleOverTime:
         states = states.assign(revenue=np.rint(states["net_spend_365d"] * UNIT).astype("int64"))
         moved = moves(states)
         by_state = states.groupby(["as_of", "stage", "activity"], observed=True)
-        self._stages.append(
-            by_state.agg(customers=("customer", "size"), revenue=("revenue", "sum"))
-        )
+        sums = by_state.agg(customers=("customer", "size"), revenue=("revenue", "sum"))
+        self._stages.append(sums)
         pairs = ["from_as_of", "as_of", "from_stage", "stage"]
         self._moves.append(moved.groupby(pairs, observed=True).size())
         # Nobody is new at the first snapshot.

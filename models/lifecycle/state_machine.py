@@ -93,8 +93,7 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
         gap = open_days(past.purchases[i].day, past.purchases[i + 1].day, shop.opened)
         insert_sorted(gaps, i, gap)
     lapsed_on = day_after(previous, lapsed_after(expected_ipt, log_sd, gaps, shop), shop)
-    for i in range(n - 2):
-        gaps[i] = 0
+    gaps[:] = 0
     return lapsed_on if day >= lapsed_on else NEVER
 
 
@@ -203,8 +202,8 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     row.net_spend_365d = net_spend(past, 365)
     row.purchases_365d, row.weekday, row.month = habits(past, 365)
     row.open_past_sla = failures(past, past.snapshot, shop.sla)[3]
-    row.first_on, row.last_purchase_on, row.core_since = NEVER, NEVER, NEVER
-    row.late_on, row.defects_on = NEVER, NEVER
+    row.first_on = row.last_purchase_on = row.late_on = row.defects_on = NEVER
+    row.core_since = memory.core_since
     row.entry_purchases, row.entry_days = memory.entry_purchases, memory.entry_days
     row.entry_ipt_days, row.entry_log_sd = memory.entry_ipt, memory.entry_log_sd
     row.purchases_back = max(memory.won_back, memory.probation)
@@ -217,10 +216,8 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     late_on, lapses_on = deadlines(past, shop)
     core_ever, winning_back = memory.core_since != NEVER, memory.away_since != NEVER
     defected_on = defects_on(past, strong, n, shop) if core_ever else NEVER
-    if defected_on >= lapses_on:
-        defected_on = NEVER
+    defected_on = defected_on if defected_on < lapses_on else NEVER
     row.first_on, row.last_purchase_on = past.purchases[0].day, past.purchases[n - 1].day
-    row.core_since = memory.core_since
     row.late_on, row.defects_on, row.lapses_on = late_on, defected_on, lapses_on
     row.complaints, row.defects, row.grave_open, row.past_sla = failures(
         past, row.last_purchase_on, shop.sla
@@ -248,8 +245,8 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
 def forget(memory: Any) -> None:
     """Set the memory to before the first purchase."""
     memory.seen_on, memory.won_back, memory.probation = -1, 0, 0
-    memory.core_since, memory.back_since, memory.away_since = NEVER, NEVER, NEVER
-    memory.entry_purchases, memory.entry_days, memory.entry_ipt, memory.entry_log_sd = 0, 0, 0, 0
+    memory.core_since = memory.back_since = memory.away_since = NEVER
+    memory.entry_purchases = memory.entry_days = memory.entry_ipt = memory.entry_log_sd = 0
 
 
 @entry

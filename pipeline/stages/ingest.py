@@ -15,13 +15,12 @@ from pipeline.inputs.database import fetch_value, open_database
 from pipeline.inputs.fates import account_of, check_limits, check_rows, quarantine, relate_rows
 from pipeline.inputs.files import register, unreadable
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import Engine
-from pipeline.runtime.params import Ingest as Settings
+from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
 
 
 def ingest(
-    shops: Folder, sources: str, params: Settings, engine: Engine, shop: str
+    shops: Folder, sources: str, params: Ingest, engine: Engine, shop: str
 ) -> dict[str, Any]:
     """Return events, quarantine and account of one shop.
 

@@ -33,12 +33,8 @@ def report(
     """
     manifest = lists.read("manifest.json")
     if (manifest["shop"], manifest["verdict"]) != (shop, evaluation["verdict"]):
-        raise InputError(
-            "E_LIST",
-            "data/lists/manifest.json",
-            "lists and evaluation come from different runs",
-            "run `make repro`",
-        )
+        rule = "lists and evaluation come from different runs"
+        raise InputError("E_LIST", "data/lists/manifest.json", rule, "run `make repro`")
     page = retention_desk(
         manifest,
         published_table(lists, "scored.parquet", manifest),

@@ -1,7 +1,4 @@
-"""Stage `train`: one model per test origin, trained only on what was known then, and a final one.
-
-The baselines are trained beside each.
-"""
+"""Stage `train`: one model per test origin, trained on what was known then, and a final one."""
 
 from dataclasses import asdict
 from importlib.metadata import version
@@ -73,8 +70,8 @@ def train(
         newest = max(snapshots)
         bought = buyers(features, newest)
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
-        inner_year_ago, year_ago = year_before(newest), year_before(origin)
-        selected = select_form(training, inner_year_ago, spec)
+        year_ago = year_before(origin)
+        selected = select_form(training, year_before(newest), spec)
         model = fit_form(selected.form, training, fitted[BASE], selected.rounds, spec)
         if selected.seasonal and len(year_ago):
             model = model.with_shift_of(year_ago, params.season_weight)
