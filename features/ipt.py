@@ -76,14 +76,9 @@ def lapsed_after(expected_ipt: float, log_sd: float, ascending_gaps: Ints, shop:
       the shop's expected IPTs.
     """
     rule = shop.ipt
-    factor = min(
-        max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low), rule.lapse_clip_high
-    )
-    days = max(
-        rule.lapse_floor_days,
-        whole_days(expected_ipt * factor),
-        late_after(expected_ipt, log_sd, shop) + 1,
-    )
+    factor = max(math.exp(rule.lapse_sigmas * log_sd), rule.lapse_clip_low)
+    usual = whole_days(expected_ipt * min(factor, rule.lapse_clip_high))
+    days = max(rule.lapse_floor_days, usual, late_after(expected_ipt, log_sd, shop) + 1)
     if len(ascending_gaps) >= rule.own_gaps:
         longest = rule.own_factor * quantile(ascending_gaps, rule.own_quantile)
         days = max(days, whole_days(min(longest, rule.own_limit_ipts * shop.expected_ipt)))

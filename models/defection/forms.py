@@ -26,9 +26,9 @@ CERTAIN = 1e-15  # a probability counts as no closer to 0 or 1: its log-odds sta
 class SelectedForm(NamedTuple):
     """The form, its number of trees, and the log losses on the inner snapshot that decided.
 
-    `losses`: of each form, of the base and, with a year to look back at, of the form with the
-    season's shift (`seasonal`); empty without an inner snapshot. `error`: the standard error of the
-    difference of the two forms, 0 for one. `seasonal`: whether the shift did better.
+    `losses`: of each form, the base and, with a year to look back at, the shifted form; empty
+    without an inner snapshot. `error`: of the difference of the two forms, 0 for one. `seasonal`:
+    whether the shift did better.
     """
 
     form: Form
@@ -101,8 +101,7 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
 def season_shift(risk: Floats, defected: Flags, weight: float) -> float:
     """Return a part of the shift of the log-odds at which the mean risk is the observed rate.
 
-    The mean rises with the shift. It is below the rate where the highest log-odds are below the
-    rate's, and above it where the lowest are above: the root is bracketed and finite. Half a
+    The mean rises with the shift, from below the rate to above it: the root is bracketed. Half a
     customer on each side keeps a rate of 0 or 1 finite.
     """
     from scipy.optimize import brentq
@@ -123,9 +122,9 @@ def season_shift(risk: Floats, defected: Flags, weight: float) -> float:
 def select_form(rows: pd.DataFrame, year_ago: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
     """Select form, number of trees and season on the newest snapshot of the rows.
 
-    The candidates are trained on the snapshots that are at least a horizon older. `year_ago`: the
-    rows a year before the newest snapshot, none where the history is shorter. A shop without older
-    snapshots takes the first form with a quarter of the most trees: it would soon overfit.
+    The candidates are trained on snapshots at least a horizon older. `year_ago`: the rows a year
+    before the newest, if any. A shop without older snapshots takes the first form with a quarter of
+    the most trees: it would soon overfit.
     """
     params = spec.params
     day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
@@ -137,8 +136,8 @@ def select_form(rows: pd.DataFrame, year_ago: pd.DataFrame, spec: ModelSpec) -> 
     models = {form: fit_form(form, older, base, params.max_rounds, spec) for form in params.forms}
     losses: dict[Form, Floats] = {}
     rounds: dict[Form, int] = {}
+    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
     for form, model in models.items():
-        grid = range(params.round_step, params.max_rounds + 1, params.round_step)
         by_rounds = {n: log_losses(model.predict(inner, n), inner) for n in grid}
         rounds[form] = min(by_rounds, key=lambda n: by_rounds[n].mean())
         losses[form] = by_rounds[rounds[form]]

@@ -61,8 +61,4 @@ def date_columns(rows: pd.DataFrame, columns: list[str]) -> list[str]:
     """Return the columns that are the same for all rows of a snapshot, and change with it."""
     snapshots = rows.groupby("snapshot")[columns]
     low, high = snapshots.min(), snapshots.max()
-    return [
-        column
-        for column in columns
-        if (low[column] == high[column]).all() and low[column].nunique() > 1
-    ]
+    return list(low.columns[(low == high).all() & (low.nunique() > 1)])

@@ -53,9 +53,8 @@ def profit_at_capacity(
 ) -> Callable[[Floats], Floats]:
     """Return a function of weights, draws x rows, to the profit of a campaign per customer.
 
-    The campaign contacts those whom `called` returns, anew in each draw, as another shop of the
-    kind would. With the rows called in the population, a draw with more of them would call more
-    than the capacity. 0 where nobody was drawn.
+    The campaign contacts those whom `called` returns anew in each draw: with those called in the
+    population, a draw with more of them would exceed the capacity. 0 where nobody was drawn.
     """
     ranked = called(order, 1.0)
 
@@ -72,10 +71,11 @@ def empc(churned: Floats, retained: Floats) -> Floats:
     """Return the expected maximum profit per customer of a campaign, in currency, one per draw.
 
     Verbraken, Verbeke and Baesens (2013), IEEE TKDE 25. `churned`, `retained`: how many have each
-    distinct score, ascending; draws x scores. For each save rate the best number of customers is
-    contacted, and the save rate is uncertain. The best numbers are corners of the convex hull of
-    the ROC curve. Between two of them lies a block of an isotonic regression on the scores: it is
-    contacted from the save rate on at which it pays. nan with one outcome only.
+    distinct score, ascending; draws x scores. nan with one outcome only.
+
+    The best numbers of customers to contact are corners of the convex hull of the ROC curve.
+    Between two of them lies a block of an isotonic regression: contacted from the save rate on at
+    which it pays.
     """
     from scipy.optimize import isotonic_regression
     from scipy.special import betaincc

@@ -90,8 +90,8 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
         return NEVER
     gaps = past.counters[: n - 2]
     for i in range(n - 2):
-        gap = open_days(past.purchases[i].day, past.purchases[i + 1].day, shop.opened)
-        insert_sorted(gaps, i, gap)
+        days = open_days(past.purchases[i].day, past.purchases[i + 1].day, shop.opened)
+        insert_sorted(gaps, i, days)
     lapsed_on = day_after(previous, lapsed_after(expected_ipt, log_sd, gaps, shop), shop)
     gaps[:] = 0
     return lapsed_on if day >= lapsed_on else NEVER
