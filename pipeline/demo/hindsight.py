@@ -14,16 +14,15 @@ from pipeline.runtime.store import Folder
 
 def _with_ground_truth(rows: dict[str, pd.DataFrame], truth: Folder) -> dict[str, pd.DataFrame]:
     """Add the ground truth about its order, or its prospect, to each row."""
-    orders = oracle.true_orders(truth, rows["visits"]["customer_id"])
-    visits = rows["visits"].merge(orders, on=["customer_id", "day"], validate="1:1")
-    known = visits[["resolved", "competitor_until", *orders]]
-    prospects = oracle.true_prospects(truth)
-    return {
-        **rows,
-        "visits": visits,
-        "stays": rows["stays"].merge(known, on=["customer_id", "day"], validate="m:1"),
-        "prospects": rows["prospects"].merge(prospects, on="customer_id", validate="1:1"),
-    }
+    visits, key = rows["visits"], ["customer_id", "day"]
+    orders = oracle.true_orders(truth, visits["customer_id"])
+    visits = visits.merge(orders, on=key, validate="1:1")
+    stays = rows["stays"].merge(
+        visits[["resolved", "competitor_until", *orders]], on=key, validate="m:1"
+    )
+    people = oracle.true_prospects(truth)
+    prospects = rows["prospects"].merge(people, on="customer_id", validate="1:1")
+    return rows | {"visits": visits, "stays": stays, "prospects": prospects}
 
 
 def _with_chances(rows: Observations, horizon: int, p: Simulate) -> Observations:

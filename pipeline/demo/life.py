@@ -100,37 +100,26 @@ def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
 
 
 def _stage(b: Buyers, i: Longs, p: Simulate) -> Longs:
-    """Return the true stage after this purchase.
-
-    A customer who reached core stays core until a reason to leave ends it.
-    """
+    """Return the true stage after this purchase: core stays core until a reason ends it."""
     b.number[i] += 1
     b.since_return[i] += 1
     seasoned = (b.number[i] >= p.core_purchases) & (b.day[i] - b.first[i] >= p.core_days)
-    regular = (b.day[i] - b.last[i] <= p.core_gap_ipts * b.ipt[i]) & (
-        b.since_return[i] >= p.core_probation
-    )
-    b.core[i] |= seasoned & regular
+    regular = b.day[i] - b.last[i] <= p.core_gap_ipts * b.ipt[i]
+    b.core[i] |= seasoned & regular & (b.since_return[i] >= p.core_probation)
     return np.where(b.core[i], CORE, np.where(b.number[i] == 1, FIRST, EARLY))
 
 
 def _basket(
     rng: np.random.Generator, b: Buyers, i: Longs, p: Simulate
 ) -> tuple[Longs, Longs, Longs]:
-    """Draw the number of lines, their categories and items.
-
-    Baskets grow with early purchases. A core customer often buys the favourite item alone.
-    """
+    """Draw the number of lines, which grows early, their categories and items."""
     n = len(i)
     habit = (rng.random(n) >= b.variety[i]) & b.core[i]
-    more = rng.binomial(
-        MOST_LINES - 1, np.minimum(0.9, p.further_line + p.early_growth * b.early[i])
-    )
-    lines = np.where(habit, 1, 1 + more)
+    further = np.minimum(0.9, p.further_line + p.early_growth * b.early[i])
+    lines = np.where(habit, 1, 1 + rng.binomial(MOST_LINES - 1, further))
     size = (n, MOST_LINES)
-    category = np.where(
-        rng.random(size) < 0.5, b.favourite[i][:, None], rng.integers(0, len(CATEGORIES), size)
-    )
+    liked, other = rng.random(size) < 0.5, rng.integers(0, len(CATEGORIES), size)
+    category = np.where(liked, b.favourite[i][:, None], other)
     sku = (rng.integers(0, SKUS, n)[:, None] + np.arange(MOST_LINES)) % SKUS
     category[habit, 0], sku[habit, 0] = b.favourite[i][habit], b.favourite_sku[i][habit]
     b.run[i] = np.where(habit, b.run[i] + 1, 0)
@@ -169,9 +158,8 @@ def _hazards(
         0,
     )
     hazard[:, SERVICE_FAILURE] = p.hazard_service * (core & serious)
-    hazard[:, UNREPAIRED] = p.hazard_unrepaired * (
-        core & (service.opened != NEVER) & ~service.in_time
-    )
+    complained = service.opened != NEVER
+    hazard[:, UNREPAIRED] = p.hazard_unrepaired * (core & complained & ~service.in_time)
     hazard[:, COMPETITOR] = p.hazard_competitor * (core & contested)
     hazard[:, BOREDOM] = p.hazard_boredom * core * bored(run, p)
     return np.round(hazard, 6)
@@ -185,11 +173,8 @@ def _list(
     A reason to leave with a hazard above `treatment_from` puts a customer on a list. The list is
     made before the next purchase is due, so that a call can still save it.
     """
-    listed = (
-        callable_
-        & (hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0) > p.treatment_from)
-        & (gap >= 4)
-    )
+    reason = hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0)
+    listed = callable_ & (reason > p.treatment_from) & (gap >= 4)
     called = listed & (rng.random(len(day)) < p.treatment_share)
     return np.where(listed, day + np.clip(gap // 2, 2, 14), NEVER), called
 
@@ -204,53 +189,31 @@ def after_call(hazard: Floats, p: Simulate) -> Floats:
 
 
 def _fire(rng: np.random.Generator, hazard: Floats) -> Longs:
-    """Draw the cause that ends the relation; -1 when none does.
-
-    Competing risks: one exponential clock per cause, the first to ring before 1 wins.
-    """
-    rate = -np.log1p(-hazard)
-    clock = np.divide(
-        rng.exponential(size=hazard.shape), rate, out=np.full(hazard.shape, np.inf), where=rate > 0
-    )
+    """Draw the cause that ends the relation (-1: none) by competing exponential clocks."""
+    rate, never = -np.log1p(-hazard), np.full(hazard.shape, np.inf)
+    clock = np.divide(rng.exponential(size=hazard.shape), rate, out=never, where=rate > 0)
     return np.where(clock.min(axis=1) < 1, clock.argmin(axis=1), -1)
 
 
 def _away(
-    rng: np.random.Generator,
-    day: Longs,
-    fired: Longs,
-    resolved: Longs,
-    rival_end: Longs,
-    p: Simulate,
+    rng: np.random.Generator, day: Longs, fired: Longs, resolved: Longs, rival: Longs, p: Simulate
 ) -> Longs:
-    """Draw the days from `day` until a customer who left comes back.
-
-    Returns are rare, and rarer while the reason to leave holds.
-    """
-    ends = np.select(
-        [fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR],
-        [0, resolved, rival_end],
-        NEVER,
-    )
+    """Draw the days from `day` until a customer who left comes back: rarer while a reason holds."""
+    causes = [fired == BASE, (fired == MISHAP) | (fired == UNREPAIRED), fired == COMPETITOR]
+    ends = np.select(causes, [0, resolved, rival], NEVER)
     lasts = np.where(ends == NEVER, NEVER, np.maximum(0, ends - day))
     drawn = rng.exponential(size=len(day)) / p.winback_per_day
     slow = drawn / p.winback_reason_factor
-    return np.ceil(
-        np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)
-    ).astype(np.int64)
+    days = np.where(slow < lasts, slow, lasts + drawn - lasts * p.winback_reason_factor)
+    return np.ceil(days).astype(np.int64)
 
 
 def seasons(p: Simulate) -> Floats:
     """Return, by day, how much faster than usual customers buy."""
-    start_of_year = (
-        (np.datetime64(p.end_date) - p.timing.days).astype("datetime64[Y]").astype("datetime64[D]")
-    )
-    peak = (start_of_year - (np.datetime64(p.end_date) - p.timing.days)).astype(
-        np.int64
-    ) + p.season_peak
-    faster: Floats = 1 + p.season_amplitude * np.cos(
-        2 * np.pi * (np.arange(p.timing.days) - peak) / 365.25
-    )
+    first = np.datetime64(p.end_date) - p.timing.days
+    new_year = first.astype("datetime64[Y]").astype("datetime64[D]")
+    since_peak = np.arange(p.timing.days) - ((new_year - first).astype(np.int64) + p.season_peak)
+    faster: Floats = 1 + p.season_amplitude * np.cos(2 * np.pi * since_peak / 365.25)
     return faster
 
 
@@ -278,9 +241,8 @@ def live(
         contested = core & b.exposed[i] & (until > 0)
         uncalled = _hazards(stage, facets, service, contested, b.run[i], p)
         stretch = np.where(core, 1 + bored(b.run[i], p), 1)
-        gap = np.rint(rng.gamma(b.shape[i]) / b.shape[i] * b.ipt[i] * stretch / season[day]).astype(
-            np.int64
-        )
+        drawn = rng.gamma(b.shape[i]) / b.shape[i]
+        gap = np.rint(drawn * b.ipt[i] * stretch / season[day]).astype(np.int64)
         listed, called = _list(rng, day, uncalled, gap, b.callable[i], p)
         hazard = np.where(called[:, None], after_call(uncalled, p), uncalled)
         fired = _fire(rng, hazard)
@@ -295,7 +257,7 @@ def live(
         b.reason[i], b.last[i], b.day[i] = fired, day, day + np.maximum(1, gap + away)
         b.early[i] += stage == EARLY
         b.since_return[i] = np.where(gone, 0, b.since_return[i])
-    orders, services = zip(*rounds, strict=True)
-    return Orders._make(map(np.concatenate, zip(*orders, strict=True))), Service._make(
-        map(np.concatenate, zip(*services, strict=True))
+    orders, services = (
+        map(np.concatenate, zip(*one, strict=True)) for one in zip(*rounds, strict=True)
     )
+    return Orders._make(orders), Service._make(services)

@@ -48,10 +48,7 @@ def true_prospects(truth: Folder) -> pd.DataFrame:
 
 
 def _reason_days(rows: pd.DataFrame, p: Simulate) -> Floats:
-    """Days after the purchase for which each cause, had it ended the relation, would hold.
-
-    One column for each of CAUSES.
-    """
+    """Days after the purchase for which each of CAUSES (columns) would hold, had it ended it."""
     # a failure without a complaint is never resolved
     resolved = (rows["resolved"] - rows["day"]).fillna(np.inf).to_numpy(np.float64)
     until = rows["competitor_until"]
@@ -99,12 +96,10 @@ def no_purchase_after(rows: pd.DataFrame, waited: Any, days: Any, p: Simulate) -
 
 def conversion(rows: pd.DataFrame, p: Simulate) -> Floats:
     """Return the chance to buy; `rows`: the columns of `true_prospects`, and `touches`."""
+    met, missed = rows["expectations_met"].to_numpy(), rows["cutoff_missed"].to_numpy()
     score = p.convert_base + p.convert_touch * np.log1p(rows["touches"].to_numpy(np.float64))
-    score += (
-        p.convert_expectations_met * rows["expectations_met"]
-        + p.convert_cutoff_missed * rows["cutoff_missed"]
-    )
-    chance: Floats = expit(score.to_numpy(np.float64))
+    score += p.convert_expectations_met * met + p.convert_cutoff_missed * missed
+    chance: Floats = expit(score)
     return chance
 
 
@@ -115,11 +110,9 @@ def _further_line(rows: pd.DataFrame, p: Simulate) -> Floats:
 
 
 def spend(rows: pd.DataFrame, p: Simulate) -> Floats:
-    """Return the expected value of an order, in the price of a usual line.
-
-    A habitual order has one line of twice as many pieces.
-    """
+    """Return the expected value of an order, in the price of a usual line."""
     habit, early = rows["true_run"] > 0, rows["early"].to_numpy()
+    # a habitual order has one line of twice as many pieces
     lines = np.where(habit, 2, 1 + (MOST_LINES - 1) * _further_line(rows, p))
     reduced = 1 - (1 - p.competitor_shrink) * np.where(habit, 1, FAVOURITE)
     drawn = np.where(rows["contested"], reduced, 1)
@@ -132,9 +125,7 @@ def categories(rows: pd.DataFrame, p: Simulate) -> Floats:
     others = len(CATEGORIES) - 1
     rest = (1 - FAVOURITE) / others
     further = _further_line(rows, p)
-    present = [
-        1 - (1 - share) * (1 - further * share) ** (MOST_LINES - 1)
-        for share in (FAVOURITE, *[rest] * others)
-    ]
+    shares = (FAVOURITE, *[rest] * others)
+    present = [1 - (1 - s) * (1 - further * s) ** (MOST_LINES - 1) for s in shares]
     count: Floats = np.where(rows["true_run"] > 0, 1, np.sum(present, axis=0))
     return count

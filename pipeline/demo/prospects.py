@@ -37,15 +37,12 @@ class Prospects(NamedTuple):
 
 
 class Rivals(NamedTuple):
-    """One entry per launch of a competitor.
-
-    Its category, first day, day after the last, and the competitor's price divided by ours.
-    """
+    """One entry per launch of a competitor."""
 
     category: Longs
     start: Longs
-    end: Longs
-    price_index: Floats
+    end: Longs  # the day after the last
+    price_index: Floats  # the competitor's price divided by ours
 
 
 class Market(NamedTuple):
@@ -56,16 +53,12 @@ class Market(NamedTuple):
 
 
 def market(rng: np.random.Generator, p: Simulate) -> Market:
-    """Return the price list and the launches of competitors.
-
-    Launches are spread over the years; each category has its turn in a random order.
-    """
+    """Return the price list, and launches spread over the years, the categories taking turns."""
     n, days = p.competitor_events, p.timing.days
     category = np.resize(rng.permutation(len(CATEGORIES)), n)
     start = (np.arange(n) * days + rng.integers(0, days, n)) // n
-    rivals = Rivals(
-        category, start, start + p.competitor_days, np.round(rng.integers(80, 96, n) / 100, 2)
-    )
+    price_index = np.round(rng.integers(80, 96, n) / 100, 2)
+    rivals = Rivals(category, start, start + p.competitor_days, price_index)
     return Market(rng.integers(300, 2001, (len(CATEGORIES), SKUS)), rivals)
 
 
@@ -89,15 +82,10 @@ def prospects(rng: np.random.Generator, number: Longs, p: Simulate) -> Prospects
     met = np.where(meets, at + took, NEVER)
     all_met: Flags = np.all(meets | ~expected, axis=1)
     missed: Flags = np.any((limit > 0) & (met > due), axis=1)
-    score = (
-        p.convert_base
-        + p.convert_expectations_met * all_met
-        + p.convert_cutoff_missed * missed
-        + p.convert_touch * np.log1p(touches)
-    )
-    settled = np.maximum.reduce(
-        [np.where(day == NEVER, 0, day).max(axis=1) for day in (at, due, met)]
-    )
+    score = p.convert_base + p.convert_expectations_met * all_met + p.convert_cutoff_missed * missed
+    score = score + p.convert_touch * np.log1p(touches)
+    latest = [np.where(day == NEVER, 0, day).max(axis=1) for day in (at, due, met)]
+    settled = np.maximum.reduce(latest)
     decided = settled + rng.integers(1, 15, n)
     decided[(rng.random(n) >= 1 / (1 + np.exp(-score))) | (decided >= days)] = NEVER
     no_contact, no_profile = rng.random(n) < p.do_not_contact, rng.random(n) < p.profiling_objection

@@ -32,9 +32,8 @@ def serve(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) -> Se
     """Draw service failures, complaints, and the time to resolve them."""
     n = len(day)
     draw = rng.random(n)
-    bounds = np.cumsum(
-        [p.mishap_major * p.critical_share, p.mishap_major * (1 - p.critical_share), p.mishap_minor]
-    )
+    critical, major = p.mishap_major * p.critical_share, p.mishap_major * (1 - p.critical_share)
+    bounds = np.cumsum([critical, major, p.mishap_minor])
     severity = np.array([CRITICAL, MAJOR, MINOR, NONE])[np.searchsorted(bounds, draw, side="right")]
     minor, serious = severity == MINOR, severity >= MAJOR
     pick = rng.integers(0, 4, n)
@@ -45,12 +44,10 @@ def serve(rng: np.random.Generator, day: Longs, lines: Longs, p: Simulate) -> Se
     lateness = np.where(serious, rng.integers(8, 21, n), rng.integers(3, 8, n))
     delivered = np.where(kind == LATE, promised + lateness, day + rng.integers(1, 5, n))
     cancelled = np.where(kind == STOCK_OUT, day + 1, NEVER)
-    complained = rng.random(n) < np.where(
-        serious, p.complain_major, np.where(minor, p.complain_minor, 0)
-    )
-    noticed = np.select(
-        [(kind == LATE) | (kind == NOT_DELIVERED), kind == BILLING], [promised, day], delivered
-    )
+    complain = np.where(serious, p.complain_major, np.where(minor, p.complain_minor, 0))
+    complained = rng.random(n) < complain
+    awaited = (kind == LATE) | (kind == NOT_DELIVERED)
+    noticed = np.select([awaited, kind == BILLING], [promised, day], delivered)
     opened = np.where(complained, noticed + rng.integers(1, 4, n), NEVER)
     usual = np.array([1.0, *p.repair_days])[severity]
     repair = np.rint(usual * np.exp(rng.normal(0, p.repair_log_sd, n))).astype(np.int64)

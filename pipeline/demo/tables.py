@@ -16,29 +16,23 @@ from pipeline.demo.service import DEFECT, KINDS, SEVERITIES, Service
 from pipeline.runtime.params import Simulate
 
 EXPECTATIONS = (
-    "delivery on a given day",
-    "price within budget",
-    "advice before buying",
-    "a certain origin",
+    *("delivery on a given day", "price within budget"),
+    *("advice before buying", "a certain origin"),
 )
 WORKDAY = (9, 17)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Turns whole days into times of day.
-
-    A time at or after the end is not known yet, so null.
-    """
+    """Turns whole days into times of day."""
 
     rng: np.random.Generator
     first: int  # days since 1970
     days: int
 
     def at(self, day: Longs, hours: tuple[int, int] = WORKDAY) -> pa.Array:
-        return self._times(
-            day, self.rng.integers(hours[0] * 3600, hours[1] * 3600, len(day)), day < self.days
-        )
+        second = self.rng.integers(hours[0] * 3600, hours[1] * 3600, len(day))
+        return self._times(day, second, day < self.days)
 
     def promise(self, day: Longs) -> pa.Array:
         """The evening of a promised day: known even if it lies after the end."""
@@ -71,9 +65,8 @@ def as_names(names: tuple[str, ...], code: Longs, known: Flags | None = None) ->
 def _money(cents: Longs) -> pa.Array:
     """DECIMAL(18,2) from cents: 128-bit integers, low half first."""
     halves = np.stack([cents, np.zeros_like(cents)], axis=1).astype("<i8")
-    return pa.Array.from_buffers(
-        pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves.tobytes())]
-    )
+    buffers = [None, pa.py_buffer(halves.tobytes())]
+    return pa.Array.from_buffers(pa.decimal128(18, 2), len(cents), buffers)
 
 
 def customers(clock: Clock, people: prospects.Prospects) -> pa.Table:
@@ -93,16 +86,15 @@ def touches(clock: Clock, people: prospects.Prospects) -> pa.Table:
     who, which = np.nonzero(people.at < clock.days)
     expected, limit = people.expected[who, which], people.limit[who, which]
     budget, grade = 10 * clock.rng.integers(2, 11, len(who)), clock.rng.integers(1, 6, len(who))
-    value = np.select(
-        [limit == 1, limit == 2], [(people.due - people.at)[who, which], budget], grade
-    )
+    within = (people.due - people.at)[who, which]
+    value = np.select([limit == 1, limit == 2], [within, budget], grade)
+    at = clock.at(people.at[who, which])
+    expectation = clock.rng.integers(0, len(EXPECTATIONS), len(who))
     return pa.table(
         {
             "customer_id": ids("C", people.number[who], 6),
-            "at": clock.at(people.at[who, which]),
-            "expectation": as_names(
-                EXPECTATIONS, clock.rng.integers(0, len(EXPECTATIONS), len(who)), expected
-            ),
+            "at": at,
+            "expectation": as_names(EXPECTATIONS, expectation, expected),
             "limit_kind": as_names(prospects.LIMITS, limit, limit > 0),
             "limit_value": pa.array(value.astype(np.float64), mask=limit == 0),
             "due_at": clock.promise(people.due[who, which]),
@@ -155,10 +147,8 @@ def in_order_of_time(
     """
     ordered_at = clock.at(orders.day, (8, 20))
     by_time = np.argsort(ordered_at.to_numpy(), kind="stable")
-    orders, service = (
-        life.Orders._make(values[by_time] for values in orders),
-        Service._make(values[by_time] for values in service),
-    )
+    orders = life.Orders._make(values[by_time] for values in orders)
+    service = Service._make(values[by_time] for values in service)
     number = before + 1 + np.arange(len(by_time))
     customer_id, order_id = ids("C", owner[orders.buyer], 6), ids("O", number, 7)
     return Sold(orders, service, ordered_at.take(pa.array(by_time)), number, customer_id, order_id)
@@ -175,26 +165,18 @@ def lines_of(
     quantity = rng.integers(1, 4, len(order)) + 2 * (orders.run[order] > 0)
     buyer = orders.buyer[order]
     drawn = orders.contested[order] & (category == b.favourite[buyer])
-    spend: Floats = (
-        prices[category, sku]
-        * quantity
-        * b.level[buyer]
-        * orders.growth[order]
-        * np.where(drawn, p.competitor_shrink, 1)
-    )
-    return Lines(
-        order, place, category, sku, quantity, np.maximum(1, np.rint(spend)).astype(np.int64)
-    )
+    spend: Floats = prices[category, sku] * quantity * b.level[buyer] * orders.growth[order]
+    spend *= np.where(drawn, p.competitor_shrink, 1)
+    cents = np.maximum(1, np.rint(spend)).astype(np.int64)
+    return Lines(order, place, category, sku, quantity, cents)
 
 
 def order_lines(clock: Clock, sold: Sold, lines: Lines) -> pa.Table:
     """One row per order line, in order of time."""
     order = pa.array(lines.order)
     order_id = sold.order_id.take(order)
-    cut = pa.array(
-        (sold.service.cancelled[lines.order] != NEVER)
-        & (lines.place == sold.orders.lines[lines.order] - 1)
-    )
+    last = lines.place == sold.orders.lines[lines.order] - 1
+    cut = pa.array(last & (sold.service.cancelled[lines.order] != NEVER))
     never = pa.scalar(None, pa.timestamp("us"))
     category = as_names(prospects.CATEGORIES, lines.category)
     return pa.table(

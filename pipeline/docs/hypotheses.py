@@ -28,11 +28,8 @@ def hypotheses_table(hypotheses: list[dict[str, Any]], horizon: int, known: bool
 
     `known`: whether there is a ground truth.
     """
-    head = read_text(__file__, "recovered.md").format(
-        horizon=horizon,
-        silence=SILENCE * horizon,
-        explanation=WITH_TRUTH if known else WITHOUT_TRUTH,
-    )
+    text, explanation = read_text(__file__, "recovered.md"), WITH_TRUTH if known else WITHOUT_TRUTH
+    head = text.format(horizon=horizon, silence=SILENCE * horizon, explanation=explanation)
     lines = [head.rstrip("\n")]
     for one in hypotheses:
         lines.append(f"| **{one['id']}** | **{one['statement']}** | | | **{one['verdict']}** |")

@@ -153,8 +153,7 @@ def _stream(
 ) -> "DataFrame":
     """Return all tables as one, with one partition per task.
 
-    `part` and `kind` are the positions of partition and table in their lists. `row` is the position
-    of a row in its table and partition; for a customer it is the customer's number.
+    `part` and `kind` are positions in their lists; `row` is that of a row in table and partition.
     """
     from pyspark.sql import functions
 
@@ -167,16 +166,10 @@ def _stream(
             "row": functions.col("customer" if table == "customers" else "row"),
         }
         # a value of another type becomes null, and is refused as missing
-        columns = [
-            functions.col(field.name).try_cast(SQL_TYPES.get(str(field.type), str(field.type)))
-            for field in schema
-        ]
-        rows = _table(spark, events, namespace, table)
-        tagged.append(
-            rows.select(
-                *(column.try_cast("int").alias(tag) for tag, column in tags.items()), *columns
-            )
-        )
+        types = {field.name: str(field.type) for field in schema}
+        columns = [functions.col(name).try_cast(SQL_TYPES.get(t, t)) for name, t in types.items()]
+        columns += [column.try_cast("int").alias(tag) for tag, column in tags.items()]
+        tagged.append(_table(spark, events, namespace, table).select(*columns))
     together = reduce(lambda some, more: some.unionByName(more, allowMissingColumns=True), tagged)
     return together.repartitionById(len(names), "part").sortWithinPartitions("kind", "row")
 
@@ -214,11 +207,12 @@ def _empty_table(table: str, columns: list[str]) -> pa.Table:
     return pa.schema({column: types[column] for column in columns}).empty_table()
 
 
-def _packed(table: pa.Table) -> pa.Buffer:
+def _packed(table: pa.Table) -> bytes:
     sink, options = pa.BufferOutputStream(), pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
         stream.write_table(table)
-    return sink.getvalue()
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
 
 
 def _task(
@@ -233,7 +227,7 @@ def _task(
     table, refused = None, None
     try:
         read = _reader(list(batches), number, names[number])
-        table = _packed(work(part_of(names[number], read))).to_pybytes()
+        table = _packed(work(part_of(names[number], read)))
     except Refused as error:
         refused = [type(error).__name__, error.code, error.place, error.rule, error.fix]
     yield pa.RecordBatch.from_pydict({"table": [table], "refused": [refused]}, RESULT)

@@ -26,9 +26,9 @@ Delivered = dict[str, Types]  # by table
 
 
 def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
-    """Stage every table of the contract and check its rows one by one.
+    """Stage every table and check its rows one by one; return the types of the delivered columns.
 
-    Returns the delivered tables with the types of their columns; `place` names the shop's SQL.
+    `place` names the shop's SQL.
     """
     # one day of tolerance for wrong clocks and zones further east
     now = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -94,10 +94,8 @@ def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.
         if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
             _check_references(db, table)
     if "customers" in delivered:
-        active = " or ".join(
-            f"exists (from accepted_{table} e where e.customer_id = t.customer_id)"
-            for table in events
-        )
+        same = "e.customer_id = t.customer_id"
+        active = " or ".join(f"exists (from accepted_{table} e where {same})" for table in events)
         late = f"t.created_at >= timestamp '{end}' and not ({active})"
         _set_fate(db, "customers", "out_of_window", late)
     if "suppressions" in delivered:
@@ -112,17 +110,13 @@ def check_limits(db: Db, table: str, params: Ingest) -> None:
     codes = f"""select distinct split_part(fate, ' ', 1) from staged_{table}
         where starts_with(fate, 'E_') order by all"""
     for (code,) in fetch_all(db, codes):
-        broken = f"starts_with(fate, '{code} ')"
+        broken, rule = f"starts_with(fate, '{code} ')", CODES[code]
         place, count = first_place(db, table, broken)
         limit = limits.get(code, limits["default"])
         if count <= limit * total:
             continue
-        column = fetch_value(
-            db,
-            f"""select min_by(split_part(fate, ' ', 2), (source_file, source_line))
-                from staged_{table} where {broken}""",
-        )
-        rule = CODES[code]
+        first = "min_by(split_part(fate, ' ', 2), (source_file, source_line))"
+        column = fetch_value(db, f"select {first} from staged_{table} where {broken}")
         message = f"{table}: {rule.message}: {count} of {total} rows, the limit is {limit:.2%}"
         fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
         raise QualityError(code, f"{place} {column}", message, fix)
@@ -138,13 +132,9 @@ def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
     for table in (table for table in TABLES if table in delivered):
         rows_in = fetch_value(db, f"select count(*) from main.{table}")
         accepted = fetch_value(db, f"select count(*) from {written.get(table, f'placed_{table}')}")
-        fates = dict(
-            fetch_all(
-                db,
-                f"""select split_part(fate, ' ', 1), count(*) from staged_{table}
-                    where fate is not null group by all order by all""",
-            )
-        )
+        counts = f"""select split_part(fate, ' ', 1), count(*) from staged_{table}
+            where fate is not null group by all order by all"""
+        fates = dict(fetch_all(db, counts))
         account[table] = {
             "rows_in": rows_in,
             "accepted": accepted,

@@ -69,10 +69,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _csv(path: Path) -> str:
-    """SQL for a CSV file.
-
-    Records are numbered as lines are. The numbers differ after a text with a line break.
-    """
+    """SQL for a CSV file; a text with a line break counts as one line."""
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in _header(path))
     return f"""
         select *, {literal(path.name)} as source_file, row_number() over () + 1 as source_line

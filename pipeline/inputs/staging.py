@@ -24,10 +24,7 @@ Types = dict[str, str]  # the DuckDB type of each column
 
 
 def delivered_types(db: Db, place: str) -> dict[str, Types]:
-    """Return the delivered tables of the contract, and the DuckDB type of each of their columns.
-
-    Raises InputError for tables and columns that the contract refuses.
-    """
+    """Return the delivered tables, and the DuckDB type of each column. Raises InputError."""
     delivered: dict[str, Types] = {}
     columns = """select table_name, lower(column_name), data_type
         from information_schema.columns where table_schema = 'main'"""
@@ -36,13 +33,8 @@ def delivered_types(db: Db, place: str) -> dict[str, Types]:
             delivered.setdefault(table, {})[column] = kind
     if "orders" not in delivered:
         raise refusal("E_NO_TABLE", place)
-    missing = [
-        f"{table}.{column}"
-        for table, types in delivered.items()
-        for column in TABLES[table].required
-        if column not in types
-    ]
-    if missing:
+    needed = [(table, column) for table in delivered for column in TABLES[table].required]
+    if missing := [f"{t}.{column}" for t, column in needed if column not in delivered[t]]:
         raise refusal("E_NO_COLUMN", place, columns=", ".join(missing))
     for table, types in delivered.items():
         _check_columns(TABLES[table], types, place)
@@ -140,7 +132,7 @@ def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
                 select hash({columns}) from {accepted} group by all having count(*) > 1)
             qualify row_number() over (
                 partition by {columns} order by source_file, source_line) > 1)""")
-    if table.key and all(column in types for column in table.key):
+    if table.key and types.keys() >= {*table.key}:
         key = ", ".join(table.key)
         known = " and ".join(f"{column} is not null" for column in table.key)
         suspects = f"""{known} and hash({key}) in (
