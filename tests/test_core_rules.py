@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
-from frozen import ROOT
+from frozen import ROOT, TEXT
 
 from models.lifecycle.core_rules import CONDITIONS, Condition
 from models.lifecycle.limits import Limits
@@ -101,7 +102,8 @@ def in_a_copy(folder: Path, edit: Callable[[str, str], tuple[str, str]]) -> dict
         ignored = shutil.ignore_patterns("__pycache__", ".cache")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     files = [folder / "models/lifecycle/core_rules.py", folder / "params.yaml"]
-    shutil.copy(ROOT / "params.yaml", files[1])
+    # The frozen parameters, with the reasons that the handbook needs.
+    files[1].write_text(re.sub(r"(?m)^(  \S.*)$", r"\1  # because", TEXT), encoding="utf-8")
     for path, text in zip(files, edit(*(p.read_text("utf-8") for p in files)), strict=True):
         path.write_text(text, encoding="utf-8")
     shutil.copy(files[1], folder / "tests" / "params.yaml")
