@@ -1,7 +1,6 @@
 """The published schema: every column of the list, of the explanations and of the lists for people.
 
-A column is one entry: name, type, unit, meaning and source. The files, their test and
-docs/outputs.md are made from it, so a new column is one new entry. Its source is one of these:
+The files, their test and docs/outputs.md are made from it. The source of a column is one of these:
 
 * `lifecycle.<column>`: that column of data/lifecycle at the snapshot;
 * a function of the rows (an arrow table, one row per customer: the life cycle and whatever stands

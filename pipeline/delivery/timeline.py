@@ -48,13 +48,6 @@ def _order(
             yield due, 1, f"{name}: promised for {iso_date(promised)}, not delivered"
 
 
-def _orders(rows: Rows, until: int, sla: Sla, currency: str | None) -> Iterator[Entry]:
-    paid = [line for line in rows if line["quantity"] > 0 and line["amount"] > 0]
-    by_order = itertools.groupby(paid, key=lambda line: (line["day"], line["order_id"]))
-    for (day, order), lines in by_order:
-        yield from _order(day, f"order {order}", list(lines), until, sla, currency)
-
-
 def _returns(rows: Rows, currency: str | None) -> Iterator[Entry]:
     for row in rows:
         defect = ", a defect" if row["defect"] else ""
@@ -90,7 +83,10 @@ def history(
         table: [row for row in rows(table).to_pylist() if row[time] < until]
         for table, time in TIMES.items()
     }
-    yield from _orders(seen["orders"], until, sla, currency)
+    paid = [line for line in seen["orders"] if line["quantity"] > 0 and line["amount"] > 0]
+    by_order = itertools.groupby(paid, key=lambda line: (line["day"], line["order_id"]))
+    for (day, order), lines in by_order:
+        yield from _order(day, f"order {order}", list(lines), until, sla, currency)
     yield from _returns(seen["returns"], currency)
     yield from _complaints(seen["complaints"], until)
     yield from _touches(seen["touches"])

@@ -1,7 +1,6 @@
 """Customers of the simulated shop in blocks, one block in memory at a time.
 
-The random numbers of a block come from the seed and its place alone, so its content does not depend
-on how many blocks follow.
+The seed and the place of a block alone determine its random numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,10 +43,9 @@ def _block(place: int, market: Market, p: Simulate) -> Block:
     number = 1 + np.arange(before, min(before + p.customers_per_block, p.customers))
     people = prospects.prospects(rng, number, p)
     buyers = life.buyers(rng, people, p)
-    orders, service = life.live(rng, buyers, market.rivals, p)
+    lives = life.live(rng, buyers, market.rivals, p)
     taken = before * p.timing.days  # nobody buys twice a day
-    owner = people.number[buyers.customer]
-    sold = tables.in_order_of_time(clock, owner, orders, service, taken)
+    sold = tables.in_order_of_time(clock, people.number[buyers.customer], *lives, taken)
     return Block(rng, clock, people, buyers, sold)
 
 

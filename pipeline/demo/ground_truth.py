@@ -23,10 +23,7 @@ def truth_tables(block: Block, _: Market, p: Simulate) -> dict[str, pa.Table]:
 
 
 def _customers(people: prospects.Prospects, b: life.Buyers, sold: Sold) -> pa.Table:
-    """One row per customer: traits, and for a customer who left, since which purchase and why.
-
-    Traits are null for customers who did not buy.
-    """
+    """One row per customer: traits (null without a purchase), since when and why they left."""
     buyer = np.full(len(people.number), -1)
     buyer[b.customer] = np.arange(len(b.customer))
     bought = buyer >= 0
@@ -65,8 +62,7 @@ def _any(hazard: Floats) -> Floats:
 def _orders(sold: Sold, p: Simulate) -> pa.Table:
     """One row per order: the true stage after it, each cause's chance to end the relation there.
 
-    `fired` is the cause that did. `hazard_uncalled` and `hazard_called` are the chances that any
-    cause does, without a call and with one.
+    `fired`: the cause that did. `hazard_uncalled` and `hazard_called`: the chance that any does.
     """
     orders, service = sold.orders, sold.service
     return pa.table(

@@ -71,10 +71,7 @@ class Orders(NamedTuple):
 
 
 def buyers(rng: np.random.Generator, people: Prospects, p: Simulate) -> Buyers:
-    """Return the prospects who decided to buy, with their traits.
-
-    Traits are rounded, so that the last bits of exp and log cannot reach a table.
-    """
+    """Return the prospects who decided to buy; rounded traits hide the last bits of exp and log."""
     customer = np.flatnonzero(people.decided != NEVER)
     first, n = people.decided[customer], len(customer)
     return Buyers(
@@ -142,10 +139,7 @@ def bored(run: Longs, p: Simulate) -> Floats:
 def _hazards(
     stage: Longs, facets: Longs, service: Service, contested: Flags, run: Longs, p: Simulate
 ) -> Floats:
-    """Return the chance that each cause, were it the only one, ends the relation at a purchase.
-
-    One row per purchase, one column per cause.
-    """
+    """One row per purchase, one column per cause: the chance that it alone ends the relation."""
     hazard = np.zeros((len(stage), len(CAUSES)))
     first, early, core = (stage == s for s in (FIRST, EARLY, CORE))
     minor, serious = service.severity == MINOR, service.severity >= MAJOR
@@ -170,8 +164,7 @@ def _list(
 ) -> tuple[Longs, Flags]:
     """Return the day a customer is put on a list, and whether the customer is called.
 
-    A reason to leave with a hazard above `treatment_from` puts a customer on a list. The list is
-    made before the next purchase is due, so that a call can still save it.
+    A reason above `treatment_from` does that, before the next purchase is due: a call can save it.
     """
     reason = hazard[:, SERVICE_FAILURE:].max(axis=1, initial=0)
     listed = callable_ & (reason > p.treatment_from) & (gap >= 4)
@@ -180,10 +173,7 @@ def _list(
 
 
 def after_call(hazard: Floats, p: Simulate) -> Floats:
-    """Return the chance of each cause after a call.
-
-    A call helps against reasons to leave, not against chance and small service failures.
-    """
+    """Return the chance of each cause after a call, which helps against reasons to leave alone."""
     left = np.where(np.arange(len(CAUSES)) < SERVICE_FAILURE, 1, p.treatment_factor)
     return np.round(hazard * left, 6)
 

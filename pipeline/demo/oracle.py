@@ -1,8 +1,7 @@
 """The true chance of every outcome that the shop sees, from the ground truth of the simulated shop.
 
-For a purchase the oracle knows the chance of each cause to end the relation (after a call, if there
-was one). For a buyer it knows the true cycle, regularity, boredom and season, hence the law of the
-next gap. It does not know which cause ended the relation, nor the day of the next purchase.
+The oracle knows the chance of each cause to end the relation at a purchase, and the law of the next
+gap. It does not know which cause ended the relation, nor the day of the next purchase.
 """
 
 from typing import Any
@@ -52,6 +51,7 @@ def _reason_days(rows: pd.DataFrame, p: Simulate) -> Floats:
     # a failure without a complaint is never resolved
     resolved = (rows["resolved"] - rows["day"]).fillna(np.inf).to_numpy(np.float64)
     until = rows["competitor_until"]
+    # of a launch that the shop does not see, half is assumed to be over
     competitor = np.where(until > rows["day"], until - rows["day"], p.competitor_days / 2)
     nothing, forever = np.zeros(len(rows)), np.full(len(rows), np.inf)
     days = {"base": nothing, "mishap": resolved, "unrepaired": resolved, "competitor": competitor}
@@ -61,10 +61,9 @@ def _reason_days(rows: pd.DataFrame, p: Simulate) -> Floats:
 def no_purchase(rows: pd.DataFrame, days: Any, p: Simulate) -> Floats:
     """Return the chance of no purchase in the `days` (one number, or one per row) after a purchase.
 
-    `rows`: the columns of `true_orders`, and what the shop sees of how long a reason holds:
-    `resolved`, NEVER while it is not, and `competitor_until`. For a competitor's launch that the
-    shop does not see, half its duration is assumed to be over. A customer who left comes back no
-    sooner than the next purchase would have come: the mean over equally likely gaps.
+    `rows`: the columns of `true_orders`, `resolved` (NEVER while it is not) and `competitor_until`.
+    A customer who left comes back no sooner than the next purchase would have come: the mean over
+    equally likely gaps.
     """
     waited: Floats = np.broadcast_to(np.asarray(days, np.float64), len(rows))
     rate = -np.log1p(-rows[[f"hazard_{cause}" for cause in CAUSES]].to_numpy(np.float64))

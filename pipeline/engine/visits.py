@@ -76,7 +76,7 @@ def mature(visits: pd.DataFrame, days: int, end: int) -> pd.DataFrame:
 def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
     """One row per visit and two horizons of data that began without a purchase for `waited` days.
 
-    `back`: whether a purchase came in these two horizons. `holds`: whether a reason to leave holds.
+    `back`: a purchase came in these two horizons. `holds`: a reason to leave holds.
     """
     spans = []
     for waited in range(LONG_SILENCE * horizon, end - int(visits["day"].min()), 2 * horizon):

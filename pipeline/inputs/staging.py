@@ -99,13 +99,6 @@ def first_place(db: Db, table: str, condition: str) -> tuple[str, int]:
     return place, count
 
 
-def refuse_empty(db: Db, table: InputTable, place: str) -> None:
-    """Refuse `customers` or `orders` without rows; the other tables may be empty."""
-    needed = table.name in ("customers", "orders")
-    if needed and not fetch_all(db, f"from staged_{table.name} limit 1"):
-        raise refusal("E_NO_ROWS", f"{place} {table.name}")
-
-
 def refuse_unsafe(db: Db, table: InputTable) -> None:
     """Refuse a table with rows that break a rule that stops the run."""
     fates = f"select distinct fate from staged_{table.name} where fate is not null order by 1"
