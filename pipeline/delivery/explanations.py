@@ -61,17 +61,15 @@ def drivers(ids: pa.Array, features: pd.DataFrame, scorer: Scorer, most: int) ->
     def picked(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.take_along_axis(values, strongest, axis=1).ravel()
 
-    return fill(
-        EXPLANATIONS,
-        {
-            "customer_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), size))),
-            "driver": np.array(terms, object)[strongest].ravel(),
-            "value": picked(features[terms].to_numpy(np.float64)),
-            "contribution": picked(contribution).round(9),
-            "position": np.tile(np.arange(1, size + 1), len(ids)),
-            "facts": pa.nulls(strongest.size),
-        },
-    )
+    columns = {
+        "customer_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), size))),
+        "driver": np.array(terms, object)[strongest].ravel(),
+        "value": picked(features[terms].to_numpy(np.float64)),
+        "contribution": picked(contribution).round(9),
+        "position": np.tile(np.arange(1, size + 1), len(ids)),
+        "facts": pa.nulls(strongest.size),
+    }
+    return fill(EXPLANATIONS, columns)
 
 
 def explanations(

@@ -67,9 +67,7 @@ def totals(scored: pa.Table) -> dict[str, Any]:
 
 
 def stages_now(counts: pd.DataFrame) -> list[dict[str, Any]]:
-    """One entry per stage at the newest snapshot: name, title, customers, change since the snapshot
-    before, parts (activity, customers, gone).
-    """
+    """One entry per stage at the newest snapshot; parts: activity, customers, whether gone."""
     sums = counts.groupby(["stage", "as_of"])["customers"].sum().unstack(fill_value=0)
     sums = sums.reindex(STAGES, fill_value=0).sort_index(axis=1)
     now = counts[(counts["as_of"] == sums.columns[-1]) & (counts["customers"] > 0)]

@@ -55,9 +55,7 @@ def details(
 def tab(
     name: str, title: str, customers: pa.Table, manifest: Mapping[str, Any], most: int
 ) -> dict[str, Any]:
-    """One list: name, title, total, withheld (contact, customers), rows (by rank, at most so many),
-    csv (the files that hold all of them), has_risk.
-    """
+    """One list: its rows by rank, at most so many, and `csv`, the files that hold all of them."""
     contacts = collections.Counter(customers["contact"].to_pylist())
     shown = listed(customers)
     queues = {name, *pc.unique(shown["queue"]).to_pylist()}

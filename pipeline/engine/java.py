@@ -60,10 +60,9 @@ def _packaged(folder: Path) -> str:
 
 
 def _set_home(home: str | None) -> None:
+    os.environ.pop("JAVA_HOME", None)
     if home:
         os.environ["JAVA_HOME"] = home
-    else:
-        os.environ.pop("JAVA_HOME", None)
 
 
 @contextmanager

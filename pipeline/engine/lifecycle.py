@@ -20,16 +20,11 @@ from pipeline.engine.part import Part
 from pipeline.runtime.store import Folder
 
 REASONS = ("unrepaired", "service_failure", "competitor", "boredom")
-NAMES = {
-    "stage": STAGES,
-    "activity": ACTIVITIES,
-    "status": STATUSES,
-    # the conditions of core that each combination of bits names
-    "lacks": tuple(
-        ",".join(row.name for bit, row in enumerate(CONDITIONS) if code >> bit & 1)
-        for code in range(1 << len(CONDITIONS))
-    ),
-}
+LACKS = tuple(  # the conditions of core that each combination of bits names
+    ",".join(row.name for bit, row in enumerate(CONDITIONS) if code >> bit & 1)
+    for code in range(1 << len(CONDITIONS))
+)
+NAMES = {"stage": STAGES, "activity": ACTIVITIES, "status": STATUSES, "lacks": LACKS}
 COUNTED = (  # columns that the life cycle over time is counted from
     *("stage", "activity", "purchases", "ipt_days", "ipt_log_sd"),
     *("net_spend_365d", "purchases_365d", "weekday", "month"),
