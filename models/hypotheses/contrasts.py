@@ -107,8 +107,7 @@ def compare(
 ) -> Effect | None:
     """Return the weighted sum of an outcome's means over disjoint cells (weight, rows).
 
-    None where a cell has too few customers. The error of shares is at least that of independent
-    rows (Agresti and Caffo 2000).
+    None where a cell has too few customers. Least error of shares: Agresti and Caffo (2000).
     """
     if any(rows.loc[cell, "customer_id"].nunique() < FEWEST for _, cell in cells):
         return None

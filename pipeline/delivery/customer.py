@@ -75,10 +75,8 @@ def changes(days: list[Any]) -> Iterator[Entry]:
 
     A deadline passes at the midnight that begins a day. An event shows at the next midnight.
     """
-    states = [
-        f"{row.stage}, {row.status if isinstance(row.status, str) else row.activity}"
-        for row in days
-    ]
+    last = [row.status if isinstance(row.status, str) else row.activity for row in days]
+    states = [f"{row.stage}, {state}" for row, state in zip(days, last, strict=True)]
     if days:
         yield day_number(days[0].snapshot.isoformat()) - 1, 5, states[0]
     for (before, after), row in zip(itertools.pairwise(states), days[1:], strict=True):
@@ -105,8 +103,7 @@ def story(
 ) -> Story | None:
     """Return what is known of a customer on a day (ISO; None: the end of the data).
 
-    None for a customer who objects to profiling. Raises ConfigError if the customer is not known,
-    or not on that day, or if the day is after the end of the data.
+    None for a customer who objects to profiling. ConfigError if not known, or not on that day.
     """
     name, about = partition_of(events, customer)
     if about["profiling_objection"]:

@@ -32,13 +32,10 @@ def _with_chances(rows: Observations, horizon: int, p: Simulate) -> Observations
     waited = rows.stays["snapshot"] - rows.stays["day"] - 1
     back = oracle.no_purchase_after(rows.silences, rows.silences["waited"], 2 * horizon, p)
     again = oracle.no_purchase_after(rows.stays, waited, horizon, p)
+    spend, categories = oracle.spend(rows.visits, p), oracle.categories(rows.visits, p)
+    visits = rows.visits.assign(true_gone=gone, true_again=1 - gone)
     return Observations(
-        visits=rows.visits.assign(
-            true_gone=gone,
-            true_again=1 - gone,
-            true_spend=oracle.spend(rows.visits, p),
-            true_categories=oracle.categories(rows.visits, p),
-        ),
+        visits=visits.assign(true_spend=spend, true_categories=categories),
         lost=rows.lost.assign(true_gone=oracle.no_purchase(rows.lost, LOST * horizon, p)),
         silences=rows.silences.assign(true_back=1 - back),
         stays=rows.stays.assign(true_again=1 - again),

@@ -57,7 +57,7 @@ def joined(
     labels: Folder,
     snapshots: list[str],
 ) -> pd.DataFrame:
-    """One row per customer and snapshot, sorted by both: two or more purchases, scored or benchmark.
+    """One row per customer and snapshot, sorted by both: 2 or more purchases, scored or benchmark.
 
     Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """
