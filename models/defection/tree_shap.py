@@ -53,9 +53,8 @@ def _expectations(tree: dict[str, Any], place: list[int], node: int) -> tuple[An
     """
     if node < 0:
         return tree["leaf_value"][~node], tree["leaf_count"][~node]
-    (left, more), (right, fewer) = (
-        _expectations(tree, place, int(tree[side][node])) for side in ("left_child", "right_child")
-    )
+    children = [int(tree[side][node]) for side in ("left_child", "right_child")]
+    (left, more), (right, fewer) = (_expectations(tree, place, child) for child in children)
     followed = np.where(((OUTCOME >> node) & 1 == 1)[:, None], left, right)
     average = (more * left + fewer * right) / (more + fewer)
     known = ((OUTCOME >> place[node]) & 1 == 1)[None, :]
@@ -69,16 +68,9 @@ def shap_table(text: str) -> ShapTable | None:
     """
     trees = _trees(text)
     size = (len(trees), MOST_SPLITS)
-    table = ShapTable(
-        np.zeros(size, np.int32),
-        np.full(size, np.nan),
-        np.zeros(size, np.int8),
-        np.zeros((len(trees), OUTCOMES)),
-        np.zeros(size, np.int32),
-        np.zeros((len(trees), OUTCOMES, MOST_SPLITS)),
-        0.0,
-    )
-    expected = 0.0
+    comparisons = np.zeros(size, np.int32), np.full(size, np.nan), np.zeros(size, np.int8)
+    value, shap = np.zeros((len(trees), OUTCOMES)), np.zeros((len(trees), OUTCOMES, MOST_SPLITS))
+    table, expected = ShapTable(*comparisons, value, np.zeros(size, np.int32), shap, 0.0), 0.0
     for t, tree in enumerate(trees):
         splits = int(tree["num_leaves"][0]) - 1
         if splits == 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import BaseModel
 
 from models.defection.booster import without_feature_ranges
 from pipeline.runtime import store
@@ -139,6 +140,32 @@ def _scorers(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
     kept["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}
     files = {f"scorers/{name}": text.encode() for name, text in texts.items()}
     return {"scorers/model.json": kept, **files}
+
+
+def tracked_result(
+    shop: str,
+    metrics: dict[str, Any],
+    sections: dict[str, BaseModel],
+    about: dict[str, Any],
+    lists: Folder,
+    page: str,
+) -> dict[str, Any]:
+    """Return the figures and hashes of a result; list and page name customers, so hashes alone."""
+    params = {
+        f"{name}.{key}": value
+        for name, section in sections.items()
+        for key, value in section.model_dump(mode="json").items()
+    }
+    manifest = lists.path / "manifest.json"
+    return {
+        "shop": shop,
+        "verdict": metrics["verdict"],
+        "params": {**params, "horizon_days": metrics["horizon_days"]},
+        "metrics": headline(metrics),
+        "model_sha256": about["sha256"].get("model.txt"),
+        "manifest_sha256": store.sha256(manifest) if manifest.exists() else "",
+        "page_sha256": store.text_sha256(page),
+    }
 
 
 def run_record(

@@ -11,6 +11,7 @@ from models.defection.profit import sensitivity
 from models.defection.risk_bands import publishable, risk_bands
 from models.defection.selection import NO_SIGNAL, grade, select_scorer
 from models.settings import Costs
+from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
 from pipeline.engine.rows import joined
@@ -20,9 +21,6 @@ from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
 
 SCORERS = ["model", *BASELINES]
-HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade")
-COMPARED = ("auc", "brier", "empc")
-COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
 def _rate(rows: pd.DataFrame, outcome: str = "defected") -> float | None:
@@ -56,22 +54,6 @@ def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
     for column, rule, fix in leaks(benchmark, features):
         place = "data/model" if column == "model" else f"data/features {column}"
         raise QualityError("E_LEAK", place, rule, fix)
-
-
-def _compared(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of an evaluation that runs are compared by, in the same structure."""
-    figures = {key: evaluation[key] for key in HEAD if key in evaluation}
-    if evaluation["model"] is None:
-        return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
-    baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()
-    figures |= {
-        "model": {key: evaluation["model"][key] for key in COMPARED_OF_MODEL},
-        "baselines": {name: {key: m[key] for key in COMPARED} for name, m in baselines},
-        "delta": {name: delta and {"auc": delta["auc"]} for name, delta in deltas},
-    }
-    if "benchmark" in evaluation:
-        figures["benchmark"] = _compared(evaluation["benchmark"])
-    return figures
 
 
 def evaluate(
@@ -134,7 +116,7 @@ def evaluate(
             "benchmark": bench,
         }
     return {
-        "metrics": _compared(evaluation),
+        "metrics": compared(evaluation),
         "evaluation": evaluation,
         "plots": pictures,
         "model_card": model_card(evaluation, bands, calibration, about, costs),

@@ -12,7 +12,7 @@ from pipeline.registry import spool
 from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
 from pipeline.registry.mlflow_server import send_waiting
 from pipeline.registry.model_files import about_of
-from pipeline.registry.run_record import headline, run_record
+from pipeline.registry.run_record import run_record, tracked_result
 from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError, TrackingError
@@ -52,20 +52,7 @@ def track(
     about = about_of(model)
     manifest = lists.read("manifest.json") if lists.has("manifest.json") else {}
     sections = {"train": train, "evaluate": evaluate, "costs": costs}
-    tracked = {
-        "shop": shop,
-        "verdict": metrics["verdict"],
-        "params": {
-            f"{name}.{key}": value
-            for name, section in sections.items()
-            for key, value in section.model_dump(mode="json").items()
-        }
-        | {"horizon_days": metrics["horizon_days"]},
-        "metrics": headline(metrics),
-        "model_sha256": about["sha256"].get("model.txt"),
-        "manifest_sha256": store.sha256(lists.path / "manifest.json") if manifest else "",
-        "page_sha256": store.text_sha256(retention_desk),
-    }
+    tracked = tracked_result(shop, metrics, sections, about, lists, retention_desk)
     files = {
         "metrics.json": metrics,
         "evaluation.json": evaluation,

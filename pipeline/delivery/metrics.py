@@ -1,0 +1,23 @@
+"""The figures of reports/evaluation.json that runs are compared by: reports/metrics.json."""
+
+from typing import Any
+
+HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade")
+COMPARED = ("auc", "brier", "empc")
+COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
+
+
+def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an evaluation that runs are compared by, in the same structure."""
+    figures = {key: evaluation[key] for key in HEAD if key in evaluation}
+    if evaluation["model"] is None:
+        return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
+    baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()
+    figures |= {
+        "model": {key: evaluation["model"][key] for key in COMPARED_OF_MODEL},
+        "baselines": {name: {key: m[key] for key in COMPARED} for name, m in baselines},
+        "delta": {name: delta and {"auc": delta["auc"]} for name, delta in deltas},
+    }
+    if "benchmark" in evaluation:
+        figures["benchmark"] = compared(evaluation["benchmark"])
+    return figures
