@@ -150,6 +150,14 @@ def test_a_stage_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
     assert "label" in raised.value.fix
 
 
+def test_a_broken_dvc_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+    dvc_yaml = project(tmp_path) / "dvc.yaml"
+    dvc_yaml.write_text("stages:\n- a\n  b: c\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        stages(tmp_path, "demo")
+    assert refused.value.place == "dvc.yaml:3"
+
+
 def test_what_a_stage_returns_is_written_where_dvc_yaml_says(tmp_path: Path) -> None:
     run_stage("simulate", project(tmp_path))
     written = {str(path.relative_to(tmp_path)) for path in (tmp_path / "data").glob("*/*/*")}

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("data/", "reports/", "sources/")
@@ -52,18 +51,22 @@ def argument(path: str, shop: str) -> str:
 
 
 def stages(root: Path, shop: str) -> dict[str, Stage]:
-    """Return all stages of dvc.yaml, in its order."""
-    text = (root / "dvc.yaml").read_text(encoding="utf-8").replace("${shop}", shop)
+    """Return all stages of dvc.yaml, in its order. Raises ConfigError for broken YAML."""
+
+    def paths(entries: list[Any]) -> dict[str, str]:
+        of_shop = [_path(entry).replace("${shop}", shop) for entry in entries]
+        return {argument(path, shop): path for path in of_shop}
+
     by_name = {}
-    for name, spec in yaml.safe_load(text)["stages"].items():
-        deps = [_path(dep) for dep in spec.get("deps", [])]
+    for name, spec in read_yaml(root / "dvc.yaml", root).get("stages", {}).items():
+        deps = [dep for dep in spec.get("deps", []) if _path(dep).startswith(DATA)]
         outs = spec.get("outs", []) + spec.get("metrics", []) + spec.get("plots", [])
         kept = [out for out in outs if isinstance(out, dict) and out[_path(out)].get("persist")]
         by_name[name] = Stage(
             name=name,
-            inputs={argument(dep, shop): dep for dep in deps if dep.startswith(DATA)},
-            outputs={argument(path, shop): path for path in map(_path, outs)},
-            published=frozenset(argument(_path(out), shop) for out in kept),
+            inputs=paths(deps),
+            outputs=paths(outs),
+            published=frozenset(paths(kept)),
             frozen=spec.get("frozen", False),
         )
     return by_name
