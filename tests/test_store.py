@@ -206,10 +206,43 @@ def test_published_files_are_for_their_owners_eyes_alone(tmp_path: Path) -> None
     assert modes == {0o600}
 
 
-def test_what_the_manifest_does_not_name_is_removed(tmp_path: Path) -> None:
-    for stray in ("old.csv", ".scored.parquet.1-2.parquet", "exports/old.csv"):
-        write(tmp_path / stray, b"left over")
+def test_a_file_of_the_manifest_before_is_removed_and_so_is_what_a_killed_run_left(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path, Published({"old.csv": pd.DataFrame({"n": [1]})}, {"snapshot": 1}))
+    write(tmp_path / ".scored.parquet.1-2.parquet", b"left over")
     publish(tmp_path, lists(1))
+    assert sorted(everything(tmp_path)) == ["exports/a.csv", "manifest.json", "scored.parquet"]
+
+
+def test_a_file_that_people_put_among_the_lists_stays(tmp_path: Path) -> None:
+    publish(tmp_path, lists(1))
+    write(tmp_path / "notes.csv", b"call on Monday")
+    publish(tmp_path, lists(2))
+    assert (tmp_path / "notes.csv").read_bytes() == b"call on Monday"
+
+
+def test_a_list_that_people_filled_in_is_kept_under_another_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for size in (1, 2, 3):
+        publish(tmp_path, lists(size))
+        write(tmp_path / "exports" / "a.csv", f"filled in {size}".encode())
+    publish(tmp_path, Published({"scored.parquet": pd.DataFrame({"n": [4]})}, {"snapshot": 4}))
+    kept = {name: text for name, text in everything(tmp_path).items() if "changed" in name}
+    assert kept == {f"exports/a.changed-{n}.csv": f"filled in {n}".encode() for n in (1, 2, 3)}
+    assert not (tmp_path / "exports" / "a.csv").exists()
+    assert capsys.readouterr().err.count("your copy is kept as a.changed-") == 3
+
+
+def test_a_list_beside_an_older_manifest_after_a_kill_is_not_taken_for_a_changed_one(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path, lists(1))
+    manifest = (tmp_path / "manifest.json").read_bytes()
+    publish(tmp_path, lists(2))
+    write(tmp_path / "manifest.json", manifest)
+    publish(tmp_path, lists(2))
     assert sorted(everything(tmp_path)) == ["exports/a.csv", "manifest.json", "scored.parquet"]
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pipeline.runtime.progress import warn
 
 # pandas.DataFrame, pyarrow.Table, dict, list, str or bytes: decided by the file's ending
 Content = Any
@@ -180,12 +183,31 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _manifest(path: Path) -> dict[str, str]:
+    """Return the sha256 of each file that the manifest in a folder names; none without one."""
+    try:
+        files = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["files"]
+        return {name: file["sha256"] for name, file in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _set_aside(file: Path) -> None:
+    """Give a published file that somebody has changed another name."""
+    names = (file.with_stem(f"{file.stem}.changed-{n}") for n in itertools.count(1))
+    kept = next(name for name in names if not name.exists())
+    file.rename(kept)
+    warn(f"{file.name} was changed after it was published: your copy is kept as {kept.name}")
+
+
 def publish(path: Path, published: Published) -> None:
-    """Replace the files, the manifest last, and remove what it does not name.
+    """Replace the files, the manifest last, and remove files of the manifest before it.
 
     Only their owner can read them. Nothing is replaced before all is written, so a disk that fills
-    up leaves the old files and their manifest whole.
+    up leaves the old files and their manifest whole. What people put there stays: other files are
+    not touched, and a published file that was changed since is kept under another name.
     """
+    earlier = _manifest(path)
     beside: dict[str, Path] = {}
     try:
         for name, content in published.files.items():
@@ -197,16 +219,20 @@ def publish(path: Path, published: Published) -> None:
         beside["manifest.json"] = _put_beside(
             path / "manifest.json", {**published.manifest, "files": named}, mode=0o600
         )
+        for name in earlier.keys() | named.keys():
+            # A run that was killed may have left today's file beside the manifest of yesterday.
+            ours = {earlier.get(name), named.get(name, {}).get("sha256")}
+            if (path / name).is_file() and sha256(path / name) not in ours:
+                _set_aside(path / name)
         for name, temporary in beside.items():
             os.replace(temporary, path / name)
     finally:
         for temporary in beside.values():
             temporary.unlink(missing_ok=True)
+    for name in earlier.keys() - named.keys():
+        (path / name).unlink(missing_ok=True)
     for folder in {(path / name).parent for name in beside}:
         _sync(folder)
-    for stale in path.rglob("*"):
-        if stale.is_file() and str(stale.relative_to(path)) not in beside:
-            stale.unlink()
 
 
 def write(path: Path, value: Any) -> None:
