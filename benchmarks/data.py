@@ -127,7 +127,7 @@ def _write(folder: Path, customers: int) -> None:
     pq.write_table(_complaints(random, orders), folder / "complaints.parquet", compression="zstd")
 
 
-def world(cache: Path, customers: int) -> Path:
+def shop(cache: Path, customers: int) -> Path:
     """Return the folder with orders/, returns.parquet and complaints.parquet of so many customers.
 
     Writes it if it does not exist.

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.columns import COLUMNS
-from benchmarks.data import lines_of, world
+from benchmarks.data import lines_of, shop
 from benchmarks.equality import differences, rows_of
 from benchmarks.measure import ROOT, WARM_UP, Cost, cost
 from pipeline.runtime import store
@@ -81,7 +81,7 @@ def measure(runs: list[Run], folder: Path, repeat: int) -> dict[Run, list[Cost]]
         turn = runs[shift:] + runs[:shift]
         for run in progress(turn, len(turn), f"repetition {repetition + 1} of {repeat}"):
             costs[run].append(
-                cost(run.system, world(folder, run.customers), _out(folder, run), run.snapshots)
+                cost(run.system, shop(folder, run.customers), _out(folder, run), run.snapshots)
             )
         if repetition == 0:
             check_equal(folder, runs[0].customers)
@@ -135,16 +135,16 @@ def _cpu_model() -> str:
 def _starting(folder: Path, costs: dict[Run, list[Cost]], customers: int) -> dict[str, float]:
     """Return the CPU seconds before the first line is read, and those of compiling the kernels."""
     with TemporaryDirectory() as kernels:
-        cold = cost("engine", world(folder, WARM_UP), folder / "out" / "cold", 1, Path(kernels))
+        cold = cost("engine", shop(folder, WARM_UP), folder / "out" / "cold", 1, Path(kernels))
     warm = statistics.median(c.start_s for c in costs[Run("engine", customers, 12)])
     return {"start_cpu_s": round(warm, 2), "compile_cpu_s": round(cold.start_s - warm, 2)}
 
 
 def benchmark(small: int, further: list[int], folder: Path, repeat: int) -> dict[str, Any]:
     """Measure all runs and return the content of features.json."""
-    lines = {customers: lines_of(world(folder, customers)) for customers in (small, *further)}
+    lines = {customers: lines_of(shop(folder, customers)) for customers in (small, *further)}
     # so that no run has to compile
-    cost("engine", world(folder, WARM_UP), folder / "out" / "warm", 1)
+    cost("engine", shop(folder, WARM_UP), folder / "out" / "warm", 1)
     costs = measure(plan(small, further), folder, repeat)
     medians = {run: _medians(costs[run], rows_of(_out(folder, run))) for run in costs}
     ingest = medians.pop(Run("ingest", small, 12))

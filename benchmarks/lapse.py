@@ -40,7 +40,7 @@ from pipeline.runtime.runner import run_stage
 RESULTS = ROOT / "benchmarks" / "results" / "lapse.json"
 SEEDS = 10
 CUSTOMERS = 3000
-WORLDS: dict[str, dict[str, Any]] = {
+SHOPS: dict[str, dict[str, Any]] = {
     "weekly": {"preset": "weekly"},
     "monthly": {"preset": "monthly"},
     "yearly": {"preset": "yearly"},
@@ -77,7 +77,7 @@ Rates = dict[str, dict[str, float]]
 Spread = dict[str, dict[str, dict[str, float]]]
 
 
-def shop(root: Path, world: dict[str, Any], params: Path = ROOT / "params.yaml") -> Path:
+def shop(root: Path, simulate: dict[str, Any], params: Path = ROOT / "params.yaml") -> Path:
     """Make a folder like the project's, with these parameters of `simulate` for the demo.
 
     Run the stages up to `assign` in it. All other parameters are those of the file `params`.
@@ -85,7 +85,7 @@ def shop(root: Path, world: dict[str, Any], params: Path = ROOT / "params.yaml")
     shutil.copy(params, root / "params.yaml")
     shutil.copy(ROOT / "dvc.yaml", root)
     shutil.copytree(ROOT / "sources", root / "sources")
-    store.write(root / "shops" / "demo.yaml", yaml.safe_dump({"simulate": world}))
+    store.write(root / "shops" / "demo.yaml", yaml.safe_dump({"simulate": simulate}))
     with contextlib.redirect_stdout(io.StringIO()):
         for name in STAGES:
             run_stage(name, root)
@@ -135,11 +135,11 @@ def spread(runs: list[Rates]) -> Spread:
     return summary
 
 
-def is_met(world: str, results: Spread) -> bool | None:
+def is_met(name: str, results: Spread) -> bool | None:
     """Whether our rule reaches its targets in a shop, in the mean; None without targets."""
-    if world not in MUST:
+    if name not in MUST:
         return None
-    ours, must = results["corekeep"], MUST[world]
+    ours, must = results["corekeep"], MUST[name]
     return (
         ours["false_lapse"]["mean"] <= must["false_lapse"]
         and ours["recall"]["mean"] >= must["recall"]
@@ -148,16 +148,16 @@ def is_met(world: str, results: Spread) -> bool | None:
 
 def show(results: dict[str, Spread]) -> None:
     """Print means and standard deviations, and whether our rule meets its targets."""
-    table = Table("world", "rule", "[right]living, lapsed", "[right]gone, lapsed", "met")
-    for world, rules in results.items():
+    table = Table("shop", "rule", "[right]living, lapsed", "[right]gone, lapsed", "met")
+    for name, rules in results.items():
         for rule, each in rules.items():
             met = (
-                {True: "yes", False: "NO", None: ""}[is_met(world, rules)]
+                {True: "yes", False: "NO", None: ""}[is_met(name, rules)]
                 if rule == "corekeep"
                 else ""
             )
             table.add_row(
-                world,
+                name,
                 rule,
                 *(f"{100 * f['mean']:.1f} % ± {100 * f['sd']:.1f}" for f in each.values()),
                 met,
@@ -172,16 +172,16 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     if seeds < 2:
         parser.error("--seeds: at least 2, or there is no spread")
-    shops = [(world, seed) for world in WORLDS for seed in range(1, seeds + 1)]
+    shops = [(name, seed) for name in SHOPS for seed in range(1, seeds + 1)]
     runs: dict[str, list[Rates]] = {}
-    for world, seed in progress(shops, len(shops), "shops"):
+    for name, seed in progress(shops, len(shops), "shops"):
         with TemporaryDirectory() as folder:
-            runs.setdefault(world, []).append(
-                rates(shop(Path(folder), {"customers": CUSTOMERS, **WORLDS[world], "seed": seed}))
+            runs.setdefault(name, []).append(
+                rates(shop(Path(folder), {"customers": CUSTOMERS, **SHOPS[name], "seed": seed}))
             )
-    results = {world: spread(each) for world, each in runs.items()}
+    results = {name: spread(each) for name, each in runs.items()}
     show(results)
-    met = {world: is_met(world, results[world]) for world in MUST}
+    met = {name: is_met(name, results[name]) for name in MUST}
     store.write(RESULTS, {"seeds": seeds, "must": MUST, "met": met, "found": results})
 
 

@@ -1,6 +1,6 @@
 """The cost of one run of a system, in a process of its own.
 
-`python -m benchmarks.measure SYSTEM WORLD OUT SNAPSHOTS`.
+`python -m benchmarks.measure SYSTEM SHOP OUT SNAPSHOTS`.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.columns import TWELVE
-from benchmarks.data import world
+from benchmarks.data import shop
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 200  # customers
@@ -56,7 +56,7 @@ def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
     """
     module = importlib.import_module(f"benchmarks.{system}")
     if hasattr(module, "warm"):
-        module.warm(world(data.parent, WARM_UP))
+        module.warm(shop(data.parent, WARM_UP))
     start, began = spent(), time.perf_counter()
     module.run(data, out, TWELVE[-snapshots:])
     ended, wall = spent(), time.perf_counter() - began

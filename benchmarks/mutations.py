@@ -76,9 +76,9 @@ def begin(folder: Path, cpu_seconds: int) -> int:
         str(folder),
         *(place for place in sys.path if place and Path(place).resolve() != ROOT),
     ]
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     os._exit(pytest.main(["-x", "--assert=plain", "-p", "no:cacheprovider", *TESTS]))
 

@@ -64,14 +64,14 @@ def _cadence(visible: pd.DataFrame, snapshot: int) -> pd.DataFrame:
             visible.groupby(["customer_id", name]).size().groupby("customer_id").max()
         )
     gaps = visible.loc[visible["gap"].notna(), ["customer_id", "gap"]]
-    usual, silence = (
+    usual, absence = (
         gaps["customer_id"].map(rows["gap_median"]),
         gaps["customer_id"].map(rows["recency_days"]),
     )
     shares = pd.DataFrame(
         {
             "customer_id": gaps["customer_id"],
-            "gap_share_longer": gaps["gap"] >= silence,
+            "gap_share_longer": gaps["gap"] >= absence,
             "gap_regular_share": gaps["gap"].between(0.75 * usual, 1.25 * usual),
         }
     )

@@ -209,15 +209,15 @@ def _cadence(gaps: pl.DataFrame, totals: pl.DataFrame, snapshot: int) -> pl.Data
         name: _quantile(gap, count, q)
         for name, q in (("gap_median", 0.5), ("gap_q90", 0.9), ("gap_max", 1.0))
     }
-    silence, usual = (
+    absence, usual = (
         totals["recency_days"].gather(visible["customer"]),
         quantiles["gap_median"].gather(visible["customer"]),
     )
     compared = pl.LazyFrame(
-        {"customer": visible["customer"], "gap": gap, "silence": silence, "usual": usual}
+        {"customer": visible["customer"], "gap": gap, "absence": absence, "usual": usual}
     )
     shares = compared.group_by(customer.set_sorted()).agg(
-        gap_share_longer=(pl.col("gap") >= pl.col("silence")).mean(),
+        gap_share_longer=(pl.col("gap") >= pl.col("absence")).mean(),
         gap_regular_share=pl.col("gap")
         .is_between(0.75 * pl.col("usual"), 1.25 * pl.col("usual"))
         .mean(),

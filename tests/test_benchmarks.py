@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.columns import COLUMNS, TRENDS, WINDOWS
-from benchmarks.data import lines_of, world
+from benchmarks.data import lines_of, shop
 from benchmarks.equality import differences, rows_of
 from benchmarks.features import SYSTEMS, Run, check_equal, plan, ratios
 from benchmarks.measure import cost, measured
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in plan(100, []):
         out = folder / "out" / "-".join(map(str, run))
         out.mkdir(parents=True)
-        assert measured(run.system, world(folder, run.customers), out, run.snapshots).cpu_s > 0
+        assert measured(run.system, shop(folder, run.customers), out, run.snapshots).cpu_s > 0
     return folder
 
 
@@ -64,7 +64,7 @@ def test_the_compared_columns_are_most_of_the_catalogue() -> None:
 
 
 def test_a_run_in_a_process_of_its_own_tells_what_it_cost(folder: Path) -> None:
-    costs = cost("floor", world(folder, 100), folder / "out" / "alone", 12)
+    costs = cost("floor", shop(folder, 100), folder / "out" / "alone", 12)
     assert 0 < costs.cpu_s < costs.start_s + costs.cpu_s < 60
     assert 0.01 < costs.rss_gb < 4
     assert costs.wall_s > 0
@@ -95,7 +95,7 @@ def test_a_ratio_above_one_means_that_another_system_is_slower_and_the_engine_ab
 def test_the_generated_data_is_the_same_each_time_and_of_the_stated_size(
     folder: Path, tmp_path: Path
 ) -> None:
-    again, first = world(tmp_path, 100), world(folder, 100)
+    again, first = shop(tmp_path, 100), shop(folder, 100)
     for path in sorted(first.rglob("*.parquet")):
         assert pq.read_table(path).equals(pq.read_table(again / path.relative_to(first)))
     assert 15 * 100 < lines_of(first) < 35 * 100

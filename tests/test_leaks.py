@@ -27,7 +27,7 @@ from pipeline.stages.train import train
 PARAMS = params()
 HORIZON, ORIGIN = 60, 600
 SNAPSHOTS = [ORIGIN - HORIZON - 20 * j for j in range(7)]
-WORLD = Parameters(0.8, 25.0, 0.8, 4.0)
+BUYERS = Parameters(0.8, 25.0, 0.8, 4.0)
 COLUMNS = ["recency_days", "purchases", "spend", "tenure_days", "gap_mean"]
 
 
@@ -39,7 +39,7 @@ def histories() -> list[npt.NDArray[np.float64]]:
     random = np.random.default_rng(4)
     days = []
     for _ in range(1500):
-        rate, chance = random.gamma(WORLD.r, 1 / WORLD.alpha), random.beta(WORLD.a, WORLD.b)
+        rate, chance = random.gamma(BUYERS.r, 1 / BUYERS.alpha), random.beta(BUYERS.a, BUYERS.b)
         at = [random.uniform(0, 365)]
         while at[-1] < ORIGIN + HORIZON and (len(at) == 1 or random.random() > chance):
             at.append(at[-1] + random.exponential(1 / rate))

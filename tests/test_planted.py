@@ -1,4 +1,4 @@
-"""The simulated shop shows what the source documents state; its ground truth gives the causes."""
+"""The simulated shop shows what its parameters plant; its ground truth gives the causes."""
 
 from itertools import pairwise
 

@@ -136,8 +136,8 @@ def test_a_hypothesis_of_two_parts_is_as_certain_as_its_weakest(observed: Observ
 def test_hardly_anything_is_recovered_where_the_chance_to_leave_never_varies(
     tmp_path: Path,
 ) -> None:
-    world = {**EQUAL, "customers": 4000}
-    root = made(tmp_path, world, ("label", "recover"), frozen.PATH)
+    simulate = {**EQUAL, "customers": 4000}
+    root = made(tmp_path, simulate, ("label", "recover"), frozen.PATH)
     held = [
         one["id"]
         for one in store.read(root / "reports" / "hypotheses.json")
