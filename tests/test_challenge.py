@@ -141,7 +141,7 @@ def test_origins_that_either_was_trained_through_are_left_out(strong: ModelVersi
     )
 
 
-def test_what_is_compared_is_the_scorer_that_each_verdict_chose(strong: ModelVersion) -> None:
+def test_each_version_is_compared_by_its_selected_scorer(strong: ModelVersion) -> None:
     plain = ModelVersion(strong.model, strong.about, "recency")
     rows = rows_at_origins()[rows_at_origins()["snapshot"] == ORIGINS[0]].sort_values(
         "recency_days"

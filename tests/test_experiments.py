@@ -1,4 +1,4 @@
-"""`dvc exp run -S ...` does here what it does everywhere.
+"""`dvc exp run -S ...` works here as in any DVC project.
 
 An experiment beside the commit it began at, and its run in MLflow.
 """

@@ -134,7 +134,7 @@ def test_a_shop_with_orders_alone_has_the_columns_that_need_nothing_else() -> No
 
 
 @pytest.mark.parametrize("pace", [5, 14, 30, 31])
-def test_a_complaint_exactly_four_cycles_after_another_repeats_it_and_a_day_later_does_not(
+def test_a_complaint_exactly_four_ipts_after_another_repeats_it_and_a_day_later_does_not(
     pace: int,
 ) -> None:
     orders = [k * pace for k in range(9)]

@@ -1,4 +1,4 @@
-"""What of a customer's past is visible at a snapshot, and that asking repeatedly is asking anew."""
+"""What of a customer's past is visible at a snapshot, and that reading repeatedly equals reading anew."""
 
 from typing import Any
 
@@ -185,7 +185,7 @@ def test_a_customer_sees_no_other_customers_events() -> None:
 
 @pytest.mark.parametrize("cancelling", [0, 0.3], ids=["nothing cancelled", "orders cancelled"])
 @pytest.mark.parametrize("ask", [features_at, states_at])
-def test_asking_one_snapshot_after_another_is_asking_each_alone(
+def test_snapshots_read_one_after_another_equal_each_read_alone(
     ask: Any, cancelling: float
 ) -> None:
     tables = tables_of(*random_customers(seed=5, count=60, cancelling=cancelling))

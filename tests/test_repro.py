@@ -85,7 +85,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, said
 
 
-def test_one_command_ends_with_the_list_the_page_the_verdict_and_ten_customers(
+def test_one_command_ends_with_the_list_the_page_the_grade_and_ten_customers(
     small: tuple[Path, str],
 ) -> None:
     folder, said = small

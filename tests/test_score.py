@@ -259,9 +259,7 @@ def test_without_a_signal_nobody_is_scored_and_the_rules_still_publish(tmp_path:
     assert unscored["stage"].notna().all()
 
 
-def test_the_list_uses_the_baseline_that_the_verdict_names(
-    tmp_path: Path, scored: pd.DataFrame
-) -> None:
+def test_the_list_uses_the_selected_baseline(tmp_path: Path, scored: pd.DataFrame) -> None:
     by_recency = pq.read_table(publish(tmp_path, "recency") / "scored.parquet").to_pandas()
     assert set(by_recency["model_id"]) != set(scored["model_id"])
     features = pq.read_table(tmp_path / "features" / "part-000.parquet").to_pandas()

@@ -73,7 +73,7 @@ def test_customers_take_only_transitions_that_the_rules_allow(shop: Path) -> Non
     assert pairs <= closure(EVENT_CLOCK)
 
 
-def test_the_verdict_names_who_scores_and_the_list_obeys(shop: Path) -> None:
+def test_the_list_uses_the_selected_scorer(shop: Path) -> None:
     metrics = json.loads((shop / "reports" / "evaluation.json").read_text())
     manifest = json.loads((shop / "data" / "lists" / "manifest.json").read_text())
     scored = pq.read_table(shop / "data" / "lists" / "scored.parquet").to_pandas()

@@ -102,7 +102,7 @@ def test_blocks_make_one_shop() -> None:
 
 
 @pytest.mark.parametrize(("preset", "days"), [("weekly", 730), ("monthly", 1460), ("yearly", 5110)])
-def test_a_preset_has_its_own_rhythm_and_history(preset: str, days: int) -> None:
+def test_a_preset_has_its_own_ipt_and_history(preset: str, days: int) -> None:
     ask = simulated_shop(customers=400, preset=preset)
     [(usual, between)] = ask(
         f"""select median(ipt_days), median(gap / ipt_days)
