@@ -1,4 +1,4 @@
-"""What of a customer's past is visible at a snapshot, and that reading repeatedly equals reading anew."""
+"""What of a customer's past is visible at a snapshot, and that reading on equals reading anew."""
 
 from typing import Any
 
