@@ -52,7 +52,7 @@ BOUGHT = record("i4 day product category", "? first")
 RUN = record("i4 purchases last")
 ORDER = record("i4 day basket promised delivered cancelled")
 # `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
-# has a line with a promise or a cancellation; `cancels`: with a cancellation.
+# has a line with a promised date or a cancellation; `cancels`: with a cancellation.
 CURSOR = record(
     "i8 line returned complaint touch generation",
     "i4 purchases bought products categories orders",

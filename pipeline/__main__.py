@@ -1,4 +1,4 @@
-"""Who among our customers is about to leave, why, and whom is it worth calling."""
+"""Find which customers are about to leave, and whom it is worth calling."""
 
 import ctypes
 import os
@@ -24,8 +24,7 @@ app = typer.Typer(
 )
 
 models = typer.Typer(
-    no_args_is_help=True,
-    help="The registered versions of the model, and which of them is champion.",
+    no_args_is_help=True, help="Show and change the registered versions of the model."
 )
 app.add_typer(models, name="model")
 Reason = Annotated[
@@ -108,7 +107,7 @@ def why(
 
 @models.command("list")
 def list_versions() -> None:
-    """Show every version of every shop's model: alias, what it was measured at, why."""
+    """List every version of every shop's model: alias, AUC and reason."""
     from pipeline.registry.commands import listing
     from pipeline.runtime.progress import say
     from pipeline.runtime.runner import ROOT

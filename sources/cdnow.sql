@@ -1,4 +1,5 @@
--- The 1/10 sample of CDNOW: 2,357 customers who first bought CDs in the first quarter of 1997. One row per order, at fixed columns.
+-- The 1/10 sample of CDNOW: 2,357 customers who first bought CDs in the first quarter of 1997. One
+-- row per order, at fixed columns.
 create view orders as
 select
     substr(text, 2, 5) as customer_id,

@@ -1,5 +1,5 @@
--- Five months of orders of a food-delivery kitchen group. One row per order, whose items stand in one
--- text: "2 x Pizza, 1 x Fries".
+-- Five months of orders of a food-delivery kitchen group. One row per order, whose items stand in
+-- one text: "2 x Pizza, 1 x Fries".
 create view delivered as
 select *, string_split(regexp_replace(items, ', ([0-9]+ x )', E'\n\\1', 'g'), E'\n') as lines
 from raw.food_delivery;
@@ -25,14 +25,16 @@ select
     source_line
 from line;
 
--- A complaint was refunded, which resolves it at once, or it was not. Missing or wrong food makes an order worth little: major.
+-- A complaint was refunded, which resolves it at once, or it was not. Missing or wrong food makes
+-- an order worth little: major.
 create view complaints as
 select
     'K' || order_id as complaint_id,
     customer_id,
     placed_at as opened_at,
     if(complaint = 'Non-refunded complaint', null, placed_at) as resolved_at,
-    if(complaint in ('Wrong item(s) delivered', 'Item(s) missing or not delivered'), 'major', 'minor') as severity,
+    if(complaint in ('Wrong item(s) delivered', 'Item(s) missing or not delivered'),
+       'major', 'minor') as severity,
     complaint as kind,
     order_id,
     source_file,

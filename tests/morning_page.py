@@ -93,7 +93,12 @@ def explained(name: str, drivers: list[tuple[str, float | None, float]]) -> list
         {**head, "driver": d, "value": v, "contribution": c, "position": i}
         for i, (d, v, c) in enumerate(drivers, 1)
     ]
-    facts = {"stage": "core", "purchases": 36, "silent_days": 63, "expected_ipt_days": 26}
+    facts = {
+        "stage": "core",
+        "purchases": 36,
+        "days_since_last_purchase": 63,
+        "expected_ipt_days": 26,
+    }
     return [{**head, "facts": to_json(facts)}, *rows]
 
 

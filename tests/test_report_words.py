@@ -43,7 +43,7 @@ def test_a_call_unfolds_its_drivers_and_facts_in_words(tmp_path: Path) -> None:
         *("standard deviation of the IPT; needs two", "unknown", "raises the risk"),
         *("Unheard of", "1.50", "raises the risk"),
     ]
-    assert said[13:17] == ["Purchases", "36", "Silent", "63 days"]
+    assert said[13:17] == ["Purchases", "36", "Days since last purchase", "63"]
 
 
 def test_why_shows_its_first_sentence_and_unfolds_the_rest(tmp_path: Path) -> None:

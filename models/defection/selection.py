@@ -1,4 +1,4 @@
-"""Who scores: the model, a baseline, or nobody."""
+"""Select the scorer: the model, a baseline, or none."""
 
 from statistics import NormalDist
 from typing import Any

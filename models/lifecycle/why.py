@@ -96,7 +96,7 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
     )
     open_then = lacks.holds(bool) | won_back
     known |= {
-        "silent_days": fact(snapshot - last_on, bought),
+        "days_since_last_purchase": fact(snapshot - last_on, bought),
         "span_days": fact(last_on - first_on, bought),
         "expected_ipt_days": column("ipt_days", digits=0),
         "shop_ipt_days": constant(round(expected_ipt), bought),
@@ -197,7 +197,7 @@ SO_FAR = (
     "expected IPT {expected_ipt_days:day|days} (shop {shop_ipt_days})"
 )
 DEADLINES = (
-    "{silent_days:day|days} since the last purchase: {overdue} {late_on}{defecting}, "
+    "{days_since_last_purchase:day|days} since the last purchase: {overdue} {late_on}{defecting}, "
     "{lapsed} {lapses_on}.{late}{score}"
 )
 TEXTS = {

@@ -128,11 +128,11 @@ def _values(column: Output, rows: Mapping[str, Any], size: int) -> pa.Array | pa
     if callable(column.source):
         values = column.source(pa.table(rows))
     else:
-        wing, _, name = column.source.partition(".")
-        values = rows.get(name if wing == "lifecycle" else column.name)
+        folder, _, name = column.source.partition(".")
+        values = rows.get(name if folder == "lifecycle" else column.name)
     if values is None:
         place = f"pipeline/delivery/schema.py column {column.name}"
-        problem = f"nobody fills it: {column.source} gives no such column"
+        problem = f"no function fills it: {column.source} gives no such column"
         fix = "name a column of data/lifecycle, or a function that returns one value per row"
         raise ConfigError("E_OUTPUT", place, problem, fix)
     if not isinstance(values, pa.Array | pa.ChunkedArray):

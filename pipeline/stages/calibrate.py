@@ -34,7 +34,7 @@ def _shop_ipt(
     The expected IPT is the median over the customers with two IPTs of their median.
     """
     statistics = partial(_ipt_statistics, until=until, opened=opened)
-    customers = pa.concat_tables(table for _, table in over(events, engine, statistics, "rhythm"))
+    customers = pa.concat_tables(table for _, table in over(events, engine, statistics, "IPT"))
     median, gaps, squares = (customers[name].to_numpy() for name in ("median", "gaps", "squares"))
     repeated, total = gaps >= 2, int(gaps.sum())
     freedom = int((gaps[repeated] - 1).sum())
@@ -42,7 +42,7 @@ def _shop_ipt(
         if params.default_ipt_days is None:
             place = "params.yaml calibrate.default_ipt_days"
             rule = f"{total} inter-purchase times are too few to estimate the shop's own"
-            raise ConfigError("E_RHYTHM", place, rule, "set it to the usual number of days")
+            raise ConfigError("E_IPT", place, rule, "set it to the expected days between purchases")
         return params.default_ipt_days, params.default_log_sd, total
     # rounded, because the last bits of logarithms differ between kinds of CPU
     expected, log_sd = np.median(median[repeated]), math.sqrt(squares[repeated].sum() / freedom)
