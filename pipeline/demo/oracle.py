@@ -1,7 +1,7 @@
 """The true chance of every outcome that the shop sees, from the ground truth of the simulated shop.
 
-The oracle knows the chance of each cause to end the relation at a purchase, and the
-distribution of the next IPT. It does not know which cause ended the relation, nor the day of the next purchase.
+The oracle knows the chance of each cause to end the relation at a purchase, and the distribution of
+the next IPT. It does not know which cause ended the relation, nor the day of the next purchase.
 """
 
 from typing import Any
