@@ -1,9 +1,9 @@
 """How a kernel is compiled: without the interpreter's lock, kept on disk between runs.
 
 A kernel is a plain Python function over one customer's past; NUMBA_DISABLE_JIT=1 runs it as one,
-under a debugger. Kernels make no arrays: all buffers is handed to them, so numba need not count who
-holds which (`_nrt`; docs/decisions/0008). A kernel that makes one is refused when it is compiled,
-and an entry returns numbers only.
+under a debugger. Kernels make no arrays: they work in buffers that the caller passes, so numba need
+not count references (`_nrt`; docs/decisions/0008). A kernel that makes an array is refused when it
+is compiled, and an entry returns numbers only.
 """
 
 import hashlib

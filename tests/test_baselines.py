@@ -14,7 +14,7 @@ from frozen import params
 from sklearn.ensemble import RandomForestClassifier
 
 from models.defection import baselines
-from models.defection.baselines import BASELINES, PAST, RFM, Baseline, BgNbd
+from models.defection.baselines import BASELINES, PAST, RFM, Baseline, BgNbd, LogisticRFM
 from models.defection.bg_nbd import Parameters, fit, log_likelihood, no_purchase
 from models.defection.booster import ModelSpec, matrix
 
@@ -93,6 +93,26 @@ def test_a_shop_simulated_by_the_model_gives_back_its_parameters(shop: pd.DataFr
     assert fitted.r == pytest.approx(0.8, rel=0.15)
     assert fitted.r / fitted.alpha == pytest.approx(0.8 / 25, rel=0.1)
     assert fitted.a / (fitted.a + fitted.b) == pytest.approx(0.8 / 4.8, abs=0.03)
+
+
+def test_the_logistic_regression_is_fitted_to_its_optimum_to_the_last_digits() -> None:
+    # A solver that stops earlier stops at a point that depends on the CPU's linear algebra.
+    random = np.random.default_rng(3)
+    purchases = np.round(np.exp(random.normal(1.5, 1, 20_000))) + 2
+    rows = pd.DataFrame({"recency_days": random.integers(1, 180, 20_000), "purchases": purchases})
+    rows["spend"] = purchases * np.exp(random.normal(3, 0.6, 20_000))
+    log_odds = 0.6 * np.log1p(rows["recency_days"]) - 0.7 * np.log1p(purchases) - 1
+    rows["defected"] = random.random(20_000) < 1 / (1 + np.exp(-log_odds))
+    fitted = LogisticRFM.fit(rows)
+    logs = (np.log1p(matrix(rows, fitted.columns)) - fitted.centre) / fitted.scale
+    design, penalty = np.column_stack([logs, np.ones(len(rows))]), np.diag([1.0, 1.0, 1.0, 0.0])
+    optimum = np.array([*fitted.coefficients, fitted.intercept])
+    for _ in range(3):  # Newton's method
+        risk = 1 / (1 + np.exp(-design @ optimum))
+        slope = design.T @ (risk - rows["defected"]) + penalty @ optimum
+        curvature = (design.T * (risk * (1 - risk))) @ design + penalty
+        optimum -= np.linalg.solve(curvature, slope)
+    assert fitted.coefficients == pytest.approx(optimum[:-1].tolist(), rel=1e-8, abs=0)
 
 
 def test_the_unit_of_time_changes_alpha_alone(shop: pd.DataFrame) -> None:
