@@ -57,6 +57,15 @@ class Tune(BaseModel):
         return self
 
 
+class CallWhen(BaseModel):
+    """The grounds on which a customer is called today. One is enough; `why` states it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    overdue: bool
+    risk: Literal["low", "medium", "high"] | None  # from this risk_band on; null: no ground
+
+
 class Costs(BaseModel):
     """What a contact costs and may save, all of it assumed until measured."""
 

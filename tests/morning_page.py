@@ -120,7 +120,7 @@ def published(
     files = {
         "scored.parquet": pa.Table.from_pylist(rows, arrow_schema(SCORED)),
         "explanations.parquet": pd.DataFrame(explanations).astype(columns),
-        **{f"{queue}.csv": pd.DataFrame({"customer_id": []}) for queue in QUEUES},
+        **{f"{name}.csv": pd.DataFrame({"customer_id": []}) for name in ("call", *QUEUES)},
     }
     manifest = {
         "shop": "demo", "snapshot": "2026-01-01", "currency": currency,

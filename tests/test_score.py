@@ -15,10 +15,13 @@ import pytest
 import small_shop
 from frozen import params, project
 
+from models.decision.queues import QUEUES
 from models.decision.worklist import contacts, held_out, ranked, stakes, values
+from models.settings import CallWhen
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.schema import (
     BY_HAND,
+    CALL_LIST,
     EXPLANATIONS,
     FOR_PEOPLE,
     NOT_YET,
@@ -36,6 +39,7 @@ from pipeline.stages.score import score
 from pipeline.stages.train import train
 
 PARAMS = params()
+WHEN = PARAMS.score.call_when
 # The columns that readers rely on: they stay, in this order. A new one may stand anywhere between.
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage "
@@ -211,7 +215,7 @@ def test_a_customer_who_must_not_be_contacted_is_scored_and_never_called(
 def test_no_list_for_people_shows_the_control_group_or_who_must_not_be_contacted(
     lists: Path, scored: pd.DataFrame
 ) -> None:
-    people = [pd.read_csv(path, dtype=str) for path in lists.glob("*.csv")]
+    people = [pd.read_csv(lists / f"{queue}.csv", dtype=str) for queue in QUEUES]
     listed = scored[~scored["contact"].isin(["hold_out", "do_not_contact"])]
     assert {"hold_out", "do_not_contact"} < set(scored["contact"])
     assert sorted(pd.concat(people)["customer_id"]) == sorted(listed["customer_id"])
@@ -279,6 +283,8 @@ def ready(**columns: Any) -> pd.DataFrame:
         {
             "customer_id": list("abcd"),
             "stage": "core",
+            "activity": "active",
+            "risk_band": "medium",
             "do_not_contact": False,
             "value_365d": [400.0, 300.0, 200.0, 100.0],
         }
@@ -288,8 +294,36 @@ def ready(**columns: Any) -> pd.DataFrame:
 
 def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
     rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, -1.0])
-    assert contacts(rows, 0.5, 0.0, "x").tolist() == ["call", "call", "none", "none"]
-    assert contacts(rows, 1.0, 0.0, "x").tolist() == ["call", "call", "call", "none"]
+    assert contacts(rows, WHEN, 0.5, 0.0, "x").tolist() == ["call", "call", "none", "none"]
+    assert contacts(rows, WHEN, 1.0, 0.0, "x").tolist() == ["call", "call", "call", "none"]
+    assert contacts(rows, WHEN, 1, 0.0, "x").tolist() == ["call", "none", "none", "none"]
+
+
+@pytest.mark.parametrize(
+    ("call_when", "ground"),
+    [
+        ({"overdue": True, "risk": None}, {"activity": "late"}),
+        ({"overdue": False, "risk": "medium"}, {"risk_band": "medium"}),
+        ({"overdue": False, "risk": "medium"}, {"risk_band": "high"}),
+    ],
+)
+def test_whoever_has_no_ground_to_be_called_today_is_not_called_whatever_the_profit(
+    call_when: dict[str, Any], ground: dict[str, str]
+) -> None:
+    rows = ready(risk=[0.5] * 4, expected_profit=9.0, risk_band="low")
+    rows.loc[[1, 3], [*ground]] = [*ground.values()]
+    called = contacts(rows, CallWhen(**call_when), 4, 0.0, "x")
+    assert called.tolist() == ["none", "call", "none", "call"]
+
+
+def test_the_list_of_today_has_the_calls_of_all_queues_and_what_a_caller_needs_first(
+    lists: Path, scored: pd.DataFrame
+) -> None:
+    calls = pd.read_csv(lists / "call.csv", dtype=str, keep_default_na=False)
+    assert list(calls.columns) == list(CALL_LIST)
+    called = scored[scored["contact"] == "call"]
+    assert calls["customer_id"].tolist() == called["customer_id"].tolist()
+    assert set(called["risk_band"]) <= {"medium", "high"}, "nobody is overdue in this shop"
 
 
 def test_the_place_of_a_customer_who_must_not_be_called_goes_to_the_next() -> None:
@@ -298,7 +332,12 @@ def test_the_place_of_a_customer_who_must_not_be_called_goes_to_the_next() -> No
         expected_profit=[9.0, 8.0, 7.0, -1.0],
         do_not_contact=[True, False, False, False],
     )
-    assert contacts(rows, 0.5, 0.0, "x").tolist() == ["do_not_contact", "call", "call", "none"]
+    assert contacts(rows, WHEN, 0.5, 0.0, "x").tolist() == [
+        "do_not_contact",
+        "call",
+        "call",
+        "none",
+    ]
 
 
 def test_the_control_group_stays_the_same_until_the_seed_changes() -> None:

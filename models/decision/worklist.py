@@ -7,9 +7,9 @@ import pandas as pd
 
 from features.records import Flags, Floats
 from models.defection.profit import expected_profit, value_of
-from models.defection.risk_bands import band
+from models.defection.risk_bands import BANDS, band
 from models.lifecycle.state_machine import STAGES
-from models.settings import Costs
+from models.settings import CallWhen, Costs
 
 
 def values(rows: pd.DataFrame) -> pd.Series:
@@ -52,15 +52,29 @@ def ranked(rows: pd.DataFrame) -> pd.DataFrame:
     return ordered
 
 
-def contacts(rows: pd.DataFrame, capacity: float, hold_out: float, seed: str) -> np.ndarray:
+def has_ground(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
+    """Return who has a ground to be called today: one of those that `call_when` admits."""
+    grounds = [
+        call_when.overdue & (rows["activity"] == "late"),
+        rows["risk_band"].isin(BANDS[BANDS.index(call_when.risk) :] if call_when.risk else ()),
+    ]
+    held: Flags = np.any(grounds, axis=0)
+    return held
+
+
+def contacts(
+    rows: pd.DataFrame, call_when: CallWhen, capacity: float, hold_out: float, seed: str
+) -> np.ndarray:
     """Return call, hold_out, do_not_contact or none for ranked rows.
 
-    The most profitable are called up to capacity, a share of the scored customers, and only where
-    profit is expected. The control group takes places of the capacity: it would have been called.
+    The most profitable are called up to capacity, and only with a ground and an expected profit.
+    `capacity`: a number of customers (int), or a share of the scored customers (float). The control
+    group takes places of the capacity: it would have been called.
     """
-    places = int(np.ceil(capacity * rows["risk"].notna().sum()))
+    share = not isinstance(capacity, int)
+    places = int(np.ceil(capacity * rows["risk"].notna().sum())) if share else capacity
     contactable = ~rows["do_not_contact"].to_numpy(bool)
-    worth = (rows["expected_profit"] > 0).to_numpy() & contactable
+    worth = (rows["expected_profit"] > 0).to_numpy() & contactable & has_ground(rows, call_when)
     selected = worth & (np.cumsum(worth) <= places)
     contact = np.where(contactable, "none", "do_not_contact").astype(object)
     control = held_out(rows["customer_id"][selected], hold_out, seed)

@@ -10,10 +10,12 @@ from features.records import Floats
 from models.defection.metrics import wilson
 from models.settings import SMALLEST_CELL
 
+BANDS = ("low", "medium", "high")
+
 
 def band(risk: Floats, thresholds: tuple[float, float]) -> npt.NDArray[np.str_]:
     """Return low, medium or high, one per row."""
-    return np.array(["low", "medium", "high"])[np.digitize(risk, thresholds)]
+    return np.array(BANDS)[np.digitize(risk, thresholds)]
 
 
 def risk_bands(

@@ -7,10 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.decision.queues import QUEUES
 from models.decision.worklist import contacts, ranked, stakes, values
 from models.settings import Costs
 from pipeline.delivery.published import listed
-from pipeline.delivery.schema import FOR_PEOPLE, SCORED, fill
+from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.engine.calendar import iso_date
 from pipeline.engine.rows import query, rows_of, table
@@ -66,6 +67,7 @@ def decision_rows(known: pa.Table) -> pd.DataFrame:
     rows = rows.assign(
         customer_id=known["customer_id"].to_pandas(),
         stage=known["stage"].dictionary_encode().to_pandas(),
+        activity=known["activity"].dictionary_encode().to_pandas(),
         since=known["since"].cast(pa.int32()).to_numpy(),
         risk=np.nan,
     )
@@ -77,8 +79,8 @@ def decided(
 ) -> pd.DataFrame:
     """The rows in the order of work: stakes, ranks and contact. The index is the row's place."""
     rows = ranked(stakes(rows, horizon, costs, bands))
-    contact = contacts(rows, params.capacity, params.hold_out, params.hold_out_seed)
-    return rows.assign(contact=contact)
+    control = params.hold_out, params.hold_out_seed
+    return rows.assign(contact=contacts(rows, params.call_when, params.capacity, *control))
 
 
 def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Table:
@@ -107,15 +109,30 @@ def listed_before(events: Folder) -> pa.Table:
     return pa.Table.from_pandas(rows[["customer_id", "queue"]]).append_column("since", since)
 
 
-def people_list(scored: pa.Table, queue: str, before: pa.Table, params: Score) -> pa.Table:
-    """<queue>.csv: the customers of one queue who may be contacted, by rank, safe to open in a
-    spreadsheet. `before`: the rows of `listed_before`.
+def people_list(scored: pa.Table, before: pa.Table, params: Score) -> pa.Table:
+    """The customers of all queues who may be contacted, by rank, safe to open in a spreadsheet.
+
+    `before`: the rows of `listed_before`.
     """
-    rows = listed(scored.filter(pc.equal(scored["queue"], queue)))
-    before = before.filter(pc.equal(before["queue"], queue))
-    place = pc.index_in(rows["customer_id"], before["customer_id"].cast(pa.string()))
-    since = pc.coalesce(before["since"].take(place), rows["as_of"].cast(pa.string()))
-    owner = pa.array([params.owners[queue]] * len(rows), pa.string())
+    rows = listed(scored)
+
+    def key(table: pa.Table) -> pa.Array:
+        parts = (table[name].cast(pa.string()) for name in ("queue", "customer_id"))
+        return pc.binary_join_element_wise(*parts, "/")
+
+    since = before["since"].take(pc.index_in(key(rows), key(before).combine_chunks()))
+    since = pc.coalesce(since, rows["as_of"].cast(pa.string()))
+    owner = pc.dictionary_encode(rows["queue"]).combine_chunks()
+    owner = pa.array([params.owners[queue] for queue in owner.dictionary.to_pylist()]).take(
+        owner.indices
+    )
     people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since})
     names = rows.column_names + people.column_names
     return safe_table(pa.table([*rows.columns, *people.columns], names))
+
+
+def people_files(people: pa.Table) -> dict[str, pa.Table]:
+    """call.csv with today's calls of all queues, and one file with all customers of each queue."""
+    calls = people.filter(pc.equal(people["contact"], "call"))
+    by_queue = {f"{q}.csv": people.filter(pc.equal(people["queue"], q)) for q in QUEUES}
+    return {"call.csv": calls.select(CALL_LIST), **by_queue}

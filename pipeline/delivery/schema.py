@@ -93,6 +93,13 @@ FOR_PEOPLE = (
     Output("note", TEXT, "text", "anything worth keeping", BY_HAND),
 )  # fmt: skip
 
+# call.csv: today's calls of all queues by rank; the columns that a caller needs stand first
+CALL_LIST = (
+    *("rank", "customer_id", "why", "action", "owner", "value_365d", "last_purchase_on", "risk"),
+    *("stage", "lapses_on", "on_list_since", "queue", "contact", "as_of"),
+    *("decision", "done_on", "note"),
+)
+
 # explanations.parquet: per customer a row at position 0 with the facts, then a row per driver
 EXPLANATIONS = (
     Output("customer_id", TEXT, "id", "the customer", "lifecycle.customer_id"),

@@ -52,20 +52,17 @@ def details(
     return by_customer
 
 
-def tab(
-    name: str, title: str, customers: pa.Table, manifest: Mapping[str, Any], most: int
-) -> dict[str, Any]:
-    """One list: its rows by rank, at most so many, and `csv`, the files that hold all of them."""
+def tab(name: str, title: str, customers: pa.Table, most: int) -> dict[str, Any]:
+    """One list: its rows by rank, at most so many, and `csv`, the file that holds all of them."""
     contacts = collections.Counter(customers["contact"].to_pylist())
     shown = listed(customers)
-    queues = {name, *pc.unique(shown["queue"]).to_pylist()}
     return {
         "name": name,
         "title": title,
         "total": len(shown),
         "withheld": [(contact, contacts[contact]) for contact in UNLISTED if contacts[contact]],
         "rows": [{**row, "drivers": [], "facts": []} for row in shown.slice(0, most).to_pylist()],
-        "csv": [f"{q}.csv" for q in QUEUES if q in queues and f"{q}.csv" in manifest["files"]],
+        "csv": f"{name}.csv",
         "has_risk": shown["risk"].null_count < len(shown),
     }
 
@@ -80,12 +77,12 @@ def tabs(
     """The calls of all queues with their details, then one tab per queue."""
     scored = scored.sort_by("rank")
     calls = scored.filter(pc.equal(scored["contact"], "call"))
-    today = tab("call", "Call today", calls, manifest, most)
+    today = tab("call", "Call today", calls, most)
     ids = [row["customer_id"] for row in today["rows"]]
     shown = details(explanations, ids, features, manifest["value_unit"])
     today["rows"] = [{**row, **shown[row["customer_id"]]} for row in today["rows"]]
     by_queue = {q: scored.filter(pc.equal(scored["queue"], q)) for q in QUEUES}
-    return [today, *(tab(q, readable(q), rows, manifest, most) for q, rows in by_queue.items())]
+    return [today, *(tab(q, readable(q), rows, most) for q, rows in by_queue.items())]
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:

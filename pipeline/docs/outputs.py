@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from pipeline.delivery.schema import BY_HAND, EXPLANATIONS, FOR_PEOPLE, NOT_YET, SCORED, Output
+from pipeline.delivery.schema import (
+    BY_HAND,
+    CALL_LIST,
+    EXPLANATIONS,
+    FOR_PEOPLE,
+    NOT_YET,
+    SCORED,
+    Output,
+)
 from pipeline.docs.markdown import table
 from pipeline.runtime.resources import read_text
 
@@ -28,5 +36,8 @@ def _table(columns: Sequence[Output]) -> str:
 def outputs_markdown() -> str:
     """The document: a table of columns for each file."""
     return read_text(__file__, "outputs.md").format(
-        scored=_table(SCORED), for_people=_table(FOR_PEOPLE), explanations=_table(EXPLANATIONS)
+        scored=_table(SCORED),
+        for_people=_table(FOR_PEOPLE),
+        explanations=_table(EXPLANATIONS),
+        call_list=", ".join(f"`{name}`" for name in CALL_LIST),
     )

@@ -19,7 +19,7 @@ from pydantic import (
 from features.settings import IptRules, Sla, Windows
 from models.decision.queues import QUEUES
 from models.lifecycle.limits import Limits
-from models.settings import Boosting, Costs, Count, Positive, Share, Threads, Tune
+from models.settings import Boosting, CallWhen, Costs, Count, Positive, Share, Threads, Tune
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.yaml_file import merged, place_of, read_yaml, refusal
 
@@ -213,7 +213,8 @@ class Evaluate(Section):
 class Score(Section):
     """Which customers to call, and how many."""
 
-    capacity: Share
+    call_when: CallWhen
+    capacity: Share | Annotated[int, Field(ge=0)]  # a share of the scored customers, or a number
     hold_out: Share
     hold_out_seed: str
     drivers: Count

@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from models.decision.queues import QUEUES
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
@@ -29,7 +28,7 @@ def score(
     evaluate: Evaluate,
     assign: Limits,
 ) -> dict[str, Any]:
-    """`lists`: scored.parquet, explanations.parquet, one CSV per queue, and the manifest.
+    """`lists`: scored.parquet, explanations.parquet, call.csv, one CSV per queue, and the manifest.
 
     The scorer is the one that `metrics` selected. Without a signal nobody gets a risk, and the
     rules alone make the list.
@@ -53,8 +52,8 @@ def score(
     before, ids = lists.listed_before(events), known["customer_id"].combine_chunks()
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
     explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
-    queues = {f"{queue}.csv": lists.people_list(scored, queue, before, params) for queue in QUEUES}
-    files = {"scored.parquet": scored, "explanations.parquet": explained, **queues}
+    people = lists.people_files(lists.people_list(scored, before, params))
+    files = {"scored.parquet": scored, "explanations.parquet": explained, **people}
     settings = {
         "shop": shop,
         "score": params.model_dump(),
