@@ -20,6 +20,7 @@ SETTINGS: dict[str, Any] = {
     "currency": "EUR",
     "data_end": None,
     "max_amount": 1000,
+    "files": {},
     "quarantine_limit": {"default": 1.0},
 }
 
@@ -54,6 +55,7 @@ def csv(*rows: str, head: str = HEAD) -> str:
 def ingested(
     folder: Path,
     files: Mapping[str, Any],
+    /,
     sql: str | None = None,
     lines_per_partition: int = 1000,
     **settings: Any,

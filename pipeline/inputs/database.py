@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline.inputs.plain import plain_folder
 from pipeline.runtime.params import Engine
 
 Db = duckdb.DuckDBPyConnection
@@ -14,7 +15,9 @@ MEMORY = "3GB"
 
 
 def open_database(timezone: str, engine: Engine, folder: Path) -> Db:
-    """Open a database in memory that knows the shop's time zone and reads only the shop's folder.
+    """Open a database in memory that knows the shop's time zone.
+
+    It reads only the shop's folder and the plain copies of its files.
 
     What does not fit into memory moves to disk.
     """
@@ -25,7 +28,7 @@ def open_database(timezone: str, engine: Engine, folder: Path) -> Db:
         set memory_limit = '{MEMORY}';
         set temp_directory = {literal(spill)};
         set TimeZone = {literal(timezone)};
-        set allowed_directories = [{here}];
+        set allowed_directories = [{here}, {literal(str(plain_folder()))}];
         set enable_external_access = false;
         set variable folder = {here}""")
     return db

@@ -1,6 +1,6 @@
 """A shop's raw files, read strictly: each becomes a table `raw.<file name without ending>`.
 
-A folder of parquet files is one such table too, named after the folder. A table has the columns of
+A folder of files is one such table too, named after the folder. A table has the columns of
 its file, then `source_file` and `source_line`, the number of the record in the file. All columns of
 a CSV file are text; a .txt file has one column `text`. A file that is damaged, or not what its
 ending says, is refused before anything is read from it.
@@ -10,13 +10,16 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
 from pipeline.inputs.database import Db, identifier, literal
+from pipeline.inputs.plain import PACKED, SHEETS, ending, is_utf8, plain, table_name
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
+from pipeline.runtime.params import RawFile
 from pipeline.runtime.store import Folder
 
 BLOCK = 1 << 24
@@ -28,7 +31,8 @@ MISTAKEN = {
     b"PAR1": ("a parquet file", "name it .parquet"),
 }
 ABOUT_FILE = re.compile(r"\bfile\b|parquet", re.IGNORECASE)  # in DuckDB's message
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATORS = {";": ("semicolons", '";"'), "\t": ("tabs", '"\\t"'), "|": ("bars", '"|"')}
+CSVS = (".csv", ".tsv", *SHEETS)
 
 
 def _check_text(path: Path) -> None:
@@ -49,17 +53,25 @@ def _check_text(path: Path) -> None:
         raise refusal("E_ENCODING", f"{path.name} byte {offset - pending}")
 
 
-def _header(path: Path) -> list[str]:
-    """Return the column names of a CSV file."""
+def header(path: Path, form: RawFile, place: str) -> list[str]:
+    """Return the column names in the first record of a CSV file, which may have several lines."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline(1 << 20)
-    place = f"{path.name}:1"
-    names = [column.strip() for column in next(csv.reader(io.StringIO(first)), [])]
-    separator = next((s for s in SEPARATORS if s in first), None)
-    if len(names) == 1 and separator:
-        raise refusal("E_SEPARATOR", place, separator=SEPARATORS[separator])
+        for _ in range(form.skip):
+            file.readline(BLOCK)
+        start = file.read(BLOCK)
+    place = f"{place}:{form.skip + 1}"
+    first = next(csv.reader(io.StringIO(start, newline=""), delimiter=form.separator), [])
+    names = [column.strip() for column in first]
+    separator = next((s for s in SEPARATORS if s in start.partition("\n")[0]), None)
+    if len(names) == 1 and separator and separator != form.separator:
+        named = f"`{Path(place.partition(':')[0]).name}: {{separator: {SEPARATORS[separator][1]}}}`"
+        raise refusal("E_SEPARATOR", place, separator=SEPARATORS[separator][0], entry=named)
     if not names:
         raise refusal("E_HEADER empty", place)
+    if form.names and len(form.names) != len(names):
+        raise refusal("E_HEADER count", place, count=len(names), names=len(form.names))
+    if form.names:
+        return list(form.names)
     for position, column in enumerate(names):
         if not column:
             raise refusal("E_HEADER unnamed", place, position=position + 1)
@@ -68,45 +80,57 @@ def _header(path: Path) -> list[str]:
     return names
 
 
-def _csv(path: Path) -> str:
+def _csv(path: Path, form: RawFile, name: str) -> str:
     """SQL for a CSV file; a text with a line break counts as one line."""
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in _header(path))
+    whole = plain(path, form)
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header(whole, form, name))
+    before = form.skip + form.header
     return f"""
-        select *, {literal(path.name)} as source_file, row_number() over () + 1 as source_line
-        from read_csv({literal(str(path))}, columns={{{columns}}}, auto_detect=false, header=true,
-                      delim=',', quote='"', escape='"', strict_mode=true)"""
+        select *, {literal(name)} as source_file, row_number() over () + {before} as source_line
+        from read_csv({literal(str(whole))}, columns={{{columns}}}, auto_detect=false,
+                      header={str(form.header).lower()}, skip={form.skip},
+                      delim={literal(form.separator)}, quote='"', escape='"', strict_mode=true)"""
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, form: RawFile, name: str) -> str:
     return f"""
-        select text, {literal(path.name)} as source_file, row_number() over () as source_line
-        from read_csv({literal(str(path))}, columns={{'text': 'VARCHAR'}}, auto_detect=false,
-                      header=false, delim='\x1f', quote='', escape='')"""
+        select text, {literal(name)} as source_file, row_number() over () as source_line
+        from read_csv({literal(str(plain(path, form)))}, columns={{'text': 'VARCHAR'}},
+                      auto_detect=false, header=false, delim='\x1f', quote='', escape='')"""
 
 
-def _parquet(path: Path) -> str:
+def _parquet(path: Path, _: RawFile, name: str) -> str:
     return f"""
-        select * exclude (file_row_number), {literal(path.name)} as source_file,
+        select * exclude (file_row_number), {literal(name)} as source_file,
                file_row_number + 1 as source_line
         from read_parquet({literal(str(path))}, file_row_number=true)"""
 
 
-def _folder(path: Path) -> str:
-    """SQL for all parquet files of a folder; they have the same columns."""
+def _folder(path: Path, form: RawFile, name: str) -> str:
+    """SQL for all files of a folder; those of one kind have the same columns."""
+    if texts := [file for file in sorted(path.iterdir()) if is_raw(file) and ending(file) in CSVS]:
+        return " union all by name ".join(
+            f"({_csv(file, form, f'{name}/{file.name}')})" for file in texts
+        )
     files = ", ".join(literal(str(file)) for file in sorted(path.glob("*.parquet")))
     return f"""
         select * exclude (file_row_number, filename),
-               {literal(path.name)} || '/' || parse_filename(filename) as source_file,
+               {literal(name)} || '/' || parse_filename(filename) as source_file,
                file_row_number + 1 as source_line
         from read_parquet([{files}], file_row_number=true, filename=true)"""
 
 
-READERS = {".csv": _csv, ".txt": _text, ".parquet": _parquet}
+READERS = {**dict.fromkeys(CSVS, _csv), ".txt": _text, ".parquet": _parquet}
 
 
-def _check_kind(path: Path, root: Path) -> None:
+def is_raw(path: Path) -> bool:
+    """Whether a path is a file that people put there and that can be read."""
+    return path.is_file() and not path.name.startswith((".", "~$")) and ending(path) in READERS
+
+
+def _check_kind(path: Path, root: Path, form: RawFile) -> None:
     """Refuse a file whose bytes are not what its ending says."""
-    place = str(path.relative_to(root))
+    place, utf16 = str(path.relative_to(root)), form.encoding.startswith("utf-16")
     if not path.resolve().is_relative_to(root):
         raise refusal("E_OUTSIDE file", place)
     size = path.stat().st_size
@@ -120,31 +144,51 @@ def _check_kind(path: Path, root: Path) -> None:
         if start != b"PAR1" or end != b"PAR1":
             raise refusal("E_TRUNCATED parquet", place)
         return
-    for magic, (kind, fix) in MISTAKEN.items():
-        if start.startswith(magic):
+    packed = path.suffix.lower() in (*PACKED, *SHEETS)
+    for magic, (kind, fix) in () if packed else MISTAKEN.items():
+        if start.startswith(magic) and not (kind == "UTF-16" and utf16):
             raise refusal("E_FILE_KIND", place, kind=kind, ending=path.suffix[1:], fix=fix)
-    _check_text(path)
+    if not packed and is_utf8(form):
+        _check_text(path)
 
 
-def register(db: Db, shop: Folder) -> None:
-    """Make every raw file of a shop, and every folder of parquet files, a table in schema `raw`."""
+def raw_tables(shop: Folder) -> dict[str, Path]:
+    """Return the files and folders of a shop that become tables, by table. Raises InputError for
+    two of one name.
+    """
+    tables: dict[str, Path] = {}
+    for path in sorted(shop.path.resolve().iterdir()):
+        inside = path.is_dir() and any(is_raw(file) for file in path.iterdir())
+        if not inside and not is_raw(path):
+            continue
+        name = path.name if inside else table_name(path)
+        if name in tables:
+            raise refusal("E_TWICE", path.name, other=tables[name].name)
+        tables[name] = path
+    return tables
+
+
+def register(db: Db, shop: Folder, forms: Mapping[str, RawFile], sources: str = "") -> None:
+    """Make every raw file and folder of a shop that the SQL names a table in schema `raw`.
+
+    `forms`: how a file is written, by its name, where it is not comma-separated UTF-8. Without
+    `sources` every file becomes a table.
+    """
     root = shop.path.resolve()
     db.execute("create schema raw")
-    kinds = {file: Path(file).suffix.lower() for file in shop.names()}
-    readers = {file: READERS[kind] for file, kind in kinds.items() if kind in READERS}
-    readers |= {str(Path(file).parent): _folder for file in shop.names("*/*.parquet")}
-    registered: dict[str, str] = {}
-    for file, reader in sorted(readers.items()):
-        path = root / file
-        if path.stem in registered:
-            raise refusal("E_TWICE", file, other=registered[path.stem])
-        for part in sorted(path.glob("*.parquet")) if reader is _folder else [path]:
-            _check_kind(part, root)
+    for table, path in raw_tables(shop).items():
+        if sources and table.lower() not in sources.lower():
+            continue
+        tabs = ending(path) == ".tsv"
+        form = forms.get(path.name, RawFile(separator="\t") if tabs else RawFile())
+        for part in sorted(filter(is_raw, path.iterdir())) if path.is_dir() else [path]:
+            _check_kind(part, root, form)
+        reader = _folder if path.is_dir() else READERS[ending(path)]
         try:
-            db.execute(f"create view raw.{identifier(path.stem)} as {reader(path)}")
+            sql = reader(path, form, path.name)
+            db.execute(f"create view raw.{identifier(table)} as {sql}")
         except duckdb.Error as error:
-            raise unreadable(error, file) from None
-        registered[path.stem] = file
+            raise unreadable(error, path.name) from None
 
 
 def _bad_csv(text: str, place: str) -> InputError:

@@ -1,5 +1,6 @@
 """The parameters: params.yaml merged with the file of the chosen shop, and checked."""
 
+import codecs
 import datetime as dt
 import re
 import zoneinfo
@@ -153,6 +154,25 @@ class Simulate(Section):
         return self.presets[self.preset]
 
 
+def _is_encoding(value: str) -> str:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise ValueError("no encoding as in cp1252") from None
+    return value
+
+
+class RawFile(Section):
+    """How a raw file is written: the defaults are those of comma-separated UTF-8."""
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Annotated[str, AfterValidator(_is_encoding)] = "utf-8"
+    skip: Annotated[int, Field(ge=0)] = 0  # lines before the names of the columns
+    header: bool = True  # whether a line names the columns
+    names: tuple[str, ...] = ()  # names for the columns, in place of those of the file
+    sheet: str | None = None  # of a spreadsheet; the first by default
+
+
 class Ingest(Section):
     """What is accepted from a shop's raw files."""
 
@@ -160,6 +180,7 @@ class Ingest(Section):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     data_end: Date | None  # local; later events are out of the window
     max_amount: Positive
+    files: dict[str, RawFile]
     quarantine_limit: dict[str, Share]
 
     @field_validator("timezone")

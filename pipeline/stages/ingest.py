@@ -34,7 +34,7 @@ def ingest(
         raise ConfigError("E_PARAM", place, "there is no such code", fix)
     place = f"sources/{shop}.sql"
     db = open_database(params.timezone, engine, shops.path.resolve())
-    register(db, shops)
+    register(db, shops, params.files, sources)
     try:
         db.execute(sources)
         delivered = check_rows(db, place, params)
