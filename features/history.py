@@ -13,7 +13,7 @@ from features.settings import Sla
 @kernel
 def rewind(tables: Tables, customer: int, buffers: Buffers, cursor: Any) -> None:
     """Set the cursor before the customer's first order line."""
-    cursor.line = tables.line_start[customer]
+    cursor.first = cursor.line = tables.line_start[customer]
     cursor.generation += 1
     cursor.purchases = cursor.bought = cursor.products = cursor.categories = cursor.orders = 0
     buffers.calendar[:] = 0
@@ -95,7 +95,7 @@ def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
     purchase.total += line.amount
     purchase.spend = purchase.amount / UNIT
     bought, owner = buffers.bought[cursor.bought], cursor.generation
-    bought.day = line.day
+    bought.day, bought.amount, bought.line = line.day, line.amount, cursor.line - cursor.first
     bought.product = number_of(buffers.product_number, line.sku, owner, cursor.products)
     bought.category = number_of(buffers.category_number, line.category, owner, cursor.categories)
     bought.first = bought.product == cursor.products
@@ -125,6 +125,7 @@ def add_order(line: Any, buffers: Buffers, cursor: Any) -> None:
         order.promised = max(order.promised, line.promised)
     order.delivered = max(order.delivered, line.delivered)
     order.cancelled = max(order.cancelled, line.cancelled)
+    order.line = cursor.line - cursor.first
 
 
 @kernel
@@ -181,6 +182,11 @@ def past_before(tables: Tables, customer: int, snapshot: int, buffers: Buffers) 
     cursor.touch = first_from(
         tables.touches["day"], cursor.touch, tables.touch_start[after], snapshot
     )
+    first = tables.return_start[customer]
+    for i in range(cursor.returned - first):
+        buffers.returns[i] = tables.returns[first + i]
+        buffers.returns[i].settled = masked(buffers.returns[i].settled, snapshot)
+    returns = buffers.returns[: cursor.returned - first]
     first = tables.complaint_start[customer]
     for i in range(cursor.complaint - first):
         buffers.complaints[i] = tables.complaints[first + i]
@@ -198,7 +204,7 @@ def past_before(tables: Tables, customer: int, snapshot: int, buffers: Buffers) 
         buffers.bought[: cursor.bought],
         buffers.runs[: cursor.products],
         buffers.orders[: cursor.orders],
-        tables.returns[tables.return_start[customer] : cursor.returned],
+        returns,
         buffers.complaints[: cursor.complaint - first],
         tables.touches[tables.touch_start[customer] : cursor.touch],
         buffers.counters,

@@ -32,9 +32,10 @@ def record(*fields: str) -> np.dtype[Any]:
 
 # The events: one row per row of a table in data/events, one field per column. `basket` is the
 # customer's own number of the order, `sku` the number of the product; -1 if the row names none.
+# `unserved`: a complaint about a service or delivery that did not take place.
 LINE = record("i8 amount", "f8 quantity", "i4 day basket sku category promised delivered cancelled")
-RETURN = record("i8 amount", "i4 day basket", "? defect")
-COMPLAINT = record("i4 opened resolved reopened basket", "i1 severity")
+RETURN = record("i8 amount", "i4 day settled basket", "? defect")
+COMPLAINT = record("i4 opened resolved reopened basket", "i1 severity", "? unserved")
 TOUCH = record("i4 day")
 KINDS = {"orders": LINE, "returns": RETURN, "complaints": COMPLAINT, "touches": TOUCH}
 TIMES = {"orders": "day", "returns": "day", "complaints": "opened", "touches": "day"}
@@ -47,14 +48,15 @@ PURCHASE = record(
     "i1 month",  # 0 January
 )
 # `product` and `category` are numbered in the order of the customer's first purchase, -1 unnamed;
-# `first` marks the customer's first line with this product.
-BOUGHT = record("i4 day product category", "? first")
+# `first` marks the customer's first line with this product; `line` is its place
+# among the customer's lines.
+BOUGHT = record("i8 amount", "i4 day product category line", "? first")
 RUN = record("i4 purchases last")
-ORDER = record("i4 day basket promised delivered cancelled")
+ORDER = record("i4 day basket line promised delivered cancelled")  # `line`: as above, the last
 # `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
 # has a line with a promised date or a cancellation; `cancels`: with a cancellation.
 CURSOR = record(
-    "i8 line returned complaint touch generation",
+    "i8 first line returned complaint touch generation",
     "i4 purchases bought products categories orders",
     "? dated cancels",
 )
@@ -103,7 +105,7 @@ class Past(NamedTuple):
     `runs[p]` (RUN): for product p, how many consecutive purchases held it, and the last of them.
     `orders` (ORDER): one row per paid order, cancelled ones included, with the dates of its last
     line; empty for a customer without any promised or cancelled line.
-    `returns`, `complaints`, `touches`: as in the tables.
+    `returns`, `complaints`, `touches`: as in the tables, later dates masked.
     `counters`: zeros to count in; leave them as zeros.
     """
 
@@ -129,6 +131,7 @@ class Buffers(NamedTuple):
     runs: Records
     placed: Records  # orders with all dates, later ones included
     orders: Records
+    returns: Records
     complaints: Records
     counters: Ints
     calendar: Ints  # purchases so far by weekday, then by month
@@ -152,6 +155,7 @@ def buffers_for(tables: Tables, opened: Ints) -> Buffers:
         return int(records[field].max(initial=0))
 
     longest = int(np.diff(tables.line_start).max(initial=0)) + 1
+    most_returns = int(np.diff(tables.return_start).max(initial=0)) + 1
     most_complaints = int(np.diff(tables.complaint_start).max(initial=0)) + 1
     orders = 1 + max(
         largest(t, "basket") for t in (tables.lines, tables.returns, tables.complaints)
@@ -165,6 +169,7 @@ def buffers_for(tables: Tables, opened: Ints) -> Buffers:
         runs=np.empty(longest, RUN),
         placed=np.empty(longest, ORDER),
         orders=np.empty(longest, ORDER),
+        returns=np.empty(most_returns, RETURN),
         complaints=np.empty(most_complaints, COMPLAINT),
         counters=np.zeros(2 * longest + orders + 19, np.int32),
         calendar=np.zeros(19, np.int32),

@@ -85,6 +85,7 @@ def customers(draw: st.DrawFn) -> Customer:
         st.sampled_from([amount for amount in AMOUNTS if amount >= 0]),
         st.booleans(),
         st.integers(-1, 2),
+        st.sampled_from([NEVER, *range(0, SNAPSHOT + 2, 53)]),
     )
     return Customer(
         lines,

@@ -40,6 +40,7 @@ class Return(NamedTuple):
     amount: float = 10
     defect: bool = False
     basket: int = -1
+    settled: int = NEVER
 
 
 class Complaint(NamedTuple):
@@ -48,6 +49,7 @@ class Complaint(NamedTuple):
     resolved: int = NEVER
     reopened: int = NEVER
     basket: int = -1
+    unserved: bool = False
 
 
 class Touch(NamedTuple):
@@ -225,7 +227,16 @@ def later(seen: Customer, days: int) -> Customer:
     def moved(day: int) -> int:
         return day if day == NEVER else day + days
 
-    dates = {"day", "cancelled", "promised", "delivered", "opened", "resolved", "reopened"}
+    dates = {
+        "day",
+        "cancelled",
+        "promised",
+        "delivered",
+        "opened",
+        "resolved",
+        "reopened",
+        "settled",
+    }
 
     def moved_all(rows: Any) -> Any:
         return [

@@ -40,6 +40,7 @@ LATER = {
     "delivered",
     "resolved",
     "reopened",
+    "settled",
 }  # dates of a row that may lie after its event
 EXTREMES = {
     "amount": 1e9,
@@ -50,6 +51,7 @@ EXTREMES = {
     "promised": 1,
     "basket": 99,
     "defect": True,
+    "unserved": True,
 }
 
 

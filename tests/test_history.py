@@ -32,17 +32,14 @@ def seen(tables: Tables, snapshot: int, customer: int = 0) -> Past:
     """
     buffers, lengths = buffers_for(tables, shop().opened), np.zeros(8, np.int64)
     tell(tables, snapshot, customer, buffers, lengths)
-    returns, touches = (
-        tables.returns[tables.return_start[customer] :],
-        tables.touches[tables.touch_start[customer] :],
-    )
+    touches = tables.touches[tables.touch_start[customer] :]
     places = (
         buffers.purchases,
         buffers.sorted_gaps,
         buffers.bought,
         buffers.runs,
         buffers.orders,
-        returns,
+        buffers.returns,
         buffers.complaints,
         touches,
     )
@@ -88,6 +85,7 @@ def test_an_event_is_visible_from_the_day_after_it(
     [
         ("complaints.resolved", {"complaints": [{"opened": 10, "resolved": 20}]}),
         ("complaints.reopened", {"complaints": [{"opened": 10, "reopened": 20}]}),
+        ("returns.settled", {"known": 0, "returns": [{"day": 10, "settled": 20}]}),
         ("orders.delivered", {"orders": [{"day": 10, "promised": 30, "delivered": 20}]}),
         ("orders.cancelled", {"orders": [{"day": 10, "cancelled": 20}]}),
     ],
@@ -126,9 +124,10 @@ def test_an_order_is_promised_delivered_and_cancelled_with_the_last_of_its_lines
         {"day": 10, "basket": 1, "promised": 17},
         {"day": 10, "basket": 2, "promised": 17, "amount": 0},
     ]
+    # day, basket, place of the last line, promised, delivered, cancelled
     assert seen(past_of(orders=lines), 90).orders.tolist() == [
-        (10, 0, 14, 15, NEVER),
-        (10, 1, 17, NEVER, NEVER),
+        (10, 0, 1, 14, 15, NEVER),
+        (10, 1, 3, 17, NEVER, NEVER),
     ]
 
 

@@ -71,8 +71,8 @@ SCHEMAS = {
     "returns": "customer: int32, day: int32, sku: int32, quantity: double, amount: int64, "
     "settled: int32, defect: bool, order_id: string, return_id: string, basket: int32, row: int32",
     "complaints": "customer: int32, opened: int32, severity: int8, resolved: int32, "
-    "reopened: int32, kind: string, order_id: string, complaint_id: string, basket: int32, "
-    "row: int32",
+    "reopened: int32, unserved: bool, kind: string, order_id: string, complaint_id: string, "
+    "basket: int32, row: int32",
     "touches": "customer: int32, day: int32, expectation: string, limit_kind: string, "
     "due: int32, met: int32, row: int32",
     "treatments": "customer: int32, as_of: int32, queue: string, action: string, "

@@ -12,6 +12,8 @@ Kind = Literal["id", "text", "time", "money", "quantity", "number", "flag", "cho
 FORBIDDEN = ("label", "churned", "truth")  # the model predicts these, so they are never an input
 # a reason for a return that has one of these blames us
 DEFECT_WORDS = ("defect", "damage", "fault", "broken")
+# a complaint of a kind with one of these is about something that did not take place
+UNSERVED_WORDS = ("not.?delivered", "undelivered", "never", "not.?received", "missing", "no.?show")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.records import NEVER
-from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES
+from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES, UNSERVED_WORDS
 from pipeline.inputs.database import Db, fetch_value
 from pipeline.runtime.resources import read_queries
 
@@ -30,7 +30,12 @@ def number(db: Db, per_partition: int) -> int:
 def place(db: Db, parts: int) -> None:
     """Create the tables `placed_<table>`, sorted by partition."""
     words, by_part = "|".join(DEFECT_WORDS), "order by part" if parts > 1 else ""
-    sql = SQL["place"].format(severities=list(SEVERITIES), defect_words=words, by_part=by_part)
+    sql = SQL["place"].format(
+        severities=list(SEVERITIES),
+        defect_words=words,
+        unserved_words="|".join(UNSERVED_WORDS),
+        by_part=by_part,
+    )
     db.execute(sql)
 
 

@@ -72,6 +72,7 @@ select k.part, k.customer, day_of(t.opened_at) as opened,
        (list_position({severities}, t.severity) - 1)::tinyint as severity,
        day_of(not_before(t.resolved_at, t.opened_at)) as resolved,
        day_of(not_before(t.reopened_at, t.opened_at)) as reopened,
+       coalesce(regexp_matches(lower(t.kind), '{unserved_words}'), false) as unserved,
        t.kind, t.order_id, t.complaint_id
 from accepted_complaints t join customers_known k using (customer_id)
 {by_part};
