@@ -448,13 +448,13 @@ def test_an_optional_table_may_be_empty(tmp_path: Path, table: str) -> None:
             "create view orders as select customer_id, order_id::int as order_id, ordered_at "
             "from raw.orders",
             "E_SOURCE",
-            "sources/literal.sql",
+            "orders.csv:2 order_id",
         ),
         (
             "create view orders as select * replace (strptime(order_id, '%Y') as ordered_at) "
             "from raw.orders",
             "E_SOURCE",
-            "sources/literal.sql",
+            "orders.csv:2 order_id",
         ),
     ],
 )
@@ -489,7 +489,7 @@ def test_a_file_outside_the_shops_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "orders.csv").symlink_to(tmp_path / "secret.csv")
     with pytest.raises(Refused) as error:
-        ingested(tmp_path, {})
+        ingested(tmp_path, {}, "create view orders as from raw.orders")
     assert error.value.code == "E_OUTSIDE"
 
 

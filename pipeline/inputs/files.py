@@ -18,11 +18,13 @@ import duckdb
 from pipeline.inputs.database import Db, identifier, literal
 from pipeline.inputs.plain import PACKED, SHEETS, ending, is_utf8, plain, table_name
 from pipeline.inputs.refusals import refusal
-from pipeline.runtime.errors import InputError
+from pipeline.inputs.source_sql import named_tables
+from pipeline.inputs.unreadable import HIDDEN, unreadable
 from pipeline.runtime.params import RawFile
 from pipeline.runtime.store import Folder
 
 BLOCK = 1 << 24
+LONG = 1 << 21  # DuckDB reads no longer lines, and may lose the row behind one
 MISTAKEN = {
     b"\x1f\x8b": ("a gzip file", "unpack it"),
     b"PK\x03\x04": ("a zip file", "unpack it"),
@@ -30,7 +32,6 @@ MISTAKEN = {
     b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
     b"PAR1": ("a parquet file", "name it .parquet"),
 }
-ABOUT_FILE = re.compile(r"\bfile\b|parquet", re.IGNORECASE)  # in DuckDB's message
 SEPARATORS = {";": ("semicolons", '";"'), "\t": ("tabs", '"\\t"'), "|": ("bars", '"|"')}
 CSVS = (".csv", ".tsv", *SHEETS)
 
@@ -48,9 +49,21 @@ def _check_text(path: Path) -> None:
             except UnicodeDecodeError as error:
                 place = f"{path.name} byte {offset - pending + error.start}"
                 raise refusal("E_ENCODING", place) from None
+            for start in range(0, len(block) - LONG + 1, LONG):
+                window = (start, start + LONG)
+                if block.find(b"\n", *window) < 0 and block.find(b"\r", *window) < 0:
+                    line = _lines_before(path, offset + start) + 1
+                    raise refusal("E_LINE_LENGTH", f"{path.name}:{line}")
             offset += len(block)
     if pending := len(decoder.getstate()[0]):
         raise refusal("E_ENCODING", f"{path.name} byte {offset - pending}")
+
+
+def _lines_before(path: Path, offset: int) -> int:
+    """Return the number of line ends before a byte."""
+    with path.open("rb") as file:
+        text = file.read(offset)
+    return text.count(b"\n") or text.count(b"\r")
 
 
 def header(path: Path, form: RawFile, place: str) -> list[str]:
@@ -80,6 +93,11 @@ def header(path: Path, form: RawFile, place: str) -> list[str]:
     return names
 
 
+def _one(path: Path) -> str:
+    """SQL for the path of one file: DuckDB takes a path as a pattern."""
+    return literal(re.sub(r"[\[*?]", r"[\g<0>]", str(path)))
+
+
 def _csv(path: Path, form: RawFile, name: str) -> str:
     """SQL for a CSV file; a text with a line break counts as one line."""
     whole = plain(path, form)
@@ -87,7 +105,7 @@ def _csv(path: Path, form: RawFile, name: str) -> str:
     before = form.skip + form.header
     return f"""
         select *, {literal(name)} as source_file, row_number() over () + {before} as source_line
-        from read_csv({literal(str(whole))}, columns={{{columns}}}, auto_detect=false,
+        from read_csv({_one(whole)}, columns={{{columns}}}, auto_detect=false, compression='none',
                       header={str(form.header).lower()}, skip={form.skip},
                       delim={literal(form.separator)}, quote='"', escape='"', strict_mode=true)"""
 
@@ -95,15 +113,16 @@ def _csv(path: Path, form: RawFile, name: str) -> str:
 def _text(path: Path, form: RawFile, name: str) -> str:
     return f"""
         select text, {literal(name)} as source_file, row_number() over () as source_line
-        from read_csv({literal(str(plain(path, form)))}, columns={{'text': 'VARCHAR'}},
-                      auto_detect=false, header=false, delim='\x1f', quote='', escape='')"""
+        from read_csv({_one(plain(path, form))}, columns={{'text': 'VARCHAR'}},
+                      auto_detect=false, compression='none', header=false, delim='\x1f',
+                      quote='', escape='')"""
 
 
 def _parquet(path: Path, _: RawFile, name: str) -> str:
     return f"""
         select * exclude (file_row_number), {literal(name)} as source_file,
                file_row_number + 1 as source_line
-        from read_parquet({literal(str(path))}, file_row_number=true)"""
+        from read_parquet({_one(path)}, file_row_number=true)"""
 
 
 def _folder(path: Path, form: RawFile, name: str) -> str:
@@ -112,7 +131,7 @@ def _folder(path: Path, form: RawFile, name: str) -> str:
         return " union all by name ".join(
             f"({_csv(file, form, f'{name}/{file.name}')})" for file in texts
         )
-    files = ", ".join(literal(str(file)) for file in sorted(path.glob("*.parquet")))
+    files = ", ".join(_one(file) for file in sorted(path.glob("*.parquet")))
     return f"""
         select * exclude (file_row_number, filename),
                {literal(name)} || '/' || parse_filename(filename) as source_file,
@@ -125,7 +144,7 @@ READERS = {**dict.fromkeys(CSVS, _csv), ".txt": _text, ".parquet": _parquet}
 
 def is_raw(path: Path) -> bool:
     """Whether a path is a file that people put there and that can be read."""
-    return path.is_file() and not path.name.startswith((".", "~$")) and ending(path) in READERS
+    return path.is_file() and not path.name.startswith(HIDDEN) and ending(path) in READERS
 
 
 def _check_kind(path: Path, root: Path, form: RawFile) -> None:
@@ -176,8 +195,9 @@ def register(db: Db, shop: Folder, forms: Mapping[str, RawFile], sources: str = 
     """
     root = shop.path.resolve()
     db.execute("create schema raw")
+    named = named_tables(sources)
     for table, path in raw_tables(shop).items():
-        if sources and table.lower() not in sources.lower():
+        if sources and table.lower() not in named:
             continue
         tabs = ending(path) == ".tsv"
         form = forms.get(path.name, RawFile(separator="\t") if tabs else RawFile())
@@ -188,41 +208,4 @@ def register(db: Db, shop: Folder, forms: Mapping[str, RawFile], sources: str = 
             sql = reader(path, form, path.name)
             db.execute(f"create view raw.{identifier(table)} as {sql}")
         except duckdb.Error as error:
-            raise unreadable(error, path.name) from None
-
-
-def _bad_csv(text: str, place: str) -> InputError:
-    """Return the file, the line and the problem from DuckDB's message about a CSV file."""
-    file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-    line = re.search(r"CSV Error on Line: (\d+)", text)
-    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    problem = "quotes or line ends are not those of a CSV file"
-    if counts:
-        problem = f"{counts[2]} columns where the header has {counts[1]}"
-    where = f"{Path(file[1]).name if file else place}{':' + line[1] if line else ''}"
-    return refusal("E_CSV", where, problem=problem)
-
-
-def unreadable(error: duckdb.Error, place: str) -> InputError:
-    """Return DuckDB's error about a file or the shop's SQL, without the values it quotes."""
-    text = str(error)
-    if at := re.search(r"^LINE (\d+):", text, re.MULTILINE):
-        place = f"{place}:{at[1]}"
-    if isinstance(error, duckdb.PermissionException):
-        return refusal("E_OUTSIDE sql", place)
-    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
-        return refusal("E_SOURCE value", place)
-    is_invalid = isinstance(error, duckdb.InvalidInputException)
-    if is_invalid and "CSV" in text:
-        return _bad_csv(text, place)
-    # what the reader of parquet cannot decode has no class of its own
-    is_read = isinstance(error, duckdb.IOException) or type(error) is duckdb.Error
-    if is_read or (is_invalid and ABOUT_FILE.search(text)):
-        return refusal("E_TRUNCATED read", place)
-    missing = re.search(r"Table with name \"?(.+?)\"? does not exist", text)
-    if isinstance(error, duckdb.CatalogException) and missing:
-        return refusal("E_NO_FILE", place, table=missing[1])
-    problem = text.strip().splitlines()[0]
-    if is_invalid:
-        problem = re.sub(r"[\"'].*", "...", problem)  # a value may contain quotes
-    return refusal("E_SOURCE sql", place, problem=problem)
+            raise unreadable(error, path.name, db, shop) from None

@@ -62,7 +62,7 @@ def plain(path: Path, form: RawFile) -> Path:
     is_sheet, is_packed = path.suffix.lower() in SHEETS, path.suffix.lower() in PACKED
     if is_utf8(form) and not is_sheet and not is_packed and not has_mixed_line_ends(path):
         return path
-    copy = Path(tempfile.mkdtemp(dir=plain_folder())) / "plain.csv"
+    copy = Path(tempfile.mkdtemp(dir=plain_folder())) / path.name  # errors name it
     if is_sheet:
         with copy.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(sheet_rows(path, form.sheet))

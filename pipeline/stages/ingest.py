@@ -13,7 +13,9 @@ from pipeline.inputs.checks import CODES
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import fetch_value, open_database
 from pipeline.inputs.fates import account_of, check_limits, check_rows, quarantine, relate_rows
-from pipeline.inputs.files import register, unreadable
+from pipeline.inputs.files import register
+from pipeline.inputs.source_sql import check_source
+from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
@@ -34,6 +36,7 @@ def ingest(
         raise ConfigError("E_PARAM", place, "there is no such code", fix)
     place = f"sources/{shop}.sql"
     db = open_database(params.timezone, engine, shops.path.resolve())
+    check_source(sources, place)
     register(db, shops, params.files, sources)
     try:
         db.execute(sources)
@@ -41,7 +44,7 @@ def ingest(
     except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):
         raise
     except duckdb.Error as error:
-        raise unreadable(error, place) from None
+        raise unreadable(error, place, db, shops) from None
     end = relate_rows(db, delivered, params, place)
     for table in delivered:
         check_limits(db, table, params)
