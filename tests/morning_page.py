@@ -16,8 +16,9 @@ from features.settings import Windows
 from models.decision.queues import QUEUES
 from models.settings import Costs
 from pipeline.delivery.schema import SCORED, arrow_schema
-from pipeline.runtime.params import Report
-from pipeline.runtime.store import Folder, Published, publish, to_json
+from pipeline.runtime.params import Lists, Report
+from pipeline.runtime.publishing import Published, publish
+from pipeline.runtime.store import Folder, to_json
 from pipeline.stages.report import report
 
 WINDOWS = Windows((30, 180), (30,))
@@ -128,7 +129,7 @@ def published(
         "model_id": "abc", "params_hash": "f" * 64, "customers": len(rows),
         "profiling_objections": 0,
     }  # fmt: skip
-    publish(path, Published(files, manifest))
+    publish(path, Published(files, manifest), Lists(keep_days=9, keep_versions=9))
     return Folder(path)
 
 

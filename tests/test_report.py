@@ -163,14 +163,15 @@ def test_a_list_longer_than_the_page_shows_its_length_and_its_file(tmp_path: Pat
 @pytest.mark.parametrize("change", ["altered", "removed", "unnamed"])
 def test_a_list_that_is_not_the_one_of_the_manifest_is_refused(tmp_path: Path, change: str) -> None:
     lists = published(tmp_path, [customer("C1", 1)], [])
+    path = tmp_path / "latest"
     if change == "altered":
-        (tmp_path / "scored.parquet").write_bytes((tmp_path / "explanations.parquet").read_bytes())
+        (path / "scored.parquet").write_bytes((path / "explanations.parquet").read_bytes())
     elif change == "removed":
-        (tmp_path / "scored.parquet").unlink()
+        (path / "scored.parquet").unlink()
     else:
         manifest = lists.read("manifest.json")
         del manifest["files"]["scored.parquet"]
-        (tmp_path / "manifest.json").write_text(to_json(manifest))
+        (path / "manifest.json").write_text(to_json(manifest))
     with pytest.raises(InputError, match=r"E_LIST data/lists/scored\.parquet"):
         report(
             lists,

@@ -60,10 +60,8 @@ def test_a_second_run_of_a_stage_is_refused_with_exit_code_6_naming_the_first(
     with pytest.raises(BusyError) as raised:
         run_stage("label", project(tmp_path))
     assert raised.value.exit_code == 6
-    assert (raised.value.place, raised.value.rule) == (
-        "stage label",
-        f"process {held.pid} is running it",
-    )
+    assert raised.value.place == "stage label"
+    assert raised.value.rule.startswith(f"process {held.pid} on ")
 
 
 def test_another_stage_may_run_meanwhile(tmp_path: Path, held: subprocess.Popen[str]) -> None:
@@ -77,9 +75,8 @@ def test_a_lock_frees_itself_when_its_process_is_killed(
     held.kill()
     held.wait()
     with locked(tmp_path, "label"):
-        assert (tmp_path / ".cache" / "locks" / "label.lock").read_text(encoding="utf-8") == str(
-            os.getpid()
-        )
+        holder = (tmp_path / ".cache" / "locks" / "label.lock").read_text(encoding="utf-8")
+        assert holder.startswith(f"process {os.getpid()} on ")
 
 
 def test_a_lock_is_free_again_after_a_run_that_failed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_shop
+from faults import everything
 from frozen import params, project
 
 from models.decision.queues import QUEUES
@@ -31,7 +32,7 @@ from pipeline.delivery.schema import (
     fill,
 )
 from pipeline.delivery.spreadsheet import safe_table
-from pipeline.runtime import store
+from pipeline.runtime import publishing, store
 from pipeline.runtime.errors import ConfigError, ModelError
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
@@ -98,7 +99,7 @@ def publish(folder: Path, verdict: str) -> Path:
         evaluate=PARAMS.evaluate,
         assign=PARAMS.assign,
     )
-    store.write(folder / "lists", outputs["lists"])
+    publishing.publish(folder / "lists", outputs["lists"], PARAMS.lists)
     return folder / "lists"
 
 
@@ -175,7 +176,7 @@ def test_a_shop_without_amounts_has_no_currency() -> None:
 
 def test_the_manifest_names_every_file_and_nothing_else_is_there(lists: Path) -> None:
     manifest = json.loads((lists / "manifest.json").read_text())
-    assert {p.name for p in lists.iterdir()} == {*manifest["files"], "manifest.json"}
+    assert {p.name for p in (lists / "latest").iterdir()} == {*manifest["files"], "manifest.json"}
     for name, named in manifest["files"].items():
         assert store.sha256(lists / name) == named["sha256"]
     assert {"snapshot", "currency", "model_id", "params_hash"} <= set(manifest)
@@ -200,7 +201,7 @@ def test_a_customer_who_objects_to_profiling_is_counted_and_stands_in_no_file(
     manifest = json.loads((lists / "manifest.json").read_text())
     assert (manifest["customers"], manifest["profiling_objections"]) == (len(scored), 1) == (399, 1)
     assert OBJECTS not in set(scored["customer_id"])
-    for path in lists.iterdir():
+    for path in (lists / "latest").iterdir():
         assert OBJECTS.encode() not in path.read_bytes()
 
 
@@ -379,14 +380,14 @@ def test_a_spreadsheet_does_not_run_the_text_of_a_cell(text: str) -> None:
 def test_a_broken_model_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_was(
     lists: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(lists.parent, tmp_path / "data")
+    shutil.copytree(lists.parent, tmp_path / "data", symlinks=True)
     project(tmp_path, "dvc.yaml", "shops")
     store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
     store.write(
         tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "see the evaluation"}
     )
     run_stage("score", tmp_path)
-    last = {path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()}
+    last = everything(tmp_path / "data" / "lists")
     text, account = (
         tmp_path / "data" / "model" / "model.txt",
         tmp_path / "data" / "model" / "model.json",
@@ -397,6 +398,4 @@ def test_a_broken_model_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_
     with pytest.raises(ModelError, match="E_MODEL_BROKEN model.txt") as refused:
         run_stage("score", tmp_path)
     assert refused.value.exit_code == 5
-    assert {
-        path.name: path.read_bytes() for path in (tmp_path / "data" / "lists").iterdir()
-    } == last
+    assert everything(tmp_path / "data" / "lists") == last

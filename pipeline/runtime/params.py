@@ -251,6 +251,13 @@ class Score(Section):
         return value
 
 
+class Lists(Section):
+    """How long published lists are kept."""
+
+    keep_days: Count
+    keep_versions: Count
+
+
 class Report(Section):
     """The page."""
 
@@ -286,6 +293,7 @@ class Params(Section):
     costs: Costs
     evaluate: Evaluate
     score: Score
+    lists: Lists
     report: Report
     track: Track
 

@@ -3,19 +3,19 @@
 Files and parameters are bound by name to the stage's function. What it returns is written whole.
 """
 
-import fcntl
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.runtime import store
-from pipeline.runtime.errors import BusyError, ConfigError, StorageError
+from pipeline.runtime import lock, store
+from pipeline.runtime.errors import ConfigError, StorageError
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,22 +98,9 @@ def bind(stage: Stage, run: Callable[..., Any], params: Params, root: Path) -> d
     return arguments
 
 
-@contextmanager
-def locked(root: Path, name: str) -> Iterator[None]:
-    """Allow one run of a stage at a time. The lock frees itself when the process ends."""
-    folder = root / ".cache" / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            rule = f"process {file.read().strip() or 'unknown'} is running it"
-            raise BusyError("E_BUSY", f"stage {name}", rule, "wait for it to end") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def locked(root: Path, name: str) -> AbstractContextManager[None]:
+    """Allow one run of a stage at a time."""
+    return lock.locked(root / ".cache" / "locks" / f"{name}.lock", f"stage {name}")
 
 
 def experiment() -> str:
@@ -156,9 +143,14 @@ def _run(name: str, root: Path) -> None:
         if written < set(stage.outputs) or not stage.outputs:
             returned = run(**bind(stage, run, params, root))
             for output, value in returned.items() if isinstance(returned, Mapping) else returned:
-                if output not in kept:
-                    store.write(root / stage.outputs[output], value)
-                    written.add(output)
+                if output in kept:
+                    continue
+                path = root / stage.outputs[output]
+                if isinstance(value, Published):
+                    publish(path, value, params.lists)
+                else:
+                    store.write(path, value)
+                written.add(output)
         if missing := set(stage.outputs) - written:
             raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
         if not experiment():

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from pipeline.runtime.progress import warn
 
 # pandas.DataFrame, pyarrow.Table, dict, list, str or bytes: decided by the file's ending
 Content = Any
@@ -35,14 +32,6 @@ class Folder:
 
     def read(self, name: str) -> Content:
         return read(self.path / name)
-
-
-@dataclass(frozen=True)
-class Published:
-    """Files for readers outside. Each is replaced whole, and the manifest is written last."""
-
-    files: Mapping[str, Content]
-    manifest: Mapping[str, Any]
 
 
 def read(path: Path) -> Content:
@@ -115,7 +104,8 @@ def _dump_csv(table: Any, path: Path) -> None:
         raise OSError(errno.EIO, str(error), str(path)) from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make sure that a file, or the names in a folder, survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -130,23 +120,33 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
-def _put_beside(path: Path, content: Content, mode: int = 0o666) -> Path:
-    """Write a file under a temporary name with the same ending, which decides the format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path).with_suffix(path.suffix)
-    try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
-        _dump(content, temporary)
-        _sync(temporary)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def create(path: Path, content: Content, mode: int = 0o666) -> None:
+    """Write a file that does not exist yet, to the disk itself."""
+    path.parent.mkdir(mode=0o777 if mode & 0o077 else 0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    _dump(content, path)
+    sync(path)
+
+
+def rows_in(path: Path) -> int | None:
+    """Return the rows of a parquet file, read again from the disk; None for other files."""
+    if path.suffix != ".parquet":
+        return None
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _write_file(path: Path, content: Content) -> None:
-    os.replace(_put_beside(path, content), path)
-    _sync(path.parent)
+    """Write under a temporary name with the same ending, which decides the format; then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path).with_suffix(path.suffix)
+    try:
+        create(temporary, content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)
 
 
 def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
@@ -159,7 +159,7 @@ def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
             target = temporary / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _dump(content, target)
-            _sync(target)
+            sync(target)
         if path.exists():
             retired = temporary.with_suffix(".old")
             os.replace(path, retired)
@@ -169,7 +169,7 @@ def _write_folder(path: Path, files: Iterable[tuple[str, Content]]) -> None:
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def sha256(path: Path) -> str:
@@ -183,63 +183,9 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _manifest(path: Path) -> dict[str, str]:
-    """Return the sha256 of each file that the manifest in a folder names; none without one."""
-    try:
-        files = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["files"]
-        return {name: file["sha256"] for name, file in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _set_aside(file: Path) -> None:
-    """Give a published file that somebody has changed another name."""
-    names = (file.with_stem(f"{file.stem}.changed-{n}") for n in itertools.count(1))
-    kept = next(name for name in names if not name.exists())
-    file.rename(kept)
-    warn(f"{file.name} was changed after it was published: your copy is kept as {kept.name}")
-
-
-def publish(path: Path, published: Published) -> None:
-    """Replace the files, the manifest last, and remove files of the manifest before it.
-
-    Only their owner can read them. Nothing is replaced before all is written, so a disk that fills
-    up leaves the old files and their manifest whole. What people put there stays: other files are
-    not touched, and a published file that was changed since is kept under another name.
-    """
-    earlier = _manifest(path)
-    beside: dict[str, Path] = {}
-    try:
-        for name, content in published.files.items():
-            beside[name] = _put_beside(path / name, content, mode=0o600)
-        named = {
-            name: {"sha256": sha256(beside[name]), "rows": len(content)}
-            for name, content in published.files.items()
-        }
-        beside["manifest.json"] = _put_beside(
-            path / "manifest.json", {**published.manifest, "files": named}, mode=0o600
-        )
-        for name in earlier.keys() | named.keys():
-            # A run that was killed may have left today's file beside the manifest of yesterday.
-            ours = {earlier.get(name), named.get(name, {}).get("sha256")}
-            if (path / name).is_file() and sha256(path / name) not in ours:
-                _set_aside(path / name)
-        for name, temporary in beside.items():
-            os.replace(temporary, path / name)
-    finally:
-        for temporary in beside.values():
-            temporary.unlink(missing_ok=True)
-    for name in earlier.keys() - named.keys():
-        (path / name).unlink(missing_ok=True)
-    for folder in {(path / name).parent for name in beside}:
-        _sync(folder)
-
-
 def write(path: Path, value: Any) -> None:
     """Write one output of a stage: a file by its ending, a folder from names and contents."""
-    if isinstance(value, Published):
-        publish(path, value)
-    elif isinstance(value, Mapping) and path.suffix == "":
+    if isinstance(value, Mapping) and path.suffix == "":
         _write_folder(path, value.items())
     elif isinstance(value, Iterator):
         _write_folder(path, value)

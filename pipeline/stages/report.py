@@ -12,6 +12,7 @@ from pipeline.delivery.published import published_table
 from pipeline.desk.page import retention_desk
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.params import Report
+from pipeline.runtime.publishing import in_force
 from pipeline.runtime.store import Folder
 
 
@@ -31,6 +32,7 @@ def report(
     Raises InputError for lists whose content is not what the manifest names, or that belong to
     another shop or scorer than the evaluation.
     """
+    lists = Folder(in_force(lists.path))
     manifest = lists.read("manifest.json")
     if (manifest["shop"], manifest["verdict"]) != (shop, evaluation["verdict"]):
         rule = "lists and evaluation come from different runs"

@@ -12,7 +12,8 @@ from pipeline.delivery.explanations import explanations, texts
 from pipeline.engine.rows import feature_names
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Score
-from pipeline.runtime.store import Folder, Published, text_sha256, to_json
+from pipeline.runtime.publishing import Published
+from pipeline.runtime.store import Folder, text_sha256, to_json
 
 
 def score(
