@@ -11,6 +11,8 @@ Part = Annotated[float, Field(gt=0, le=1)]  # a share above 0
 Form = Literal["plain", "offset"]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error
 
+Language = Literal["en", "de", "it"]  # of what people read in the lists
+
 SMALLEST_CELL = 10  # figures of fewer customers are not shown: they would describe persons
 
 

@@ -82,8 +82,8 @@ def customer(
     row = {
         "as_of": DAY, "customer_id": name, "queue": queue, "stage": "core", "activity": "late",
         "stage_since": DAY, **RISK, "rank": rank, "rank_in_stage": rank, "value_365d": 100.0,
-        "contact": contact, "why": "Core since then.", "action": "Call.", "last_purchase_on": DAY,
-        "late_on": DAY, "lapses_on": DAY,
+        "contact": contact, "why": "Core since then.", "why_stage": "Core.", "action": "Call.",
+        "last_purchase_on": DAY, "late_on": DAY, "lapses_on": DAY,
     }  # fmt: skip
     return {**row, **other}
 

@@ -95,6 +95,8 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
         **failures,
         reactivated=False,
         partial_defection=False,
+        visits_level=1.0,
+        spend_level=1.0,
         satisfaction=1.0,
         confidence="normal",
     )

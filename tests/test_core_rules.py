@@ -35,7 +35,7 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np, pyarrow as pa
 from situations import past_of, shop, life_cycle
-from models.lifecycle.why import facts, why
+from models.lifecycle.why_stage import facts, why_stage
 from pipeline.docs.documents import documents
 from pipeline.engine.lifecycle import lifecycle_table
 from pipeline.runtime.params import Params
@@ -48,7 +48,7 @@ ids, at, states = life_cycle(
 rows = lifecycle_table(states, pa.array(["C0"]), at, True)
 known = facts(rows, limits, 30.0)
 handbook = documents(root)["docs/lifecycle.md"]
-print(json.dumps({"lacks": rows["lacks"][0].as_py(), "why": why(known)[0].as_py(),
+print(json.dumps({"lacks": rows["lacks"][0].as_py(), "why": why_stage(known)[0].as_py(),
                   "handbook": handbook}))
 """
 

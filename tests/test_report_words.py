@@ -46,18 +46,11 @@ def test_a_call_unfolds_its_drivers_and_facts_in_words(tmp_path: Path) -> None:
     assert said[13:17] == ["Purchases", "36", "Days since last purchase", "63"]
 
 
-def test_why_shows_its_first_sentence_and_unfolds_the_rest(tmp_path: Path) -> None:
-    long = customer(
-        "C1",
-        1,
-        contact="none",
-        why="Core since then, gap 0.5 <= 1. Last purchase 3 d ago. Satisfaction 0.9.",
-    )
-    short = customer("C2", 2, "convert", "none", why="Prospect since then.")
-    page = page_of(tmp_path, [long, short])
-    assert "<summary>Core since then, gap 0.5 &lt;= 1.</summary>" in page
-    assert '<p class="rest">Last purchase 3 d ago. Satisfaction 0.9.</p>' in page
-    assert "<td>Prospect since then.</td>" in page
+def test_the_page_shows_why_and_unfolds_the_proof_of_the_stage(tmp_path: Path) -> None:
+    proof = "Core since then, log-sd 0.5 <= 1."
+    page = page_of(tmp_path, [customer("C1", 1, why="No purchase for long.", why_stage=proof)])
+    assert "<summary>No purchase for long.</summary>" in page
+    assert '<p class="rest">Core since then, log-sd 0.5 &lt;= 1.</p>' in page
 
 
 @pytest.mark.parametrize("unit", sorted({column.unit for column in FEATURES}))

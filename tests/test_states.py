@@ -132,6 +132,8 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
         }
         | {
             "lapses_on": 325,
+            "visits_level": 2.0,
+            "spend_level": 2.0,
             "ipt_days": 34.085964,
             "ipt_log_sd": 0.56135,
             "complaints": 1,

@@ -28,7 +28,21 @@ def habits(past: Past, days: int) -> tuple[int, int, int]:
 
 
 @kernel
-def is_partial_defection(past: Past, expected_ipt: float, limits: Limits) -> bool:
+def level_now(past: Past, expected_ipt: float, limits: Limits) -> tuple[float, float]:
+    """Purchases and spend per IPT lately, each over its level before; 1 if there was no level."""
+    ipts, ipts_before = limits.partial_ipts, limits.partial_baseline_ipts
+    recent = first_within(past, whole_days(ipts * expected_ipt))
+    first = first_within(past, whole_days((ipts + ipts_before) * expected_ipt))
+    if recent - first < limits.partial_min_purchases:
+        return 1.0, 1.0
+    visits, spend = len(past.purchases) - recent, spend_from(past, recent)
+    longer = ipts_before / ipts
+    before = spend_from(past, first) - spend
+    return longer * visits / (recent - first), longer * spend / before
+
+
+@kernel
+def is_partial_defection(visits: float, spend: float, limits: Limits) -> bool:
     """Whether a customer buys far less than before, though they are not overdue.
 
     * A core customer is in partial defection if their purchases or their spend per IPT fell below
@@ -37,13 +51,4 @@ def is_partial_defection(past: Past, expected_ipt: float, limits: Limits) -> boo
       these hold {partial_min_purchases} purchases or more.
     * The customer stays core, with the flag `partial_defection`.
     """
-    ipts, ipts_before = limits.partial_ipts, limits.partial_baseline_ipts
-    recent = first_within(past, whole_days(ipts * expected_ipt))
-    first = first_within(past, whole_days((ipts + ipts_before) * expected_ipt))
-    if recent - first < limits.partial_min_purchases:
-        return False
-    visits, spend = len(past.purchases) - recent, spend_from(past, recent)
-    floor = limits.partial_ratio * ipts / ipts_before
-    return bool(
-        visits < floor * (recent - first) or spend < floor * (spend_from(past, first) - spend)
-    )
+    return min(visits, spend) < limits.partial_ratio

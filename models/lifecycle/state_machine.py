@@ -25,7 +25,7 @@ from features.records import (
     record,
 )
 from models.lifecycle.core_entry import lacking
-from models.lifecycle.habits import habits, is_partial_defection
+from models.lifecycle.habits import habits, is_partial_defection, level_now
 from models.lifecycle.limits import Limits
 from models.lifecycle.satisfaction import failures, is_unresolved, satisfaction
 
@@ -48,6 +48,7 @@ STATE = record(
     "i4 since",
     "? scored reactivated partial_defection",
     "f4 satisfaction",
+    "f4 visits_level spend_level",  # of a core customer, over the level before; else 0
     "i4 late_on defects_on lapses_on first_on last_purchase_on core_since",
     "i2 lacks",  # of an early repeat customer at the last purchase: a bit for each of CONDITIONS
     "i4 purchases",
@@ -235,7 +236,9 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
         row.lacks = lacking(past, n, memory.probation, shop, limits)
     elif stage == CORE:
         row.since = memory.back_since
-        row.partial_defection = is_partial_defection(past, expected_ipt, limits)
+        visits, spend = level_now(past, expected_ipt, limits)
+        row.visits_level, row.spend_level = visits, spend
+        row.partial_defection = is_partial_defection(visits, spend, limits)
     else:
         row.since = memory.away_since if winning_back else min(defected_on, lapses_on)
         row.status = LOST if activity == LAPSED else (DEFECTING if defecting else WON_BACK)

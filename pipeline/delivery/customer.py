@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from models.decision.queues import queue_of
+from models.lifecycle.change import change
 from models.lifecycle.facts import of_one
-from models.lifecycle.why import facts
-from models.lifecycle.why import why as text_of
+from models.lifecycle.why_stage import facts, why_stage
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.timeline import Entry, history
 from pipeline.engine.calendar import day_number, iso_date
@@ -40,6 +40,7 @@ class Story(NamedTuple):
     as_of: str
     facts: dict[str, Any]
     why: str
+    why_stage: str
     queue: str
     timeline: list[tuple[str, str]]
 
@@ -123,7 +124,8 @@ def story(
     return Story(
         iso_date(day),
         own,
-        text_of(today)[0].as_py(),
+        change(today, params.score.language)[0].as_py(),
+        why_stage(today)[0].as_py(),
         queue_of(own["stage"], own["activity"], own.get("status")),
         [(iso_date(on), text) for on, _, text in entries],
     )
@@ -140,6 +142,7 @@ def show(customer: Story, console: Console, everything: bool) -> None:
     state = f"{now['stage']}, {now.get('status', now['activity'])}"
     console.print(Text(f"{customer.as_of}: {state}. Queue: {customer.queue}."), style="bold")
     console.print(Text(customer.why))
+    console.print(Text(customer.why_stage), style="dim")
     coming = {word: now.get(name, "") for name, word in DEADLINES.items()}
     ahead = [f"{word} on {day}" for word, day in coming.items() if day > customer.as_of]
     console.print(Text(f"Without a purchase: {', '.join(ahead) or 'nothing changes'}."))

@@ -1,7 +1,6 @@
 """The texts of each customer, and explanations.parquet: facts behind `why`, drivers of the risk."""
 
 import json
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,9 +11,10 @@ import pyarrow.compute as pc
 
 from features.records import Longs
 from models.decision.queues import queue_of
+from models.lifecycle.change import change
 from models.lifecycle.facts import Facts, combined
 from models.lifecycle.limits import Limits
-from models.lifecycle.why import facts, why
+from models.lifecycle.why_stage import facts, why_stage
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
@@ -33,16 +33,20 @@ def _json_of(facts_: Facts) -> pa.Array:
     return pc.binary_join_element_wise(*pieces, "}", "")
 
 
-def texts(
-    lifecycle: pa.Table, limits: Limits, expected_ipt: float, actions: Mapping[str, str]
-) -> pa.Table:
-    """One row per row of the life cycle: queue, action there, why, and its facts as JSON."""
+def texts(lifecycle: pa.Table, limits: Limits, expected_ipt: float, params: Score) -> pa.Table:
+    """One row per row of the life cycle: queue, action there, why, why_stage, facts as JSON."""
     parts = []
     for start in range(0, len(lifecycle), CHUNK):
         known = facts(lifecycle.slice(start, CHUNK), limits, expected_ipt)
         queue = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))
-        columns = {"queue": queue.spelled(str), "action": queue.spelled(lambda q: actions[q])}
-        parts.append(pa.table({**columns, "why": why(known), "facts": _json_of(known)}))
+        columns = {
+            "queue": queue.spelled(str),
+            "action": queue.spelled(lambda name: params.actions[name]),
+            "why": change(known, params.language),
+            "why_stage": why_stage(known),
+            "facts": _json_of(known),
+        }
+        parts.append(pa.table(columns))
     return pa.concat_tables(parts)
 
 

@@ -69,8 +69,10 @@ SCORED = (
     Output("evidence", FLOAT, "0..1", "the evidence of `reason`", NOT_YET),
     Output("reason_2", TEXT, "name", "the second reason to leave", NOT_YET),
     Output("evidence_2", FLOAT, "0..1", "the evidence of `reason_2`", NOT_YET),
-    Output("why", TEXT, "text", "the values that put the customer into the stage",
-           "models.lifecycle.why.why"),
+    Output("why", TEXT, "text", "what changed against the customer's own normal",
+           "pipeline.delivery.explanations.texts"),
+    Output("why_stage", TEXT, "text", "the values that put the customer into the stage",
+           "models.lifecycle.why_stage.why_stage"),
     Output("action", TEXT, "text", "what to do in this queue: `score.actions`",
            "pipeline.delivery.explanations.texts"),
     Output("last_purchase_on", DATE, "date", "the last purchase", "lifecycle.last_purchase_on"),
@@ -107,8 +109,8 @@ EXPLANATIONS = (
     Output("value", FLOAT, "the feature's", "the customer's value of that feature", _DRIVERS),
     Output("contribution", FLOAT, "log-odds", "what the feature adds to the risk", _DRIVERS),
     Output("position", COUNT, "position", "1 for the strongest driver; 0 for the facts", _DRIVERS),
-    Output("facts", TEXT, "JSON", "at position 0: the values that `why` is made of",
-           "models.lifecycle.why.facts"),
+    Output("facts", TEXT, "JSON", "at position 0: the values in `why` and `why_stage`",
+           "models.lifecycle.why_stage.facts"),
 )  # fmt: skip
 
 

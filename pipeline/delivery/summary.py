@@ -13,12 +13,10 @@ ROWS = 10
 COLUMNS = {
     "rank": "rank",
     "customer_id": "customer",
-    "stage": "stage",
     "risk": "risk",
     "value_365d": "value a year",
     "expected_profit": "profit",
-    "last_purchase_on": "last purchase",
-    "lapses_on": "lapses on",
+    "why": "why",
 }
 FORMATS = {"risk": "{:.2f}".format, "value a year": "{:,.0f}".format, "profit": "{:,.0f}".format}
 
@@ -53,14 +51,15 @@ def summary(root: Path) -> str:
     calls = scored[scored["contact"] == "call"]
     shown = calls if len(calls) else scored[scored["contact"] == "none"]
     rows = shown.nsmallest(ROWS, "rank")[[*COLUMNS]].rename(columns=COLUMNS)
+    rows["why"] = rows["why"].str.ljust(rows["why"].str.len().max())
     money = f"amounts in {manifest['currency']}" if manifest["currency"] else "values count pieces"
     shop = f"{manifest['shop']}, as of {manifest['snapshot']}: {manifest['customers']:,} customers"
     return f"""
-list    {lists / "scored.parquet"}, and one CSV per queue beside it
+list    {lists / "scored.parquet"}; call.csv and one CSV per queue beside it
 page    {root / "data" / "desk" / "retention_desk.html"}
 shop    {shop}, {money}
 scorer  {manifest["grade"]}
 AUC     {_aucs(evaluation)}
 
 {_headline(scored)}
-{rows.to_string(index=False, na_rep="-", formatters=FORMATS)}"""
+{rows.to_string(index=False, max_colwidth=None, na_rep="-", formatters=FORMATS)}"""

@@ -16,12 +16,6 @@ def activity_name(activity: str) -> str:
     return "overdue" if activity == "late" else activity
 
 
-def sentences(text: str) -> tuple[str, str]:
-    """The first sentence, and all that follow."""
-    first, stop, rest = text.partition(". ")
-    return first + stop.strip(), rest
-
-
 def number(value: float | None, decimals: int = 0) -> str:
     """A figure with a comma between thousands; a dash for none."""
     return MISSING if value is None else f"{value:,.{decimals}f}"

@@ -87,25 +87,17 @@ function build({ values }, list) {
     bar.style.setProperty("--r", risk / 100);
     risky.append(make("small", band), bar);
   }
-  const end = why.indexOf(". ") + 1;
-  const reasoned = make("td", end ? "" : why);
-  if (end) {
-    const details = make("details", "");
-    details.append(make("summary", why.slice(0, end)), make("p", why.slice(end + 1), "rest"));
-    reasoned.append(details);
-  }
   const row = document.createElement("tr");
   row.append(make("td", rank), named, staged, risky, make("td", value), make("td", atRisk), make("td", profit),
-    reasoned, make("td", action), make("td", late || MISSING, activity), make("td", lapses || MISSING));
+    make("td", why), make("td", action), make("td", late || MISSING, activity), make("td", lapses || MISSING));
   return row;
 }
 
-// The rows of a queue from its columns. Dates that `why` shares with a column are marks in it.
+// The rows of a queue from its columns.
 function rowsOf(columns) {
   return (columns[0] || []).map((_, i) => {
     const values = columns.map((column) => column[i]);
-    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, , action, late, lapses] = values;
-    const why = values[10] = values[10].replaceAll("\u0001", late).replaceAll("\u0002", lapses);
+    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses] = values;
     const risky = risk ? risk + " % " + band : MISSING;
     const cells = [rank, id, stage + " " + activity, risky, value, atRisk, profit, why, action, late || MISSING, lapses || MISSING];
     return { values, cells, text: cells.join(" ").toLowerCase() };

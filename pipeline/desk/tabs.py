@@ -86,11 +86,7 @@ def tabs(
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
-    """The texts of a row for script.js. A date in `why` that has a column becomes a mark."""
-    late, lapses = str(row["late_on"] or ""), str(row["lapses_on"] or "")
-    why = safe(row["why"])
-    for mark, date in (("\1", late), ("\2", lapses)):
-        why = why.replace(date, mark) if date else why
+    """The texts of a row for script.js."""
     return [
         str(row["rank"]),
         safe(row["customer_id"]),
@@ -102,10 +98,10 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         number(row["value_365d"]),
         number(row["value_at_risk"], 2),
         number(row["expected_profit"], 2),
-        why,
+        safe(row["why"]),
         safe(row["action"]),
-        late,
-        lapses,
+        str(row["late_on"] or ""),
+        str(row["lapses_on"] or ""),
     ]
 
 

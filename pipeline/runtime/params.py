@@ -20,7 +20,17 @@ from pydantic import (
 from features.settings import IptRules, Sla, Windows
 from models.decision.queues import QUEUES
 from models.lifecycle.limits import Limits
-from models.settings import Boosting, CallWhen, Costs, Count, Positive, Share, Threads, Tune
+from models.settings import (
+    Boosting,
+    CallWhen,
+    Costs,
+    Count,
+    Language,
+    Positive,
+    Share,
+    Threads,
+    Tune,
+)
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.yaml_file import merged, place_of, read_yaml, refusal
 
@@ -234,6 +244,7 @@ class Evaluate(Section):
 class Score(Section):
     """Which customers to call, and how many."""
 
+    language: Language
     call_when: CallWhen
     capacity: Share | Annotated[int, Field(ge=0)]  # a share of the scored customers, or a number
     hold_out: Share

@@ -47,7 +47,7 @@ def score(
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
     rows = lists.decided(rows, horizon, costs, evaluate.bands, params)
-    written = texts(known, assign, calibration["expected_ipt"], params.actions)
+    written = texts(known, assign, calibration["expected_ipt"], params)
     scored = lists.scored_table(known, written, rows)
 
     before, ids = lists.listed_before(events), known["customer_id"].combine_chunks()

@@ -15,7 +15,7 @@ from models.decision.queues import queue_of
 from models.lifecycle.facts import combined, of_one
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import STRONG, life_cycle
-from models.lifecycle.why import DATES, beside, facts, why
+from models.lifecycle.why_stage import DATES, beside, facts, why_stage
 from pipeline.engine.lifecycle import lifecycle_table
 
 LIMITS = params().assign
@@ -55,7 +55,7 @@ def explained(
     complaints_known: bool = True,
     **events: Any,
 ) -> dict[str, Any]:
-    """The facts of one customer at the midnight that begins a day, and their text as `why`."""
+    """The facts of one customer at the midnight that begins a day, with the text as `why_stage`."""
     table = table_of(
         customer(**events),
         days=[day],
@@ -65,11 +65,11 @@ def explained(
         complaints_known=complaints_known,
     )
     known = facts(table, limits, (of or shop()).expected_ipt)
-    (text,) = why(known).to_pylist()
-    return {**of_one(known, 0), "why": text}
+    (text,) = why_stage(known).to_pylist()
+    return {**of_one(known, 0), "why_stage": text}
 
 
-def test_every_number_and_date_in_why_is_a_fact_and_every_text_is_short() -> None:
+def test_every_number_and_date_in_why_stage_is_a_fact_and_every_text_is_short() -> None:
     random = table_of(*random_customers(21, 150), days=range(60, 1200, 40))
     strong = table_of(
         customer(orders=[*MONTHLY, 200]), days=range(1, 300), strong=[(90, 140), (200, 205)]
@@ -77,7 +77,7 @@ def test_every_number_and_date_in_why_is_a_fact_and_every_text_is_short() -> Non
     seen = set()
     for table in (random, strong):
         known = facts(table, LIMITS, 30)
-        for i, text in enumerate(why(known).to_pylist()):
+        for i, text in enumerate(why_stage(known).to_pylist()):
             own = of_one(known, i)
             assert set(re.findall(NUMBER, text)) <= {str(value) for value in own.values()}, text
             assert len(text) <= 450, text
@@ -88,12 +88,12 @@ def test_every_number_and_date_in_why_is_a_fact_and_every_text_is_short() -> Non
 def test_the_text_of_a_customer_does_not_depend_on_the_other_customers() -> None:
     table = table_of(*random_customers(21, 20), days=range(60, 1200, 240))
     known = facts(table, LIMITS, 30)
-    texts = why(known).to_pylist()
+    texts = why_stage(known).to_pylist()
     queues = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))
     for i in range(len(table)):
         alone = facts(table.slice(i, 1), LIMITS, 30)
         own = of_one(known, i)
-        assert (own, texts[i]) == (of_one(alone, 0), why(alone).to_pylist()[0])
+        assert (own, texts[i]) == (of_one(alone, 0), why_stage(alone).to_pylist()[0])
         assert list(own) == list(of_one(alone, 0))
         assert queues.values[queues.codes[i]] == queue_of(
             own["stage"], own["activity"], own.get("status")
@@ -126,7 +126,7 @@ def test_the_condition_named_as_lacking_is_all_that_keeps_a_customer_from_core(
 ) -> None:
     after = situation["orders"][-1] + 1
     assert explained(after, **situation)["lacks"] == lacking
-    assert "Not core at the last purchase: " in explained(after, **situation)["why"]
+    assert "Not core at the last purchase: " in explained(after, **situation)["why_stage"]
     relieved = explained(after, **situation, limits=LIMITS._replace(**relaxed))
     assert (relieved["stage"], "lacks" in relieved) == ("core", False)
 
@@ -243,7 +243,7 @@ def test_every_early_customer_lacks_something_and_would_be_core_without_that() -
     ],
 )
 def test_the_text_names_what_decided(day: int, situation: Any, words: str) -> None:
-    assert words in explained(day, **situation)["why"]
+    assert words in explained(day, **situation)["why_stage"]
 
 
 def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase() -> None:
@@ -262,7 +262,7 @@ def test_nothing_lacking_after_a_cancellation_means_core_with_the_next_purchase(
     assert explained(91, **odd, limits=strict)["lacks"] == "regularity"
     known = explained(96, **odd, limits=strict)
     assert (known["stage"], known.get("lacks")) == ("early_repeat", None)
-    assert "Core with the next purchase if nothing changes." in known["why"]
+    assert "Core with the next purchase if nothing changes." in known["why_stage"]
     assert explained(121, orders=[*odd["orders"], 120], limits=strict)["stage"] == "core"
 
 

@@ -90,12 +90,20 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
     lacks, back = column("lacks"), flag("reactivated")
     won_back = bought & known["status"].equals("won_back")
     unknown = column("confidence").equals("low")
-    snapshot, first_on, last_on = (
+    snapshot, since, first_on, last_on, lapses_on = (
         rows[name].cast(pa.int32()).fill_null(0).to_numpy()
-        for name in ("snapshot", "first_on", "last_purchase_on")
+        for name in ("snapshot", "since", "first_on", "last_purchase_on", "lapses_on")
     )
     open_then = lacks.holds(bool) | won_back
+    is_partial = flag("partial_defection")
+
+    def fallen(name: str) -> Fact:
+        below = rounded(100 * (1 - rows[name].to_numpy().astype(float)), 0)
+        return fact(below, is_partial & (below > 0))
+
     known |= {
+        "days_known": fact(snapshot - since, ~bought),
+        "days_stale": fact(snapshot - lapses_on, known["activity"].equals("stale")),
         "days_since_last_purchase": fact(snapshot - last_on, bought),
         "span_days": fact(last_on - first_on, bought),
         "expected_ipt_days": column("ipt_days", digits=0),
@@ -104,7 +112,9 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
         "satisfaction": constant("unknown", unknown).or_else(column("satisfaction", digits=2)),
         "open_past_sla": column("open_past_sla"),
         "reactivated": constant(True, back),
-        "partial_defection": constant(True, flag("partial_defection")),
+        "partial_defection": constant(True, is_partial),
+        "purchases_fell_percent": fallen("visits_level"),
+        "spend_fell_percent": fallen("spend_level"),
         "lacks": lacks,
         "purchases_back": column("purchases_back", back | won_back),
         "needs_purchases_back": constant(limits.reactivated_purchases, back).or_else(
@@ -209,7 +219,7 @@ TEXTS = {
 }
 
 
-def why(f: Facts) -> pa.Array:
+def why_stage(f: Facts) -> pa.Array:
     """Explain each stage in a few short sentences; every number in them is one of the facts."""
     order = [np.flatnonzero(f["stage"].equals(stage)) for stage in TEXTS]
     texts = [
