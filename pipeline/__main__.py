@@ -42,10 +42,12 @@ def repro(
     ] = False,
 ) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
+    from pipeline.delivery.collect import collect
     from pipeline.delivery.summary import summary
     from pipeline.runtime.repro import repro as run
     from pipeline.runtime.runner import ROOT
 
+    collect(ROOT)
     code = run(shop, ROOT, verbose)
     if code == 0:
         print(summary(ROOT))

@@ -16,8 +16,10 @@ import small_shop
 from faults import everything
 from frozen import params, project
 
+from features.records import NEVER
+from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES
-from models.decision.worklist import contacts, held_out, ranked, stakes, values
+from models.decision.worklist import contacts, ranked, stakes, values
 from models.settings import CallWhen
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.schema import (
@@ -52,6 +54,7 @@ DATES = {"as_of", "stage_since", "last_purchase_on", "late_on", "lapses_on"}
 COUNTS = {"rank", "rank_in_stage"}
 NUMBERS = {"risk", "value_365d", "value_at_risk", "expected_profit", "evidence", "evidence_2"}
 OBJECTS, UNCONTACTABLE = "c0000", "c0001"
+NOBODY = np.zeros(4, bool)
 LISTED = 6  # the number of a core customer who is not in the control group
 
 
@@ -68,6 +71,8 @@ def events(folder: Path, ids: list[str]) -> Folder:
             "customer": np.array([LISTED], np.int32),
             "as_of": np.array([20300], np.int32),
             "queue": ["core_care"],
+            "contact": ["call"],
+            "done_on": np.array([NEVER], np.int32),
         }
     )
     store.write(folder / "events" / "treatments" / "part-000.parquet", listed)
@@ -98,6 +103,7 @@ def publish(folder: Path, verdict: str) -> Path:
         costs=PARAMS.costs,
         evaluate=PARAMS.evaluate,
         assign=PARAMS.assign,
+        root=folder,
     )
     publishing.publish(folder / "lists", outputs["lists"], PARAMS.lists)
     return folder / "lists"
@@ -295,9 +301,9 @@ def ready(**columns: Any) -> pd.DataFrame:
 
 def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
     rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, -1.0])
-    assert contacts(rows, WHEN, 0.5, 0.0, "x").tolist() == ["call", "call", "none", "none"]
-    assert contacts(rows, WHEN, 1.0, 0.0, "x").tolist() == ["call", "call", "call", "none"]
-    assert contacts(rows, WHEN, 1, 0.0, "x").tolist() == ["call", "none", "none", "none"]
+    assert contacts(rows, WHEN, 0.5, NOBODY, NOBODY).tolist() == ["call", "call", "none", "none"]
+    assert contacts(rows, WHEN, 1.0, NOBODY, NOBODY).tolist() == ["call", "call", "call", "none"]
+    assert contacts(rows, WHEN, 1, NOBODY, NOBODY).tolist() == ["call", "none", "none", "none"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +319,7 @@ def test_whoever_has_no_ground_to_be_called_today_is_not_called_whatever_the_pro
 ) -> None:
     rows = ready(risk=[0.5] * 4, expected_profit=9.0, risk_band="low")
     rows.loc[[1, 3], [*ground]] = [*ground.values()]
-    called = contacts(rows, CallWhen(**call_when), 4, 0.0, "x")
+    called = contacts(rows, CallWhen(**call_when), 4, NOBODY, NOBODY)
     assert called.tolist() == ["none", "call", "none", "call"]
 
 
@@ -333,7 +339,7 @@ def test_the_place_of_a_customer_who_must_not_be_called_goes_to_the_next() -> No
         expected_profit=[9.0, 8.0, 7.0, -1.0],
         do_not_contact=[True, False, False, False],
     )
-    assert contacts(rows, WHEN, 0.5, 0.0, "x").tolist() == [
+    assert contacts(rows, WHEN, 0.5, NOBODY, NOBODY).tolist() == [
         "do_not_contact",
         "call",
         "call",
@@ -341,12 +347,58 @@ def test_the_place_of_a_customer_who_must_not_be_called_goes_to_the_next() -> No
     ]
 
 
-def test_the_control_group_stays_the_same_until_the_seed_changes() -> None:
-    ids = pd.Series([f"c{i}" for i in range(4000)])
-    first = held_out(ids, 0.1, "1")
-    assert (held_out(ids[::-1], 0.1, "1")[::-1] == first).all()
-    assert (held_out(ids, 0.1, "2") != first).any()
+def test_the_control_group_stands_above_the_last_call_and_takes_nobodys_place() -> None:
+    rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, 6.0])
+    control = np.array([True, False, False, True])
+    assert contacts(rows, WHEN, 0.5, control, NOBODY).tolist() == [
+        "hold_out",
+        "call",
+        "call",
+        "none",
+    ]
+    assert contacts(rows, WHEN, 0.25, control, NOBODY).tolist() == [
+        "hold_out",
+        "call",
+        "none",
+        "none",
+    ]
+
+
+def test_a_customer_contacted_a_short_while_ago_is_neither_called_nor_withheld() -> None:
+    rows = ready(risk=[0.5, 0.6, 0.7, 0.1], expected_profit=[9.0, 8.0, 7.0, 6.0])
+    resting, control = np.array([True, False, False, False]), np.array([True, True, False, False])
+    expected = ["none", "hold_out", "call", "call"]
+    assert contacts(rows, WHEN, 0.5, control, resting).tolist() == expected
+
+
+def test_the_control_group_is_the_same_all_period_and_another_in_the_next() -> None:
+    ids, queues = [f"c{i}" for i in range(4000)], ["core_care"] * 4000
+    first = held_out(ids, queues, 0.1, "1", 7)
+    assert (held_out(ids[::-1], queues, 0.1, "1", 7)[::-1] == first).all()
     assert 0.08 < first.mean() < 0.12
+    others = [
+        held_out(ids, queues, 0.1, "2", 7),  # another key
+        held_out(ids, ["early_care"] * 4000, 0.1, "1", 7),
+        held_out(ids, queues, 0.1, "1", 8),
+    ]
+    for other in others:  # independent draws: one in a hundred is in both
+        assert 0.003 < (other & first).mean() < 0.02
+    assert held_out(ids, queues, 1.0, "1", 7).all()
+    assert not held_out(ids, queues, 0.0, "1", 7).any()
+
+
+def test_the_size_needed_gives_the_power_that_it_promises() -> None:
+    size, share, risk, rate = customers_needed(0.5, 0.3, 0.2), 0.2, 0.5, 0.3
+    random = np.random.default_rng(1)
+    kept, called = round(size * share), size - round(size * share)
+    control = random.binomial(kept, risk, 4000) / kept
+    treated = random.binomial(called, risk * (1 - rate), 4000) / called
+    error = np.sqrt(control * (1 - control) / kept + treated * (1 - treated) / called)
+    assert ((control - treated) / error > 1.96).mean() == pytest.approx(0.8, abs=0.03)
+    assert control_share(size, risk, rate, 0.05, 0.5) == pytest.approx(0.2, abs=0.011)
+    assert control_share(10, risk, rate, 0.05, 0.3) == 0.3
+    assert control_share(1e9, risk, rate, 0.05, 0.3) == 0.05
+    assert customers_needed(0.5, 0.0, 0.1) == 0  # without an effect no size shows one
 
 
 def test_customers_without_a_risk_follow_by_value() -> None:

@@ -1,7 +1,5 @@
 """From risks to a work list: what is at stake, in which order to work, whom to contact."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
@@ -17,12 +15,6 @@ def values(rows: pd.DataFrame) -> pd.Series:
     first_time = (rows["stage"] == "first_time") & (rows["purchases_365d"] > 0)
     potential = rows.loc[first_time, "net_spend_365d"].median()
     return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)
-
-
-def held_out(ids: pd.Series, share: float, seed: str) -> Flags:
-    """Return who is in the control group: a fixed random share of the customers."""
-    hashes = (hashlib.sha256(f"{seed}|{i}".encode()).digest()[:8] for i in ids)
-    return np.array([int.from_bytes(bits, "big") / 2**64 for bits in hashes]) < share
 
 
 def stakes(
@@ -62,23 +54,34 @@ def has_ground(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
     return held
 
 
+def worth_a_call(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
+    """Return whom it pays to call: with a ground and an expected profit, and they may be called."""
+    pays = rows["expected_profit"].gt(0) & ~rows["do_not_contact"].astype(bool)
+    return pays.to_numpy() & has_ground(rows, call_when)
+
+
+def places(rows: pd.DataFrame, capacity: float) -> int:
+    """Return the calls a day: a number (int), or a share (float) of the scored customers."""
+    if isinstance(capacity, int):
+        return capacity
+    return int(np.ceil(capacity * rows["risk"].notna().sum()))
+
+
 def contacts(
-    rows: pd.DataFrame, call_when: CallWhen, capacity: float, hold_out: float, seed: str
+    rows: pd.DataFrame, call_when: CallWhen, capacity: float, control: Flags, resting: Flags
 ) -> np.ndarray:
     """Return call, hold_out, do_not_contact or none for ranked rows.
 
-    The most profitable are called up to capacity, and only with a ground and an expected profit.
-    `capacity`: a number of customers (int), or a share of the scored customers (float). The control
-    group takes places of the capacity: it would have been called.
+    The most profitable of those worth a call are called, up to capacity (see `places`). `control`:
+    the control group; it stands where it would have been called and takes nobody's place.
+    `resting`: contacted a short while ago, so not again today.
     """
-    share = not isinstance(capacity, int)
-    places = int(np.ceil(capacity * rows["risk"].notna().sum())) if share else capacity
-    contactable = ~rows["do_not_contact"].to_numpy(bool)
-    worth = (rows["expected_profit"] > 0).to_numpy() & contactable & has_ground(rows, call_when)
-    selected = worth & (np.cumsum(worth) <= places)
-    contact = np.where(contactable, "none", "do_not_contact").astype(object)
-    control = held_out(rows["customer_id"][selected], hold_out, seed)
-    contact[selected] = np.where(control, "hold_out", "call")
+    worth = worth_a_call(rows, call_when) & ~resting
+    called = worth & ~control
+    before_the_last = np.cumsum(called) - called < places(rows, capacity)
+    contact = np.where(rows["do_not_contact"].astype(bool), "do_not_contact", "none").astype(object)
+    contact[called & before_the_last] = "call"
+    contact[worth & control & before_the_last] = "hold_out"
     return contact
 
 

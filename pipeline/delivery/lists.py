@@ -7,15 +7,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.records import Floats
+from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES
-from models.decision.worklist import contacts, ranked, stakes, values
+from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
 from models.settings import Costs
+from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.published import listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
-from pipeline.engine.calendar import iso_date
 from pipeline.engine.rows import query, rows_of, table
 from pipeline.runtime.params import Score
+from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder
 
 
@@ -75,12 +78,52 @@ def decision_rows(known: pa.Table) -> pd.DataFrame:
 
 
 def decided(
-    rows: pd.DataFrame, horizon: int, costs: Costs, bands: tuple[float, float], params: Score
+    rows: pd.DataFrame,
+    day: int,
+    horizon: int,
+    costs: Costs,
+    bands: tuple[float, float],
+    before: Earlier,
+    params: Score,
 ) -> pd.DataFrame:
-    """The rows in the order of work: stakes, ranks and contact. The index is the row's place."""
+    """The rows in the order of work: stakes, ranks and contact. The index is the row's place.
+
+    `day`: the snapshot as a day number. Who was in the control group less than a horizon ago stays
+    in it: their outcome is not known yet.
+    """
     rows = ranked(stakes(rows, horizon, costs, bands))
-    control = params.hold_out, params.hold_out_seed
-    return rows.assign(contact=contacts(rows, params.call_when, params.capacity, *control))
+    resting = rested(rows, before.contacted, params.cooldown_days, day)
+    withheld = day - rows["customer_id"].map(before.withheld) < horizon
+    worth = worth_a_call(rows, params.call_when)
+    control = worth & withheld.fillna(False).to_numpy(bool)
+    calls = places(rows, params.capacity)
+    share = share_of_control(rows["risk"][worth].to_numpy(), calls, horizon, costs, params)
+    drawn = rows[worth]
+    period = day // params.hold_out_days
+    control[worth] |= held_out(
+        drawn["customer_id"], drawn["queue"], share, params.hold_out_seed, period
+    )
+    return rows.assign(contact=contacts(rows, params.call_when, params.capacity, control, resting))
+
+
+def share_of_control(risk: Floats, calls: int, horizon: int, costs: Costs, params: Score) -> float:
+    """Return the control group's share of the customers worth a call, whose risks these are.
+
+    `calls`: places a day. A customer counts again after a horizon, when the outcome is known. The
+    line it prints says how many customers a measurement of the save rate needs.
+    """
+    if len(risk) == 0:
+        return 0.0
+    coming = round(params.hold_out_days * min(len(risk) / horizon, calls))
+    mean, share = float(risk.mean()), params.hold_out
+    if share == "auto":
+        share = control_share(coming, mean, costs.save_rate, *params.hold_out_range)
+    needed = customers_needed(mean, costs.save_rate, share) if share else 0
+    say(
+        f"control group: {share:.0%} of the calls; {needed} customers on the lists show a save "
+        f"rate of {costs.save_rate:g}, about {coming} come onto them in {params.hold_out_days} days"
+    )
+    return share
 
 
 def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Table:
@@ -95,24 +138,10 @@ def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Tab
     return fill(SCORED, columns).take(rows.index.to_numpy())
 
 
-def listed_before(events: Folder) -> pa.Table:
-    """One row per customer and queue in lists that came back: customer_id, queue, since (ISO)."""
-    rows = query(
-        f"""
-        select c.customer_id, t.queue, min(t.as_of) as since
-        from {rows_of(events, "treatments/*.parquet")} t
-        join {rows_of(events, "customers/*.parquet")} c using (customer, part)
-        group by all
-        """
-    )
-    since = pa.array([iso_date(day) for day in rows["since"]], pa.string())
-    return pa.Table.from_pandas(rows[["customer_id", "queue"]]).append_column("since", since)
-
-
-def people_list(scored: pa.Table, before: pa.Table, params: Score) -> pa.Table:
+def people_list(scored: pa.Table, since: pd.DataFrame, params: Score) -> pa.Table:
     """The customers of all queues who may be contacted, by rank, safe to open in a spreadsheet.
 
-    `before`: the rows of `listed_before`.
+    `since`: the column of `Earlier`.
     """
     rows = listed(scored)
 
@@ -120,13 +149,14 @@ def people_list(scored: pa.Table, before: pa.Table, params: Score) -> pa.Table:
         parts = (table[name].cast(pa.string()) for name in ("queue", "customer_id"))
         return pc.binary_join_element_wise(*parts, "/")
 
-    since = before["since"].take(pc.index_in(key(rows), key(before).combine_chunks()))
-    since = pc.coalesce(since, rows["as_of"].cast(pa.string()))
+    before = pa.table({name: pa.array(since[name].astype(str), pa.string()) for name in since})
+    since_on = before["since"].take(pc.index_in(key(rows), key(before).combine_chunks()))
+    since_on = pc.coalesce(since_on, rows["as_of"].cast(pa.string()))
     owner = pc.dictionary_encode(rows["queue"]).combine_chunks()
     owner = pa.array([params.owners[queue] for queue in owner.dictionary.to_pylist()]).take(
         owner.indices
     )
-    people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since})
+    people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since_on})
     names = rows.column_names + people.column_names
     return safe_table(pa.table([*rows.columns, *people.columns], names))
 

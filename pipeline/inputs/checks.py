@@ -75,7 +75,7 @@ def delivered_sql(table: InputTable, column: InputColumn, delivered: str) -> str
     if delivered != "VARCHAR":
         return f"{plain} as x_{column.name}"
     if table.name == "treatments":
-        plain = f"regexp_replace({plain}, E'^\\'([=+@\\t\\r-])', '\\1')"
+        plain = f"regexp_replace({plain}, E'^\\'(\\'*[=+@\\t\\r-])', '\\1')"
     return f"nullif(trim({plain}, {BLANKS}), '') as x_{column.name}"
 
 

@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.inputs.checks import CODES, REFERENCES, UNKNOWN_CUSTOMER
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
@@ -150,8 +152,15 @@ def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
     return account
 
 
-def quarantine(db: Db, delivered: Delivered) -> Iterator[tuple[str, Any]]:
-    """One row per quarantined row: its place and code, none of its values. One file per table."""
+def quarantine(
+    db: Db, delivered: Delivered, unusable: list[dict[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    """One row per quarantined row: its place and code, none of its values. One file per table.
+
+    `unusable`: such rows of returned lists, for the file `returned.parquet`.
+    """
+    if unusable:
+        yield "returned.parquet", pa.Table.from_pylist(unusable)
     for table in (table for table in TABLES if table in delivered):
         sql = f"""
             select source_file as file, source_line as line,

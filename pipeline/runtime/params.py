@@ -247,16 +247,19 @@ class Score(Section):
     language: Language
     call_when: CallWhen
     capacity: Share | Annotated[int, Field(ge=0)]  # a share of the scored customers, or a number
-    hold_out: Share
-    hold_out_seed: str
+    hold_out: Share | Literal["auto"]
+    hold_out_range: tuple[Chance, Annotated[float, Field(gt=0, le=0.5)]]
+    hold_out_days: Days
+    hold_out_seed: Annotated[str, Field(min_length=1, max_length=64)]
+    cooldown_days: dict[str, Annotated[int, Field(ge=0, le=3650)]]
     drivers: Count
     explain: Count
     owners: dict[str, str]
     actions: dict[str, str]
 
-    @field_validator("owners", "actions")
+    @field_validator("owners", "actions", "cooldown_days")
     @classmethod
-    def _each_queue(cls, value: dict[str, str]) -> dict[str, str]:
+    def _each_queue(cls, value: dict[str, object]) -> dict[str, object]:
         if odd := sorted(set(QUEUES) ^ set(value)):
             raise ValueError(f"one entry for each queue, no other; see {', '.join(odd)}")
         return value

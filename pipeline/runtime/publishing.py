@@ -224,5 +224,5 @@ def _retire(path: Path, in_force: Path, keep: Lists) -> None:
     if changed := filled_in(path):
         warn(
             f"{len(changed)} published lists were filled in and are kept, the last one "
-            f"{changed[-1].relative_to(path)}: put them back as the table `treatments`"
+            f"{changed[-1].relative_to(path)}: the next run reads them"
         )

@@ -49,6 +49,7 @@ def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
             )
         # the ground truth of a real shop is unknown
         (root / "data" / "truth" / chosen).mkdir(parents=True, exist_ok=True)
+    (root / "data" / "returned" / chosen).mkdir(parents=True, exist_ok=True)
     names = [
         stage.name
         for stage in stages(root, chosen).values()

@@ -87,6 +87,8 @@ def bind(stage: Stage, run: Callable[..., Any], params: Params, root: Path) -> d
     for name in inspect.signature(run).parameters:
         if name in stage.inputs:
             path = root / stage.inputs[name]
+            if name == "returned":  # nothing has come back yet
+                path.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 rule = f"stage {stage.name} needs this file and it is missing"
                 raise ConfigError("E_STAGE", stage.inputs[name], rule, "run `make repro`")

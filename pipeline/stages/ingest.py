@@ -14,6 +14,7 @@ from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import fetch_value, open_database
 from pipeline.inputs.fates import account_of, check_limits, check_rows, quarantine, relate_rows
 from pipeline.inputs.files import register
+from pipeline.inputs.returned import add_returned
 from pipeline.inputs.source_sql import check_source
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime.errors import ConfigError
@@ -22,9 +23,16 @@ from pipeline.runtime.store import Folder
 
 
 def ingest(
-    shops: Folder, sources: str, params: Ingest, engine: Engine, shop: str
+    shops: Folder,
+    sources: str,
+    params: Ingest,
+    engine: Engine,
+    shop: str,
+    returned: Folder | None = None,
 ) -> dict[str, Any]:
     """Return events, quarantine and account of one shop.
+
+    `returned`: lists that people worked on and put back. They become treatments.
 
     Events are read partition by partition while they are written. Raises ConfigError for
     parameters, InputError for files and tables that break the contract, QualityError for too many
@@ -40,6 +48,7 @@ def ingest(
     register(db, shops, params.files, sources)
     try:
         db.execute(sources)
+        unusable = add_returned(db, returned.path) if returned else []
         delivered = check_rows(db, place, params)
     except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):
         raise
@@ -66,6 +75,6 @@ def ingest(
     }
     return {
         "events": partitions.write(db, parts, meta),
-        "quarantine": quarantine(db, delivered),
+        "quarantine": quarantine(db, delivered, unusable),
         "ingest": {"tables": account},
     }

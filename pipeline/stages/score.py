@@ -1,5 +1,6 @@
 """Stage `score`: the list of today, for machines and for people."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,9 @@ from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
 from pipeline.delivery import lists
+from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
+from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Score
@@ -28,6 +31,7 @@ def score(
     costs: Costs,
     evaluate: Evaluate,
     assign: Limits,
+    root: Path,
 ) -> dict[str, Any]:
     """`lists`: scored.parquet, explanations.parquet, call.csv, one CSV per queue, and the manifest.
 
@@ -46,14 +50,17 @@ def score(
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
-    rows = lists.decided(rows, horizon, costs, evaluate.bands, params)
     written = texts(known, assign, calibration["expected_ipt"], params)
+    rows["queue"] = written["queue"].to_pandas()
+    before = earlier(events, root / "data" / "lists", as_of)
+    day = day_number(as_of)
+    rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)
     scored = lists.scored_table(known, written, rows)
 
-    before, ids = lists.listed_before(events), known["customer_id"].combine_chunks()
+    ids = known["customer_id"].combine_chunks()
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
     explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
-    people = lists.people_files(lists.people_list(scored, before, params))
+    people = lists.people_files(lists.people_list(scored, before.since, params))
     files = {"scored.parquet": scored, "explanations.parquet": explained, **people}
     settings = {
         "shop": shop,
