@@ -13,6 +13,8 @@ def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
     return days
 
 
+Count = Annotated[int, Field(ge=1)]
+
 Trailing = Annotated[
     tuple[Annotated[int, Field(ge=1, le=3650)], ...],
     Field(min_length=1, max_length=24),
@@ -54,3 +56,19 @@ class Windows(NamedTuple):
 
     counts: Trailing
     trends: Trailing
+
+
+class CategoryRules(NamedTuple):
+    """How the spend of a customer on a category is compared with the one before."""
+
+    history_days: Annotated[int, Field(ge=1, le=3650)]
+    usual_purchases: Count  # of the category, in the latest window
+    before_windows: Count  # so many times as long is the window before
+    shop_weight: Positive
+    shop_variation: Positive
+    min_purchases: Count  # with the category, in the window before
+    min_others: Count  # customers, to know a category's trend
+    half_z: Positive  # standard errors at which the evidence is one half
+    slope: Positive
+    min_fall: Annotated[float, Field(gt=0, lt=1)]
+    min_evidence: Annotated[float, Field(gt=0, lt=1)]

@@ -1,10 +1,12 @@
 """A small simulated shop: features, life cycle and labels as `train` reads them."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.runtime import store
 from pipeline.runtime.store import Folder
@@ -124,3 +126,26 @@ def model_folder(folder: Path, files: dict[str, Any]) -> Folder:
     """What `train` returns, on disk."""
     store.write(folder / "model", files)
     return Folder(folder / "model")
+
+
+def category_falls(first: str, second: str) -> pa.Table:
+    """data/category_falls.parquet: the first customer has two rows, the second one."""
+    size, day = 3, dt.date(2025, 5, 3)
+    columns = {
+        "customer_id": [first, first, second],
+        "category": ["stationery", "paper", "tea"],
+        "rate_before": [10.0, 4.0, 20.0],
+        "rate_now": [0.0, 1.0, 5.0],
+        "purchases_before": [9] * size,
+        "purchases_now": [0, 2, 3],
+        "usual_days": [20.0] * size,
+        "last_bought_on": [day] * size,
+        "since": [day] * size,
+        "value_365d": [100.0] * size,
+        "trend": [0.0] * size,
+        "fall": [1.0, 0.75, 0.75],
+        "evidence": [0.9, 0.8, 0.9],
+        "listed": [True] * size,
+        "steady": ["tea", "tea", None],
+    }
+    return pa.table(columns)

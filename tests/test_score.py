@@ -25,6 +25,7 @@ from pipeline.delivery.lists import money_of
 from pipeline.delivery.schema import (
     BY_HAND,
     CALL_LIST,
+    CATEGORIES,
     EXPLANATIONS,
     FOR_PEOPLE,
     NOT_YET,
@@ -49,7 +50,7 @@ CONTRACT = (
     "value_365d value_at_risk expected_profit contact reason evidence reason_2 evidence_2 why "
     "action last_purchase_on late_on lapses_on model_id"
 ).split()
-FILES = {"scored": SCORED, "explanations": EXPLANATIONS}
+FILES = {"scored": SCORED, "explanations": EXPLANATIONS, "categories": CATEGORIES}
 DATES = {"as_of", "stage_since", "last_purchase_on", "late_on", "lapses_on"}
 COUNTS = {"rank", "rank_in_stage"}
 NUMBERS = {"risk", "value_365d", "value_at_risk", "expected_profit", "evidence", "evidence_2"}
@@ -92,10 +93,13 @@ def publish(folder: Path, verdict: str) -> Path:
         params=PARAMS.train,
     )["model"]
     del folders["labels"]
+    falls = small_shop.category_falls(OBJECTS, UNCONTACTABLE)
+    store.write(folder / "category_falls.parquet", falls)
     outputs = score(
         **folders,
         events=events(folder, sorted(frame["customer_id"].unique())),
         model=small_shop.model_folder(folder, files),
+        category_falls=falls,
         calibration=small_shop.calibration(),
         metrics={"verdict": verdict, "grade": "see the evaluation"},
         shop="small",
@@ -164,7 +168,7 @@ def test_every_source_is_a_column_of_the_life_cycle_or_a_function_that_exists(
 ) -> None:
     lifecycle = small_shop.write(tmp_path, small_shop.rows(5, 1.0))["lifecycle"]
     names = {*lifecycle.read("part-000.parquet").column_names}
-    for column in (*SCORED, *FOR_PEOPLE, *EXPLANATIONS):
+    for column in (*SCORED, *FOR_PEOPLE, *EXPLANATIONS, *CATEGORIES):
         if callable(column.source) or column.source in (NOT_YET, BY_HAND):
             continue
         module, _, name = column.source.rpartition(".")

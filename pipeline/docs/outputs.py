@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.delivery.schema import (
     BY_HAND,
     CALL_LIST,
+    CATEGORIES,
     EXPLANATIONS,
     FOR_PEOPLE,
     NOT_YET,
@@ -39,5 +40,6 @@ def outputs_markdown() -> str:
         scored=_table(SCORED),
         for_people=_table(FOR_PEOPLE),
         explanations=_table(EXPLANATIONS),
+        categories=_table(CATEGORIES),
         call_list=", ".join(f"`{name}`" for name in CALL_LIST),
     )

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from features.settings import IptRules, Sla, Windows
+from features.settings import CategoryRules, IptRules, Sla, Windows
 from models.decision.queues import QUEUES
 from models.lifecycle.limits import Limits
 from models.settings import (
@@ -302,6 +302,7 @@ class Params(Section):
     closed: list[Annotated[str, AfterValidator(_is_closed_day)]]
     calibrate: Calibrate
     assign: Limits
+    categories: CategoryRules
     train: Boosting
     tune: Tune
     costs: Costs

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.settings import IptRules, Sla
+from features.settings import CategoryRules, IptRules, Sla
 from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime, retention_warning
 from pipeline.engine.calendar import day_number
+from pipeline.engine.categories import category_falls
 from pipeline.engine.lifecycle import lifecycle_work, states_over_time
 from pipeline.engine.run import over
 from pipeline.runtime.params import Engine
@@ -25,9 +26,12 @@ def assign(
     ipt: IptRules,
     sla: Sla,
     closed: list[str],
+    categories: CategoryRules,
     engine: Engine,
 ) -> Iterator[tuple[str, Any]]:
     """Yield `lifecycle`, one row per customer and snapshot, and then the life cycle over time.
+
+    `category_falls` has one row per customer and category at the end of the data.
 
     The snapshots of `tracking` are counted in `stage_counts`, `transitions`, `stage_profile`,
     `net_flow` and `retention`.
@@ -46,6 +50,10 @@ def assign(
             yield name, table
 
     yield "lifecycle", parts()
+    yield (
+        "category_falls",
+        category_falls(events, calibration, categories, ipt, sla, closed, engine),
+    )
     yield "stage_counts", over_time.stage_counts()
     yield "transitions", over_time.transitions()
     yield "stage_profile", over_time.stage_profile()

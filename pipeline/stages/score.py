@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
 from pipeline.delivery import lists
+from pipeline.delivery.categories import category_list
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.engine.calendar import day_number
@@ -24,6 +26,7 @@ def score(
     lifecycle: Folder,
     events: Folder,
     model: Folder,
+    category_falls: pa.Table,
     calibration: dict[str, Any],
     metrics: dict[str, Any],
     shop: str,
@@ -33,7 +36,7 @@ def score(
     assign: Limits,
     root: Path,
 ) -> dict[str, Any]:
-    """`lists`: scored.parquet, explanations.parquet, call.csv, one CSV per queue, and the manifest.
+    """`lists`: the tables for machines, call.csv, one CSV per queue, and the manifest.
 
     The scorer is the one that `metrics` selected. Without a signal nobody gets a risk, and the
     rules alone make the list.
@@ -61,7 +64,9 @@ def score(
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
     explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
     people = lists.people_files(lists.people_list(scored, before.since, params))
-    files = {"scored.parquet": scored, "explanations.parquet": explained, **people}
+    fallen = category_list(category_falls, rows, as_of)
+    tables = {"scored": scored, "explanations": explained, "categories": fallen}
+    files = {**{f"{name}.parquet": table for name, table in tables.items()}, **people}
     settings = {
         "shop": shop,
         "score": params.model_dump(),

@@ -1,0 +1,65 @@
+"""categories.parquet: per customer the categories that fell or stopped, and the words for `why`."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.delivery.schema import CATEGORIES, fill
+
+MONTHS = {
+    "en": "January February March April May June July August September October November December",
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
+    "dicembre",
+}
+WORDS = {  # per language: stopped; fell; a category that did not change
+    "en": (
+        "stopped buying {category} since {month}",
+        "{percent}% less spent on {category} per purchase since {month}",
+        "{steady} unchanged",
+    ),
+    "de": (
+        "seit {month} nichts mehr aus {category} gekauft",
+        "seit {month} je Einkauf {percent} % weniger für {category} ausgegeben",
+        "{steady} unverändert",
+    ),
+    "it": (
+        "da {month} nessun acquisto di {category}",
+        "da {month} {percent}% in meno spesi per {category} a ogni acquisto",
+        "{steady} come prima",
+    ),
+}
+
+
+def category_list(falls: pa.Table, scored: pd.DataFrame, as_of: str) -> pa.Table:
+    """categories.parquet: one row per customer and category that fell or stopped, by rank.
+
+    `falls`: data/category_falls.parquet. `scored`: one row per customer who may be profiled, with
+    customer_id, purchases_365d and contact.
+    """
+    rows = falls.filter(falls["listed"]).to_pandas()
+    rows = rows.merge(scored[["customer_id", "purchases_365d", "contact"]], on="customer_id")
+    missing = rows["rate_before"] * (1 + rows["trend"]) - rows["rate_now"]
+    rows["lost_365d"] = (missing * rows["purchases_365d"]).round(2)
+    rows["change"] = np.where(rows["purchases_now"] == 0, "stopped", "fell")
+    order = (rows["evidence"] * rows["lost_365d"]).rename("order")
+    keys = rows.assign(order=-order).sort_values(["order", "customer_id", "category"]).index
+    rows = rows.loc[keys].assign(rank=np.arange(1, len(rows) + 1), as_of=pd.Timestamp(as_of).date())
+    return fill(CATEGORIES, pa.Table.from_pandas(rows, preserve_index=False))
+
+
+def category_words(categories: pa.Table, language: str) -> pa.Table:
+    """One row per customer of categories.parquet, customer_id and words: their first fall by rank.
+
+    The words are a part of a sentence: "stopped buying stationery since May 2025; tea unchanged".
+    """
+    months, (stopped, fell, unchanged) = MONTHS[language].split(), WORDS[language]
+    words: dict[str, str] = {}
+    for row in categories.to_pylist():
+        since = row["since"]
+        month, percent = f"{months[since.month - 1]} {since.year}", round(100 * row["fall"])
+        template = stopped if row["change"] == "stopped" else fell
+        parts = [template.format(category=row["category"], percent=percent, month=month)]
+        parts += [unchanged.format(steady=row["steady"])] if row["steady"] else []
+        words.setdefault(row["customer_id"], "; ".join(parts))
+    return pa.table({"customer_id": pa.array(words.keys()), "words": pa.array(words.values())})

@@ -1,0 +1,86 @@
+"""data/categories.parquet: where customers who still buy spend less on a category, or nothing."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.category_rates import CATEGORY
+from features.records import Shop
+from features.settings import CategoryRules, IptRules, Sla
+from models.lifecycle.categories import falls, rates
+from pipeline.engine.calendar import dates, day_number, shop_of
+from pipeline.engine.part import Part
+from pipeline.engine.run import over
+from pipeline.runtime.params import Engine
+from pipeline.runtime.store import Folder
+
+FIELDS = CATEGORY.names or ()
+
+
+def _category_rates(part: Part, snapshot: int, shop: Shop, rules: CategoryRules) -> pa.Table:
+    """The rows of `rates` of a partition, with the customer's id."""
+    customers, rows = rates(part.tables, snapshot, shop, rules)
+    columns = {name: np.ascontiguousarray(rows[name]) for name in FIELDS}
+    return pa.table({"customer_id": part.customer_id.take(pa.array(customers)), **columns})
+
+
+def category_names(events: Folder) -> pa.Array:
+    """Return the name of each category of the shop, by its number."""
+    products = events.read("products.parquet")
+    numbers = products["category"].to_numpy()
+    names = np.full(numbers.max(initial=-1) + 1, None, object)
+    names[numbers[numbers >= 0]] = products["category_id"].to_numpy()[numbers >= 0]
+    return pa.array(names, pa.string())
+
+
+def category_falls(
+    events: Folder,
+    calibration: dict[str, Any],
+    rules: CategoryRules,
+    ipt: IptRules,
+    sla: Sla,
+    closed: list[str],
+    engine: Engine,
+) -> pa.Table:
+    """One row per customer and category that can be compared at the end of the data.
+
+    Sorted by customer and category. The columns are those of CATEGORY, beside what Falls says.
+    """
+    work = partial(
+        _category_rates,
+        snapshot=day_number(calibration["data_end"]),
+        shop=shop_of(calibration, ipt, sla, closed),
+        rules=rules,
+    )
+    table = pa.concat_tables(part for _, part in over(events, engine, work, "categories"))
+    rows = np.empty(len(table), CATEGORY)
+    for name in FIELDS:
+        rows[name] = table[name].to_numpy()
+    judged = falls(rows, rules)
+    columns = {
+        "customer_id": table["customer_id"].combine_chunks(),
+        "category": category_names(events).take(pa.array(rows["category"])),
+        "rate_before": rows["spend_before"] / rows["window_before"],
+        "rate_now": rows["spend_now"] / rows["window"],
+        "purchases_before": rows["before"],
+        "purchases_now": rows["now"],
+        "usual_days": (rows["last_on"] - rows["first_on"]) / np.maximum(rows["bought"] - 1, 1),
+        "last_bought_on": dates(rows["last_on"]),
+        "since": dates(np.where(rows["now"] == 0, rows["last_on"], rows["window_from"])),
+        "value_365d": rows["spend_365d"],
+        **judged._asdict(),
+    }
+    by_id = pa.table(columns).sort_by([("customer_id", "ascending"), ("category", "ascending")])
+    return by_id.append_column("steady", _steady(by_id, rules))
+
+
+def _steady(rows: pa.Table, rules: CategoryRules) -> pa.Array:
+    """Per row the customer's largest category that neither fell nor rose by `min_fall`, or null."""
+    names = ("customer_id", "category", "rate_before", "fall")
+    frame = rows.select(names).to_pandas().assign(steady=lambda each: each["category"])
+    steady = frame[frame["fall"].abs() < rules.min_fall]
+    largest = steady.sort_values("rate_before", ascending=False, kind="stable")
+    largest = largest.drop_duplicates("customer_id").set_index("customer_id")["steady"]
+    return pa.array(frame["customer_id"].map(largest), pa.string(), from_pandas=True)
