@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -73,6 +74,40 @@ def fetch(name: str) -> None:
     from pipeline.runtime.runner import ROOT
 
     say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
+
+
+Role = Annotated[str | None, typer.Option(help="The column that holds it.", metavar="COLUMN")]
+
+
+@app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="CSV, Excel or Parquet files, or folders.")],
+    shop: Annotated[str | None, typer.Option(help="Its name; default: the first file's.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="As in Europe/London.")] = None,
+    currency: Annotated[str | None, typer.Option(help="As in EUR.")] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="01/02 is 1 February or not.")
+    ] = None,
+    customer: Role = None,
+    order: Role = None,
+    time: Role = None,
+    amount: Role = None,
+    price: Role = None,
+    quantity: Role = None,
+    product: Role = None,
+    category: Role = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take what is proposed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the shop's own files.")] = False,
+) -> None:
+    """Look at your own files and write the shop's SQL and settings for them."""
+    from pipeline.inputs.init.command import Answers
+    from pipeline.inputs.init.command import init as run
+    from pipeline.runtime.runner import ROOT
+
+    roles = {"customer": customer, "order": order, "ordered_at": time, "net_amount": amount}
+    roles |= {"price": price, "quantity": quantity, "sku": product, "category": category}
+    columns = {role: name for role, name in roles.items() if name is not None}
+    run(files, Answers(shop, timezone, currency, day_first, columns, yes, force), ROOT)
 
 
 @app.command()

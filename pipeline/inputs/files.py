@@ -204,6 +204,8 @@ def register(db: Db, shop: Folder, forms: Mapping[str, RawFile], sources: str = 
         for part in sorted(filter(is_raw, path.iterdir())) if path.is_dir() else [path]:
             _check_kind(part, root, form)
         reader = _folder if path.is_dir() else READERS[ending(path)]
+        if reader is _text and path.name in forms:
+            reader = _csv
         try:
             sql = reader(path, form, path.name)
             db.execute(f"create view raw.{identifier(table)} as {sql}")

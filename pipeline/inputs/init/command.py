@@ -1,0 +1,249 @@
+"""`corekeep init`: look at a shop's files, and write its SQL and its YAML file."""
+
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.inputs.database import Db, identifier, open_database
+from pipeline.inputs.files import is_raw, raw_tables, register
+from pipeline.inputs.init.columns import Column, columns_of, name_sql
+from pipeline.inputs.init.draft import Draft, draft_orders
+from pipeline.inputs.init.forms import guess, is_whitespace_table
+from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
+from pipeline.inputs.init.roles import by_values, words_of
+from pipeline.inputs.init.tables import Kind, RawTable, kind_of
+from pipeline.inputs.refusals import refusal
+from pipeline.runtime import store
+from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.params import SHOP_NAME, RawFile, load
+from pipeline.runtime.store import Folder
+
+NEEDED = {"customer": "--customer", "ordered_at": "--time"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What people say on the command line. `columns`: the column of a role, by its name."""
+
+    shop: str | None = None
+    timezone: str | None = None
+    currency: str | None = None
+    day_first: bool | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    yes: bool = False
+    force: bool = False
+
+
+def init(files: list[Path], answers: Answers, root: Path) -> str:
+    """Write sources/<shop>.sql, shops/<shop>.yaml and data/shops/<shop>/; return the shop's name.
+
+    Raises InputError for files that cannot be read, ConfigError for answers that are missing.
+    """
+    shop = _shop_name(files, answers)
+    _check_free(shop, answers.force, root)
+    base = root / "data" / "shops"
+    base.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".init-", dir=base) as work:
+        folder = Path(work)
+        forms = _collect(files, folder)
+        written = _compose(shop, folder, forms, answers, root)
+        _publish(folder, base / shop)
+    for path, text in written.items():
+        store.write(root / path, text)
+    (root / "data" / "truth" / shop).mkdir(parents=True, exist_ok=True)
+    return shop
+
+
+def _shop_name(files: list[Path], answers: Answers) -> str:
+    """Return the shop's name: as given, or made of the first file's name."""
+    if answers.shop is not None:
+        if not re.fullmatch(SHOP_NAME, answers.shop):
+            rule = "the name of a shop has only a-z, 0-9 and _, and begins with a letter"
+            raise ConfigError("E_SHOP", f"--shop {answers.shop}", rule, "choose another one")
+        return answers.shop
+    name = "_".join(words_of(files[0].name.partition(".")[0])) or "shop"
+    name = name if name[0].isalpha() else f"shop_{name}"
+    return f"my_{name}" if name in ("demo", "base") else name
+
+
+def _check_free(shop: str, force: bool, root: Path) -> None:
+    path = Path("sources") / f"{shop}.sql"
+    if (root / path).exists() and not force:
+        fix = "choose a name with --shop, or replace it with --force"
+        raise ConfigError("E_SHOP", str(path), "this shop has its SQL already", fix)
+
+
+def _collect(files: list[Path], folder: Path) -> dict[str, RawFile]:
+    """Copy the raw files into a folder, and return how each is written, by its name."""
+    forms: dict[str, RawFile] = {}
+    for file in _flat(files):
+        if not file.exists():
+            raise refusal("E_NO_FILE init", str(file))
+        if not file.is_dir() and not is_raw(file):
+            raise refusal("E_FILE_KIND init", file.name)
+        if not file.is_dir() and not file.stat().st_size:
+            raise refusal("E_EMPTY", file.name)
+        form = guess(file)
+        target = folder / file.name
+        if target.exists():
+            raise refusal("E_TWICE", file.name, other=str(file))
+        if file.is_dir():
+            target.mkdir()
+            for part in filter(is_raw, file.iterdir()):
+                shutil.copyfile(part, target / part.name)
+        else:
+            shutil.copyfile(file, target)
+        forms[file.name] = form
+    return forms
+
+
+def _flat(files: list[Path]) -> list[Path]:
+    """Return files, and folders whose files have one form; other folders file by file."""
+    flat: list[Path] = []
+    for file in files:
+        inside = sorted(filter(is_raw, file.iterdir())) if file.is_dir() else []
+        if file.is_dir() and not inside:
+            raise refusal("E_NO_FILE folder", str(file))
+        heads = {_first_line(part) for part in inside}
+        flat += inside if len(heads) > 1 else [file]
+    return flat
+
+
+def _first_line(path: Path) -> bytes:
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet as pq
+
+        return "\n".join(pq.read_schema(path).names).encode()
+    with path.open("rb") as file:
+        return file.readline(1 << 20).strip()
+
+
+def _compose(
+    shop: str, folder: Path, forms: dict[str, RawFile], answers: Answers, root: Path
+) -> dict[str, str]:
+    """Return the texts of the shop's SQL and YAML files, by path."""
+    params = load_any(root)
+    db = open_database(answers.timezone or "UTC", params.engine, folder)
+    tabs = {name: form for name, form in forms.items() if form != RawFile()}
+    widths = {
+        path.name: is_whitespace_table(path, forms[path.name])
+        for path in folder.iterdir()
+        if path.is_file()
+    }
+    kept = {name: form for name, form in tabs.items() if not widths.get(name)}
+    kept = {name: form for name, form in kept.items() if not _is_default(name, form)}
+    try:
+        register(db, Folder(folder), kept)
+        tables = _tables(db, folder, widths, answers.day_first)
+    except duckdb.Error as error:
+        from pipeline.inputs.files import unreadable
+
+        raise unreadable(error, "the file") from None
+    draft, currency = _draft(db, tables, answers)
+    settings = _settings(tables, answers, currency)
+    return {f"sources/{shop}.sql": draft.sql, f"shops/{shop}.yaml": _yaml(shop, settings, kept, [])}
+
+
+def load_any(root: Path) -> Any:
+    """Return the parameters of whatever shop is chosen now: only the engine's are used."""
+    return load(root)
+
+
+def _is_default(name: str, form: RawFile) -> bool:
+    default = RawFile(separator="\t") if name.lower().endswith(".tsv") else RawFile()
+    return form == default and not name.lower().endswith(".txt")
+
+
+def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None) -> list[RawTable]:
+    db.execute("create schema profiled")
+    tables = []
+    for name, path in raw_tables(Folder(folder)).items():
+        db.execute(f"create table profiled.{identifier(name)} as from raw.{identifier(name)}")
+        columns = columns_of(db, name, day_first, widths.get(path.name, 0))
+        if not columns or not columns[0].rows:
+            raise refusal("E_NO_ROWS init", path.name)
+        tables.append(RawTable(name, name_sql(db, name), path.name, columns))
+    db.execute("drop schema raw cascade; create schema raw")
+    for table in tables:
+        name = identifier(table.name)
+        db.execute(f"create view raw.{name} as from profiled.{name}")
+    return tables
+
+
+def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, str]:
+    draft = Draft(db)
+    kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
+    (orders, *_) = [t for t in tables if kinds[t.name] == "orders"] or [None]
+    if orders is None:
+        raise refusal("E_NO_TABLE init", ", ".join(t.file for t in tables))
+    roles = orders.roles("orders", answers.columns)
+    if all(re.fullmatch(r"column_\d+", column.name) for column in orders.columns):
+        roles = by_values(orders.columns, roles)
+    _check_roles(orders, roles)
+    draft_orders(draft, orders, roles, f"raw.{orders.sql}")
+    if "complaint" in roles:
+        draft_tagged_complaints(draft, orders, roles)
+    for table in tables:
+        if kinds[table.name] in ("customers", "returns", "complaints", "suppressions"):
+            draft_other(
+                draft, kinds[table.name], table, table.roles(kinds[table.name], answers.columns)
+            )
+    return draft, ""
+
+
+def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
+    if missing := [role for role in NEEDED if role not in roles]:
+        names = ", ".join(column.name for column in table.columns)
+        fix = " and ".join(f"{NEEDED[role]} COLUMN" for role in missing)
+        rule = f"no column is plainly the {' or the '.join(missing)}; the columns are {names}"
+        raise ConfigError("E_INIT", table.file, rule.replace("ordered_at", "time"), f"say {fix}")
+    time = roles["ordered_at"].time
+    if time and time.is_ambiguous:
+        rule = "days and months may be either way round in all rows"
+        place = f"{table.file} {roles['ordered_at'].name}"
+        raise ConfigError("E_INIT", place, rule, "say --day-first or --month-first")
+
+
+def _settings(tables: list[RawTable], answers: Answers, currency: str) -> dict[str, Any]:
+    settings = {}
+    if answers.timezone:
+        settings["timezone"] = answers.timezone
+    if answers.currency or currency:
+        settings["currency"] = answers.currency or currency
+    return settings
+
+
+def _yaml(shop: str, settings: dict[str, str], forms: dict[str, RawFile], more: list[str]) -> str:
+    lines = [f"# {shop}: what differs from params.yaml, and why. Made by `corekeep init`.", ""]
+    inside = [f"  {key}: {value}" for key, value in settings.items()]
+    if forms:
+        inside.append("  files:")
+    for name, form in forms.items():
+        entries = form.model_dump(exclude_defaults=True)
+        text = ", ".join(f"{key}: {_scalar(value)}" for key, value in entries.items())
+        inside.append(f"    {_scalar(name)}: {{{text}}}")
+    if inside:
+        lines += ["ingest:", *inside]
+    return "\n".join([*lines, *more]) + "\n"
+
+
+def _scalar(value: Any) -> str:
+    import json
+
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _publish(folder: Path, target: Path) -> None:
+    """Move the raw files into the shop's folder; files of other names stay there."""
+    target.mkdir(exist_ok=True)
+    for path in sorted(folder.iterdir()):
+        goal = target / path.name
+        if goal.is_dir():
+            shutil.rmtree(goal)
+        os.replace(path, goal)

@@ -1,0 +1,155 @@
+"""The tables beside orders: customers, products, returns, complaints, suppressions."""
+
+from pipeline.inputs.database import fetch_all, literal
+from pipeline.inputs.init.columns import Column
+from pipeline.inputs.init.draft import (
+    ORIGIN,
+    Draft,
+    Field,
+    customer_sql,
+    id_sql,
+    text_number,
+    time_sql,
+    view,
+)
+from pipeline.inputs.init.roles import _WORDS, words_of
+from pipeline.inputs.init.tables import Kind, RawTable
+
+SEVERITIES = {name: frozenset(words.split()) for name, words in _WORDS["severities"].items()}
+OF_ORDER = "(select order_id, any_value(customer_id) as customer_id from orders group by 1)"
+
+
+def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Column]) -> bool:
+    """Add the view of a table beside orders; False where a column it needs is not there."""
+    drafts = {
+        "customers": _customers,
+        "returns": _returns,
+        "complaints": _complaints,
+        "suppressions": _suppressions,
+    }
+    fields = drafts[kind](draft, table, roles)
+    if not fields:
+        return False
+    source = f"raw.{table.sql}"
+    if "customer" not in roles and kind in ("returns", "complaints"):
+        key = fields["order_id"]
+        source += f"\nleft join {OF_ORDER} o on o.order_id = {key}"
+        fields["customer_id"] = "o.customer_id"
+        fields["order_id"] = "o.order_id"
+    comment = f"{table.file}: one row per {ROWS[kind]}."
+    draft.add(view(kind, [*fields.items(), *ORIGIN], source, comment))
+    return True
+
+
+ROWS = {
+    "customers": "customer",
+    "returns": "line that came back",
+    "complaints": "complaint",
+    "suppressions": "customer who must not be contacted",
+}
+Fields = dict[str, str]
+
+
+def _customers(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+    """With a table of customers, orders of others are quarantined: it has to hold nearly all."""
+    if not {"customer", "created_at"} <= roles.keys():
+        return {}
+    customer = customer_sql(roles["customer"])
+    known = f"(select {customer} from raw.{table.sql})"
+    strangers = f"""select count(*) from orders where customer_id is not null
+        and customer_id::varchar not in (select x::varchar from {known} k(x) where x is not null)"""
+    if missing := draft.count(strangers):
+        draft.remarks.append(
+            f"{table.file} is not used: it lacks the customers of {missing} order lines"
+        )
+        return {}
+    return {"customer_id": customer, "created_at": time_sql(roles["created_at"])}
+
+
+def _who(roles: dict[str, Column]) -> Fields:
+    fields = {}
+    if "customer" in roles:
+        fields["customer_id"] = customer_sql(roles["customer"])
+    if "order" in roles:
+        fields["order_id"] = id_sql(roles["order"])
+    return fields
+
+
+def _returns(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+    when = roles.get("returned_at") or roles.get("ordered_at")
+    if when is None or not _who(roles):
+        return {}
+    number = id_sql(roles["return_id"]) if "return_id" in roles else "'R' || source_line"
+    fields = {"return_id": number, **_who(roles)}
+    if "sku" in roles:
+        fields["sku"] = id_sql(roles["sku"])
+    fields["quantity"] = text_number(roles["quantity"]) if "quantity" in roles else "1"
+    amount = roles.get("net_amount") or roles.get("price")
+    fields["net_amount"] = f"abs(({text_number(amount)})::decimal(18, 4))" if amount else "0"
+    fields["returned_at"] = time_sql(when)
+    if "reason" in roles:
+        fields["reason"] = roles["reason"].sql
+    return fields
+
+
+def _complaints(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+    when = roles.get("opened_at") or roles.get("ordered_at")
+    if when is None or not _who(roles):
+        return {}
+    number = id_sql(roles["complaint_id"]) if "complaint_id" in roles else "'K' || source_line"
+    fields = {"complaint_id": number, **_who(roles), "opened_at": time_sql(when)}
+    if "resolved_at" in roles:
+        fields["resolved_at"] = time_sql(roles["resolved_at"])
+    fields["severity"] = _severity(draft, table, roles.get("severity"))
+    kind = roles.get("category") or roles.get("reason")
+    return fields | ({"kind": kind.sql} if kind else {})
+
+
+def _severity(draft: Draft, table: RawTable, column: Column | None) -> str:
+    """SQL for the severity: the shop's words in ours; minor where nothing says more."""
+    if column is None:
+        draft.remarks.append(f"{table.file}: no column says how severe: all are minor")
+        return "'minor'"
+    sql = (
+        f"select distinct {column.sql}::varchar from raw.{table.sql} where {column.sql} is not null"
+    )
+    groups: dict[str, list[str]] = {}
+    for (value,) in sorted(fetch_all(draft.db, sql)):
+        words = set(words_of(value))
+        name = next((name for name, known in SEVERITIES.items() if words & known), "minor")
+        groups.setdefault(name, []).append(value)
+    branches = " ".join(
+        f"when {column.sql} in ({', '.join(map(literal, values))}) then '{name}'"
+        for name, values in groups.items()
+        if name != "minor"
+    )
+    return f"case {branches} else 'minor' end" if branches else "'minor'"
+
+
+def _suppressions(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+    if "customer" not in roles:
+        return {}
+    fields = {"customer_id": customer_sql(roles["customer"]), "scope": "'contact'"}
+    return fields | ({"since": time_sql(roles["created_at"])} if "created_at" in roles else {})
+
+
+def draft_tagged_complaints(draft: Draft, table: RawTable, roles: dict[str, Column]) -> None:
+    """Add complaints that are a column of the orders: filled where the customer complained."""
+    column = roles["complaint"]
+    order = id_sql(roles["order"]) if "order" in roles else "source_line"
+    fields: list[Field] = [
+        ("complaint_id", f"'K' || {order}"),
+        ("customer_id", customer_sql(roles["customer"])),
+        ("opened_at", time_sql(roles["ordered_at"])),
+        ("severity", "'minor'"),
+        ("kind", column.sql),
+    ]
+    fields += [("order_id", order)] if "order" in roles else []
+    draft.remarks.append(
+        f"complaints: rows with a text in {column.name}, opened when ordered, all of them minor"
+    )
+    where = f"nullif(trim({column.sql}::varchar), '') is not null"
+    comment = (
+        "A complaint is a text with the order. The file has no time of it, nor how severe it is."
+    )
+    draft.add(view("complaints", [*fields, *ORIGIN], f"raw.{table.sql}", comment, where))

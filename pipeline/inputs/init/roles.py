@@ -1,0 +1,140 @@
+"""Which column is what: by the words in its name (words.yaml) and by its values."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from pipeline.inputs.init.columns import Column
+from pipeline.runtime.resources import read_yaml_table
+
+_WORDS = read_yaml_table(__file__, "words.yaml")
+CONCEPTS: dict[str, set[str]] = {}
+for _concept, _words in _WORDS["words"].items():
+    for _word in _words.split():
+        CONCEPTS.setdefault(_word, set()).add(_concept)
+FILLER = frozenset(_WORDS["filler"].split())
+ROLES: dict[str, dict[frozenset[str], int]] = {
+    role: {frozenset(names.split()): score for names, score in entries.items()}
+    for role, entries in _WORDS["roles"].items()
+}
+TIMES = ("ordered_at", "cancelled_at", "delivered_at", "promised_at", "returned_at", "opened_at",
+         "resolved_at", "created_at")  # fmt: skip
+NUMBERS = ("net_amount", "price", "quantity", "discount")
+
+
+@dataclass(frozen=True)
+class Named:
+    """The concepts in a name. Each word means one thing or another; `unknown` counts the others."""
+
+    meanings: tuple[frozenset[str], ...]
+    unknown: int
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, without accents, in lower case."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    for letter, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss")):
+        name = name.lower().replace(letter, plain)
+    flat = unicodedata.normalize("NFKD", name.replace("°", " ").replace("#", " no "))
+    flat = "".join(letter for letter in flat if not unicodedata.combining(letter))
+    return re.findall(r"[a-z0-9]+", flat)
+
+
+def read_name(name: str) -> Named:
+    """Return what the words of a column's or file's name mean."""
+    meanings, unknown = [], 0
+    for word in words_of(name):
+        parts = [word] if word in CONCEPTS else _split(word)
+        for part in parts:
+            if part in CONCEPTS:
+                meanings.append(frozenset(CONCEPTS[part]))
+            elif part not in FILLER and not part.isdigit():
+                unknown += 1
+    return Named(tuple(meanings), unknown)
+
+
+def _split(word: str) -> list[str]:
+    """Return the parts of a compound such as bestelldatum, or the word itself."""
+    for at in range(len(word) - 2, 2, -1):
+        head, tail = word[:at], word[at:]
+        for stem in (head, head.removesuffix("s"), head.removesuffix("en"), f"{head}en"):
+            if stem in CONCEPTS and tail in CONCEPTS:
+                return [stem, tail]
+    return [word]
+
+
+def fits(named: Named, wanted: frozenset[str]) -> bool:
+    """Whether each word can mean one of the wanted concepts, and each concept has its word."""
+    return all(meaning & wanted for meaning in named.meanings) and all(
+        any(concept in meaning for meaning in named.meanings) for concept in wanted
+    )
+
+
+def name_score(name: str, role: str) -> float:
+    """Return how well a name fits a role, 0 if not at all; words that say nothing count against."""
+    named = read_name(name)
+    scores = [score for wanted, score in ROLES[role].items() if fits(named, wanted)]
+    return max(max(scores) - 2 * named.unknown, 0) if scores and named.meanings else 0
+
+
+def score(column: Column, role: str) -> float:
+    """Return how well a column fits a role by its name and its values, 0 if not at all."""
+    if not column.filled:
+        return 0
+    name = name_score(column.name, role)
+    if role in TIMES:
+        if column.time is None:
+            return 0
+        return name or (1 if role == "ordered_at" else 0)
+    if role == "clock":
+        return name + 1 if column.is_clock else 0
+    if role in NUMBERS:
+        if column.number is None or column.time is not None:
+            return 0
+        if role == "quantity" and not column.number.is_whole and name < 8:
+            return 0
+        return name
+    if column.time is not None and not column.time.expression and role != "status":
+        return 0
+    if role in ("customer", "order", "sku") and column.number and not column.number.is_whole:
+        floats = all(re.fullmatch(r"\d+[.,]0+", value) for value in column.samples)
+        return name if floats else 0
+    if role in ("status", "category", "currency", "severity") and column.distinct > 2000:
+        return 0
+    if role == "customer" and column.distinct < 2 < column.rows:
+        return 0
+    return name
+
+
+def assign(
+    columns: list[Column], fixed: dict[str, Column], roles: tuple[str, ...]
+) -> dict[str, Column]:
+    """Return the best column for each role; a column has one role, `fixed` ones come first."""
+    chosen = dict(fixed)
+    scores = [
+        (score(column, role), column.share >= 0.5, -columns.index(column), role, column)
+        for role in roles
+        for column in columns
+    ]
+    for value, _, _, role, column in sorted(scores, key=lambda row: row[:3], reverse=True):
+        taken = role in chosen or any(other is column for other in chosen.values())
+        if value > 0 and not taken:
+            chosen[role] = column
+    return chosen
+
+
+def by_values(columns: list[Column], chosen: dict[str, Column]) -> dict[str, Column]:
+    """Return roles for columns without names: the first that could be the customer, and so on."""
+    free = [c for c in columns if not any(c is other for other in chosen.values())]
+    tests = {
+        "ordered_at": lambda c: c.time is not None,
+        "net_amount": lambda c: c.number is not None and not c.number.is_whole,
+        "customer": lambda c: 1 < c.distinct < 0.9 * c.rows and c.distinct > 0.02 * c.rows,
+        "quantity": lambda c: c.number is not None and c.number.is_whole and c.distinct < 100,
+    }
+    for role, test in tests.items():
+        column = next((column for column in free if test(column)), None)
+        if column and role not in chosen:
+            chosen[role] = column
+            free.remove(column)
+    return chosen

@@ -1,0 +1,93 @@
+"""Which raw table is what: orders, their lines, customers, products, returns, complaints."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.inputs.init.columns import Column
+from pipeline.inputs.init.roles import ROLES, assign, read_name, score
+
+Kind = Literal[
+    "orders", "lines", "customers", "products", "returns", "complaints", "suppressions", "unused"
+]
+ROLES_OF: dict[Kind, tuple[str, ...]] = {
+    "orders": (
+        *("customer", "order", "line", "ordered_at", "clock", "net_amount", "price", "quantity"),
+        *("sku", "label", "category", "currency", "status", "cancelled_at", "delivered_at"),
+        *("promised_at", "discount", "complaint"),
+    ),
+    "lines": (
+        *("order", "line", "net_amount", "price", "quantity", "sku", "label", "category"),
+        *("discount",),
+    ),
+    "customers": ("customer", "created_at"),
+    "products": ("sku", "category"),
+    "returns": (
+        *("return_id", "customer", "order", "sku", "quantity", "net_amount", "price"),
+        *("returned_at", "ordered_at", "reason"),
+    ),
+    "complaints": (
+        *("complaint_id", "customer", "order", "opened_at", "ordered_at", "resolved_at"),
+        *("severity", "reason", "category"),
+    ),
+    "suppressions": ("customer", "created_at"),
+    "unused": (),
+}
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One raw table: its name in SQL, its file, its columns, and its rows."""
+
+    name: str
+    sql: str
+    file: str
+    columns: list[Column]
+
+    @property
+    def rows(self) -> int:
+        return self.columns[0].rows if self.columns else 0
+
+    def roles(self, kind: Kind, fixed: dict[str, str]) -> dict[str, Column]:
+        """Return the column of each role that a table of this kind can have.
+
+        `fixed`: names of columns by role, as people gave them.
+        """
+        by_name = {column.name.lower(): column for column in self.columns}
+        given = {
+            role: by_name[name.lower()]
+            for role, name in fixed.items()
+            if name.lower() in by_name and role in ROLES_OF[kind]
+        }
+        return assign(self.columns, given, ROLES_OF[kind])
+
+
+def _is_unique(column: Column) -> bool:
+    return column.distinct == column.filled == column.rows
+
+
+def _words(name: str) -> set[str]:
+    return {concept for meaning in read_name(name).meanings for concept in meaning}
+
+
+def kind_of(table: RawTable, fixed: dict[str, str], alone: bool) -> Kind:
+    """Return what a raw table is. `alone`: no other table is there, so it holds the orders."""
+    about = _words(table.name)
+    orders = table.roles("orders", fixed)
+    has_sale = {"customer", "ordered_at"} <= orders.keys()
+    if alone:
+        return "orders"
+    best = {role: max((score(c, role) for c in table.columns), default=0) for role in ROLES}
+    if "optout" in about and "customer" in orders:
+        return "suppressions"
+    if best["severity"] or best["complaint_id"] or ("complaint" in about and "order" not in about):
+        return "complaints"
+    if "return" in about or best["return_id"] > 5:
+        return "returns"
+    customer, sku = orders.get("customer"), orders.get("sku")
+    if customer and _is_unique(customer) and best["order"] < 7 and "order" not in about:
+        return "customers"
+    if has_sale:
+        return "orders"
+    if sku and _is_unique(sku) and not customer and "order" not in orders:
+        return "products"
+    return "lines" if "order" in orders and len(orders) > 1 else "unused"
