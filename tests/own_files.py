@@ -16,7 +16,7 @@ ORDERS: list[tuple[str, str, dt.datetime, list[tuple[str, int, str]]]] = [
     (
         f"K{customer}",
         f"B{customer}{number:02d}",
-        dt.datetime(2024, 1 + number, 1 + 9 * customer, 9 + number, 30),
+        dt.datetime.fromisoformat(f"2024-0{1 + number}-{1 + 9 * customer:02d} {9 + number:02d}:30"),
         [("T-1", 1 + number % 2, "4.50"), ("Z-9", 1, "1250.00")][: 1 + number % 2],
     )
     for customer in range(1, 4)
@@ -159,6 +159,11 @@ CATALOGUE: dict[str, OwnFile] = {
             for part in range(2)
         }
     ),
+    "a file for each half": OwnFile(
+        {
+            f"orders_{part}.csv": text(ENGLISH, lines(ISO)[part::2]).encode() for part in range(2)
+        }
+    ),
     "a spreadsheet with a title": OwnFile(
         {
             "Umsätze 2024.xlsx": sheet(
@@ -223,6 +228,7 @@ CATALOGUE: dict[str, OwnFile] = {
             "order_lines.csv": text(
                 "order_id|sku|quantity|unit_price", [[r[1], *r[3:]] for r in lines(ISO)]
             ).encode(),
+            "products.csv": b"sku,category\nT-1,tea\nZ-9,coffee\n",
         }
     ),
     "seconds since 1970": OwnFile(

@@ -41,7 +41,8 @@ def test_files_of_every_kind_give_the_orders_that_are_in_them(tmp_path: Path, na
         paths.append(tmp_path / "export" / file)
         paths[-1].parent.mkdir(exist_ok=True)
         paths[-1].write_bytes(content)
-    shop = init(paths, Answers(yes=True, **own.answers), tmp_path)
+    folders = {path.parent for path in paths} - {tmp_path / "export"}
+    shop = init(sorted(folders) or paths, Answers(yes=True, **own.answers), tmp_path)
     result = taken(tmp_path, shop)
     bought = [(row["day"], row["amount"]) for row in result.rows("orders")]
     assert len({row["customer_id"] for row in result.rows("customers")}) == 3

@@ -150,6 +150,6 @@ def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(projec
     with pytest.raises(ConfigError, match="call it my_shop") as refused:
         choose("My-Shop", project)
     assert "one of" not in refused.value.fix
-    with pytest.raises(ConfigError, match="one of: demo$"):
+    with pytest.raises(ConfigError, match="one of: demo;"):
         choose("elsewhere", project)
     assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT

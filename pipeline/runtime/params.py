@@ -327,8 +327,9 @@ SHOP_NAME = "[a-z][a-z0-9_]*"
 
 
 def require_shop(name: object, place: str, root: Path) -> None:
-    """Raise ConfigError for a name that no shop may have, or that no file in shops/ has."""
-    names = sorted(path.stem for path in (root / "shops").glob("*.yaml"))
+    """Raise ConfigError for a name that no shop may have, or that no shop has."""
+    files = [*(root / "shops").glob("*.yaml"), *(root / "sources").glob("*.sql")]
+    names = sorted({path.stem for path in files})
     known = f"one of: {', '.join(name for name in names if re.fullmatch(SHOP_NAME, name))}"
     text = str(name) if isinstance(name, str | int) else ""
     near = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
@@ -339,20 +340,33 @@ def require_shop(name: object, place: str, root: Path) -> None:
         rule = "the name of a shop has only a-z, 0-9 and _, and begins with a letter"
         raise ConfigError("E_SHOP", place, rule, f"call it {near}, and its files too")
     if text not in names:
-        raise ConfigError("E_SHOP", f"shops/{text}.yaml", "there is no such shop", known)
+        fix = f"{known}; or `corekeep init FILES --shop {text}`"
+        raise ConfigError("E_SHOP", f"shops/{text}.yaml", "there is no such shop", fix)
 
 
-def load(root: Path) -> Params:
-    """Return the validated parameters of the shop that params.yaml chooses.
+def require_source(shop: str, root: Path) -> None:
+    """Raise ConfigError for a shop without SQL."""
+    if not (root / "sources" / f"{shop}.sql").exists():
+        fix = f"`corekeep init FILES --shop {shop}` writes it; or map the files yourself: README.md"
+        rule = "the shop has no SQL that maps its raw files to the table orders"
+        raise ConfigError("E_SHOP", f"sources/{shop}.sql", rule, fix)
 
-    Raises ConfigError with file, line, key and the nearest known key.
+
+def load(root: Path, shop: str | None = None) -> Params:
+    """Return the validated parameters of a shop: by default the one that params.yaml chooses.
+
+    A shop without a file in shops/ has the parameters of params.yaml. Raises ConfigError with file,
+    line, key and the nearest known key.
     """
     base_path = root / "params.yaml"
     base = read_yaml(base_path, root)
-    shop = base.get("shop")
-    require_shop(shop, f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", root)
+    if shop is None:
+        chosen = base.get("shop")
+        require_shop(chosen, f"params.yaml:{place_of(base_path, ['shop'])[1]} shop", root)
+        shop = str(chosen)
+    base["shop"] = shop
     shop_path = root / "shops" / f"{shop}.yaml"
-    over = read_yaml(shop_path, root)
+    over = read_yaml(shop_path, root) if shop_path.exists() else {}
     if "shop" in over:
         place = f"{shop_path.relative_to(root)}:1 shop"
         raise ConfigError("E_PARAM", place, "the shop is chosen in params.yaml", "remove the key")

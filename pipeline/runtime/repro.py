@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
-from pipeline.runtime.params import load, require_shop
+from pipeline.runtime.params import load, require_shop, require_source
 from pipeline.runtime.progress import VERBOSE
 from pipeline.runtime.runner import stages, unpublished
 
@@ -39,6 +39,12 @@ def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
     if shop is not None:
         choose(shop, root)
     chosen = load(root).shop
+    known = stages(root, chosen).values()
+    if any(f"sources/{chosen}.sql" in stage.inputs.values() for stage in known):
+        require_source(chosen, root)
+    own = root / "shops" / f"{chosen}.yaml"
+    if not own.exists():  # a stage depends on it, so DVC wants the file
+        store.write(own, f"# {chosen}: nothing differs from params.yaml.\n")
     if chosen != "demo":
         if not (root / "data" / "shops" / chosen).is_dir():
             raise ConfigError(
@@ -52,7 +58,7 @@ def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
     (root / "data" / "returned" / chosen).mkdir(parents=True, exist_ok=True)
     names = [
         stage.name
-        for stage in stages(root, chosen).values()
+        for stage in known
         if not stage.frozen and (chosen == "demo" or stage.name != "simulate")
     ]
     # The stages are started as `python`, which must be this one.

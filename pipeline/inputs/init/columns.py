@@ -31,9 +31,7 @@ CLOCKS = tuple(
     for zone in ("", " %z", "%z", " %Z")
 )
 CLOCK = re.compile(r"\d{1,2}[:.]\d{2}([:.]\d{2})?( ?[AaPp][Mm])?")
-TIMELIKE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*|(19|20)\d{6}|.*[A-Za-z]{3,9}.*\d{2,4}.*"
-)
+TIMELIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|(19|20)\d{6}|.*[A-Za-z]{3,9}.*\d{2,4}.*")
 EPOCHS = {10: "to_timestamp({x}::bigint)", 13: "to_timestamp({x}::bigint / 1000)"}
 NUMBER = re.compile(
     r"\(?[-+]?\s*[^\d\s.,+()-]{0,4}\s*([-+]?[\d.,'\u00a0\u202f ]*\d)\s*[^\d.,]{0,4}\)?"
@@ -243,8 +241,6 @@ def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> Tim
     """Return the formats that fit the most rows."""
     dates = {date: order for order, group in DATES.items() for date in group}
     formats = [f"{date}{clock}" for date in dates for clock in ("", *CLOCKS)]
-    # a year of two digits would also read four
-    shape = "regexp_replace(v, '[0-9]', '0', 'g')"
     fits = ", ".join(f"count(try_strptime(v, {literal(f)}))" for f in formats)
     db.execute("create or replace temp table probed as from sampled order by hash(v) limit 300")
     probe = dict(zip(formats, fetch_all(db, f"select {fits} from probed")[0], strict=True))
@@ -270,8 +266,8 @@ def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> Tim
     dotted = all(f[2] == "." for f in likely if order(f) in ("dmy", "mdy"))
     if ambiguous and (dotted or day_first is not None):
         best = "dmy" if dotted or day_first else "mdy"
-    chosen, left = [], [f for f in likely if order(f) == best]
-    fitting = f"select count(*) from {every}"
+    chosen: list[str] = []
+    left = [f for f in likely if order(f) == best]
     read = 0
     for f in sorted(left, key=lambda f: (-reads[f], len(f))):
         formats_sql = ", ".join(map(literal, [*chosen, f]))
@@ -285,7 +281,6 @@ def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> Tim
             read = int(more)
         if read == total:
             break
-    del shape, fitting
     if read < 0.9 * total:
         return None
     return TimeForm(

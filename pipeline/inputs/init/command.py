@@ -10,15 +10,17 @@ from typing import Any
 
 import duckdb
 
-from pipeline.inputs.database import Db, identifier, open_database
+from pipeline.inputs.database import Db, fetch_all, identifier, open_database
 from pipeline.inputs.files import is_raw, raw_tables, register
 from pipeline.inputs.init.columns import Column, columns_of, name_sql
 from pipeline.inputs.init.draft import Draft, draft_orders
 from pipeline.inputs.init.forms import guess, is_whitespace_table
+from pipeline.inputs.init.joins import join_lines, join_products
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
 from pipeline.inputs.init.roles import by_values, words_of
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of
 from pipeline.inputs.refusals import refusal
+from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import SHOP_NAME, RawFile, load
@@ -128,7 +130,7 @@ def _compose(
     shop: str, folder: Path, forms: dict[str, RawFile], answers: Answers, root: Path
 ) -> dict[str, str]:
     """Return the texts of the shop's SQL and YAML files, by path."""
-    params = load_any(root)
+    params = load(root, shop)
     db = open_database(answers.timezone or "UTC", params.engine, folder)
     tabs = {name: form for name, form in forms.items() if form != RawFile()}
     widths = {
@@ -142,17 +144,10 @@ def _compose(
         register(db, Folder(folder), kept)
         tables = _tables(db, folder, widths, answers.day_first)
     except duckdb.Error as error:
-        from pipeline.inputs.files import unreadable
-
-        raise unreadable(error, "the file") from None
+        raise unreadable(error, "the file", db, Folder(folder)) from None
     draft, currency = _draft(db, tables, answers)
     settings = _settings(tables, answers, currency)
     return {f"sources/{shop}.sql": draft.sql, f"shops/{shop}.yaml": _yaml(shop, settings, kept, [])}
-
-
-def load_any(root: Path) -> Any:
-    """Return the parameters of whatever shop is chosen now: only the engine's are used."""
-    return load(root)
 
 
 def _is_default(name: str, form: RawFile) -> bool:
@@ -162,33 +157,49 @@ def _is_default(name: str, form: RawFile) -> bool:
 
 def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None) -> list[RawTable]:
     db.execute("create schema profiled")
-    tables = []
+    groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
     for name, path in raw_tables(Folder(folder)).items():
-        db.execute(f"create table profiled.{identifier(name)} as from raw.{identifier(name)}")
-        columns = columns_of(db, name, day_first, widths.get(path.name, 0))
-        if not columns or not columns[0].rows:
+        columns = tuple(
+            column.lower() for column, *_ in fetch_all(db, f"describe raw.{identifier(name)}")
+        )
+        groups.setdefault(columns, []).append((name, path))
+    tables = []
+    for parts in groups.values():
+        (name, path), width = parts[0], widths.get(parts[0][1].name, 0)
+        union = "\n    union all by name from ".join(
+            f"raw.{name_sql(db, part)}" for part, _ in parts
+        )
+        source = f"(from {union})" if len(parts) > 1 else union
+        db.execute(f"create table profiled.{identifier(name)} as from {source}")
+        columns_here = columns_of(db, name, day_first, width)
+        if not columns_here or not columns_here[0].rows:
             raise refusal("E_NO_ROWS init", path.name)
-        tables.append(RawTable(name, name_sql(db, name), path.name, columns))
-    db.execute("drop schema raw cascade; create schema raw")
-    for table in tables:
-        name = identifier(table.name)
-        db.execute(f"create view raw.{name} as from profiled.{name}")
+        files = ", ".join(part.name for _, part in parts)
+        tables.append(RawTable(name, source, files, columns_here))
     return tables
+
+
+def _largest(tables: list[RawTable], kinds: dict[str, Kind], kind: Kind) -> RawTable | None:
+    of_kind = [table for table in tables if kinds[table.name] == kind]
+    return max(of_kind, key=lambda table: table.rows, default=None)
 
 
 def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, str]:
     draft = Draft(db)
     kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
-    (orders, *_) = [t for t in tables if kinds[t.name] == "orders"] or [None]
+    orders = _largest(tables, kinds, "orders")
     if orders is None:
         raise refusal("E_NO_TABLE init", ", ".join(t.file for t in tables))
     roles = orders.roles("orders", answers.columns)
     if all(re.fullmatch(r"column_\d+", column.name) for column in orders.columns):
         roles = by_values(orders.columns, roles)
     _check_roles(orders, roles)
-    draft_orders(draft, orders, roles, f"raw.{orders.sql}")
-    if "complaint" in roles:
-        draft_tagged_complaints(draft, orders, roles)
+    tagged = roles.pop("complaint", None)
+    source, joined = join_lines(orders, roles, _largest(tables, kinds, "lines"), answers.columns)
+    source, joined = join_products(source, joined, _largest(tables, kinds, "products"))
+    draft_orders(draft, orders, joined, source)
+    if tagged:
+        draft_tagged_complaints(draft, orders, {**roles, "complaint": tagged})
     for table in tables:
         if kinds[table.name] in ("customers", "returns", "complaints", "suppressions"):
             draft_other(

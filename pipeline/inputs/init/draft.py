@@ -107,7 +107,7 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
     probe = view("probe", fields, source)
     db.execute(probe.replace("create view", "create or replace temp view"))
     fills = _fills(draft, names)
-    negative = {
+    negative: dict[str, int] = {
         name: draft.count(f"select count(*) from probe where try_cast({name} as double) < 0")
         for name in ("quantity", "net_amount")
         if numeric and name in names
@@ -184,6 +184,7 @@ def _line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fi
         when = clocked_sql(draft.db, source, day, roles["clock"])
     customer = customer_sql(roles["customer"])
     order = id_sql(roles["order"]) if "order" in roles else f"{customer} || '-' || source_line"
+    order = order.replace("source_line", "l.source_line") if " l\n" in source else order
     fields: list[Field] = [("customer_id", customer), ("order_id", order), ("ordered_at", when)]
     if "line" in roles and "order" in roles and _names_lines(draft, roles, source):
         fields.append(("line_id", id_sql(roles["line"])))
@@ -201,7 +202,8 @@ def _line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fi
     for name in ("promised_at", "delivered_at", "cancelled_at"):
         if name in roles:
             fields.append((name, time_sql(roles[name])))
-    return [*fields, *ORIGIN]
+    origin = [(n, f"l.{n}") for n, _ in ORIGIN] if " l\n" in source else list(ORIGIN)
+    return [*fields, *origin]
 
 
 def _names_lines(draft: Draft, roles: dict[str, Column], source: str) -> bool:
@@ -263,7 +265,7 @@ def _is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) ->
         from (select order_id, try_cast(net_amount as double) as paid from probe)
         where order_id is not null group by order_id having count(*) > 1)"""
     orders, equal = fetch_all(draft.db, sql)[0]
-    return orders >= 5 and equal >= 0.98 * orders
+    return bool(orders >= 5 and equal >= 0.98 * orders)
 
 
 def _services(draft: Draft, source: str, names: list[str]) -> tuple[list[str], list[str]]:

@@ -109,9 +109,9 @@ def _distinct(names: list[str]) -> list[str]:
     """Return names of which none is empty and no two are equal."""
     result: list[str] = []
     for position, name in enumerate(names):
-        name = name or f"column_{position + 1}"
+        own = name or f"column_{position + 1}"
         taken = [other.lower() for other in result]
-        result.append(name if name.lower() not in taken else f"{name}_{position + 1}")
+        result.append(own if own.lower() not in taken else f"{own}_{position + 1}")
     return result
 
 

@@ -30,7 +30,7 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Colu
     fields = drafts[kind](draft, table, roles)
     if not fields:
         return False
-    source = f"raw.{table.sql}"
+    source = f"{table.sql}"
     if "customer" not in roles and kind in ("returns", "complaints"):
         key = fields["order_id"]
         source += f"\nleft join {OF_ORDER} o on o.order_id = {key}"
@@ -55,7 +55,7 @@ def _customers(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Field
     if not {"customer", "created_at"} <= roles.keys():
         return {}
     customer = customer_sql(roles["customer"])
-    known = f"(select {customer} from raw.{table.sql})"
+    known = f"(select {customer} from {table.sql})"
     strangers = f"""select count(*) from orders where customer_id is not null
         and customer_id::varchar not in (select x::varchar from {known} k(x) where x is not null)"""
     if missing := draft.count(strangers):
@@ -110,9 +110,7 @@ def _severity(draft: Draft, table: RawTable, column: Column | None) -> str:
     if column is None:
         draft.remarks.append(f"{table.file}: no column says how severe: all are minor")
         return "'minor'"
-    sql = (
-        f"select distinct {column.sql}::varchar from raw.{table.sql} where {column.sql} is not null"
-    )
+    sql = f"select distinct {column.sql}::varchar from {table.sql} where {column.sql} is not null"
     groups: dict[str, list[str]] = {}
     for (value,) in sorted(fetch_all(draft.db, sql)):
         words = set(words_of(value))
@@ -152,4 +150,4 @@ def draft_tagged_complaints(draft: Draft, table: RawTable, roles: dict[str, Colu
     comment = (
         "A complaint is a text with the order. The file has no time of it, nor how severe it is."
     )
-    draft.add(view("complaints", [*fields, *ORIGIN], f"raw.{table.sql}", comment, where))
+    draft.add(view("complaints", [*fields, *ORIGIN], f"{table.sql}", comment, where))

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.inputs.init.columns import Column
@@ -19,6 +20,7 @@ ROLES: dict[str, dict[frozenset[str], int]] = {
 }
 TIMES = ("ordered_at", "cancelled_at", "delivered_at", "promised_at", "returned_at", "opened_at",
          "resolved_at", "created_at")  # fmt: skip
+FEW = 2000  # more different words are no list of categories
 NUMBERS = ("net_amount", "price", "quantity", "discount")
 
 
@@ -79,31 +81,29 @@ def name_score(name: str, role: str) -> float:
 
 def score(column: Column, role: str) -> float:
     """Return how well a column fits a role by its name and its values, 0 if not at all."""
-    if not column.filled:
+    if not column.filled or not _can_be(column, role):
         return 0
-    name = name_score(column.name, role)
-    if role in TIMES:
-        if column.time is None:
-            return 0
-        return name or (1 if role == "ordered_at" else 0)
-    if role == "clock":
-        return name + 1 if column.is_clock else 0
+    bonus = role == "clock" or (role == "ordered_at" and not name_score(column.name, role))
+    return name_score(column.name, role) + bonus
+
+
+def _can_be(column: Column, role: str) -> bool:
+    """Whether the values of a column allow a role."""
+    number, is_time = column.number, column.time is not None
+    if role in TIMES or role == "clock":
+        return column.is_clock if role == "clock" else is_time
     if role in NUMBERS:
-        if column.number is None or column.time is not None:
-            return 0
-        if role == "quantity" and not column.number.is_whole and name < 8:
-            return 0
-        return name
-    if column.time is not None and not column.time.expression and role != "status":
-        return 0
-    if role in ("customer", "order", "sku") and column.number and not column.number.is_whole:
-        floats = all(re.fullmatch(r"\d+[.,]0+", value) for value in column.samples)
-        return name if floats else 0
-    if role in ("status", "category", "currency", "severity") and column.distinct > 2000:
-        return 0
-    if role == "customer" and column.distinct < 2 < column.rows:
-        return 0
-    return name
+        whole = role != "quantity" or (number and number.is_whole)
+        return (
+            number is not None and not is_time and bool(whole or name_score(column.name, role) > 7)
+        )
+    if column.time and not column.time.expression:
+        return False
+    if role in ("status", "category", "currency", "severity"):
+        return column.distinct <= FEW
+    if role in ("customer", "order", "sku") and number and not number.is_whole:
+        return all(re.fullmatch(r"\d+[.,]0+", value) for value in column.samples)
+    return role != "customer" or column.distinct > 1 or column.rows == 1
 
 
 def assign(
@@ -126,7 +126,7 @@ def assign(
 def by_values(columns: list[Column], chosen: dict[str, Column]) -> dict[str, Column]:
     """Return roles for columns without names: the first that could be the customer, and so on."""
     free = [c for c in columns if not any(c is other for other in chosen.values())]
-    tests = {
+    tests: dict[str, Callable[[Column], bool]] = {
         "ordered_at": lambda c: c.time is not None,
         "net_amount": lambda c: c.number is not None and not c.number.is_whole,
         "customer": lambda c: 1 < c.distinct < 0.9 * c.rows and c.distinct > 0.02 * c.rows,

@@ -36,7 +36,7 @@ ROLES_OF: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class RawTable:
-    """One raw table: its name in SQL, its file, its columns, and its rows."""
+    """One raw table, or several of the same columns. `sql`: what rows are selected from."""
 
     name: str
     sql: str
@@ -73,21 +73,19 @@ def kind_of(table: RawTable, fixed: dict[str, str], alone: bool) -> Kind:
     """Return what a raw table is. `alone`: no other table is there, so it holds the orders."""
     about = _words(table.name)
     orders = table.roles("orders", fixed)
-    has_sale = {"customer", "ordered_at"} <= orders.keys()
-    if alone:
-        return "orders"
     best = {role: max((score(c, role) for c in table.columns), default=0) for role in ROLES}
-    if "optout" in about and "customer" in orders:
-        return "suppressions"
-    if best["severity"] or best["complaint_id"] or ("complaint" in about and "order" not in about):
-        return "complaints"
-    if "return" in about or best["return_id"] > 5:
-        return "returns"
     customer, sku = orders.get("customer"), orders.get("sku")
-    if customer and _is_unique(customer) and best["order"] < 7 and "order" not in about:
-        return "customers"
-    if has_sale:
-        return "orders"
-    if sku and _is_unique(sku) and not customer and "order" not in orders:
-        return "products"
-    return "lines" if "order" in orders and len(orders) > 1 else "unused"
+    of_order = best["order"] >= 7 or "order" in about
+    one_a_row = customer is not None and _is_unique(customer)
+    tests: list[tuple[Kind, bool]] = [
+        ("orders", alone),
+        ("suppressions", "optout" in about and customer is not None),
+        ("complaints", best["severity"] > 0 or best["complaint_id"] > 0),
+        ("complaints", "complaint" in about and "order" not in about),
+        ("returns", "return" in about or best["return_id"] > 5),
+        ("customers", one_a_row and not of_order),
+        ("orders", {"customer", "ordered_at"} <= orders.keys()),
+        ("products", sku is not None and _is_unique(sku) and not {"customer", "order"} & {*orders}),
+        ("lines", "order" in orders and len(orders) > 1),
+    ]
+    return next((kind for kind, holds in tests if holds), "unused")
