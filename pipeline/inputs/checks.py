@@ -1,6 +1,7 @@
 """The rules of rules.yaml, compiled to one SQL pass per table, and the SQL that reads a column."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,13 +118,24 @@ def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[s
     `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
     {currency} and {max_amount} of the rules.
     """
+    return first_broken(table, table.columns, types, settings)
+
+
+def first_broken(
+    table: InputTable,
+    columns: Iterable[InputColumn],
+    types: dict[str, str],
+    settings: dict[str, str],
+) -> str:
+    """SQL for the first rule that a row breaks in some columns; see `first_broken_rule`."""
+    columns = tuple(columns)
     branches = [
         f"when {_broken(rule, column, settings)} then '{rule.code} {column.name}'"
         for rule in ROW_RULES
-        for column in table.columns
+        for column in columns
         if column.name in types and rule.concerns(column, table, types[column.name])
     ]
-    return f"case {' '.join(branches)} end" if branches else "null"
+    return f"(case {' '.join(branches)} end)" if branches else "null"
 
 
 def _broken(rule: RowRule, column: InputColumn, settings: dict[str, str]) -> str:

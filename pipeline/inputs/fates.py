@@ -36,19 +36,24 @@ NEAR_CLOCK_CHANGE = """
         getvariable('clock_changes'), datediff('day', date '1971-01-01', t)::integer), 0) = 1"""
 
 
-def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
-    """Stage every table and check its rows one by one; return the types of the delivered columns.
-
-    `place` names the shop's SQL.
-    """
+def rule_settings(params: Ingest) -> dict[str, str]:
+    """Return what the rules of rules.yaml name in braces."""
     # one day of tolerance for wrong clocks and zones further east
     now = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-    settings = {
+    return {
         "zone": literal(params.timezone),
         "currency": literal(params.currency),
         "max_amount": str(params.max_amount),
         "now": f"timestamp '{now:%Y-%m-%d %H:%M:%S}'",
     }
+
+
+def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
+    """Stage every table and check its rows one by one; return the types of the delivered columns.
+
+    `place` names the shop's SQL.
+    """
+    settings = rule_settings(params)
     db.execute(NEAR_CLOCK_CHANGE.format(zone=settings["zone"]))
     delivered = delivered_types(db, place)
     for table in TABLES.values():

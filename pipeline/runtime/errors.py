@@ -4,15 +4,26 @@ A message has four parts: a stable code, the place (`file:line column`), the rul
 it. Values of customers never stand in one.
 """
 
+from collections.abc import Iterable
+
 
 class Refused(Exception):
-    """Something a person has to put right; shown as one line, without a traceback."""
+    """Something a person has to put right; shown as a line for each, without a traceback."""
 
     exit_code = 1
 
     def __init__(self, code: str, place: str, rule: str, fix: str) -> None:
         super().__init__(f"{code} {place} — {rule} — {fix}")
         self.code, self.place, self.rule, self.fix = code, place, rule, fix
+        self.others: tuple[Refused, ...] = ()
+
+    def with_others(self, others: "Iterable[Refused]") -> "Refused":
+        """Return this error with others behind it, which are shown one per line."""
+        self.others = tuple(others)
+        return self
+
+    def __str__(self) -> str:
+        return "\n".join([str(self.args[0]), *(str(other) for other in self.others)])
 
 
 class ConfigError(Refused):

@@ -6,18 +6,11 @@ a rule go to quarantine with their place and code. Above a limit per code the ru
 
 from typing import Any
 
-import duckdb
-
 from pipeline.inputs import partitions
-from pipeline.inputs.checks import CODES
+from pipeline.inputs.checked import checked
 from pipeline.inputs.contract import TABLES
-from pipeline.inputs.database import fetch_value, open_database
-from pipeline.inputs.fates import account_of, check_limits, check_rows, quarantine, relate_rows
-from pipeline.inputs.files import register
-from pipeline.inputs.returned import add_returned
-from pipeline.inputs.source_sql import check_source
-from pipeline.inputs.unreadable import unreadable
-from pipeline.runtime.errors import ConfigError
+from pipeline.inputs.database import fetch_value
+from pipeline.inputs.fates import account_of, quarantine
 from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
 
@@ -36,27 +29,10 @@ def ingest(
 
     Events are read partition by partition while they are written. Raises ConfigError for
     parameters, InputError for files and tables that break the contract, QualityError for too many
-    bad rows.
+    bad rows. The error names everything that is wrong with the rows.
     """
-    if unknown := [code for code in params.quarantine_limit if code not in (*CODES, "default")]:
-        place = f"ingest.quarantine_limit.{unknown[0]}"
-        fix = f"use one of: {', '.join(CODES)}"
-        raise ConfigError("E_PARAM", place, "there is no such code", fix)
-    place = f"sources/{shop}.sql"
-    db = open_database(params.timezone, engine, shops.path.resolve())
-    check_source(sources, place)
-    register(db, shops, params.files, sources)
-    try:
-        db.execute(sources)
-        unusable = add_returned(db, returned.path) if returned else []
-        delivered = check_rows(db, place, params)
-    except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):
-        raise
-    except duckdb.Error as error:
-        raise unreadable(error, place, db, shops) from None
-    end = relate_rows(db, delivered, params, place)
-    for table in delivered:
-        check_limits(db, table, params)
+    rows = checked(shops, sources, params, engine, shop, returned)
+    db, delivered = rows.db, rows.delivered
     parts = partitions.number(db, engine.lines_per_partition)
     partitions.place(db, parts)
     account = account_of(db, delivered)
@@ -67,7 +43,7 @@ def ingest(
         },
         "currency": params.currency,
         "timezone": params.timezone,
-        "data_end": end.isoformat(),
+        "data_end": rows.end.isoformat(),
         "first_event": str(fetch_value(db, "select min(ordered_at)::date from accepted_orders")),
         "partitions": parts,
         "customers": fetch_value(db, "select count(*) from customers_known"),
@@ -75,6 +51,6 @@ def ingest(
     }
     return {
         "events": partitions.write(db, parts, meta),
-        "quarantine": quarantine(db, delivered, unusable),
+        "quarantine": quarantine(db, delivered, rows.unusable),
         "ingest": {"tables": account},
     }

@@ -136,6 +136,12 @@ def columns_of(db: Db, table: str, day_first: bool | None, width: int) -> list[C
     return [_column(db, source, table, entry, rows, day_first) for entry in names]
 
 
+def form_of(db: Db, source: str, name: str) -> Column:
+    """Return what is in one column of text of any table."""
+    rows = fetch_value(db, f"select count(*) from {source}")
+    return _column(db, source, source, (name, name, "VARCHAR"), rows, None)
+
+
 def _column(
     db: Db, source: str, table: str, entry: tuple[str, str, str], rows: int, day_first: bool | None
 ) -> Column:
