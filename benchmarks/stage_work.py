@@ -140,7 +140,7 @@ def training_bare(shop: Shop, out: Path) -> Run:
 def rounds(shop: Shop, out: Path) -> Run:
     """The selection of form and number of trees for the final model."""
     final = _final_training(shop)
-    return lambda: select_form(final.rows, final.rows[:0], final.spec)
+    return lambda: select_form(final.rows, final.spec)
 
 
 def scoring_bare(shop: Shop, out: Path) -> Run:

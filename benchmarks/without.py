@@ -80,7 +80,7 @@ def predictions(
         at = rows[rows["benchmark"] & (rows["snapshot"] == origin)].assign(origin=origin)
         for name, spec in specs.items():
             training = purged(rows, snapshots, origin, spec.horizon_days)
-            rounds = select_form(training, training[:0], spec).rounds
+            rounds = select_form(training, spec).rounds
             booster = fit_booster(training, spec, rounds)
             at[name] = probabilities(booster, matrix(at, spec.columns))
         parts.append(at)

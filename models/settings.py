@@ -31,7 +31,8 @@ class Boosting(BaseModel):
     feature_fraction: Part
     lambda_l2: Annotated[float, Field(ge=0)]
     extra_trees: bool  # one random split threshold per feature is tried instead of all
-    season_weight: Share  # part of last year's shift of the log-odds, 0 for none
+    season_prior: Positive  # squares that count as much as the assumption that half recurs
+    season_sd: Positive  # standard deviation of a season's shift and slope before any evidence
     monotone: bool  # whether monotone_constraints are obeyed
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads

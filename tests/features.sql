@@ -65,6 +65,18 @@ select customer, t, count(*) as purchases, count(*) / max(age) as purchase_rate,
        (1 + purchases_in_90d) / (1 + count(*) filter (age between 91 and 180)) as purchase_trend_90d
 from purchases group by all;
 
+create view features_season as
+select customer, t,
+       if(length >= 364 + 30, coming_30, null) as purchases_year_ago_30d,
+       if(length >= 364 + 30, (1 + coming_30) / (1 + before_30), null) as season_trend_30d,
+       if(length >= 364 + 90, coming_90, null) as purchases_year_ago_90d,
+       if(length >= 364 + 90, (1 + coming_90) / (1 + before_90), null) as season_trend_90d
+from (
+    select s.customer, s.t, any_value(s.t - k.known) as length,
+       count(*) filter (age between 364 - 30 + 1 and 364) as coming_30, count(*) filter (age between 365 and 364 + 30) as before_30,
+       count(*) filter (age between 364 - 90 + 1 and 364) as coming_90, count(*) filter (age between 365 and 364 + 90) as before_90
+    from snapshots s join known k using (customer) left join purchases p using (customer, t) group by all);
+
 create view features_monetary as
 select customer, t, sum(spend)::double as spend, avg(spend) as basket_mean, arg_max(spend, day) / avg(spend) as basket_last_over_mean,
        coalesce(sum(spend) filter (age <= 90), 0) / sum(spend) as spend_share_90d,

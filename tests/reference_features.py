@@ -61,13 +61,20 @@ def reference_features(customer: Customer, snapshot: int, shop: Shop) -> dict[st
     )
     touched = [t.day for t in customer.touches if t.day < snapshot]
     values |= {"touches": len(touched), "touches_90d": sum(snapshot - day <= 90 for day in touched)}
+    ages = [snapshot - day for day in days]
+    for window in shop.trends:
+        if snapshot - customer.known >= 364 + window:
+            coming, before = (
+                sum(low < age <= low + window for age in ages) for low in (364 - window, 364)
+            )
+            values[f"purchases_year_ago_{window}d"] = coming
+            values[f"season_trend_{window}d"] = (coming + 1) / (before + 1)
     if touched:
         values["days_since_touch"] = snapshot - max(touched)
     if days:
         values |= ipt_features(sorted(days), snapshot, shop) | variety_features(customer, snapshot)
         basket = statistics.fmean(spend.values())
         for window in shop.trends:
-            ages = [snapshot - day for day in days]
             paid = [
                 math.fsum(v for d, v in spend.items() if low < snapshot - d <= low + window)
                 for low in (0, window)

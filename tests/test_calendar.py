@@ -61,9 +61,9 @@ def test_every_calendar_keeps_training_labels_before_the_origin(
         assert before + horizon <= day
 
 
-def test_each_scored_or_evaluated_day_has_the_day_a_year_before_where_history_reaches() -> None:
+def test_days_a_year_before_exist_for_evaluated_days_and_training_a_horizon_apart() -> None:
     days = calendar_of(0, 730, 60, origins=2, training_snapshots=3)
-    assert days["season"] == {580: 216, 610: 246, 640: 276, 670: 306, 730: 366}
+    assert days["season"] == {day: day - 364 for day in (*range(520, 671, 30), 730)}
     assert calendar_of(0, 364 + 119, 60, origins=1)["season"] == {}
 
 

@@ -13,15 +13,7 @@ from scipy.special import logit
 
 from models.defection.baselines import LogisticRFM
 from models.defection.booster import ModelSpec
-from models.defection.forms import (
-    BASE,
-    Model,
-    SelectedForm,
-    fit_form,
-    preferred,
-    season_shift,
-    select_form,
-)
+from models.defection.forms import BASE, Model, SelectedForm, fit_form, preferred, select_form
 from models.settings import Boosting, Form
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, ModelError
@@ -29,7 +21,6 @@ from pipeline.stages.train import train
 
 PARAMS = params().train
 COLUMNS = ["recency_days", "purchases", "spend", "net_spend_365d", "mood", "weather"]
-NO_ROWS = pd.DataFrame()
 OFFSET = PARAMS.model_copy(update={"forms": ("offset",)})
 
 
@@ -78,7 +69,7 @@ def test_offset_is_selected_only_if_better_by_more_than_one_standard_error(
 
 
 def test_both_forms_learn_what_only_trees_can_represent_and_losses_are_recorded() -> None:
-    selected = select_form(dated(small_shop.rows(300, 2.0)), NO_ROWS, spec())
+    selected = select_form(dated(small_shop.rows(300, 2.0)), spec())
     losses = selected.losses
     assert set(losses) == {"plain", "offset", BASE}
     assert max(losses["plain"], losses["offset"]) < losses[BASE] - 0.05
@@ -89,8 +80,8 @@ def test_a_shop_without_an_older_snapshot_takes_the_first_form_with_a_quarter_of
     None
 ):
     rows = dated(small_shop.rows(300, 2.0)).query("snapshot == @small_shop.FINAL[0]")
-    expected = SelectedForm("plain", PARAMS.max_rounds // 4, {}, 0.0, seasonal=False)
-    assert select_form(rows, NO_ROWS, spec()) == expected
+    expected = SelectedForm("plain", PARAMS.max_rounds // 4, {}, 0.0)
+    assert select_form(rows, spec()) == expected
 
 
 def test_selection_ignores_outcomes_that_were_not_known_at_the_inner_snapshot() -> None:
@@ -100,7 +91,7 @@ def test_selection_ignores_outcomes_that_were_not_known_at_the_inner_snapshot() 
     unknown = (past["snapshot"] > "2025-05-02") & ~newest
     poisoned = past.assign(defected=past["defected"] ^ unknown)
     assert unknown.any()
-    assert select_form(poisoned, NO_ROWS, spec(OFFSET)) == select_form(past, NO_ROWS, spec(OFFSET))
+    assert select_form(poisoned, spec(OFFSET)) == select_form(past, spec(OFFSET))
 
 
 @pytest.fixture(scope="module")
@@ -133,62 +124,9 @@ def test_a_model_that_would_start_from_other_log_odds_is_refused(
     model = small_shop.model_folder(tmp_path, offset_files)
     path = model.path / file
     text = path.read_text().replace('"intercept": ', '"intercept": 9')
-    path.write_text(text.replace('"form": "offset"', '"form": "plain"'))
+    path.write_text(text.replace('"slope": 1.0', '"slope": 0.0'))
     with pytest.raises(ModelError, match=code):
         scorer(model, "model", offset_files["model.json"]["features"], small_shop.DATA_END)
-
-
-@pytest.mark.parametrize("weight", [1.0, 0.5])
-def test_the_season_shift_is_a_part_of_what_moves_the_mean_risk_to_the_observed_rate(
-    weight: float,
-) -> None:
-    log_odds = np.random.default_rng(1).normal(-1, 1, 4000)
-    defected = np.random.default_rng(2).random(4000) < 1 / (1 + np.exp(-(log_odds + 0.4)))
-    shift = season_shift(1 / (1 + np.exp(-log_odds)), defected, weight)
-    assert shift == pytest.approx(weight * 0.4, abs=0.1 * weight)
-    moved = 1 / (1 + np.exp(-(log_odds + shift / weight)))
-    assert moved.mean() == pytest.approx((defected.sum() + 0.5) / 4001, abs=1e-8)
-
-
-@pytest.mark.parametrize("share", [0, 1, 40, 99, 100])
-@pytest.mark.parametrize("risk", [1e-300, 0.01, 0.9, 0.99, 1.0])
-def test_the_season_shift_is_finite_at_any_risk_and_rate(risk: float, share: int) -> None:
-    shift = season_shift(np.full(100, risk), np.arange(100) < share, 0.5)
-    rate, risk = (share + 0.5) / 101, np.clip(risk, 1e-15, 1 - 1e-15)
-    assert shift == pytest.approx(0.5 * (logit(rate) - logit(risk)), rel=1e-8)
-
-
-def test_the_season_shift_is_right_where_newtons_method_diverges() -> None:
-    assert season_shift(np.full(100, 0.9), np.arange(100) < 40, 0.5) == pytest.approx(
-        -1.2993, abs=5e-5
-    )
-    mixed = season_shift(np.repeat([0.001, 0.9999], 50), np.arange(100) < 99, 1.0)
-    moved = 1 / (1 + np.exp(-(logit(np.repeat([0.001, 0.9999], 50)) + mixed)))
-    assert moved.mean() == pytest.approx(99.5 / 101, abs=1e-8)
-
-
-def seasonal_shop(winter: float) -> pd.DataFrame:
-    """Customers of whom this share churns in addition at the newest snapshot."""
-    rows = dated(small_shop.rows(400, 1.0))
-    cold = rows["snapshot"] == "2025-06-01"
-    more = np.random.default_rng(3).random(len(rows)) < winter
-    return rows.assign(defected=rows["defected"] | (cold & more))[rows["snapshot"] <= "2025-06-01"]
-
-
-@pytest.mark.parametrize(
-    ("winter", "helps"), [(0.6, True), (0.0, False)], ids=["as last year", "unlike last year"]
-)
-def test_the_season_is_used_only_where_it_helped_on_the_inner_snapshot(
-    winter: float, helps: bool
-) -> None:
-    rows = seasonal_shop(winter)
-    last_year = seasonal_shop(0.6).query("snapshot == '2025-06-01'")
-    selected = select_form(rows, last_year, spec(OFFSET))
-    assert selected.seasonal == helps == (selected.losses["seasonal"] < selected.losses["offset"])
-    no_season = OFFSET.model_copy(update={"season_weight": 0.0})
-    without = select_form(rows, last_year, spec(no_season))
-    assert not without.seasonal
-    assert "seasonal" not in without.losses
 
 
 def test_a_shift_moves_all_log_odds_alike_and_no_explanation() -> None:
@@ -213,7 +151,7 @@ def test_a_season_that_recurs_is_in_the_model_on_disk(tmp_path: Path) -> None:
     folders = small_shop.write(tmp_path, rows)
     files = train(**folders, monotone_constraints={}, calibration=calendar, params=OFFSET)["model"]
     selected = files["model.json"]["chosen"]["model.txt"]
-    assert selected["seasonal"]
+    assert selected["season_weight"] > 0.5
     assert selected["shift"] > 0.1
     model = small_shop.model_folder(tmp_path, files)
     features = files["model.json"]["features"]

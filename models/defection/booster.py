@@ -54,7 +54,7 @@ def fit_booster(
     import lightgbm as lgb
 
     hyperparameters = spec.params.model_dump(
-        exclude={"max_rounds", "round_step", "monotone", "forms", "season_weight"}
+        exclude={"max_rounds", "round_step", "monotone", "forms", "season_prior", "season_sd"}
     )
     constraints = [spec.monotone_constraints.get(column, 0) for column in spec.columns]
     constrained = spec.params.monotone and any(constraints)

@@ -16,7 +16,6 @@ OUTCOME = (
     "outcome is computed from the past"
 )
 FIX_OUTCOME = "correct the feature or the label; a label meant like that needs no model"
-DATE = "it is the same for all customers of a snapshot: it contains the date, which never recurs"
 
 
 class Leak(NamedTuple):
@@ -28,15 +27,13 @@ class Leak(NamedTuple):
 
 
 def leaks(rows: pd.DataFrame, features: list[str]) -> list[Leak]:
-    """Return the features that contain the outcome, the strongest first, then the date.
+    """Return the features that contain the outcome, the strongest first.
 
     The column `model`, its probability, is looked at like a feature: it may combine several.
     """
     by_auc = outcome_columns(rows, [*features, "model"], rows["defected"].to_numpy(bool))
     strongest = sorted(by_auc.items(), key=lambda item: -item[1])
-    return [Leak(column, OUTCOME.format(auc), FIX_OUTCOME) for column, auc in strongest] + [
-        Leak(column, DATE, "remove the feature") for column in date_columns(rows, features)
-    ]
+    return [Leak(column, OUTCOME.format(auc), FIX_OUTCOME) for column, auc in strongest]
 
 
 def outcome_columns(rows: pd.DataFrame, columns: list[str], defected: Flags) -> dict[str, float]:
@@ -58,7 +55,11 @@ def outcome_columns(rows: pd.DataFrame, columns: list[str], defected: Flags) -> 
 
 
 def date_columns(rows: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Return the columns that are the same for all rows of a snapshot, and change with it."""
+    """Return the columns that are the same for all rows of a snapshot, and change with it.
+
+    Such a column is the date, which never recurs: a model must not use it. It may be honest, as the
+    days since the first purchase are in a cohort that began on one day.
+    """
     snapshots = rows.groupby("snapshot")[columns]
     low, high = snapshots.min(), snapshots.max()
     return list(low.columns[(low == high).all() & (low.nunique() > 1)])

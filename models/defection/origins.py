@@ -19,8 +19,9 @@ def calendar(
     """Return test origins and, for each, the training snapshots T with T + horizon <= origin.
 
     Days are numbers. `final`: the training snapshots of the final model, whose origin is the end of
-    the data. `season`: the days at which a model scores or is evaluated, with the day a year before
-    each, as far as the history reaches. `tracking`: regular snapshots back to the first event.
+    the data. `season`: with the day a year before each, as far as the history reaches, the days at
+    which a model scores or is evaluated, and training snapshots a horizon apart. `tracking`:
+    regular snapshots back to the first event.
     """
     step = math.ceil(horizon / 2) if step_days == "auto" else step_days
     earliest = first + (2 * horizon if min_history_days == "auto" else min_history_days)
@@ -32,13 +33,16 @@ def calendar(
     tested = sorted(end - horizon - k * step for k in range(origins))
     training = {origin: days for origin in tested if (days := training_for(origin))}
     final = training_for(end)
-    scored = {*training, end, *(max(days) for days in [*training.values(), final] if days)}
+    apart = math.ceil(horizon / step)
+    seasonal = {*training, end}.union(*(days[::-apart] for days in [*training.values(), final]))
     return {
         "step": step,
         "training": training,
         "final": final,
         "tracking": list(range(end, first, -step))[::-1],
         "season": {
-            day: day - YEAR for day in sorted(scored) if day - YEAR >= earliest and horizon <= YEAR
+            day: day - YEAR
+            for day in sorted(seasonal)
+            if day - YEAR >= earliest and horizon <= YEAR
         },
     }

@@ -31,7 +31,7 @@ def search(
     for _ in trials:
         trial = study.ask(space)
         candidate = spec._replace(params=spec.params.model_copy(update=trial.params))
-        selected = select_form(rows, rows[:0], candidate)
+        selected = select_form(rows, candidate)
         if not selected.losses:
             return []
         loss = selected.losses[selected.form]

@@ -147,10 +147,11 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
 
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
-    """Load the model of a file: its booster, its base, its season's shift. Raises ModelError."""
+    """Load the model of a file: its booster, its base, its season. Raises ModelError."""
     selected = about["chosen"][name]
-    base = baselines_of(model, about)[name][BASE] if selected["form"] == "offset" else None
-    return Model(booster_of(model, about, name), about["features"], base, selected["shift"])
+    base = baselines_of(model, about)[name][BASE]
+    start = selected["slope"], selected["shift"]
+    return Model(booster_of(model, about, name), about["features"], base, *start)
 
 
 def predictions(

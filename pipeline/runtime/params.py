@@ -232,6 +232,7 @@ class Evaluate(Section):
     capacity: Share
     bands: tuple[Share, Share]
     min_rows: Count
+    min_outcomes: Count
 
     @field_validator("bands")
     @classmethod

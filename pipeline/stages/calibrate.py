@@ -15,6 +15,7 @@ from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Calibrate, Engine
+from pipeline.runtime.progress import warn
 from pipeline.runtime.store import Folder
 
 
@@ -69,6 +70,9 @@ def calibrate(
     training, season = days["training"], days["season"]
     until = min(training, default=end)
     expected_ipt, log_sd, gaps = _shop_ipt(events, until, opened, engine, params)
+    if horizon < expected_ipt:
+        expected = f"below the shop's expected IPT of {expected_ipt:.0f} days"
+        warn(f"calibrate.horizon_days {horizon} is {expected}: most churned customers are not")
     recency = params.benchmark_recency_days
     snapshots = {end, *season.values(), *days["final"], *training, *sum(training.values(), [])}
     return {

@@ -46,8 +46,16 @@ def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[s
     return {**_measured(population, params, costs), "by_origin": each}
 
 
+def _too_few(defected: pd.Series, params: Evaluate) -> str | None:
+    """Return why rows are too few to compare scorers on, None where they are enough."""
+    if len(defected) < params.min_rows:
+        return f"fewer than {params.min_rows}"
+    rarer = min(int(defected.sum()), int((~defected.astype(bool)).sum()))
+    return f"{rarer} of the rarer outcome" if rarer < params.min_outcomes else None
+
+
 def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
-    """Raise QualityError for a feature or a model that contains the outcome or the date.
+    """Raise QualityError for a feature or a model that contains the outcome.
 
     An error, not `no_signal`: with that the list would still be published and the figures believed.
     """
@@ -88,10 +96,9 @@ def evaluate(
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "benchmark")),
     }
-    few, bands = len(benchmark) < params.min_rows, []
-    if not about["trained"] or few or benchmark["defected"].nunique() < 2:
-        size = f"fewer than {params.min_rows}" if few else "all of one outcome"
-        reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {size}"
+    bands: list[dict[str, Any]] = []
+    if not about["trained"] or (few := _too_few(benchmark["defected"], params)):
+        reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {few}"
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:
         rows = predictions(rows, model, about, costs)

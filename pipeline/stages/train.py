@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from importlib.metadata import version
+from statistics import mode
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,11 @@ from models.defection.baselines import BASELINES, Baseline, rounded
 from models.defection.booster import ModelSpec, canary_frame, canary_rows, schema_hash, text_of
 from models.defection.cross_validation import grouped_cv
 from models.defection.forms import BASE, Model, fit_form, select_form
-from models.settings import Boosting
+from models.defection.leakage import date_columns
+from models.defection.season import learn_season
+from models.settings import Boosting, Form
 from pipeline.engine.rows import buyers, feature_names, joined, purged
-from pipeline.runtime.progress import progress
+from pipeline.runtime.progress import progress, warn
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 
@@ -39,14 +42,18 @@ def train(
     model.json holds the sha256 of the others. A shop with too little data gets a model.json with
     the reason and no booster.
     """
-    columns, horizon = feature_names(features), calibration["horizon_days"]
-    spec = ModelSpec(columns, params, monotone_constraints, horizon)
+    delivered, horizon = feature_names(features), calibration["horizon_days"]
     rows = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
+    dated = date_columns(rows[rows["benchmark"]], delivered)
+    if dated:
+        warn(f"not trained on, the same for all customers of a snapshot: {', '.join(dated)}")
+    columns = [column for column in delivered if column not in dated]
+    spec = ModelSpec(columns, params, monotone_constraints, horizon)
     about: dict[str, Any] = {
         "trained": False,
         "reason": None,
         "features": columns,
-        "schema_hash": schema_hash(columns),
+        "schema_hash": schema_hash(delivered),
         "horizon_days": horizon,
         "params": params.model_dump(),
         "chosen": {},
@@ -54,10 +61,10 @@ def train(
         "sha256": {},
     }
 
-    def year_before(day: str) -> pd.DataFrame:
-        snapshot = calibration["season"].get(day)
-        return purged(rows, [snapshot], day, horizon) if snapshot else rows[:0]
+    def at(day: str | None, origin: str) -> pd.DataFrame:
+        return purged(rows, [day], origin, horizon) if day else rows[:0]
 
+    season, forms = calibration["season"], list[Form]()
     files: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     end = calibration["data_end"]
@@ -70,15 +77,24 @@ def train(
         newest = max(snapshots)
         bought = buyers(features, newest)
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
-        year_ago = year_before(origin)
-        selected = select_form(training, year_before(newest), spec)
-        model = fit_form(selected.form, training, fitted[BASE], selected.rounds, spec)
-        if selected.seasonal and len(year_ago):
-            model = model.with_shift_of(year_ago, params.season_weight)
+        if origin == end and forms:  # the final model is of the kind that the origins measure
+            spec = spec._replace(params=params.model_copy(update={"forms": (mode(forms[::-1]),)}))
+        selected = select_form(training, spec)
+        forms.append(selected.form)
+        years = [(at(season.get(day), origin), at(day, origin)) for day in snapshots]
+        year_ago = at(season.get(origin), origin)
+        prior = params.season_prior, params.season_sd
+        learnt = learn_season(fitted[BASE], training, years, year_ago, *prior)
+        model = fit_form(selected.form, training, fitted[BASE], selected.rounds, spec, learnt)
         files[name] = text_of(model.booster)
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
         about["sha256"][name] = text_sha256(files[name])
-        about["chosen"][name] = {**selected._asdict(), "shift": model.shift}
+        about["chosen"][name] = {
+            **selected._asdict(),
+            "season_weight": learnt.weight,
+            "slope": model.slope,
+            "shift": model.shift,
+        }
     about["sha256"]["baselines.json"] = text_sha256(to_json(baselines))
     canary = canary_rows(training, columns)
     frame = canary_frame(canary, columns)
