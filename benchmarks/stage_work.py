@@ -22,8 +22,7 @@ from benchmarks.measure import Cost, peak, spent
 from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
 from models.defection.forms import select_form
 from pipeline.delivery.explanations import explanations
-from pipeline.delivery.lists import scored_features
-from pipeline.engine.rows import feature_names, joined, purged
+from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.model_files import about_of, booster_of, scorer
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, load

@@ -20,6 +20,7 @@ FIGURES = dict.fromkeys(("brier", "ece", "ece_floor"), 0.1) | {"auc": 0.7, "auc_
 FIGURES |= dict.fromkeys(PROFITS, 1.5) | {f"{name}_ci": [-0.5, 2.5] for name in PROFITS}
 LEAD = {"auc": [0.05, 0.01, 0.09], **{name: [0.3, -0.1, 0.7] for name in PROFITS}}
 ORIGIN = {"origin": "2025-07-01", "population": 50, "base_rate": 0.3, "model": FIGURES}
+ORIGIN |= {"estimated": {"auc": 0.71, "base_rate": 0.31}}
 BENCH = {
     "population": 99,
     "base_rate": 0.25,
@@ -38,6 +39,12 @@ METRICS = {
         "base_rate": 0.2,
         "returned_later": 0.5,
         "grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": 0.72},
+        "newest": {
+            "snapshot": "2025-09-01",
+            "population": 88,
+            "estimated": {"auc": 0.69, "base_rate": 0.28},
+            "psi": {"complaints": 0.31, "recency_days": 0.02},
+        },
     },
     **{
         "origins": ["2025-07-01"],
@@ -136,3 +143,10 @@ def test_the_card_of_a_shop_without_a_model_says_so() -> None:
     assert "No model was trained: there is too little data." in text
     assert "unknown of them churned" in text
     assert "Test origins: none." in text
+
+
+def test_the_card_shows_what_the_scores_expect_and_which_features_moved() -> None:
+    text = card()
+    assert "| 2025-07-01 | 50 | 0.300 | 0.700 | 0.600 to 0.800 | 0.710 | 0.310 |" in text
+    assert "expect an AUC of 0.690 and a churned share of 0.280" in text
+    assert "(PSI above 0.25): `complaints` 0.31." in text

@@ -29,17 +29,13 @@ def estimated(risk: Floats) -> dict[str, float | None]:
 
 def reference(rows: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, Any]]:
     """Return each feature's deciles, and the shares of rows between them; unknown comes last."""
-    edges = {
-        name: np.unique(values.quantile(np.arange(1, BINS) / BINS).dropna())
-        for name, values in rows[columns].astype(np.float64).items()
-    }
-    return {
-        str(name): {
-            "edges": [float(f"{edge:.6g}") for edge in cuts],
-            "shares": [round(share, 5) for share in _shares(rows[name], cuts)],
-        }
-        for name, cuts in edges.items()
-    }
+    known = {}
+    for name in columns:
+        deciles = rows[name].astype(np.float64).quantile(np.arange(1, BINS) / BINS).dropna()
+        edges = sorted({float(f"{edge:.6g}") for edge in deciles})
+        shares = [round(share, 5) for share in _shares(rows[name], edges)]
+        known[name] = {"edges": edges, "shares": shares}
+    return known
 
 
 def stability(known: dict[str, dict[str, Any]], rows: pd.DataFrame) -> dict[str, float]:
@@ -47,12 +43,12 @@ def stability(known: dict[str, dict[str, Any]], rows: pd.DataFrame) -> dict[str,
     moved = {}
     for name, then in known.items():
         before = np.maximum(then["shares"], LEAST)
-        now = np.maximum(_shares(rows[name], np.array(then["edges"])), LEAST)
+        now = np.maximum(_shares(rows[name], then["edges"]), LEAST)
         moved[name] = round(float(((now - before) * np.log(now / before)).sum()), 5)
     return dict(sorted(moved.items(), key=lambda item: -item[1]))
 
 
-def _shares(values: pd.Series, edges: Floats) -> Floats:
+def _shares(values: pd.Series, edges: list[float]) -> Floats:
     numbers = values.to_numpy(np.float64)
     bins = np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, "left"))
     return np.asarray(np.bincount(bins, minlength=len(edges) + 2) / max(len(numbers), 1))

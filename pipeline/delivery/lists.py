@@ -16,7 +16,7 @@ from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.published import listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
-from pipeline.engine.rows import query, rows_of, table
+from pipeline.engine.rows import rows_of, table
 from pipeline.runtime.params import Score
 from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder
@@ -47,20 +47,6 @@ def known_customers(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[p
     )
     kept = rows.filter(pc.equal(rows["profiling_objection"], False))
     return kept.drop_columns("profiling_objection").combine_chunks(), len(rows) - len(kept)
-
-
-def scored_features(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
-    """One row per customer to be scored at the snapshot, indexed and sorted by customer_id."""
-    return query(
-        f"""
-        select * exclude (snapshot, filename, part) from {rows_of(features)}
-        where snapshot = $snapshot::date and customer_id in (
-            select customer_id from {rows_of(lifecycle)}
-            where snapshot = $snapshot::date and scored)
-        order by customer_id
-        """,
-        snapshot=snapshot,
-    ).set_index("customer_id")
 
 
 def decision_rows(known: pa.Table) -> pd.DataFrame:

@@ -18,6 +18,8 @@ def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
         "baselines": {name: {key: m[key] for key in COMPARED} for name, m in baselines},
         "delta": {name: delta and {"auc": delta["auc"]} for name, delta in deltas},
     }
+    if "newest" in evaluation:
+        figures["newest"] = {"estimated": evaluation["newest"]["estimated"]}
     if "benchmark" in evaluation:
         figures["benchmark"] = compared(evaluation["benchmark"])
     return figures

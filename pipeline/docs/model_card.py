@@ -14,6 +14,11 @@ test rows are of the same snapshots. Rely on the test origins instead. The diffe
 has several causes: the future makes the test origins harder, longer histories and more training
 customers make them easier.
 """
+NEWEST = """
+At {snapshot}, the newest snapshot, the scores expect an AUC of {auc} and a churned share of {rate}.
+Features whose distribution moved much since training (PSI above {limit}): {moved}.
+"""
+MOVED = 0.25  # the usual limit of the population stability index
 NO_COMPLAINTS = """
   This shop records no complaints: satisfaction is unknown, and no feature describes it."""
 ASSUMED = {
@@ -91,6 +96,20 @@ def _cross_validated(result: dict[str, Any] | None, model: dict[str, Any] | None
     return CROSS_VALIDATED.format(**result, less=result["auc"] - model["auc"])
 
 
+def _newest(newest: dict[str, Any] | None) -> str:
+    if not newest:
+        return ""
+    expected = newest["estimated"]
+    moved = ", ".join(f"`{name}` {psi:.2f}" for name, psi in newest["psi"].items() if psi > MOVED)
+    return NEWEST.format(
+        snapshot=newest["snapshot"],
+        auc=number(expected["auc"]),
+        rate=number(expected["base_rate"]),
+        moved=moved or "none",
+        limit=MOVED,
+    )
+
+
 def model_card(
     evaluation: dict[str, Any],
     bands: list[dict[str, Any]],
@@ -106,7 +125,13 @@ def model_card(
         rows, newest = about["training_rows"], about["trained_through"]
         trained = f"The final model was trained on {rows} rows of snapshots up to {newest}."
     by_origin = (
-        (at["origin"], at["population"], number(at["base_rate"]), *_auc(at["model"]))
+        (
+            at["origin"],
+            at["population"],
+            number(at["base_rate"]),
+            *_auc(at["model"]),
+            *map(number, at["estimated"].values()),
+        )
         for at in bench["by_origin"]
     )
     stages = (evaluation["by_stage"] or {}).items()
@@ -128,6 +153,7 @@ def model_card(
         trained=trained,
         scorers=_table((name, *_scorer(m)) for name, m in scorers.items()),
         by_origin=_table(by_origin),
+        newest=_newest(evaluation["newest"]),
         cross_validated=_cross_validated(evaluation["grouped_cv"], bench["model"]),
         profits=_table((name, *_profits(m)) for name, m in scorers.items()),
         deltas=_table((name, *_delta(delta)) for name, delta in bench["delta"].items()),

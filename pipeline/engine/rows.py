@@ -50,6 +50,13 @@ def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
     return query(QUERIES["buyers"].format(features=rows_of(features)), snapshot=snapshot)
 
 
+def scored_features(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
+    """One row per customer to be scored at the snapshot, indexed and sorted by customer_id."""
+    folders = {"features": rows_of(features), "lifecycle": rows_of(lifecycle)}
+    sql = QUERIES["scored_features"].format(**folders)
+    return query(sql, snapshot=snapshot).set_index("customer_id")
+
+
 def joined(
     features: Folder,
     lifecycle: Folder,

@@ -4,6 +4,12 @@ from {features}
 where snapshot = $snapshot::date and purchases >= 1
 order by customer_id
 
+-- query: scored_features
+select * exclude (snapshot, filename, part) from {features}
+where snapshot = $snapshot::date and customer_id in (
+    select customer_id from {lifecycle} where snapshot = $snapshot::date and scored)
+order by customer_id
+
 -- query: joined
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
        l.stage, l.scored, f.recency_days <= $recency as benchmark, y.defected, y.returned

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.defection.baselines import BASELINES
+from models.defection.drift import estimated, stability
 from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
 from models.defection.profit import sensitivity
@@ -14,13 +16,14 @@ from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
-from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, predictions
+from pipeline.engine.rows import joined, scored_features
+from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
 
 SCORERS = ["model", *BASELINES]
+MOVED = 10  # features shown whose distribution moved most
 
 
 def _rate(rows: pd.DataFrame, outcome: str = "defected") -> float | None:
@@ -42,7 +45,14 @@ def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, A
 def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
     """Return everything measured on one population, and the same at each origin."""
     origins = population.groupby("origin", sort=True)
-    each = [{"origin": day, **_measured(rows, params, costs)} for day, rows in origins]
+    each = [
+        {
+            "origin": day,
+            **_measured(rows, params, costs),
+            "estimated": estimated(rows["model"].to_numpy(np.float64)),
+        }
+        for day, rows in origins
+    ]
     return {**_measured(population, params, costs), "by_origin": each}
 
 
@@ -52,6 +62,21 @@ def _too_few(defected: pd.Series, params: Evaluate) -> str | None:
         return f"fewer than {params.min_rows}"
     rarer = min(int(defected.sum()), int((~defected.astype(bool)).sum()))
     return f"{rarer} of the rarer outcome" if rarer < params.min_outcomes else None
+
+
+def _newest(
+    features: Folder, lifecycle: Folder, model: Folder, about: dict[str, Any], snapshot: str
+) -> dict[str, Any]:
+    """Return what the final model expects at the newest snapshot, and the PSI of its inputs."""
+    rows = scored_features(features, lifecycle, snapshot)
+    risk = model_of(model, about, "model.txt").predict(rows) if len(rows) else np.empty(0)
+    psi = stability(about["reference"], rows)
+    return {
+        "snapshot": snapshot,
+        "population": len(rows),
+        "estimated": estimated(risk),
+        "psi": dict(list(psi.items())[:MOVED]),
+    }
 
 
 def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
@@ -94,7 +119,8 @@ def evaluate(
         "verdict": NO_SIGNAL,
         "grade": None,
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
-        **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "benchmark")),
+        **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "newest")),
+        "benchmark": None,
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := _too_few(benchmark["defected"], params)):
@@ -120,6 +146,7 @@ def evaluate(
             "risk_bands": publishable(bands),
             "sensitivity": sensitivity(by_origin(scored, scorer), costs, params.capacity),
             "grouped_cv": about["grouped_cv"],
+            "newest": _newest(features, lifecycle, model, about, calibration["data_end"]),
             "benchmark": bench,
         }
     return {

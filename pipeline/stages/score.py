@@ -14,7 +14,7 @@ from pipeline.delivery.categories import category_list
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.engine.calendar import day_number
-from pipeline.engine.rows import feature_names
+from pipeline.engine.rows import feature_names, scored_features
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Score
 from pipeline.runtime.publishing import Published
@@ -48,7 +48,7 @@ def score(
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
-        numbers = lists.scored_features(features, lifecycle, as_of)
+        numbers = scored_features(features, lifecycle, as_of)
         numbers = numbers.loc[rows.loc[rows["scored"], "customer_id"]]
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None

@@ -10,6 +10,7 @@ import pandas as pd
 from models.defection.baselines import BASELINES, Baseline, rounded
 from models.defection.booster import ModelSpec, canary_frame, canary_rows, schema_hash, text_of
 from models.defection.cross_validation import grouped_cv
+from models.defection.drift import reference
 from models.defection.forms import BASE, Model, fit_form, select_form
 from models.defection.leakage import date_columns
 from models.defection.season import learn_season
@@ -107,5 +108,6 @@ def train(
         "trained_through": newest,
         "training_rows": len(training),
         "canary": {"rows": canary, "scores": scores},
+        "reference": reference(training, columns),
     }
     return {"model": {**files, "baselines.json": baselines, "model.json": about}}
