@@ -100,7 +100,8 @@ def empc(churned: Floats, retained: Floats) -> Floats:
     return np.where(both, per_draw / (churned + retained).sum(axis=1), np.nan)
 
 
-def _changed(costs: Costs, assumption: str, factor: float) -> Costs:
+def changed(costs: Costs, assumption: str, factor: float) -> Costs:
+    """Return the costs with one assumption times a factor: save_rate, incentive or value."""
     changes = {
         "save_rate": {"save_rate": min(costs.save_rate * factor, 1.0)},
         "incentive": {"incentive": costs.incentive * factor},
@@ -121,12 +122,12 @@ def sensitivity(
     """
     entries = []
     for assumption, factor in product(("save_rate", "incentive", "value"), (0.5, 2.0)):
-        changed = _changed(costs, assumption, factor)
+        altered = changed(costs, assumption, factor)
         adapted, kept, same, calls = 0.0, 0.0, 0, 0
         for risk, value, defected in origins:
             now = called(expected_profit(risk, value, costs), capacity)
-            then = called(expected_profit(risk, value, changed), capacity)
-            gain = contact_profit(value, defected, changed) / len(value) / len(origins)
+            then = called(expected_profit(risk, value, altered), capacity)
+            gain = contact_profit(value, defected, altered) / len(value) / len(origins)
             adapted, kept = adapted + gain[then].sum(), kept + gain[now].sum()
             same, calls = same + len(np.intersect1d(now, then)), calls + len(now)
         profits = {"profit": round(adapted, 5), "profit_as_assumed": round(kept, 5)}

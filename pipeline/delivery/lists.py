@@ -89,7 +89,8 @@ def decided(
     control[worth] |= held_out(
         drawn["customer_id"], drawn["queue"], share, params.hold_out_seed, period
     )
-    return rows.assign(contact=contacts(rows, params.call_when, params.capacity, control, resting))
+    contact = contacts(rows, params.call_when, params.capacity, control, resting)
+    return rows.assign(contact=contact, control=control, resting=resting)
 
 
 def share_of_control(risk: Floats, calls: int, horizon: int, costs: Costs, params: Score) -> float:

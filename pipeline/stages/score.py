@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from models.decision.what_if import what_if
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
@@ -85,4 +86,9 @@ def score(
         "customers": len(rows),
         "profiling_objections": objections,
     }
-    return {"lists": Published(files, manifest), "value_at_risk": value_at_risk(rows)}
+    bands, called_for = evaluate.bands, (params.call_when, params.capacity)
+    return {
+        "lists": Published(files, manifest),
+        "value_at_risk": value_at_risk(rows),
+        "what_if": what_if(rows, horizon, costs, bands, *called_for),
+    }

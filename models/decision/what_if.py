@@ -1,0 +1,50 @@
+"""How much of today's calls hangs on the assumptions: capacity, margin and save rate."""
+
+from itertools import product
+
+import pandas as pd
+
+from models.decision.worklist import contacts, places, ranked, stakes
+from models.defection.profit import changed
+from models.settings import CallWhen, Costs
+
+FACTORS = (0.5, 1.0, 2.0)
+
+
+def what_if(
+    rows: pd.DataFrame,
+    horizon: int,
+    costs: Costs,
+    thresholds: tuple[float, float],
+    call_when: CallWhen,
+    capacity: float,
+) -> pd.DataFrame:
+    """One row per combination of capacity, margin and save rate, each halved, as is and doubled.
+
+    `rows`: the decided rows, with `contact`, `control` and `resting`. `calls` and `profit`
+    (currency, expected) are of the calls chosen by the changed assumptions; `profit_of_todays` of
+    today's calls if those assumptions were true; `overlap` is the share of today's calls that stay.
+    Incentive and contact cost stay the same in currency.
+    """
+    today = rows.index[rows["contact"] == "call"]
+    entries = []
+    for more, margin, save_rate in product(FACTORS, FACTORS, FACTORS):
+        assumed = changed(changed(costs, "value", margin), "save_rate", save_rate)
+        assumed = assumed.model_copy(update={"margin": min(costs.margin * margin, 1.0)})
+        then = ranked(stakes(rows, horizon, assumed, thresholds))
+        some = round(places(rows, capacity) * more)
+        flags = (then[name].to_numpy(bool) for name in ("control", "resting"))
+        called = then[contacts(then, call_when, some, *flags) == "call"]
+        kept = len(today.intersection(called.index))
+        entries.append(
+            {
+                "capacity": some,
+                "margin": round(assumed.margin, 4),
+                "save_rate": round(assumed.save_rate, 4),
+                "calls": len(called),
+                "profit": round(float(called["expected_profit"].sum()), 2),
+                "profit_of_todays": round(float(then.loc[today, "expected_profit"].sum()), 2),
+                "overlap": round(kept / len(today), 4) if len(today) else None,
+            }
+        )
+    return pd.DataFrame(entries)
