@@ -83,7 +83,8 @@ def shop(root: Path, simulate: dict[str, Any], params: Path = ROOT / "params.yam
     Run the stages up to `assign` in it. All other parameters are those of the file `params`.
     """
     shutil.copy(params, root / "params.yaml")
-    shutil.copy(ROOT / "dvc.yaml", root)
+    for name in ("dvc.yaml", "playbook.yaml"):
+        shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "sources", root / "sources")
     store.write(root / "shops" / "demo.yaml", yaml.safe_dump({"simulate": simulate}))
     with contextlib.redirect_stdout(io.StringIO()):

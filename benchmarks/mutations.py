@@ -37,7 +37,16 @@ TESTS = tuple(
     f"tests/test_{name}.py"
     for name in ("lifecycle", "core_rules", "satisfaction", "states", "rules")
 )
-COPIED = ("features", "models", "pipeline", "tests", "shops", "params.yaml", "pyproject.toml")
+COPIED = (
+    "features",
+    "models",
+    "pipeline",
+    "tests",
+    "shops",
+    "params.yaml",
+    "playbook.yaml",
+    "pyproject.toml",
+)
 LIBRARIES = (
     "hypothesis",
     "numba",

@@ -96,7 +96,7 @@ def crowd(source: Path, target: Path, customers: int) -> Path:
             target / name,
             ignore=shutil.ignore_patterns("features", "lifecycle", "customers"),
         )
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "playbook.yaml", "dvc.yaml"):
         shutil.copy(source / name, target / name)
     end = json.loads((source / "data" / "calibration.json").read_text(encoding="utf-8"))["data_end"]
     tables = {}

@@ -222,7 +222,7 @@ def test_a_line_that_names_no_shop_is_refused_with_those_there_are(
         (("bands: [0.3, 0.6]", "bands: [0.6, 0.3]"), "evaluate.bands"),
         (("threads: 2", "threads: 100000"), "engine.threads"),
         (("lines_per_partition: 250000", "lines_per_partition: 1"), "engine.lines_per_partition"),
-        (("  owners: {core_care:", "  owners: {core_car:"), "score.owners"),
+        (("capacity: 0.1\n  hold", "capacity: 1.5\n  hold"), "score.capacity"),
         (("num_leaves: [2, 31]", "num_leaves: [31, 2]"), "tune"),
         (("default_ipt_days: null", "default_ipt_days: 1.0e9"), "calibrate.default_ipt_days"),
     ],
@@ -231,6 +231,15 @@ def test_an_absurd_value_is_refused_before_any_work(
     edit: tuple[str, str], key: str, tmp_path: Path
 ) -> None:
     assert refusal(tmp_path, edit).place.endswith(f" {key}")
+
+
+@pytest.mark.parametrize("key", ["owners", "actions"])
+def test_a_shops_file_of_an_earlier_version_is_shown_the_new_place(
+    key: str, tmp_path: Path
+) -> None:
+    refused = refusal(tmp_path, shop=f"score:\n  {key}: {{core_care: account manager}}\n")
+    assert refused.place == f"shops/demo.yaml:2 score.{key}"
+    assert "playbook.yaml" in refused.fix
 
 
 def test_parameters_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import small_shop
 from faults import everything
-from frozen import params, project
+from frozen import ROOT, params, project
 
 from features.records import NEVER
 from models.decision.control import control_share, customers_needed, held_out
@@ -77,6 +77,10 @@ def events(folder: Path, ids: list[str]) -> Folder:
         }
     )
     store.write(folder / "events" / "treatments" / "part-000.parquet", listed)
+    touches = {"customer": [2, 2], "day": [20000] * 2, "due": [20334, 20336], "met": [20300, NEVER]}
+    store.write(
+        folder / "events" / "touches" / "part-000.parquet", pd.DataFrame(touches).astype(np.int32)
+    )
     store.write(
         folder / "events" / "meta.json", {"currency": "EUR", "tables": {"orders": ["net_amount"]}}
     )
@@ -95,6 +99,7 @@ def publish(folder: Path, verdict: str) -> Path:
     del folders["labels"]
     falls = small_shop.category_falls(OBJECTS, UNCONTACTABLE)
     store.write(folder / "category_falls.parquet", falls)
+    shutil.copy(ROOT / "playbook.yaml", folder)
     outputs = score(
         **folders,
         events=events(folder, sorted(frame["customer_id"].unique())),
@@ -238,7 +243,7 @@ def test_lists_for_people_end_with_the_columns_that_people_fill_in(
     people = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
     assert list(people.columns) == [column.name for column in (*SCORED, *FOR_PEOPLE)]
     assert list(people.columns)[-5:] == ["owner", "on_list_since", "decision", "done_on", "note"]
-    assert set(people["owner"]) == {PARAMS.score.owners["core_care"]}
+    assert set(people["owner"]) == {"account manager"}
     assert (people[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(people["customer_id"], people["on_list_since"], strict=True))
     assert since.pop(f"c{LISTED:04d}") == "2025-07-31"
@@ -437,7 +442,7 @@ def test_a_broken_model_ends_the_run_with_exit_code_5_and_leaves_the_list_as_it_
     lists: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(lists.parent, tmp_path / "data", symlinks=True)
-    project(tmp_path, "dvc.yaml", "shops")
+    project(tmp_path, "dvc.yaml", "shops", "playbook.yaml")
     store.write(tmp_path / "data" / "calibration.json", small_shop.calibration())
     store.write(
         tmp_path / "reports" / "metrics.json", {"verdict": "model", "grade": "see the evaluation"}

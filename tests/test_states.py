@@ -46,8 +46,9 @@ ENTERED = {
     "entry_ipt_days": 30,
     "entry_log_sd": math.sqrt(0.5 / 5),
 }
-NOWHERE = dict.fromkeys(
-    ("first_on", "last_purchase_on", "core_since", "late_on", "defects_on"), NEVER
+NO_CASE = {"complaint_opened_on": NEVER, "complaint_due_on": NEVER}
+NOWHERE = NO_CASE | dict.fromkeys(
+    ("first_on", "last_purchase_on", "core_since", "late_on", "defects_on", "delivered_on"), NEVER
 )
 STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
     "prospect": (
@@ -69,6 +70,8 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
         41,
         {"orders": [10]},
         {
+            **NO_CASE,
+            "delivered_on": 10,
             "stage": 1,
             "purchases": 1,
             "since": 10,
@@ -115,7 +118,9 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
             "open_past_sla": 2,
             "satisfaction": 0.146659,
         }
-        | {"purchases_365d": 4, "weekday": 1, "net_spend_365d": 38, "month": 4},
+        | {"purchases_365d": 4, "weekday": 1, "net_spend_365d": 38, "month": 4}
+        | {"recent_failures": 5, "complaint_opened_on": 30, "complaint_due_on": 37}
+        | {"delivered_on": 124},
     ),
     "core again": (
         221,
@@ -139,7 +144,8 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
             "complaints": 1,
             "satisfaction": 0.463832,
         }
-        | {"purchases_365d": 6, "net_spend_365d": 60},
+        | {"purchases_365d": 6, "net_spend_365d": 60, "recent_failures": 1}
+        | {**NO_CASE, "delivered_on": 220},
     ),
     "core_defector, coming back": (
         201,
@@ -169,12 +175,16 @@ STATES: dict[str, tuple[int, dict[str, Any], dict[str, float]]] = {
             "satisfaction": 0.725262,
             "purchases_365d": 5,
             "net_spend_365d": 48,
-        },
+        }
+        | {"recent_failures": 2, "complaint_opened_on": 95, "complaint_due_on": 102}
+        | {"delivered_on": 200},
     ),
     "early_repeat, on probation": (
         112,
         {"orders": [0, 111]},
         {
+            **NO_CASE,
+            "delivered_on": 111,
             "stage": 2,
             "reactivated": True,
             "scored": True,

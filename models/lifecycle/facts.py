@@ -106,7 +106,8 @@ def say(facts: Facts, template: str, **phrases: pa.Array) -> pa.Array:
             pieces.append(phrases[name])
         elif name is not None:
             pieces.append(facts[name].spelled(partial(counted, nouns)))
-    return pc.binary_join_element_wise(*pieces, "")
+    size = len(next(iter(facts.values())).codes)
+    return pc.binary_join_element_wise(pa.repeat("", size), *pieces, "")
 
 
 def only(where: Flags, text: Any, otherwise: str = "") -> pa.Array:

@@ -25,6 +25,7 @@ class _RuleLimits(NamedTuple):
     satisfaction_critical: Weight
     satisfaction_defect: Weight
     satisfaction_late: Weight
+    second_failure_ipts: Positive
     leak_periods: Count
 
 

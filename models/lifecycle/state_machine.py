@@ -24,6 +24,7 @@ from features.records import (
     known_pairs,
     record,
 )
+from models.lifecycle.by_when import complaint_due_first, last_delivery, recent_failures
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.habits import habits, is_partial_defection, level_now
 from models.lifecycle.limits import Limits
@@ -49,6 +50,8 @@ STATE = record(
     "? scored reactivated partial_defection",
     "f4 satisfaction",
     "f4 visits_level spend_level",  # of a core customer, over the level before; else 0
+    "i4 recent_failures",
+    "i4 complaint_opened_on complaint_due_on delivered_on",
     "i4 late_on defects_on lapses_on first_on last_purchase_on core_since",
     "i2 lacks",  # of an early repeat customer at the last purchase: a bit for each of CONDITIONS
     "i4 purchases",
@@ -211,6 +214,9 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     row.ipt_days, row.ipt_log_sd = expected_ipt, log_sd
     row.satisfaction = satisfaction(past, expected_ipt, shop, limits)
+    row.recent_failures = recent_failures(past, expected_ipt, shop, limits)
+    row.complaint_opened_on, row.complaint_due_on = complaint_due_first(past, shop.sla)
+    row.delivered_on = last_delivery(past) if n > 0 else NEVER
     if n == 0:
         judge_prospect(past, shop, limits, row)
         return

@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.records import Longs
+from features.records import Floats, Longs
+from models.decision.playbook import DATES, Playbook, to_do
 from models.decision.queues import queue_of
 from models.lifecycle.change import change
-from models.lifecycle.facts import Facts, combined
+from models.lifecycle.facts import Facts, combined, constant
 from models.lifecycle.limits import Limits
 from models.lifecycle.why_stage import facts, why_stage
 from pipeline.delivery.schema import EXPLANATIONS, fill
@@ -33,16 +34,31 @@ def _json_of(facts_: Facts) -> pa.Array:
     return pc.binary_join_element_wise(*pieces, "}", "")
 
 
-def texts(lifecycle: pa.Table, limits: Limits, expected_ipt: float, params: Score) -> pa.Table:
-    """One row per row of the life cycle: queue, action there, why, why_stage, facts as JSON."""
+def _days(rows: pa.Table, name: str) -> Floats:
+    """A column of dates or numbers as floats; days for dates, NaN for null."""
+    column = rows[name]
+    column = column.cast(pa.int32()) if pa.types.is_date(column.type) else column
+    days: Floats = column.to_numpy().astype(np.float64)
+    return days
+
+
+def texts(
+    lifecycle: pa.Table, limits: Limits, expected_ipt: float, playbook: Playbook, language: str
+) -> pa.Table:
+    """One row per row of the life cycle: queue, what to do, why, why_stage, facts as JSON."""
     parts = []
     for start in range(0, len(lifecycle), CHUNK):
-        known = facts(lifecycle.slice(start, CHUNK), limits, expected_ipt)
+        rows = lifecycle.slice(start, CHUNK)
+        known = facts(rows, limits, expected_ipt)
         queue = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))
+        situation = constant("other_unknown", np.ones(len(rows), bool))
+        today = rows["snapshot"].cast(pa.int32()).to_numpy()
+        dates = {name: _days(rows, name) for name in (*DATES, "ipt_days")}
+        acting = {**known, "queue": queue, "situation": situation}
         columns = {
             "queue": queue.spelled(str),
-            "action": queue.spelled(lambda name: params.actions[name]),
-            "why": change(known, params.language),
+            **to_do(playbook, acting, today, dates, language),
+            "why": change(known, language),
             "why_stage": why_stage(known),
             "facts": _json_of(known),
         }

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.records import Floats
+from features.records import NEVER, Floats
 from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES
 from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
@@ -16,6 +16,7 @@ from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.published import listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
+from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import rows_of, table
 from pipeline.runtime.params import Score
 from pipeline.runtime.progress import say
@@ -32,18 +33,25 @@ def money_of(meta: dict[str, Any]) -> dict[str, str | None]:
 
 
 def known_customers(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[pa.Table, int]:
-    """One row per customer known at the snapshot, by customer_id: life cycle, do_not_contact.
+    """One row per customer known at the snapshot, by customer_id: life cycle, do_not_contact, and
+    `limit_on`, the next limit that the customer has set and nobody has met.
 
     Customers who object to profiling are left out; their number is returned beside the rows.
     """
     rows = table(
         f"""
-        select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection
+        with limits as (
+            select part, customer, min(due) as due from {rows_of(events, "touches/*.parquet")}
+            where day < $day and due between $day and {NEVER - 1} and met >= $day group by all)
+        select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection,
+            date '1970-01-01' + limits.due as limit_on
         from {rows_of(lifecycle)} l
         join {rows_of(events, "customers/*.parquet")} c using (customer_id)
+        left join limits on limits.part = c.part and limits.customer = c.customer
         where l.snapshot = $snapshot::date order by customer_id
         """,
         snapshot=snapshot,
+        day=day_number(snapshot),
     )
     kept = rows.filter(pc.equal(rows["profiling_objection"], False))
     return kept.drop_columns("profiling_objection").combine_chunks(), len(rows) - len(kept)
@@ -125,12 +133,12 @@ def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Tab
     return fill(SCORED, columns).take(rows.index.to_numpy())
 
 
-def people_list(scored: pa.Table, since: pd.DataFrame, params: Score) -> pa.Table:
+def people_list(scored: pa.Table, owner: pa.ChunkedArray, since: pd.DataFrame) -> pa.Table:
     """The customers of all queues who may be contacted, by rank, safe to open in a spreadsheet.
 
-    `since`: the column of `Earlier`.
+    `owner`: one per row of `scored`. `since`: the column of `Earlier`.
     """
-    rows = listed(scored)
+    rows = listed(scored.append_column("owner", owner))
 
     def key(table: pa.Table) -> pa.Array:
         parts = (table[name].cast(pa.string()) for name in ("queue", "customer_id"))
@@ -139,11 +147,8 @@ def people_list(scored: pa.Table, since: pd.DataFrame, params: Score) -> pa.Tabl
     before = pa.table({name: pa.array(since[name].astype(str), pa.string()) for name in since})
     since_on = before["since"].take(pc.index_in(key(rows), key(before).combine_chunks()))
     since_on = pc.coalesce(since_on, rows["as_of"].cast(pa.string()))
-    owner = pc.dictionary_encode(rows["queue"]).combine_chunks()
-    owner = pa.array([params.owners[queue] for queue in owner.dictionary.to_pylist()]).take(
-        owner.indices
-    )
-    people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since_on})
+    people = fill(FOR_PEOPLE, {"owner": rows["owner"], "on_list_since": since_on})
+    rows = rows.select(scored.column_names)
     names = rows.column_names + people.column_names
     return safe_table(pa.table([*rows.columns, *people.columns], names))
 

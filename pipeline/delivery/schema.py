@@ -73,8 +73,10 @@ SCORED = (
            "pipeline.delivery.explanations.texts"),
     Output("why_stage", TEXT, "text", "the values that put the customer into the stage",
            "models.lifecycle.why_stage.why_stage"),
-    Output("action", TEXT, "text", "what to do in this queue: `score.actions`",
-           "pipeline.delivery.explanations.texts"),
+    Output("action", TEXT, "text", "what to do and what to avoid, from playbook.yaml",
+           "models.decision.playbook.to_do"),
+    Output("act_by", DATE, "date", "the last day for it: `by` of playbook.yaml",
+           "models.decision.playbook.to_do"),
     Output("last_purchase_on", DATE, "date", "the last purchase", "lifecycle.last_purchase_on"),
     Output("late_on", DATE, "date", "the day from which the customer is overdue",
            "lifecycle.late_on"),
@@ -86,8 +88,8 @@ SCORED = (
 
 # <queue>.csv: the columns above, then these; one row per customer of the queue who may be contacted
 FOR_PEOPLE = (
-    Output("owner", TEXT, "role", "who works on the queue: `score.owners`",
-           "pipeline.delivery.lists.people_list"),
+    Output("owner", TEXT, "role", "whose task it is, from playbook.yaml",
+           "models.decision.playbook.to_do"),
     Output("on_list_since", TEXT, "date", "the day on which the customer was first on this list",
            "pipeline.delivery.lists.people_list"),
     Output("decision", TEXT, "text", "what was decided", BY_HAND),
@@ -97,7 +99,8 @@ FOR_PEOPLE = (
 
 # call.csv: today's calls of all queues by rank; the columns that a caller needs stand first
 CALL_LIST = (
-    *("rank", "customer_id", "why", "action", "owner", "value_365d", "last_purchase_on", "risk"),
+    *("rank", "customer_id", "why", "action", "owner", "act_by", "value_365d"),
+    *("last_purchase_on", "risk"),
     *("stage", "lapses_on", "on_list_since", "queue", "contact", "as_of"),
     *("decision", "done_on", "note"),
 )

@@ -17,6 +17,7 @@ from features.kernel import entry
 from features.records import Floats, Ints, Shop
 from features.settings import IptRules, Sla
 from models.decision.queues import queue_of
+from models.lifecycle.by_when import recent_failures
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.habits import is_partial_defection
@@ -47,6 +48,7 @@ RULES = (
     HandbookRule("Partial defection", (is_partial_defection,), "assign", "partial_"),
     HandbookRule("SLA", (sla_days, late_delivery_due), "sla", "minor major critical delivery_"),
     HandbookRule("Satisfaction", (satisfaction,), "assign", "satisfaction_"),
+    HandbookRule("Second failure", (recent_failures,), "assign", "second_failure_ipts"),
     HandbookRule("Leak", (LifecycleOverTime.net_flow,), "assign", "leak_"),
     HandbookRule("Not yet: defecting", (defects_on,)),
 )

@@ -255,10 +255,9 @@ class Score(Section):
     cooldown_days: dict[str, Annotated[int, Field(ge=0, le=3650)]]
     drivers: Count
     explain: Count
-    owners: dict[str, str]
-    actions: dict[str, str]
+    action_characters: Count
 
-    @field_validator("owners", "actions", "cooldown_days")
+    @field_validator("cooldown_days")
     @classmethod
     def _each_queue(cls, value: dict[str, object]) -> dict[str, object]:
         if odd := sorted(set(QUEUES) ^ set(value)):

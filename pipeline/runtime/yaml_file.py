@@ -13,6 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.runtime.errors import ConfigError
 
+MOVED = {  # parameters of earlier versions, and where they are now
+    "score.owners": "it is in playbook.yaml now: remove the key",
+    "score.actions": "it is in playbook.yaml now: remove the key",
+}
+
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which plain words are read as in YAML 1.2: `no` is a word, 012 is not octal."""
@@ -91,7 +96,9 @@ def place_of(path: Path, keys: list[str]) -> tuple[int, int]:
     depth, line = 0, 1
     for key in keys:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        pair = next((pair for pair in pairs if pair[0].value == key), None)
+        if isinstance(node, yaml.SequenceNode) and key.isdigit():
+            pairs = [(entry, entry) for entry in node.value[int(key) :]]
+        pair = next((p for p in pairs if p[0].value == key or p[0] is p[1]), None)
         if pair is None:
             break
         depth, line, node = depth + 1, pair[0].start_mark.line + 1, pair[1]
@@ -116,6 +123,7 @@ def refusal(
             section = getattr(section[keys[0]].annotation, "__annotations__", {})
         near = difflib.get_close_matches(keys[-1], list(section), n=1)
         fix = f"did you mean {near[0]}?" if near else "remove the key"
+    fix = MOVED.get(".".join(keys), fix)
     unions = ("literal[", "constrained-", "function-", "int", "float", "str")
     dotted = ".".join(key for key in keys if not key.startswith(unions)) or "params"
     return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted}", first["msg"], fix)

@@ -18,6 +18,7 @@ from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Score
+from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.publishing import Published
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
@@ -54,17 +55,19 @@ def score(
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
-    written = texts(known, assign, calibration["expected_ipt"], params)
+    playbook = read_playbook(root, params.action_characters)
+    written = texts(known, assign, calibration["expected_ipt"], playbook, params.language)
     rows["queue"] = written["queue"].to_pandas()
     before = earlier(events, root / "data" / "lists", as_of)
     day = day_number(as_of)
     rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)
     scored = lists.scored_table(known, written, rows)
 
+    owner = written["owner"].take(rows.index.to_numpy())
     ids = known["customer_id"].combine_chunks()
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
     explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
-    people = lists.people_files(lists.people_list(scored, before.since, params))
+    people = lists.people_files(lists.people_list(scored, owner, before.since))
     fallen = category_list(category_falls, rows, as_of)
     tables = {"scored": scored, "explanations": explained, "categories": fallen}
     files = {**{f"{name}.parquet": table for name, table in tables.items()}, **people}
