@@ -30,6 +30,7 @@ def calibration() -> dict[str, Any]:
         "horizon_days": HORIZON,
         "step_days": 15,
         "benchmark_recency_days": 60,
+        "sample_customers": 100_000,
         "first_event": "2024-01-01",
         "data_end": DATA_END,
         "origins": ORIGINS,

@@ -66,11 +66,18 @@ def joined(
 ) -> pd.DataFrame:
     """One row per customer and snapshot, sorted by both: 2 or more purchases, scored or benchmark.
 
+    Of a large shop a sample of customers, `calibrate.sample_customers`, the same for every stage.
     Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """
     folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
     sql = QUERIES["joined"].format(**{name: rows_of(at) for name, at in folders.items()})
-    return query(sql, recency=calibration["benchmark_recency_days"], snapshots=snapshots)
+    return query(
+        sql,
+        recency=calibration["benchmark_recency_days"],
+        snapshots=snapshots,
+        newest=calibration["data_end"],
+        most=calibration["sample_customers"],
+    )
 
 
 def purged(rows: pd.DataFrame, snapshots: list[str], origin: str, horizon: int) -> pd.DataFrame:

@@ -219,6 +219,7 @@ class Calibrate(Section):
     training_snapshots: Count
     min_history_days: Count | Literal["auto"]
     benchmark_recency_days: Count | Literal["auto"]
+    sample_customers: Count
     min_gaps: Count
     default_ipt_days: Annotated[Positive, Field(le=3650)] | None
     default_log_sd: Positive

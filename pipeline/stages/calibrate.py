@@ -84,6 +84,7 @@ def calibrate(
             "horizon_days": horizon,
             "step_days": days["step"],
             "benchmark_recency_days": 2 * horizon if recency == "auto" else recency,
+            "sample_customers": params.sample_customers,
             "first_event": meta["first_event"],
             "data_end": meta["data_end"],
             "origins": {iso_date(day): list(map(iso_date, ts)) for day, ts in training.items()},
