@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "one order of two customers": (
         orders(GOOD, GOOD.replace("C1", "C2")),
         "E_ORDER_CUSTOMERS",
-        "orders.csv:3 order_id",
+        "orders.csv:2 and orders.csv:3 order_id",
     ),
     "one customer id, two rows that differ": (
         orders(GOOD) | {"customers.csv": CUSTOMERS + "C1 ,2025-12-02\n"},
@@ -143,6 +143,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "E_TIME_NUMBER",
         "orders.csv:2 ordered_at",
     ),
+    "seconds of nine digits": (
+        orders(LINE.format(time="946684800")),
+        "E_TIME_NUMBER",
+        "to_timestamp(try_cast(",
+    ),
+    "microseconds": (orders(LINE.format(time="1767607200000000")), "E_TIME_NUMBER", "/ 1000000"),
+    "a list where a number belongs": (parquet(net_amount=[[1.0]]), "E_TYPE", "orders.net_amount"),
     "milliseconds": (parquet(ordered_at=[1767607200000]), "E_TIME_NUMBER", "orders.ordered_at"),
     "a decimal comma": (
         orders(AMOUNT.format(quantity=1, amount='"1.234,56"')),
@@ -166,8 +173,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_table_that_cannot_be_read_safely_is_refused(
     tmp_path: Path, files: dict[str, Any], code: str, named: str
 ) -> None:
+    limits = {"default": 1.0, "E_DUPLICATE_ID": 0, "E_ORDER_CUSTOMERS": 0}
     with pytest.raises(Refused) as error:
-        ingested(tmp_path, files)
+        ingested(tmp_path, files, quarantine_limit=limits)
     assert (error.value.code, error.value.exit_code) == (code, 3)
     assert named in str(error.value)
 
@@ -183,6 +191,11 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an invisible character in an id": (
         orders(GOOD, "C\u200b1,O2,2026-01-05,A,tea,1,1"),
         "E_ID_CONTROL",
+        "customer_id",
+    ),
+    "an id that a spreadsheet wrote in e-notation": (
+        orders(GOOD, "1.23457E+11,O2,2026-01-05,A,tea,1,1"),
+        "E_ID_NOTATION",
         "customer_id",
     ),
     "an id of 257 characters": (
@@ -242,7 +255,7 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
         "net_amount",
     ),
     "a negative line": (
-        orders(GOOD, AMOUNT.format(quantity=1, amount="-1")),
+        orders(GOOD, AMOUNT.format(quantity=1, amount="-1").replace("O1", "O2")),
         "E_NEGATIVE",
         "net_amount",
     ),

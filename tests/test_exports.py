@@ -86,3 +86,180 @@ def test_sql_that_does_more_than_create_views_is_refused_with_its_line(
     with pytest.raises(Refused, match="E_SOURCE sources/literal.sql:3") as error:
         ingested(tmp_path, {"orders.csv": three()}, VIEW.format(time="day") + sql)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("clock", ["10:00", "10:00:00", "10:00:00.5"])
+@pytest.mark.parametrize("between", ["T", " "])
+@pytest.mark.parametrize(
+    ("offset", "day"),
+    [(offset, 5) for offset in ("", "Z", "z", "UTC", "GMT", "+00", "-0500", "+05:30")]
+    + [(f" {offset}", 5) for offset in ("Z", "z", "UTC", "GMT", "+00", "-0500", "+05:30")]
+    + [("+2300", 4), (" -2300", 6)],
+)
+def test_every_form_of_a_time_that_the_rules_allow_is_read(
+    tmp_path: Path, clock: str, between: str, offset: str, day: int
+) -> None:
+    times = tuple(f"2024-0{month}-05{between}{clock}{offset}" for month in (1, 2, 3))
+    result = shop(tmp_path, {"orders.csv": three(times)}, timezone="UTC")
+    assert result.events.read("meta.json")["first_event"] == f"2024-01-0{day}"
+
+
+def test_a_line_below_zero_lowers_the_other_lines_of_its_order(tmp_path: Path) -> None:
+    rows = ("C1,1,2024-01-05,30.00", "C1,1,2024-01-05,20.00", "C1,1,2024-01-05,-5.00")
+    result = shop(tmp_path, {"orders.csv": csv(*rows, "C2,2,2024-02-06,30.00", head=HEAD)})
+    amounts = {row["line_id"]: row["amount"] for row in result.rows("orders")[:3]}
+    assert sorted(amounts.values()) == [0, 180_000, 270_000]
+    assert result.rows("returns") == [] and result.codes("orders") == {}
+
+
+def test_an_order_below_zero_is_a_return_that_belongs_elsewhere(tmp_path: Path) -> None:
+    rows = ("C1,1,2024-01-05,5.00", "C1,1,2024-01-05,-5.00", "C2,2,2024-02-06,30.00")
+    result = shop(tmp_path, {"orders.csv": csv(*rows, head=HEAD)})
+    assert result.quarantined("orders") == [("orders.csv", 3, "net_amount", "E_NEGATIVE")]
+
+
+def test_one_order_number_of_two_customers_is_quarantined_within_its_limit(tmp_path: Path) -> None:
+    rows = ["C1,1,2024-01-05,20", "C2,2,2024-02-06,30", "C3,1,2024-03-07,25"]
+    file = {"orders.csv": csv(*rows, head=HEAD)}
+    result = shop(tmp_path, file)
+    assert result.codes("orders") == {"E_ORDER_CUSTOMERS": 2}
+    message = refused(tmp_path, file, quarantine_limit={"default": 0.001})
+    assert "orders.csv:2 and orders.csv:4 invoice" in message and "2 of 3 rows" in message
+
+
+FLAGS = [
+    ("ja", "nein"),
+    ("oui", "non"),
+    ("s\u00ec", "no"),
+    ("wahr", "falsch"),
+    ("x", ""),
+    ("1", "0"),
+]
+
+
+@pytest.mark.parametrize(("yes", "no"), [*FLAGS, ("TRUE", "FALSE"), ("Y", "N"), ("1.0", "0.0")])
+def test_flags_are_read_in_any_common_language(tmp_path: Path, yes: str, no: str) -> None:
+    people = csv(f"C1,2023-01-01,{yes}", f"C2,2023-01-01,{no}", head="id,since,optout")
+    sql = VIEW.format(time="day") + (
+        "create view customers as select id as customer_id, since as created_at, "
+        "optout as do_not_contact from raw.people;"
+    )
+    result = ingested(tmp_path, {"orders.csv": three(), "people.csv": people}, sql)
+    flags = {row["customer_id"]: row["do_not_contact"] for row in result.rows("customers")}
+    assert flags == {"C1": True, "C2": False}
+
+
+def test_a_word_that_is_no_flag_is_named_before_what_follows_from_it(tmp_path: Path) -> None:
+    people = csv("C1,2023-01-01,vielleicht", "C2,2023-01-01,nein", head="id,since,optout")
+    sql = VIEW.format(time="day") + (
+        "create view customers as select id as customer_id, since as created_at, "
+        "optout as do_not_contact from raw.people;"
+    )
+    with pytest.raises(Refused, match="E_FLAG people.csv:2 optout"):
+        ingested(
+            tmp_path,
+            {"orders.csv": three(), "people.csv": people},
+            sql,
+            quarantine_limit={"default": 0.001},
+        )
+
+
+NUMBERS = ("1,234.50", "$1,234.50", "1'234.50", "1.234,50", "1 234,50 EUR", "\u20ac 1.234,50")
+
+
+@pytest.mark.parametrize("amount", NUMBERS)
+def test_the_remedy_for_amounts_in_another_form_reads_them(tmp_path: Path, amount: str) -> None:
+    file = {"orders.csv": three(amounts=(f'"{amount}"',) * 3)}
+    message = refused(tmp_path, file, max_amount=10_000, quarantine_limit={"default": 0.001})
+    assert "1,234" not in message and "1.234" not in message
+    sql = VIEW.format(time="day").replace("total as net_amount", remedy(message))
+    rows = ingested(tmp_path, file, sql, max_amount=10_000).rows("orders")
+    assert [row["amount"] for row in rows] == [12_345_000] * 3
+
+
+TIMES = [
+    "2024/01/25 10:00",
+    "20240125",
+    "25-Jan-2024",
+    "2024-01-25 9:15:00",
+    "2024-01-25 03:04:05 PM",
+    "25.01.2024",
+    "1/25/2024 9:15",
+    "25/01/24",
+    "Jan 25, 2024",
+    "45316",
+    "1706176800",
+    "1706176800000",
+]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_the_remedy_for_times_in_another_form_reads_them(tmp_path: Path, time: str) -> None:
+    file = {"orders.csv": three((f'"{time}"',) * 3)}
+    message = refused(tmp_path, file, quarantine_limit={"default": 0.001})
+    sql = VIEW.format(time="day").replace("day as ordered_at", remedy(message))
+    result = ingested(tmp_path, file, sql)
+    assert result.events.read("meta.json")["first_event"] == "2024-01-25"
+
+
+def remedy(message: str) -> str:
+    """Return the SQL that a message shows."""
+    return message.partition("write in the shop's SQL ")[2].strip("'\"")
+
+
+def test_a_few_bad_rows_are_no_other_form(tmp_path: Path) -> None:
+    file = {"orders.csv": three(amounts=("20.00", "30.00", "oops"))}
+    message = refused(tmp_path, file, quarantine_limit={"default": 0.001})
+    assert "orders.csv:4 total" in message and "correct the rows" in message
+
+
+ORIGINS = {
+    "plain": "select customer as customer_id, invoice as order_id, day as ordered_at, "
+    "total as net_amount from raw.orders",
+    "named": "with sold as (select customer as c, invoice as i, day, total from raw.orders) "
+    "select c as customer_id, i as order_id, day as ordered_at, total as net_amount from sold",
+    "joined": "select customer as customer_id, invoice as order_id, day as ordered_at, "
+    "total as net_amount from raw.orders o left join (select 1 as one) x on x.one = 2",
+    "inside": "select customer as customer_id, invoice as order_id, day as ordered_at, "
+    "total as net_amount from (select * exclude (source_file, source_line), source_file, "
+    "source_line from raw.orders) q",
+    "all": "select customer as customer_id, invoice as order_id, day as ordered_at, total "
+    "as net_amount from raw.orders where invoice < '1' union all select customer, invoice, day, "
+    "total from raw.orders where invoice >= '1'",
+}
+
+
+@pytest.mark.parametrize("query", ORIGINS.values(), ids=ORIGINS.keys())
+def test_a_view_that_selects_no_place_still_names_file_and_line(tmp_path: Path, query: str) -> None:
+    file = {"orders.csv": three(amounts=("20.00", "30.00", "oops"))}
+    result = ingested(tmp_path, file, f"create view orders as {query}")
+    assert result.quarantined("orders") == [("orders.csv", 4, "net_amount", "E_NUMBER_UNREADABLE")]
+
+
+def test_grouped_rows_have_no_line_of_their_own(tmp_path: Path) -> None:
+    sql = (
+        "create view orders as select customer as customer_id, invoice as order_id, "
+        "max(day) as ordered_at, max(total) as net_amount from raw.orders group by all"
+    )
+    amounts = ("20.00", "30.00", "oops")
+    result = ingested(tmp_path, {"orders.csv": three(amounts=amounts)}, sql)
+    assert result.quarantined("orders")[0][0] == "orders"
+
+
+def test_what_was_changed_in_accepted_rows_is_counted(tmp_path: Path) -> None:
+    head = "customer_id,order_id,ordered_at,net_amount,delivered_at"
+    rows = (
+        " C1,O1,2025-10-26T01:30:00,1_0.00,",
+        "C2,O2,2026-01-05T10:00:00,0,2026-01-05T09:30:00",
+        "C2,O3,2026-01-06T10:00:00,1.23456,",
+    )
+    result = ingested(tmp_path, {"orders.csv": csv(*rows, head=head)})
+    assert result.account["noted"]["orders"] == {
+        "blanks_removed": 1,
+        "digits_grouped": 1,
+        "amount_rounded": 1,
+        "time_set_equal": 1,
+        "hour_twice": 1,
+        "no_price": 1,
+        "decimals": 2,
+    }

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.inputs.contract import InputColumn, InputTable, Kind
+from pipeline.inputs.database import literal
 from pipeline.runtime.resources import read_yaml_table
 
 BLANKS = "E' \\t\\r\\n\u00a0'"
-ZONE = r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
+ZONE = r"([Zz]|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)"
 OFFSET = rf":[0-9.]+\s?{ZONE}$"
 CLOCK = rf"[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?\s?{ZONE}?"
 ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T]{CLOCK})?"
 TYPES: dict[Kind, str] = dict.fromkeys(("money", "quantity", "number"), "double")
 TYPES |= {"time": "timestamp", "flag": "boolean"}
+# a form with an offset that the rules allow -> the form that DuckDB reads
+OFFSETS = {"z": "Z", "UTC": "Z", "GMT": "Z", " Z": "Z", " +": "+", " -": "-"}
 # amounts are kept in ten-thousandths; a kind that is not named here is text
 STORED = {**TYPES, "money": "bigint"}
 CORRECT_ROWS = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
@@ -26,7 +29,19 @@ class RowRule:
 
     code: str
     kinds: tuple[Kind, ...]
-    applies_to: Literal["any", "text", "naive", "filled", "event", "later", "customer"]
+    applies_to: Literal[
+        "any",
+        "text",
+        "naive",
+        "filled",
+        "event",
+        "later",
+        "customer",
+        "lines",
+        "event_text",
+        "event_instant",
+        "never",
+    ]
     holds: str
     message: str
     where: str | None = None
@@ -43,6 +58,10 @@ class RowRule:
             "event": column.name == table.event,
             "later": column.not_before is not None,
             "customer": column.name == "customer_id",
+            "lines": table.name == "orders",
+            "never": False,
+            "event_text": column.name == table.event and delivered == "VARCHAR",
+            "event_instant": column.name == table.event and _has_offset(delivered),
         }
         return column.kind in self.kinds and applies[self.applies_to]
 
@@ -59,17 +78,31 @@ class Reference:
     fix: str
 
 
+@dataclass(frozen=True)
+class Clash:
+    """One rule for the rows of a table with one key; rules.yaml explains the fields."""
+
+    code: str
+    message: str
+    fix: str
+    stops: bool
+
+
 _RULES = read_yaml_table(__file__, "rules.yaml")
 ROW_RULES = tuple(RowRule(code, **rule) for code, rule in _RULES["rows"].items())
 REFERENCES = tuple(Reference(code, **rule) for code, rule in _RULES["references"].items())
 UNKNOWN_CUSTOMER = _RULES["references"]["E_UNKNOWN_CUSTOMER"]["breaks"]
-RULES: tuple[RowRule | Reference, ...] = (*ROW_RULES, *REFERENCES)
+CLASHES = tuple(Clash(code, **rule) for code, rule in _RULES["clashes"].items())
+NOTES = tuple(RowRule(name, **note) for name, note in _RULES["notes"].items())
+FLAGS: dict[str, list[str]] = _RULES["flags"]
+RULES: tuple[RowRule | Reference | Clash, ...] = (*ROW_RULES, *REFERENCES, *CLASHES)
 CODES = {rule.code: rule for rule in RULES}
 
 
 def delivered_sql(table: InputTable, column: InputColumn, delivered: str) -> str:
     """SQL for a column as delivered, `x_<name>`: texts without outer blanks, blank texts as null.
 
+    An id is delivered as it stands as well, `r_<name>`.
     Treatments are a list that people re-import. An apostrophe in front of a cell made it safe for
     spreadsheets, so it is removed.
     """
@@ -78,8 +111,10 @@ def delivered_sql(table: InputTable, column: InputColumn, delivered: str) -> str
         return f"{plain} as x_{column.name}"
     if table.name == "treatments":
         plain = f"regexp_replace({plain}, E'^\\'(\\'*[=+@\\t\\r-])', '\\1')"
+    as_it_stands = f"{plain} as r_{column.name}, " if column.kind == "id" else ""
     # most texts begin and end with a printable character, and trim takes five times as long
-    return f"""case when ord({plain}) between 33 and 126 and ord({plain}[-1]) between 33 and 126
+    return f"""{as_it_stands}
+        case when ord({plain}) between 33 and 126 and ord({plain}[-1]) between 33 and 126
         then {plain} else nullif(trim({plain}, {BLANKS}), '') end as x_{column.name}"""
 
 
@@ -94,10 +129,17 @@ def value_sql(column: InputColumn, delivered: str) -> str:
     if column.kind in ("id", "text", "choice", "currency"):
         return f"{x}::varchar"
     if column.kind == "time" and text:
+        instant = x
+        for form, read in OFFSETS.items():
+            instant = f"replace({instant}, '{form}', '{read}')"
         return f"""case when not regexp_full_match({x}, '{ISO}') then null
-            when regexp_matches({x}, '{OFFSET}') then try_cast({x} as timestamptz)::timestamp
+            when regexp_matches({x}, '{OFFSET}') then try_cast({instant} as timestamptz)::timestamp
             else try_cast({x} as timestamp) end"""
-    if _has_offset(delivered):
+    if column.kind == "flag" and text:
+        words = {value: ", ".join(map(literal, FLAGS[value])) for value in ("true", "false")}
+        return f"""case when lower({x}) in ({words["true"]}) then true
+            when lower({x}) in ({words["false"]}) then false end"""
+    if column.kind == "time" and _has_offset(delivered):
         # in one step nanoseconds become null
         return f"try_cast(try_cast({x} as timestamptz) as timestamp)"
     return f"try_cast({x} as {TYPES[column.kind]})"
@@ -112,12 +154,24 @@ def amount_sql(column: InputColumn, delivered: str) -> str:
     return f"try_cast(try_cast({x} as decimal(18, 4))::decimal(38, 4) * 10000 as bigint)"
 
 
+def notes_sql(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:
+    """SQL for the notes of a row, the bit of each by its position in NOTES."""
+    bits = [
+        f"if({_applied(note, '({})', column, settings)}, {1 << position}::ubigint, 0)"
+        for position, note in enumerate(NOTES)
+        for column in table.columns
+        if column.name in types and note.concerns(column, table, types[column.name])
+    ]
+    return " | ".join(["0::ubigint", *bits])
+
+
 def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:
     """SQL for the first rule that a row breaks, as 'CODE column'; null where it breaks none.
 
     `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
     {currency} and {max_amount} of the rules.
     """
+<<<<<<< HEAD
     return first_broken(table, table.columns, types, settings)
 
 
@@ -129,8 +183,14 @@ def first_broken(
 ) -> str:
     """SQL for the first rule that a row breaks in some columns; see `first_broken_rule`."""
     columns = tuple(columns)
+=======
+
+    def broken(rule: RowRule, column: InputColumn) -> str:
+        return _applied(rule, "({}) is not true", column, settings)
+
+>>>>>>> 82e1011 (Read more forms of flags and times, and name the raw column)
     branches = [
-        f"when {_broken(rule, column, settings)} then '{rule.code} {column.name}'"
+        f"when {broken(rule, column)} then '{rule.code} {column.name}'"
         for rule in ROW_RULES
         for column in columns
         if column.name in types and rule.concerns(column, table, types[column.name])
@@ -138,20 +198,21 @@ def first_broken(
     return f"(case {' '.join(branches)} end)" if branches else "null"
 
 
-def _broken(rule: RowRule, column: InputColumn, settings: dict[str, str]) -> str:
-    """SQL that is true of a row that breaks a rule in one column.
+def _applied(rule: RowRule, form: str, column: InputColumn, settings: dict[str, str]) -> str:
+    """SQL of a rule for one column, where `form` says what of it has to hold.
 
     Only names in braces are filled in, not {2} of a pattern.
     """
     values = {
         "v": f"v_{column.name}",
         "x": f"x_{column.name}",
+        "r": f"r_{column.name}",
         "start": f"v_{column.not_before}",
         "choices": ", ".join(f"'{choice}'" for choice in column.choices),
         **settings,
     }
-    broken = f"({rule.holds}) is not true"
+    sql = form.format(rule.holds)
     if rule.where:
         # unlike `and`, this computes the second part only for the rows of the first
-        broken = f"case when {rule.where} then {broken} else false end"
-    return re.sub(r"\{([a-z_]+)\}", lambda match: values[match[1]], broken)
+        sql = f"case when {rule.where} then {sql} else false end"
+    return re.sub(r"\{([a-z_]+)\}", lambda match: values[match[1]], sql)

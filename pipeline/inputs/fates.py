@@ -6,9 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.inputs.checks import CODES, REFERENCES, UNKNOWN_CUSTOMER
+from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, Clash
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
+from pipeline.inputs.discounts import take_off_discounts
+from pipeline.inputs.forms import conversion
+from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
     Types,
@@ -16,9 +19,10 @@ from pipeline.inputs.staging import (
     first_place,
     mark_duplicates,
     refuse_unsafe,
+    second_place,
     stage_table,
 )
-from pipeline.runtime.errors import ConfigError, QualityError
+from pipeline.runtime.errors import ConfigError, InputError, QualityError
 from pipeline.runtime.params import Ingest
 from pipeline.runtime.progress import say
 
@@ -55,6 +59,7 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
     """
     settings = rule_settings(params)
     db.execute(NEAR_CLOCK_CHANGE.format(zone=settings["zone"]))
+    add_origins(db)
     delivered = delivered_types(db, place)
     for table in TABLES.values():
         stage_table(db, table, delivered.get(table.name, {}), settings)
@@ -64,6 +69,7 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
                 raise refusal("E_NO_ROWS", f"{place} {table.name}")
             refuse_unsafe(db, table)
             mark_duplicates(db, table, delivered[table.name])
+    take_off_discounts(db)
     return delivered
 
 
@@ -97,6 +103,7 @@ def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.
     """Set the fate of every row with regard to the others; return the day the data ends."""
     if "customers" in delivered:
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
+        check_limits(db, "customers", params)  # the cause before what follows from it
         _check_references(db, "orders")
     check_limits(db, "orders", params)
     end = _data_end(db, params, place)
@@ -136,9 +143,14 @@ def check_limits(db: Db, table: str, params: Ingest) -> None:
             continue
         first = "min_by(split_part(fate, ' ', 2), (source_file, source_line))"
         column = fetch_value(db, f"select {first} from staged_{table} where {broken}")
+        if isinstance(rule, Clash):
+            place = f"{place} and {second_place(db, TABLES[table], code)}"
         message = f"{table}: {rule.message}: {count} of {total} rows, the limit is {limit:.2%}"
-        fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
-        raise QualityError(code, f"{place} {column}", message, fix)
+        limit_fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
+        fix = conversion(db, table, column, rule) or limit_fix
+        column = raw_column(db, table, column)
+        kind = InputError if isinstance(rule, Clash) else QualityError
+        raise kind(code, f"{place} {column}", message, fix)
 
 
 def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
@@ -166,6 +178,21 @@ def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
             raise RuntimeError(f"{table}: the fates do not add up: {account[table]}, {fates}")
         say(f"{table}: {accepted} of {rows_in} rows accepted")
     return account
+
+
+def notes_of(db: Db, delivered: Delivered) -> dict[str, dict[str, int]]:
+    """Return how many accepted rows of each table had a value changed, or odd, by kind."""
+    noted: dict[str, dict[str, int]] = {}
+    for table in delivered:
+        counts: dict[str, int] = {}
+        sql = f"""select notes, count(*) from staged_{table}
+            where fate is null and notes > 0 group by 1"""
+        for bits, count in fetch_all(db, sql):
+            for position, note in enumerate(NOTES):
+                if bits >> position & 1:
+                    counts[note.code] = counts.get(note.code, 0) + count
+        noted[table] = {note.code: counts[note.code] for note in NOTES if note.code in counts}
+    return noted
 
 
 def quarantine(

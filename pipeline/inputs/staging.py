@@ -17,17 +17,25 @@ from pipeline.inputs.checks import (
     amount_sql,
     delivered_sql,
     first_broken_rule,
+    notes_sql,
     value_sql,
 )
 from pipeline.inputs.contract import FORBIDDEN, TABLES, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
+from pipeline.inputs.forms import conversion
+from pipeline.inputs.origins import ORIGIN, raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import warn
 
-ORIGIN = ("source_file", "source_line")
 HASHES = 50_000_000  # 0.4 GB
 BATCH = 1_000_000
+# types of DuckDB whose values a column can hold; others would become null without a word
+SCALARS = {
+    *("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UUID", "ENUM"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE"),
+}
+NUMBERS = ("money", "quantity", "number", "flag")
 Types = dict[str, str]  # the DuckDB type of each column
 
 
@@ -38,7 +46,8 @@ def delivered_types(db: Db, place: str) -> dict[str, Types]:
         from information_schema.columns where table_schema = 'main'"""
     for table, column, kind in fetch_all(db, columns):
         if table in TABLES:
-            delivered.setdefault(table, {})[column] = kind
+            # a column of a parquet file that is null throughout may have no type at all
+            delivered.setdefault(table, {})[column] = "VARCHAR" if kind == '"NULL"' else kind
     if "orders" not in delivered:
         raise refusal("E_NO_TABLE", place)
     needed = [(table, column) for table in delivered for column in TABLES[table].required]
@@ -63,6 +72,9 @@ def _check_columns(table: InputTable, types: Types, place: str) -> None:
         if wanted == "time" and kind not in ("VARCHAR", "DATE") and kind[:9] != "TIMESTAMP":
             rule = CODES["E_TIME_NUMBER"]
             raise InputError(rule.code, where, rule.message, rule.fix)
+        scalar = kind.partition("(")[0] in SCALARS or kind.startswith("TIME")
+        if not scalar or (wanted in NUMBERS and kind.startswith(("DATE", "TIME"))):
+            raise refusal("E_TYPE", where, type=kind, kind=wanted)
     unknown = [column for column in types if column not in (*table.names, *ORIGIN)]
     if unknown and table.name != "treatments":  # a re-imported list has more columns
         warn(f"{place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
@@ -94,7 +106,8 @@ def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str
         create table staged_{table.name} as
         select {", ".join(values)},
                source_file::varchar as source_file, source_line::bigint as source_line,
-               ({first_broken_rule(table, types, settings)})::varchar as fate
+               ({first_broken_rule(table, types, settings)})::varchar as fate,
+               {notes_sql(table, types, settings)} as notes
         from (select {", ".join(["*", *read])} from {source})""")
     db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
 
@@ -117,7 +130,9 @@ def refuse_unsafe(db: Db, table: InputTable) -> None:
             place, count = first_place(db, table.name, f"fate = {literal(fate)}")
             message = rule.message.format(choices=", ".join(table.column(column).choices))
             message = f"{table.name}: {message} ({count} rows)"
-            raise InputError(code, f"{place} {column}", message, rule.fix)
+            fix = conversion(db, table.name, column, rule) or rule.fix
+            place = f"{place} {raw_column(db, table.name, column)}"
+            raise InputError(code, place, message, fix)
 
 
 def _hashes(db: Db, rows: str, columns: str) -> Iterator[npt.NDArray[np.uint64]]:
@@ -157,7 +172,7 @@ def _kinds(db: Db, rows: str, columns: str) -> int:
 def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
     """Give rows delivered twice the fate `exact_duplicate`.
 
-    Raises InputError for two different rows with one key, and for one order of two customers.
+    Rows with one key that differ, and those of one order of two customers, get the fate of a clash.
     """
     staged, accepted = f"staged_{table.name}", f"accepted_{table.name}"
     columns = ", ".join(identifier(column) for column in table.names if column in types)
@@ -173,27 +188,40 @@ def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
         known = " and ".join(f"{column} is not null" for column in table.key)
         if _has_repeated(db, f"(from {accepted} where {known})", key):
             suspects = f"{known} and hash({key}) in (from repeated)"
-            second = f"row_number() over (partition by {key} order by source_file, source_line) = 2"
-            _refuse_second(db, table, suspects, second, "E_DUPLICATE_ID", key)
+            _mark_clash(db, table, "E_DUPLICATE_ID", key, suspects, "count(*)")
     if table.name == "orders":
         # an order has one customer, unless two of 2**64 hashes are equal
         orders, of_customers = (
             _kinds(db, accepted, key) for key in ("order_id", "order_id, customer_id")
         )
         if orders < of_customers:
-            suspects = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
+            two = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
                 having min(hash(customer_id)) <> max(hash(customer_id)))"""
-            second = """customer_id <> first_value(customer_id) over (
-                partition by order_id order by source_file, source_line)"""
-            _refuse_second(db, table, suspects, second, "E_ORDER_CUSTOMERS", "order_id")
+            customers = "count(distinct customer_id)"
+            _mark_clash(db, table, "E_ORDER_CUSTOMERS", "order_id", two, customers)
 
 
-def _refuse_second(
-    db: Db, table: InputTable, suspects: str, second: str, code: str, key: str
+def _mark_clash(
+    db: Db, table: InputTable, code: str, key: str, suspects: str, differing: str
 ) -> None:
-    """Refuse the table if one of the few suspect rows does clash with another."""
-    sql = f"""select source_file || ':' || source_line from staged_{table.name}
-        where fate is null and {suspects}
-        qualify {second} order by source_file, source_line limit 1"""
-    if clashes := fetch_all(db, sql):
-        raise refusal(code, f"{clashes[0][0]} {key}", table=table.name)
+    """Set the fate of all rows whose key belongs to more than one of what should be one."""
+    column = key.rpartition(", ")[2]
+    db.execute(f"""
+        update staged_{table.name} set fate = '{code} {column}' where rowid in (
+            select unnest(ids) from (
+                select list(rowid) as ids from staged_{table.name}
+                where fate is null and {suspects} group by {key} having {differing} > 1))""")
+
+
+def second_place(db: Db, table: InputTable, code: str) -> str:
+    """Return the place of a row with the same key as the first row of a clash."""
+    key = ", ".join(table.key) if code == "E_DUPLICATE_ID" else "order_id"
+    row = f"select * from staged_{table.name} where starts_with(fate, '{code} ')"
+    place: str = fetch_value(
+        db,
+        f"""with clash as ({row}),
+            one as (select {key} from clash order by source_file, source_line limit 1)
+            select source_file || ':' || source_line from clash semi join one using ({key})
+            order by source_file, source_line offset 1 limit 1""",
+    )
+    return place
