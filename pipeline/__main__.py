@@ -111,6 +111,23 @@ def init(
 
 
 @app.command()
+def check(
+    shop: str, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """Report all that is wrong with a shop's data at once, then what the data supports."""
+    from pipeline.delivery.readiness import as_text, readiness
+    from pipeline.runtime.runner import ROOT
+    from pipeline.runtime.store import to_json
+
+    result = readiness(shop, ROOT)
+    print(to_json(result).rstrip() if as_json else as_text(result))
+    if result["exit_code"]:
+        raise typer.Exit(result["exit_code"])
+    if not as_json:
+        print(f"\nnext: make repro SHOP={shop}")
+
+
+@app.command()
 def docs() -> None:
     """Make the documents that come from the code, and those that come from the demo's last run."""
     from pipeline.docs.documents import demo_documents, documents
