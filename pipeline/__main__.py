@@ -100,14 +100,15 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the shop's own files.")] = False,
 ) -> None:
     """Look at your own files and write the shop's SQL and settings for them."""
-    from pipeline.inputs.init.command import Answers
     from pipeline.inputs.init.command import init as run
+    from pipeline.inputs.init.questions import Answers
     from pipeline.runtime.runner import ROOT
 
     roles = {"customer": customer, "order": order, "ordered_at": time, "net_amount": amount}
     roles |= {"price": price, "quantity": quantity, "sku": product, "category": category}
     columns = {role: name for role, name in roles.items() if name is not None}
-    run(files, Answers(shop, timezone, currency, day_first, columns, yes, force), ROOT)
+    name = run(files, Answers(shop, timezone, currency, day_first, columns, yes, force), ROOT)
+    print(f"next: corekeep check {name}, then make repro SHOP={name}")
 
 
 @app.command()

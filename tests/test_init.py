@@ -8,7 +8,8 @@ from frozen import params, project
 from own_files import CATALOGUE, ORDERS, OwnFile
 from raw_shop import Ingested
 
-from pipeline.inputs.init.command import Answers, init
+from pipeline.inputs.init.command import init
+from pipeline.inputs.init.questions import Answers
 from pipeline.runtime.params import Ingest
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest

@@ -5,6 +5,15 @@ from typing import Any, Literal
 
 YEAR = 364  # days: 52 weeks, so that a weekday falls on the same
 
+# two of history, one to train and one to test, and one between the first and the last origin
+HORIZONS_NEEDED = 5
+
+
+def longest_horizon(days: int) -> int:
+    """Return the longest horizon that a history of so many days has room for, one to spare."""
+    longest = days // (HORIZONS_NEEDED + 1)
+    return max(longest // 10 * 10 or longest, 1)
+
 
 def calendar(
     first: int,

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.catalogue import FEATURES, is_recorded
+from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from models.hypotheses.catalogue import HYPOTHESES
 from pipeline.engine.calendar import day_number
 from pipeline.engine.lifecycle import lifecycle_work
@@ -31,7 +32,6 @@ REASONS = {
     "competitor": ("market_events", "orders.category"),
     "boredom": ("orders.sku",),
 }
-ORIGIN_HORIZONS = 5  # two of history, one each to train, to test and between the first two origins
 COLUMNS = ("snapshot", "purchases", "last_purchase_on", "scored")
 
 
@@ -109,10 +109,10 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
     why_not = ""
     if not origins:
         horizon = calibration["horizon_days"]
-        rest = max(days // (ORIGIN_HORIZONS + 1) // 10 * 10, 1)
         why_not = (
             f"{days} days of orders are too short for a horizon of {horizon} days: a test needs "
-            f"{ORIGIN_HORIZONS} horizons; wait, or set calibrate.horizon_days to {rest}"
+            f"{HORIZONS_NEEDED} horizons; wait, or set calibrate.horizon_days to "
+            f"{longest_horizon(days)}"
         )
     elif counts["tested"] < needed:
         why_not = (

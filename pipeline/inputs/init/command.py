@@ -4,9 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -17,29 +15,20 @@ from pipeline.inputs.init.draft import Draft, draft_orders
 from pipeline.inputs.init.forms import guess, is_whitespace_table
 from pipeline.inputs.init.joins import join_lines, join_products
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
+from pipeline.inputs.init.questions import Answers, confirm, settle, show
 from pipeline.inputs.init.roles import by_values, words_of
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of
+from pipeline.inputs.init.trial import settings_text, try_out
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import SHOP_NAME, RawFile, load
+from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder
 
+# what a line of orders needs, and the option that names its column
 NEEDED = {"customer": "--customer", "ordered_at": "--time"}
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What people say on the command line. `columns`: the column of a role, by its name."""
-
-    shop: str | None = None
-    timezone: str | None = None
-    currency: str | None = None
-    day_first: bool | None = None
-    columns: dict[str, str] = field(default_factory=dict)
-    yes: bool = False
-    force: bool = False
 
 
 def init(files: list[Path], answers: Answers, root: Path) -> str:
@@ -58,6 +47,7 @@ def init(files: list[Path], answers: Answers, root: Path) -> str:
         _publish(folder, base / shop)
     for path, text in written.items():
         store.write(root / path, text)
+        say(f"wrote {path}")
     (root / "data" / "truth" / shop).mkdir(parents=True, exist_ok=True)
     return shop
 
@@ -132,22 +122,30 @@ def _compose(
     """Return the texts of the shop's SQL and YAML files, by path."""
     params = load(root, shop)
     db = open_database(answers.timezone or "UTC", params.engine, folder)
-    tabs = {name: form for name, form in forms.items() if form != RawFile()}
     widths = {
         path.name: is_whitespace_table(path, forms[path.name])
         for path in folder.iterdir()
         if path.is_file()
     }
-    kept = {name: form for name, form in tabs.items() if not widths.get(name)}
-    kept = {name: form for name, form in kept.items() if not _is_default(name, form)}
+    kept = {
+        name: form
+        for name, form in forms.items()
+        if not widths.get(name) and not _is_default(name, form)
+    }
     try:
         register(db, Folder(folder), kept)
         tables = _tables(db, folder, widths, answers.day_first)
     except duckdb.Error as error:
         raise unreadable(error, "the file", db, Folder(folder)) from None
-    draft, currency = _draft(db, tables, answers)
-    settings = _settings(tables, answers, currency)
-    return {f"sources/{shop}.sql": draft.sql, f"shops/{shop}.yaml": _yaml(shop, settings, kept, [])}
+    draft, roles = _draft(db, tables, answers)
+    settings = settle(answers, draft, roles)
+    tried = try_out(draft.sql, shop, folder, kept, settings, params)
+    for line in [*draft.remarks, *tried.lines]:
+        say(f"  {line}")
+    return {
+        f"sources/{shop}.sql": draft.sql,
+        f"shops/{shop}.yaml": settings_text(shop, settings, kept, tried),
+    }
 
 
 def _is_default(name: str, form: RawFile) -> bool:
@@ -184,7 +182,8 @@ def _largest(tables: list[RawTable], kinds: dict[str, Kind], kind: Kind) -> RawT
     return max(of_kind, key=lambda table: table.rows, default=None)
 
 
-def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, str]:
+def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dict[str, Column]]:
+    """Return the SQL of all tables, and the roles of the columns of the orders."""
     draft = Draft(db)
     kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
     orders = _largest(tables, kinds, "orders")
@@ -194,6 +193,10 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, str
     if all(re.fullmatch(r"column_\d+", column.name) for column in orders.columns):
         roles = by_values(orders.columns, roles)
     _check_roles(orders, roles)
+    for table in tables:
+        own = table.roles(kinds[table.name], answers.columns)
+        show(table, kinds[table.name], roles if table is orders else own)
+    confirm(answers)
     tagged = roles.pop("complaint", None)
     source, joined = join_lines(orders, roles, _largest(tables, kinds, "lines"), answers.columns)
     source, joined = join_products(source, joined, _largest(tables, kinds, "products"))
@@ -205,7 +208,7 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, str
             draft_other(
                 draft, kinds[table.name], table, table.roles(kinds[table.name], answers.columns)
             )
-    return draft, ""
+    return draft, joined
 
 
 def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
@@ -219,35 +222,6 @@ def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
         rule = "days and months may be either way round in all rows"
         place = f"{table.file} {roles['ordered_at'].name}"
         raise ConfigError("E_INIT", place, rule, "say --day-first or --month-first")
-
-
-def _settings(tables: list[RawTable], answers: Answers, currency: str) -> dict[str, Any]:
-    settings = {}
-    if answers.timezone:
-        settings["timezone"] = answers.timezone
-    if answers.currency or currency:
-        settings["currency"] = answers.currency or currency
-    return settings
-
-
-def _yaml(shop: str, settings: dict[str, str], forms: dict[str, RawFile], more: list[str]) -> str:
-    lines = [f"# {shop}: what differs from params.yaml, and why. Made by `corekeep init`.", ""]
-    inside = [f"  {key}: {value}" for key, value in settings.items()]
-    if forms:
-        inside.append("  files:")
-    for name, form in forms.items():
-        entries = form.model_dump(exclude_defaults=True)
-        text = ", ".join(f"{key}: {_scalar(value)}" for key, value in entries.items())
-        inside.append(f"    {_scalar(name)}: {{{text}}}")
-    if inside:
-        lines += ["ingest:", *inside]
-    return "\n".join([*lines, *more]) + "\n"
-
-
-def _scalar(value: Any) -> str:
-    import json
-
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _publish(folder: Path, target: Path) -> None:
