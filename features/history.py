@@ -96,6 +96,7 @@ def add_purchase(line: Any, buffers: Buffers, cursor: Any) -> None:
     purchase.spend = purchase.amount / UNIT
     bought, owner = buffers.bought[cursor.bought], cursor.generation
     bought.day, bought.amount, bought.line = line.day, line.amount, cursor.line - cursor.first
+    bought.group = line.category
     bought.product = number_of(buffers.product_number, line.sku, owner, cursor.products)
     bought.category = number_of(buffers.category_number, line.category, owner, cursor.categories)
     bought.first = bought.product == cursor.products

@@ -48,9 +48,9 @@ PURCHASE = record(
     "i1 month",  # 0 January
 )
 # `product` and `category` are numbered in the order of the customer's first purchase, -1 unnamed;
-# `first` marks the customer's first line with this product; `line` is its place
-# among the customer's lines.
-BOUGHT = record("i8 amount", "i4 day product category line", "? first")
+# `group` is the number that the shop gives the category, `line` the place among the customer's
+# lines; `first` marks the customer's first line with this product.
+BOUGHT = record("i8 amount", "i4 day product category group line", "? first")
 RUN = record("i4 purchases last")
 ORDER = record("i4 day basket line promised delivered cancelled")  # `line`: as above, the last
 # `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
@@ -60,6 +60,9 @@ CURSOR = record(
     "i4 purchases bought products categories orders",
     "? dated cancels",
 )
+
+# Evidence of a reason to leave: strong from day `on`, with no purchase since day `after`.
+STRONG = record("i4 after on")
 
 
 class Shop(NamedTuple):

@@ -12,10 +12,10 @@ from frozen import params
 
 from features.catalogue import FEATURES, feature_matrix
 from features.columns import Feature, expand
-from features.records import KINDS, NEVER, UNIT, Shop, Tables
+from features.records import KINDS, NEVER, STRONG, UNIT, Shop, Tables
 from features.settings import Windows
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, STRONG, life_cycle
+from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
 from pipeline.engine.calendar import shop_of
 
 MINOR, MAJOR, CRITICAL = range(3)

@@ -9,10 +9,11 @@ from frozen import ROOT, params
 from situations import past_of, random_customers, shop, states_at, tables_of, words
 from test_lifecycle_paths import EVENT_CLOCK
 
+from features.records import STRONG
 from features.settings import IptRules
 from models.decision.queues import queue_of
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import STRONG, life_cycle
+from models.lifecycle.state_machine import life_cycle
 from pipeline.docs.handbook import RULES, TRANSITIONS, keys_of, lifecycle_markdown, places
 from pipeline.runtime.yaml_file import reasons
 

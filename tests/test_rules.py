@@ -27,8 +27,8 @@ from situations import (
 from test_lifecycle_paths import reference_deadlines, reference_life
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
-from features.records import NEVER, Shop, buffers_for
-from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, STRONG, life_cycle
+from features.records import NEVER, STRONG, Shop, buffers_for
+from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]

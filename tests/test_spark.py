@@ -42,19 +42,42 @@ QUICK = {
 
 @dataclass(frozen=True)
 class Shop:
-    """The events and the calibration of a shop."""
+    """The events of a shop, and what `calibrate` makes of them."""
 
     events: Folder
     calibration: dict[str, Any]
+    trends: pa.Table
+
+
+def shop_args(shop: Shop) -> tuple[Folder, dict[str, Any], pa.Table]:
+    return shop.events, shop.calibration, shop.trends
 
 
 STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
-    "calibrate": lambda shop, engine: calibrate(shop.events, P.calibrate, P.closed, engine),
+    "calibrate": lambda shop, engine: calibrate(
+        shop.events, P.calibrate, P.reasons, P.closed, engine
+    ),
     "extract": lambda shop, engine: extract(
-        shop.events, shop.calibration, P.ipt, P.sla, P.closed, P.windows, engine
+        shop.events,
+        shop.calibration,
+        shop.trends,
+        P.reasons,
+        P.ipt,
+        P.sla,
+        P.closed,
+        P.windows,
+        engine,
     ),
     "assign": lambda shop, engine: assign(
-        shop.events, shop.calibration, P.assign, P.ipt, P.sla, P.closed, engine
+        shop.events,
+        shop.calibration,
+        shop.trends,
+        P.assign,
+        P.reasons,
+        P.ipt,
+        P.sla,
+        P.closed,
+        engine,
     ),
     "label": lambda shop, engine: label(shop.events, shop.calibration, engine),
 }
@@ -66,7 +89,13 @@ def made(stage: str, shop: Shop, engine: Engine, folder: Path) -> dict[str, byte
     for name, value in returned.items() if isinstance(returned, dict) else returned:
         table = stage == "assign" and name != "lifecycle"
         ending = (
-            ".json" if name in {"calibration", "monotone_constraints"} else ".csv" if table else ""
+            ".json"
+            if name in {"calibration", "monotone_constraints"}
+            else ".parquet"
+            if name == "trends"
+            else ".csv"
+            if table
+            else ""
         )
         write(folder / f"{name}{ending}", value)
     return {
@@ -93,8 +122,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         timezone="UTC",
     ).events
     assert len(partitions(events)) >= 3
-    calibration = calibrate(events, P.calibrate, P.closed, LOCAL)["calibration"]
-    return Shop(events, calibration)
+    frozen = calibrate(events, P.calibrate, P.reasons, P.closed, LOCAL)
+    return Shop(events, frozen["calibration"], frozen["trends"])
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +151,7 @@ def test_partitions_without_customers_and_tables_without_rows_make_no_difference
     lines = [f"C1,O{i},2025-{1 + i % 12:02}-05,A,tea,1,9.99" for i in range(150)]
     events = ingested(tmp_path, {"orders.csv": csv(*lines)}, lines_per_partition=100).events
     assert sorted(len(events.read(f"customers/{name}")) for name in partitions(events)) == [0, 1]
-    shop = Shop(events, small.calibration)
+    shop = Shop(events, small.calibration, small.trends)
     assert made("extract", shop, spark, tmp_path / "spark") == made(
         "extract", shop, LOCAL, tmp_path / "local"
     )

@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from frozen import project
+from frozen import params, project
 from raw_shop import csv, ingested
 from rich.console import Console
 
 from pipeline.delivery.customer import why
+from pipeline.engine.evidence import trends_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 
@@ -56,8 +57,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert data.account["tables"]["complaints"]["accepted"] == 1
     store.write(
         root / "data" / "calibration.json",
-        {"expected_ipt": 30.0, "log_sd": 0.5, "data_end": "2025-10-02"},
+        {"expected_ipt": 30.0, "log_sd": 0.5, "data_end": "2025-10-02", "long_runs": {"": 5.0}},
     )
+    store.write(root / "data" / "trends.parquet", trends_of(data.events, params().engine))
     return root
 
 

@@ -10,11 +10,11 @@ from frozen import params
 from situations import CRITICAL, MAJOR, MINOR, customer, random_customers, shop, tables_of
 from test_lifecycle import MONTHLY, REFUSED
 
-from features.records import Shop
+from features.records import STRONG, Shop
 from models.decision.queues import queue_of
 from models.lifecycle.facts import combined, of_one
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import STRONG, life_cycle
+from models.lifecycle.state_machine import life_cycle
 from models.lifecycle.why_stage import DATES, beside, facts, why_stage
 from pipeline.engine.lifecycle import lifecycle_table
 

@@ -13,6 +13,7 @@ from features.ipt import day_after, deadlines, lapsed_after, late_after, shrunk_
 from features.kernel import entry, kernel
 from features.records import (
     NEVER,
+    STRONG,
     Buffers,
     Ints,
     Longs,
@@ -66,9 +67,6 @@ STATE = record(
     "i1 weekday month",  # with most of these purchases, 0 Monday and January; -1 without any
 )
 """One row per customer and snapshot. `*_on` and `*since` are days, or NEVER."""
-
-STRONG = record("i4 after on")
-"""Evidence of a reason to leave: strong from day `on`, with no purchase since day `after`."""
 
 MEMORY = record(
     "i4 seen_on",  # day of the latest purchase taken in, -1 before

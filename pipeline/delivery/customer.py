@@ -100,7 +100,12 @@ def _day(as_of: str | None, known: int, data_end: str) -> int:
 
 
 def story(
-    customer: str, as_of: str | None, events: Folder, calibration: dict[str, Any], params: Params
+    customer: str,
+    as_of: str | None,
+    events: Folder,
+    calibration: dict[str, Any],
+    trends: pa.Table,
+    params: Params,
 ) -> Story | None:
     """Return what is known of a customer on a day (ISO; None: the end of the data).
 
@@ -112,10 +117,10 @@ def story(
     day = _day(as_of, about["known"], calibration["data_end"])
     rows = reader(events, name, about["customer"])
     part = part_of(name, lambda table, columns: rows(table).select(columns))
-    rules = params.assign, params.ipt, params.sla, params.closed
+    rules = params.assign, params.reasons, params.ipt, params.sla, params.closed
     # Evaluated on every day, so that each change shows on its own day.
     daily = np.arange(about["known"] + 1, day + 1, dtype=np.int32)
-    lifecycle = lifecycle_work(events, calibration, *rules)(part, daily)
+    lifecycle = lifecycle_work(events, calibration, trends, *rules)(part, daily)
     today = facts(lifecycle.slice(len(daily) - 1), params.assign, calibration["expected_ipt"])
     own = of_one(today, 0)
     currency = money_of(events.read("meta.json"))["currency"]
@@ -160,13 +165,15 @@ def show(customer: Story, console: Console, everything: bool) -> None:
 
 def why(customer: str, as_of: str | None, everything: bool, root: Path, console: Console) -> None:
     """Print a customer's stage on a day (ISO; None: the end of the data), and why."""
-    paths = {name: root / "data" / name for name in ("events", "calibration.json")}
+    paths = {
+        name: root / "data" / name for name in ("events", "calibration.json", "trends.parquet")
+    }
     for path in paths.values():
         if not path.exists():
             place = str(path.relative_to(root))
             raise ConfigError("E_STAGE", place, "does not exist", "run `make repro`")
-    events, calibration = (read(path) for path in paths.values())
-    known = story(customer, as_of, events, calibration, load(root))
+    events, calibration, trends = (read(path) for path in paths.values())
+    known = story(customer, as_of, events, calibration, trends, load(root))
     if known is None:
         console.print("This customer objects to profiling: corekeep shows nothing about them.")
     else:

@@ -1,6 +1,6 @@
 """The life cycle of a partition as a table: the rows of data/lifecycle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -10,16 +10,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.records import NEVER, Ints, Records, Shop
+from features.records import NEVER, Ints, Records
 from features.settings import IptRules, Sla
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATE, STATUSES, life_cycle
+from models.reasons.evidence import evidence_at, strong_evidence
+from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, shop_of
+from pipeline.engine.evidence import Market, evidence_columns, market_of
 from pipeline.engine.part import Part
 from pipeline.runtime.store import Folder
 
-REASONS = ("unrepaired", "service_failure", "competitor", "boredom")
 LACKS = tuple(  # the conditions of core that each combination of bits names
     ",".join(row.name for bit, row in enumerate(CONDITIONS) if code >> bit & 1)
     for code in range(1 << len(CONDITIONS))
@@ -37,10 +39,16 @@ def named(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=np.isin(codes, empty)), list(names))
 
 
-def lifecycle_table(states: Records, ids: pa.Array, at: Ints, complaints_known: bool) -> pa.Table:
-    """One row per customer and snapshot, from STATE rows and the ids and days beside them.
+def lifecycle_table(
+    states: Records,
+    ids: pa.Array,
+    at: Ints,
+    complaints_known: bool,
+    evidence: Iterable[tuple[str, pa.Array]] = (),
+) -> pa.Table:
+    """One row per customer and snapshot, from STATE rows and the columns beside them.
 
-    Null: satisfaction where the shop records no complaints, evidence of reasons everywhere.
+    Null: satisfaction where the shop records no complaints.
     """
     columns: dict[str, Any] = {"customer_id": ids, "snapshot": dates(at)}
     for name in STATE.names or ():
@@ -53,24 +61,30 @@ def lifecycle_table(states: Records, ids: pa.Array, at: Ints, complaints_known: 
             confidence = pa.array(["normal" if complaints_known else "low"] * len(states))
             columns[name] = pa.array(states[name], mask=unknown)
             columns["confidence"] = confidence.dictionary_encode()
-            columns |= {f"evidence_{r}": pa.nulls(len(states), pa.float32()) for r in REASONS}
+            columns |= evidence
         else:
             columns[name] = states[name]
     return pa.table(columns)
 
 
 def lifecycle_rows(
-    part: Part, snapshots: Ints, shop: Shop, limits: Limits, complaints_known: bool
+    part: Part, snapshots: Ints, market: Market, limits: Limits, complaints_known: bool
 ) -> pa.Table:
     """The rows of data/lifecycle of a partition: one per customer and snapshot."""
-    customers, at, states = life_cycle(part.tables, snapshots, shop, limits)
-    return lifecycle_table(states, part.customer_id.take(pa.array(customers)), at, complaints_known)
+    strong = strong_evidence(part.tables, int(snapshots[-1]), market.context)
+    customers, at, states = life_cycle(part.tables, snapshots, market.context.shop, limits, strong)
+    evidence = evidence_at(part.tables, snapshots, market.context)[2]
+    columns = evidence_columns(part, customers, evidence, market)
+    ids = part.customer_id.take(pa.array(customers))
+    return lifecycle_table(states, ids, at, complaints_known, columns)
 
 
 def lifecycle_work(
     events: Folder,
     calibration: dict[str, Any],
+    trends: pa.Table,
     limits: Limits,
+    reasons: ReasonRules,
     ipt: IptRules,
     sla: Sla,
     closed: list[str],
@@ -80,7 +94,8 @@ def lifecycle_work(
     if limits.core_needs_complaints and not complaints_known:
         limits = limits._replace(core_max_complaints_per_purchase=-1.0)  # which nobody reaches
     shop = shop_of(calibration, ipt, sla, closed)
-    return partial(lifecycle_rows, shop=shop, limits=limits, complaints_known=complaints_known)
+    market = market_of(events, calibration, trends, reasons, shop)
+    return partial(lifecycle_rows, market=market, limits=limits, complaints_known=complaints_known)
 
 
 def states_over_time(lifecycle: pa.Table, days: dict[str, int]) -> pd.DataFrame:

@@ -16,6 +16,8 @@ CUSTOMERS = pa.schema(
     {"customer_id": pa.string(), "known": pa.int32(), "profiling_objection": pa.bool_()}
 )
 
+IDS = {"orders": "order_id", "returns": "return_id", "complaints": "complaint_id"}
+
 
 class Part(NamedTuple):
     """Whole customers: all their events, their ids, and whether each may be profiled."""
@@ -23,6 +25,7 @@ class Part(NamedTuple):
     tables: Tables
     customer_id: pa.Array
     profiled: Flags
+    ids: Callable[[str], pa.Array]  # of the rows of a table, read when they are needed
 
 
 Work = Callable[[Part], pa.Table]
@@ -53,4 +56,9 @@ def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
             raise InputError("E_ORDER", f"{kind}/{name}", problem, "run the stage `ingest`")
         arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
     ids = customers["customer_id"].combine_chunks()
-    return Part(Tables(*arrays), ids, ~customers["profiling_objection"].to_numpy())
+    profiled = ~customers["profiling_objection"].to_numpy()
+
+    def ids_of(table: str) -> pa.Array:
+        return read(table, [IDS[table]])[IDS[table]].combine_chunks()
+
+    return Part(Tables(*arrays), ids, profiled, ids_of)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from features.records import KINDS
 from pipeline.engine.java import java
-from pipeline.engine.part import CUSTOMERS, Work, part_of
+from pipeline.engine.part import CUSTOMERS, IDS, Work, part_of
 from pipeline.runtime import errors
 from pipeline.runtime.errors import ConfigError, InputError, Refused
 from pipeline.runtime.params import Spark
@@ -44,6 +44,8 @@ RECORDS = {
     for kind, record in KINDS.items()
 }
 TABLES = {"customers": CUSTOMERS, **RECORDS}
+for _table_name, _id in IDS.items():
+    TABLES[_table_name] = TABLES[_table_name].append(pa.field(_id, pa.string()))
 SQL_TYPES = {
     "bool": "boolean",
     "int8": "tinyint",

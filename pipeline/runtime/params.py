@@ -20,6 +20,7 @@ from pydantic import (
 from features.settings import CategoryRules, IptRules, Sla, Windows
 from models.decision.queues import QUEUES
 from models.lifecycle.limits import Limits
+from models.reasons.settings import ReasonRules
 from models.settings import (
     Boosting,
     CallWhen,
@@ -304,6 +305,7 @@ class Params(Section):
     calibrate: Calibrate
     assign: Limits
     categories: CategoryRules
+    reasons: ReasonRules
     train: Boosting
     tune: Tune
     costs: Costs

@@ -10,6 +10,7 @@ import pyarrow as pa
 from features.settings import CategoryRules, IptRules, Sla
 from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime, retention_warning
+from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import day_number
 from pipeline.engine.categories import category_falls
 from pipeline.engine.lifecycle import lifecycle_work, states_over_time
@@ -22,7 +23,9 @@ from pipeline.runtime.store import Folder
 def assign(
     events: Folder,
     calibration: dict[str, Any],
+    trends: pa.Table,
     params: Limits,
+    reasons: ReasonRules,
     ipt: IptRules,
     sla: Sla,
     closed: list[str],
@@ -40,7 +43,8 @@ def assign(
     scored = {day_number(iso) for iso in calibration["snapshots"]}
     snapshots = np.array(sorted({*days.values(), *scored}), np.int32)
     work = partial(
-        lifecycle_work(events, calibration, params, ipt, sla, closed), snapshots=snapshots
+        lifecycle_work(events, calibration, trends, params, reasons, ipt, sla, closed),
+        snapshots=snapshots,
     )
     over_time = LifecycleOverTime(days)
 

@@ -10,7 +10,10 @@ import pyarrow as pa
 from features.ipt import gap_statistics
 from features.records import Ints, buffers_for
 from models.defection.origins import calendar
+from models.reasons.boredom import long_runs, runs
+from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import day_number, iso_date, opened_by
+from pipeline.engine.evidence import names_of, trends_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.errors import ConfigError
@@ -50,10 +53,31 @@ def _shop_ipt(
     return float(f"{expected:.9g}"), float(f"{log_sd:.9g}"), total
 
 
+def _runs(part: Part, until: int, recent: int, opened: Ints) -> pa.Table:
+    """One row per customer who buys: the run of one item alone, and its category."""
+    size = len(part.tables.known)
+    run, group = np.zeros(size, np.int32), np.full(size, -1, np.int32)
+    runs(part.tables, until, recent, buffers_for(part.tables, opened), run, group)
+    return pa.table({"run": run[run >= 0], "group": group[run >= 0]})
+
+
+def _long_runs(
+    events: Folder, until: int, recent: int, opened: Ints, engine: Engine, rules: ReasonRules
+) -> dict[str, float]:
+    """Return by category how long a run of one item alone is rare; empty name: all others."""
+    work = partial(_runs, until=until, recent=recent, opened=opened)
+    buyers = pa.concat_tables(table for _, table in over(events, engine, work, "runs"))
+    names = names_of(events).category.to_pylist()
+    limits = long_runs(buyers["run"].to_numpy(), buyers["group"].to_numpy(), len(names), rules)
+    return dict(zip([*names, ""], limits.tolist(), strict=True))
+
+
 def calibrate(
-    events: Folder, params: Calibrate, closed: list[str], engine: Engine
-) -> dict[str, dict[str, Any]]:
+    events: Folder, params: Calibrate, reasons: ReasonRules, closed: list[str], engine: Engine
+) -> dict[str, Any]:
     """Return `calibration`: IPT, horizon and calendar, from events before the first test origin.
+
+    And `trends`: spend and purchases of all customers by category, before the end of each week.
 
     It does not change until the next training. An automatic horizon needs the IPT, the IPT the
     first origin, and that the horizon: so this IPT comes from the first half of the history alone.
@@ -74,6 +98,7 @@ def calibrate(
         expected = f"below the shop's expected IPT of {expected_ipt:.0f} days"
         warn(f"calibrate.horizon_days {horizon} is {expected}: most churned customers are not")
     recency = params.benchmark_recency_days
+    recent = 2 * horizon if recency == "auto" else recency
     snapshots = {end, *season.values(), *days["final"], *training, *sum(training.values(), [])}
     return {
         "calibration": {
@@ -83,7 +108,7 @@ def calibrate(
             "learnt_before": iso_date(until),
             "horizon_days": horizon,
             "step_days": days["step"],
-            "benchmark_recency_days": 2 * horizon if recency == "auto" else recency,
+            "benchmark_recency_days": recent,
             "sample_customers": params.sample_customers,
             "first_event": meta["first_event"],
             "data_end": meta["data_end"],
@@ -92,5 +117,7 @@ def calibrate(
             "final_training": list(map(iso_date, days["final"])),
             "snapshots": list(map(iso_date, sorted(snapshots))),
             "tracking": list(map(iso_date, days["tracking"])),
-        }
+            "long_runs": _long_runs(events, until, recent, opened, engine, reasons),
+        },
+        "trends": trends_of(events, engine),
     }

@@ -10,7 +10,10 @@ from features.catalogue import FEATURES, feature_matrix, is_recorded
 from features.columns import expand
 from features.records import NEVER, Ints, Shop
 from features.settings import IptRules, Sla, Windows
+from models.reasons.evidence import evidence_at
+from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, day_number, shop_of
+from pipeline.engine.evidence import Market, evidence_features, features_recorded, market_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.params import Engine
@@ -18,18 +21,23 @@ from pipeline.runtime.store import Folder
 
 
 def feature_table(
-    part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]]
+    part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]], market: Market
 ) -> pa.Table:
     """Return the features of a partition; `columns` are rows of the feature matrix with names."""
     known = np.where(part.profiled, part.tables.known, NEVER).astype(np.int32)
-    customers, days, matrix = feature_matrix(part.tables._replace(known=known), snapshots, shop)
+    tables = part.tables._replace(known=known)
+    customers, days, matrix = feature_matrix(tables, snapshots, shop)
+    evidence = evidence_at(tables, snapshots, market.context)[2]
     keys = {"customer_id": part.customer_id.take(pa.array(customers)), "snapshot": dates(days)}
-    return pa.table({**keys, **{name: matrix[i] for i, name in columns}})
+    features = {name: matrix[i] for i, name in columns}
+    return pa.table({**keys, **features, **dict(evidence_features(evidence, market))})
 
 
 def extract(
     events: Folder,
     calibration: dict[str, Any],
+    trends: pa.Table,
+    reasons: ReasonRules,
     ipt: IptRules,
     sla: Sla,
     closed: list[str],
@@ -47,13 +55,17 @@ def extract(
     """
     tables = events.read("meta.json")["tables"]
     recorded = [(i, c) for i, c in enumerate(expand(FEATURES, windows)) if is_recorded(c, tables)]
+    shop = shop_of(calibration, ipt, sla, closed, windows)
+    market = market_of(events, calibration, trends, reasons, shop)
+    columns = [c for _, c in recorded] + features_recorded(market.recorded)
     work = partial(
         feature_table,
         snapshots=np.array([day_number(day) for day in calibration["snapshots"]], np.int32),
-        shop=shop_of(calibration, ipt, sla, closed, windows),
+        shop=shop,
         columns=[(i, c.name) for i, c in recorded],
+        market=market,
     )
     return {
         "features": over(events, engine, work, "features"),
-        "monotone_constraints": {c.name: c.monotone for _, c in recorded if c.monotone},
+        "monotone_constraints": {c.name: c.monotone for c in columns if c.monotone},
     }

@@ -7,6 +7,7 @@ import pandas as pd
 from features.catalogue import FEATURES
 from features.columns import expand
 from features.settings import Windows
+from models.reasons.catalogue import EVIDENCE_FEATURES
 from models.settings import Costs
 from pipeline.delivery.published import published_table
 from pipeline.desk.page import retention_desk
@@ -44,7 +45,7 @@ def report(
         evaluation,
         stage_counts,
         net_flow,
-        {column.name: column for column in expand(FEATURES, windows)},
+        {column.name: column for column in expand((*FEATURES, *EVIDENCE_FEATURES), windows)},
         params.rows,
         ingest=ingest,
         costs=costs,
