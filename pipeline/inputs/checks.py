@@ -171,7 +171,6 @@ def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[s
     `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
     {currency} and {max_amount} of the rules.
     """
-<<<<<<< HEAD
     return first_broken(table, table.columns, types, settings)
 
 
@@ -183,12 +182,10 @@ def first_broken(
 ) -> str:
     """SQL for the first rule that a row breaks in some columns; see `first_broken_rule`."""
     columns = tuple(columns)
-=======
 
     def broken(rule: RowRule, column: InputColumn) -> str:
         return _applied(rule, "({}) is not true", column, settings)
 
->>>>>>> 82e1011 (Read more forms of flags and times, and name the raw column)
     branches = [
         f"when {broken(rule, column)} then '{rule.code} {column.name}'"
         for rule in ROW_RULES

@@ -153,16 +153,17 @@ def check_limits(db: Db, table: str, params: Ingest) -> None:
         raise kind(code, f"{place} {column}", message, fix)
 
 
-def account_of(db: Db, delivered: Delivered) -> dict[str, dict[str, Any]]:
+def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, Any]]:
     """Return what became of every row, by table; each number is counted on its own.
 
-    `rows_in` comes from the shop's view, `accepted` from the rows to be written.
+    `rows_in` comes from the shop's view, `accepted` from the rows to be written: `lines` of orders.
     """
     account = {}
     written = {"customers": "customers_known", "market_events": "accepted_market_events"}
     for table in (table for table in TABLES if table in delivered):
         rows_in = fetch_value(db, f"select count(*) from main.{table}")
-        accepted = fetch_value(db, f"select count(*) from {written.get(table, f'placed_{table}')}")
+        counted = f"select count(*) from {written.get(table, f'placed_{table}')}"
+        accepted = lines if table == "orders" else fetch_value(db, counted)
         counts = f"""select split_part(fate, ' ', 1), count(*) from staged_{table}
             where fate is not null group by all order by all"""
         fates = dict(fetch_all(db, counts))

@@ -13,10 +13,15 @@ import pyarrow as pa
 from features.records import NEVER
 from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES, UNSERVED_WORDS
 from pipeline.inputs.database import Db, fetch_value
+from pipeline.inputs.line_order import in_order
+from pipeline.inputs.spill import Spill
 from pipeline.runtime.resources import read_queries
 
+BATCH = 500_000  # rows
 SQL = read_queries(__file__, "partitions.sql")
-EVENTS = ("orders", "returns", "complaints", "touches", "treatments", "suppressions")
+LINE = """customer day basket sku category quantity amount promised delivered cancelled order_id
+    line_id""".split()
+EVENTS = ("returns", "complaints", "touches", "treatments", "suppressions")
 
 
 def number(db: Db, per_partition: int) -> int:
@@ -27,8 +32,10 @@ def number(db: Db, per_partition: int) -> int:
     return parts
 
 
-def place(db: Db, parts: int) -> None:
-    """Create the tables `placed_<table>`, sorted by partition."""
+def place(db: Db, parts: int) -> Spill:
+    """Return the lines by partition, and create the tables `placed_<table>` for all other events,
+    sorted by partition.
+    """
     words, by_part = "|".join(DEFECT_WORDS), "order by part" if parts > 1 else ""
     sql = SQL["place"].format(
         severities=list(SEVERITIES),
@@ -37,21 +44,38 @@ def place(db: Db, parts: int) -> None:
         by_part=by_part,
     )
     db.execute(sql)
+    return Spill(db.sql(SQL["lines"]).to_arrow_reader(BATCH), parts)
 
 
 def _table(db: Db, query: str, **values: int) -> pa.Table:
     return db.sql(SQL[query], params=values).to_arrow_table()
 
 
-def write(db: Db, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def write(db: Db, lines: Spill, parts: int, meta: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The files of data/events, one table of one partition in memory at a time."""
     yield "meta.json", meta
     yield "products.parquet", _table(db, "products")
     yield "market_events.parquet", _table(db, "market_events")
+    names_orders = fetch_value(db, SQL["names_orders"])
+    db.execute(SQL["no_baskets"])
+    empty = {
+        name: _table(db, name, part=parts)
+        for name in EVENTS
+        if not fetch_value(db, f"select count(*) from placed_{name}")
+    }
     for part in range(parts):
         file = f"part-{part:03d}.parquet"
         yield f"customers/{file}", _table(db, "customers", part=part)
+        orders = in_order(lines.read(part)).select(LINE)
+        yield f"orders/{file}", _with_row(orders)
+        if names_orders:
+            db.from_arrow(orders).create_view("orders_of_part", replace=True)
+            db.execute(SQL["baskets"])
         for name in EVENTS:
-            table = _table(db, name, part=part)
-            row = pa.array(np.arange(len(table), dtype=np.int32))
-            yield f"{name}/{file}", table.append_column("row", row)
+            events = empty[name] if name in empty else _table(db, name, part=part)
+            yield f"{name}/{file}", _with_row(events)
+
+
+def _with_row(events: pa.Table) -> pa.Table:
+    """Add the place of each row, which is kept where a table is stored without its order."""
+    return events.append_column("row", pa.array(np.arange(len(events), dtype=np.int32)))

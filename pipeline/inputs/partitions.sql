@@ -44,20 +44,8 @@ product as (
 select sku_id, category_id, (row_number() over (order by sku_id) - 1)::integer as sku from product;
 
 -- query: place
--- Every table of a customer with its numbers, sorted by partition so that one can be read alone.
-create table placed_orders as
-select k.part, k.customer, day_of(t.ordered_at) as day,
-       coalesce(s.sku, -1)::integer as sku, coalesce(c.category, -1)::integer as category,
-       coalesce(t.quantity, 1) as quantity,
-       coalesce(t.net_amount, round(coalesce(t.quantity, 1) * 10000)::bigint) as amount,
-       day_of(t.promised_at) as promised,
-       day_of(not_before(t.delivered_at, t.ordered_at)) as delivered,
-       day_of(not_before(t.cancelled_at, t.ordered_at)) as cancelled,
-       t.order_id, t.line_id, t.ordered_at
-from accepted_orders t join customers_known k using (customer_id)
-left join skus s on s.sku_id = t.sku left join categories c on c.category_id = t.category
-{by_part};
-
+-- Every other table of a customer with its numbers, sorted by partition so that one can be read
+-- alone.
 create table placed_returns as
 select k.part, k.customer, day_of(t.returned_at) as day, coalesce(s.sku, -1)::integer as sku,
        t.quantity, t.net_amount as amount, day_of(t.settled_at) as settled,
@@ -94,11 +82,18 @@ select k.part, k.customer, t.scope, day_of(t.since) as since
 from accepted_suppressions t join customers_known k using (customer_id)
 {by_part};
 
--- The number of an order among its customer's. A return or a complaint names one of them, or none.
-create macro basket(p) as table
-select customer, order_id,
-       row_number() over (partition by customer order by min(day), order_id) - 1 as basket
-from placed_orders where part = p group by customer, order_id;
+-- query: lines
+-- The lines of orders, in no order.
+select k.part, k.customer, day_of(t.ordered_at) as day,
+       coalesce(s.sku, -1)::integer as sku, coalesce(c.category, -1)::integer as category,
+       coalesce(t.quantity, 1) as quantity,
+       coalesce(t.net_amount, round(coalesce(t.quantity, 1) * 10000)::bigint) as amount,
+       day_of(t.promised_at) as promised,
+       day_of(not_before(t.delivered_at, t.ordered_at)) as delivered,
+       day_of(not_before(t.cancelled_at, t.ordered_at)) as cancelled,
+       t.order_id, t.line_id, t.ordered_at, (hash(t.order_id) >> 1)::bigint as order_hash
+from accepted_orders t join customers_known k using (customer_id)
+left join skus s on s.sku_id = t.sku left join categories c on c.category_id = t.category
 
 -- query: products
 -- Last come, without a product, the categories that lines without one have.
@@ -117,27 +112,25 @@ order by all
 select customer, customer_id, known, do_not_contact, profiling_objection
 from customers_known where part = $part order by customer
 
--- query: orders
--- Lines without an id are numbered by their content, so the order of the file does not matter.
-with line as (
-    select *, coalesce(line_id, format('{:04d}', row_number() over (
-               partition by customer, order_id
-               order by ordered_at, sku, category, quantity, amount, promised, delivered,
-                        cancelled))) as line
-    from placed_orders where part = $part)
-select customer, day, basket::integer as basket, sku, category, quantity, amount, promised,
-       delivered, cancelled, order_id, line as line_id
-from line join basket($part) using (customer, order_id)
-order by customer, day, order_id, line_id
+-- query: names_orders
+select exists (from accepted_returns where order_id is not null)
+    or exists (from accepted_complaints where order_id is not null)
+
+-- query: no_baskets
+create table baskets (customer integer, order_id varchar, basket integer)
+
+-- query: baskets
+-- The number of an order among its customer's. A return or a complaint names one of them, or none.
+create or replace table baskets as select distinct customer, order_id, basket from orders_of_part
 
 -- query: returns
 select p.* exclude (part), coalesce(basket, -1)::integer as basket
-from placed_returns p left join basket($part) using (customer, order_id) where part = $part
+from placed_returns p left join baskets using (customer, order_id) where part = $part
 order by customer, day, return_id, order_id, sku, quantity, amount, settled, defect
 
 -- query: complaints
 select p.* exclude (part), coalesce(basket, -1)::integer as basket
-from placed_complaints p left join basket($part) using (customer, order_id) where part = $part
+from placed_complaints p left join baskets using (customer, order_id) where part = $part
 order by customer, opened, complaint_id
 
 -- query: touches

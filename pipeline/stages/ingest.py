@@ -9,25 +9,8 @@ from typing import Any
 from pipeline.inputs import partitions
 from pipeline.inputs.checked import checked
 from pipeline.inputs.contract import TABLES
-<<<<<<< HEAD
 from pipeline.inputs.database import fetch_value
-from pipeline.inputs.fates import account_of, quarantine
-=======
-from pipeline.inputs.database import fetch_value, open_database
-from pipeline.inputs.fates import (
-    account_of,
-    check_limits,
-    check_rows,
-    notes_of,
-    quarantine,
-    relate_rows,
-)
-from pipeline.inputs.files import register
-from pipeline.inputs.returned import add_returned
-from pipeline.inputs.source_sql import check_source
-from pipeline.inputs.unreadable import unreadable
-from pipeline.runtime.errors import ConfigError
->>>>>>> 82e1011 (Read more forms of flags and times, and name the raw column)
+from pipeline.inputs.fates import account_of, notes_of, quarantine
 from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
 
@@ -51,8 +34,8 @@ def ingest(
     rows = checked(shops, sources, params, engine, shop, returned)
     db, delivered = rows.db, rows.delivered
     parts = partitions.number(db, engine.lines_per_partition)
-    partitions.place(db, parts)
-    account = account_of(db, delivered)
+    lines = partitions.place(db, parts)
+    account = account_of(db, delivered, lines.rows)
     meta = {
         "tables": {
             table: [name for name in TABLES[table].names if name in columns]
@@ -67,12 +50,7 @@ def ingest(
         "lines": fetch_value(db, "select count(*) from accepted_orders"),
     }
     return {
-        "events": partitions.write(db, parts, meta),
-<<<<<<< HEAD
+        "events": partitions.write(db, lines, parts, meta),
         "quarantine": quarantine(db, delivered, rows.unusable),
-        "ingest": {"tables": account},
-=======
-        "quarantine": quarantine(db, delivered, unusable),
         "ingest": {"tables": account, "noted": notes_of(db, delivered)},
->>>>>>> 82e1011 (Read more forms of flags and times, and name the raw column)
     }
