@@ -37,6 +37,7 @@ from pipeline.delivery.schema import (
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime import publishing, store
 from pipeline.runtime.errors import ConfigError, ModelError
+from pipeline.runtime.params import Privacy
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
 from pipeline.stages.score import score
@@ -82,12 +83,13 @@ def events(folder: Path, ids: list[str]) -> Folder:
         folder / "events" / "touches" / "part-000.parquet", pd.DataFrame(touches).astype(np.int32)
     )
     store.write(
-        folder / "events" / "meta.json", {"currency": "EUR", "tables": {"orders": ["net_amount"]}}
+        folder / "events" / "meta.json",
+        {"currency": "EUR", "timezone": "UTC", "tables": {"orders": ["net_amount"]}},
     )
     return Folder(folder / "events")
 
 
-def publish(folder: Path, verdict: str) -> Path:
+def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Path:
     frame = small_shop.rows(400, 2.0)
     folders = small_shop.write(folder, frame)
     files = train(
@@ -112,6 +114,7 @@ def publish(folder: Path, verdict: str) -> Path:
         costs=PARAMS.costs,
         evaluate=PARAMS.evaluate,
         assign=PARAMS.assign,
+        privacy=privacy,
         root=folder,
     )
     publishing.publish(folder / "lists", outputs["lists"], PARAMS.lists)
@@ -185,7 +188,9 @@ def test_a_shop_without_amounts_has_no_currency() -> None:
     tables = {"orders": ["customer_id", "order_id", "ordered_at", "net_amount"]}
     with_amounts = money_of({"currency": "EUR", "tables": tables})
     assert with_amounts == {"currency": "EUR", "value_unit": "EUR"}
-    without = money_of({"currency": "EUR", "tables": {"orders": tables["orders"][:-1]}})
+    without = money_of(
+        {"currency": "EUR", "timezone": "UTC", "tables": {"orders": tables["orders"][:-1]}}
+    )
     assert without == {"currency": None, "value_unit": "pieces"}
 
 

@@ -1,10 +1,12 @@
 """What earlier lists and the people who worked on them say about a customer."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from features.records import Flags
 from pipeline.delivery.published import UNLISTED
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import query, rows_of
@@ -114,7 +116,8 @@ def earlier(events: Folder, lists: Path, snapshot: str) -> Earlier:
 
 def rested(
     rows: pd.DataFrame, contacted: "pd.Series[int]", cooldown: dict[str, int], day: int
-) -> Any:
+) -> Flags:
     """Return who may not be called yet: contacted fewer than their queue's days ago."""
-    last = rows["customer_id"].map(contacted)
-    return (day - last < rows["queue"].map(cooldown)).fillna(False).to_numpy(bool)
+    last = contacted.reindex(rows["customer_id"]).to_numpy(np.float64)
+    days = [cooldown[queue] for queue in rows["queue"]]
+    return last > day - np.array(days, np.float64)

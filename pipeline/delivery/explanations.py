@@ -47,7 +47,7 @@ def texts(
 ) -> pa.Table:
     """One row per row of the life cycle: queue, what to do, why, why_stage, facts as JSON."""
     parts = []
-    for start in range(0, len(lifecycle), CHUNK):
+    for start in range(0, max(len(lifecycle), 1), CHUNK):
         rows = lifecycle.slice(start, CHUNK)
         known = facts(rows, limits, expected_ipt)
         queue = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))

@@ -1,5 +1,6 @@
 """The rows of the list: the known customers, the order of work, one list per queue."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import rows_of, table
-from pipeline.runtime.params import Score
+from pipeline.inputs.suppressed import suppressed_today
+from pipeline.runtime.params import Privacy, Score
 from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder
 
@@ -32,29 +34,43 @@ def money_of(meta: dict[str, Any]) -> dict[str, str | None]:
     return {"currency": currency, "value_unit": currency or "pieces"}
 
 
-def known_customers(lifecycle: Folder, events: Folder, snapshot: str) -> tuple[pa.Table, int]:
+def known_customers(
+    lifecycle: Folder, events: Folder, snapshot: str, privacy: Privacy, root: Path
+) -> tuple[pa.Table, int]:
     """One row per customer known at the snapshot, by customer_id: life cycle, do_not_contact, and
     `limit_on`, the next limit that the customer has set and nobody has met.
 
-    Customers who object to profiling are left out; their number is returned beside the rows.
+    Suppressions are read again here: see `suppressed_today`. Customers who object to profiling are
+    left out; their number is returned beside the rows.
     """
+    day = day_number(snapshot)
     rows = table(
         f"""
         with limits as (
             select part, customer, min(due) as due from {rows_of(events, "touches/*.parquet")}
             where day < $day and due between $day and {NEVER - 1} and met >= $day group by all)
-        select l.* exclude (filename, part), c.do_not_contact, c.profiling_objection,
+        select l.* exclude (filename, part), c.do_not_contact,
             date '1970-01-01' + limits.due as limit_on
         from {rows_of(lifecycle)} l
         join {rows_of(events, "customers/*.parquet")} c using (customer_id)
         left join limits on limits.part = c.part and limits.customer = c.customer
-        where l.snapshot = $snapshot::date order by customer_id
+        where l.snapshot = $snapshot::date and not c.profiling_objection order by customer_id
         """,
         snapshot=snapshot,
-        day=day_number(snapshot),
-    )
-    kept = rows.filter(pc.equal(rows["profiling_objection"], False))
-    return kept.drop_columns("profiling_objection").combine_chunks(), len(rows) - len(kept)
+        day=day,
+    ).combine_chunks()
+    objected = f"select * from {rows_of(events, 'customers/*.parquet')} where profiling_objection"
+    objections = len(table(f"from ({objected}) where known < $day", day=day))
+    ids, zone = rows["customer_id"].to_pylist(), events.read("meta.json")["timezone"]
+    suppressed = suppressed_today(ids, snapshot, zone, privacy, root)
+    if not suppressed:
+        return rows, objections
+    position = rows.column_names.index("do_not_contact")
+    flags = zip(rows["do_not_contact"].to_pylist(), ids, strict=True)
+    unwanted = pa.array([flag or name in suppressed for flag, name in flags])
+    rows = rows.set_column(position, "do_not_contact", unwanted)
+    kept = rows.filter(pa.array([not suppressed.get(name, False) for name in ids]))
+    return kept.combine_chunks(), objections + len(rows) - len(kept)
 
 
 def decision_rows(known: pa.Table) -> pd.DataFrame:
@@ -87,9 +103,9 @@ def decided(
     """
     rows = ranked(stakes(rows, horizon, costs, bands))
     resting = rested(rows, before.contacted, params.cooldown_days, day)
-    withheld = day - rows["customer_id"].map(before.withheld) < horizon
+    withheld = before.withheld.reindex(rows["customer_id"]).to_numpy(np.float64) > day - horizon
     worth = worth_a_call(rows, params.call_when)
-    control = worth & withheld.fillna(False).to_numpy(bool)
+    control = worth & withheld
     calls = places(rows, params.capacity)
     share = share_of_control(rows["risk"][worth].to_numpy(), calls, horizon, costs, params)
     drawn = rows[worth]

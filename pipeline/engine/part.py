@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.records import KINDS, TIMES, Flags, Tables
+from features.records import KINDS, TIMES, Tables
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder
 
@@ -20,11 +20,10 @@ IDS = {"orders": "order_id", "returns": "return_id", "complaints": "complaint_id
 
 
 class Part(NamedTuple):
-    """Whole customers: all their events, their ids, and whether each may be profiled."""
+    """Whole customers: all their events, and their ids. None objects to profiling."""
 
     tables: Tables
     customer_id: pa.Array
-    profiled: Flags
     ids: Callable[[str], pa.Array]  # of the rows of a table, read when they are needed
 
 
@@ -39,11 +38,14 @@ def partitions(events: Folder) -> list[str]:
 def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
     """Return a partition from the columns of its tables; `read` takes a table and its columns.
 
-    Raises InputError for rows out of order, because kernels rely on it.
+    Customers who object to profiling are left out, with all their events: nothing that is made
+    from a partition can know them. Raises InputError for rows out of order, because kernels rely
+    on it.
     """
     customers = read("customers", CUSTOMERS.names)
-    # a copy owns its memory as the other arrays do: kernels are compiled for one array type
-    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy().copy()]
+    profiled = ~customers["profiling_objection"].to_numpy()
+    position = np.cumsum(profiled) - 1
+    arrays: list[npt.NDArray[Any]] = [customers["known"].to_numpy()[profiled]]
     for kind, record in KINDS.items():
         rows = read(kind, ["customer", *(record.names or ())])
         records = np.empty(len(rows), record)
@@ -54,11 +56,15 @@ def part_of(name: str, read: Callable[[str, list[str]], pa.Table]) -> Part:
         if (step < 0).any() or (np.diff(time)[step == 0] < 0).any():
             problem = "not sorted by customer and time"
             raise InputError("E_ORDER", f"{kind}/{name}", problem, "run the stage `ingest`")
-        arrays += [np.searchsorted(owner, np.arange(len(customers) + 1)).astype(np.int64), records]
-    ids = customers["customer_id"].combine_chunks()
-    profiled = ~customers["profiling_objection"].to_numpy()
+        if not profiled.all():
+            records, owner = records[profiled[owner]], position[owner[profiled[owner]]]
+        starts = np.searchsorted(owner, np.arange(len(arrays[0]) + 1)).astype(np.int64)
+        arrays += [starts, records]
 
     def ids_of(table: str) -> pa.Array:
-        return read(table, [IDS[table]])[IDS[table]].combine_chunks()
+        rows = read(table, ["customer", IDS[table]])
+        kept = pa.array(profiled[rows["customer"].to_numpy()])
+        return rows[IDS[table]].combine_chunks().filter(kept)
 
-    return Part(Tables(*arrays), ids, profiled, ids_of)
+    ids = customers["customer_id"].combine_chunks().filter(pa.array(profiled))
+    return Part(Tables(*arrays), ids, ids_of)

@@ -36,8 +36,10 @@ def read_rows(
     """Return the rows of the first partitions: visits, stays, prospects and calls (visits.sql)."""
     market_events = f"{events.path}/market_events.parquet".replace("'", "''")
     tables = ("customers", *KINDS, "treatments")
+    samples = {table: _sample(Folder(events.path / table)) for table in tables}
     given = {
-        **{table: _sample(Folder(events.path / table)) for table in tables},
+        **samples,
+        "customers": f"(from {samples['customers']} where not profiling_objection)",
         "market_events": f"read_parquet('{market_events}')",
         "lifecycle": _sample(lifecycle),
         "labels": _sample(labels),
@@ -79,7 +81,9 @@ def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
     `back`: a purchase came in these two horizons. `holds`: a reason to leave holds.
     """
     spans = []
-    for waited in range(LONG_SILENCE * horizon, end - int(visits["day"].min()), 2 * horizon):
+    first = LONG_SILENCE * horizon
+    longest = end - int(visits["day"].min()) if len(visits) else 0
+    for waited in range(first, max(longest, first + 1), 2 * horizon):
         rows = mature(visits, waited + 2 * horizon, end)
         rows = rows[rows["next_on"] - rows["day"] > waited]
         now = rows["day"] + waited
@@ -92,6 +96,8 @@ def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
 
 def listed(calls: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """Return the last visit before each list; of several lists after one visit, the first."""
+    if visits.empty or calls.empty:  # which merge_asof cannot join
+        return calls.iloc[:0].merge(visits.iloc[:0], on="customer_id")
     past = visits.sort_values("day")
     rows = pd.merge_asof(
         calls, past, left_on="as_of", right_on="day", by="customer_id", allow_exact_matches=False

@@ -12,6 +12,7 @@ from pipeline.inputs.files import register
 from pipeline.inputs.findings import everything_wrong
 from pipeline.inputs.returned import add_returned
 from pipeline.inputs.source_sql import check_source
+from pipeline.inputs.suppressed import require_matches
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
 from pipeline.runtime.params import Engine, Ingest
@@ -61,6 +62,8 @@ def checked(
             end = relate_rows(db, delivered, params, place)
             for table in delivered:
                 check_limits(db, table, params)
+            if "suppressions" in delivered:
+                require_matches(db, place)
         except (InputError, QualityError) as error:
             raise everything_wrong(db, place, params, error) from None
     except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):

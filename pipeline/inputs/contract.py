@@ -10,6 +10,12 @@ from pipeline.runtime.resources import read_yaml_table
 
 Kind = Literal["id", "text", "time", "money", "quantity", "number", "flag", "choice", "currency"]
 FORBIDDEN = ("label", "churned", "truth")  # the model predicts these, so they are never an input
+# no feature may know these, so they are never read; `corekeep audit` compares groups by them
+PROTECTED = frozenset(
+    """sex gender birth_date birthdate birthday date_of_birth dob age nationality citizenship
+    religion ethnicity race health disability pregnancy sexual_orientation marital_status
+    political_opinion trade_union postcode postal_code zip zip_code zipcode""".split()
+)
 # a reason for a return that has one of these blames us
 DEFECT_WORDS = ("defect", "damage", "fault", "broken")
 # a complaint of a kind with one of these is about something that did not take place

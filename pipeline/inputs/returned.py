@@ -53,20 +53,29 @@ def text_of(path: Path) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def records(path: Path) -> Iterator[tuple[int, Row]]:
-    """Yield line number and cells by lower-case column name. InputError unless it is a list."""
+def cells(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and cells by lower-case column name, of any CSV a spreadsheet saved.
+
+    Raises InputError where a required column is missing.
+    """
     lines = text_of(path).splitlines(keepends=True)
     skipped = 1 if lines and lines[0].lower().startswith("sep=") else 0  # a hint for Excel
     head = lines[skipped] if len(lines) > skipped else ""
     separator = max(SEPARATORS, key=head.count)
     reader = csv.reader(io.StringIO("".join(lines[skipped:]), newline=""), delimiter=separator)
     names = [name.strip().lower() for name in next(reader, [])]
-    if missing := [name for name in ("customer_id", "as_of") if name not in names]:
+    if missing := [name for name in required if name not in names]:
         raise refusal("E_NO_COLUMN", path.name, columns=", ".join(missing))
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            row = dict(itertools.zip_longest(names, cells[: len(names)], fillvalue=""))
-            yield reader.line_num + skipped, {name: row.get(name, "").strip() for name in COLUMNS}
+    for row in reader:
+        if any(cell.strip() for cell in row):
+            texts = itertools.zip_longest(names, row[: len(names)], fillvalue="")
+            yield reader.line_num + skipped, {name: text.strip() for name, text in texts}
+
+
+def records(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield line number and row of COLUMNS of a list. Raises InputError unless it is one."""
+    for line, row in cells(path, ("customer_id", "as_of")):
+        yield line, {name: row.get(name, "") for name in COLUMNS}
 
 
 def _day(text: str, form: str) -> dt.date | None:

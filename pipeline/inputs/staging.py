@@ -20,7 +20,7 @@ from pipeline.inputs.checks import (
     notes_sql,
     value_sql,
 )
-from pipeline.inputs.contract import FORBIDDEN, TABLES, InputTable
+from pipeline.inputs.contract import FORBIDDEN, PROTECTED, TABLES, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
 from pipeline.inputs.forms import conversion
 from pipeline.inputs.origins import ORIGIN, raw_column
@@ -64,6 +64,8 @@ def _check_columns(table: InputTable, types: Types, place: str) -> None:
         where = f"{place} {table.name}.{column}"
         if column in FORBIDDEN:
             raise refusal("E_FORBIDDEN", where)
+        if column in PROTECTED:
+            raise refusal("E_PROTECTED", where)
         if column not in table.names:
             continue
         wanted = table.column(column).kind

@@ -274,6 +274,15 @@ class Lists(Section):
     keep_versions: Count
 
 
+class Privacy(Section):
+    """What protects people when a list is published."""
+
+    suppressions: (
+        Annotated[str, Field(min_length=1)] | None
+    )  # a CSV file, from the project's folder
+    suppressions_max_age_hours: Positive
+
+
 class Report(Section):
     """The page."""
 
@@ -311,6 +320,7 @@ class Params(Section):
     costs: Costs
     evaluate: Evaluate
     score: Score
+    privacy: Privacy
     lists: Lists
     report: Report
     track: Track

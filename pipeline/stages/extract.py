@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from features.catalogue import FEATURES, feature_matrix, is_recorded
 from features.columns import expand
-from features.records import NEVER, Ints, Shop
+from features.records import Ints, Shop
 from features.settings import IptRules, Sla, Windows
 from models.reasons.evidence import evidence_at
 from models.reasons.settings import ReasonRules
@@ -24,10 +24,8 @@ def feature_table(
     part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]], market: Market
 ) -> pa.Table:
     """Return the features of a partition; `columns` are rows of the feature matrix with names."""
-    known = np.where(part.profiled, part.tables.known, NEVER).astype(np.int32)
-    tables = part.tables._replace(known=known)
-    customers, days, matrix = feature_matrix(tables, snapshots, shop)
-    evidence = evidence_at(tables, snapshots, market.context)[2]
+    customers, days, matrix = feature_matrix(part.tables, snapshots, shop)
+    evidence = evidence_at(part.tables, snapshots, market.context)[2]
     keys = {"customer_id": part.customer_id.take(pa.array(customers)), "snapshot": dates(days)}
     features = {name: matrix[i] for i, name in columns}
     return pa.table({**keys, **features, **dict(evidence_features(evidence, market))})

@@ -17,7 +17,7 @@ from pipeline.delivery.explanations import explanations, texts
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
 from pipeline.registry.model_files import scorer
-from pipeline.runtime.params import Evaluate, Score
+from pipeline.runtime.params import Evaluate, Privacy, Score
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.publishing import Published
 from pipeline.runtime.store import Folder, text_sha256, to_json
@@ -36,6 +36,7 @@ def score(
     costs: Costs,
     evaluate: Evaluate,
     assign: Limits,
+    privacy: Privacy,
     root: Path,
 ) -> dict[str, Any]:
     """`lists`: the tables for machines, call.csv, one CSV per queue, and the manifest.
@@ -45,7 +46,7 @@ def score(
     """
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     horizon = calibration["horizon_days"]
-    known, objections = lists.known_customers(lifecycle, events, as_of)
+    known, objections = lists.known_customers(lifecycle, events, as_of, privacy, root)
     rows = lists.decision_rows(known)
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
