@@ -65,7 +65,8 @@ class CategoryRules(NamedTuple):
     usual_purchases: Count  # of the category, in the latest window
     before_windows: Count  # so many times as long is the window before
     shop_weight: Positive
-    shop_variation: Positive
+    spend_variation: Positive
+    gap_variation: Positive
     min_purchases: Count  # with the category, in the window before
     min_others: Count  # customers, to know a category's trend
     half_z: Positive  # standard errors at which the evidence is one half

@@ -141,6 +141,7 @@ def category_falls(first: str, second: str) -> pa.Table:
         "category": ["stationery", "paper", "tea"],
         "rate_before": [10.0, 4.0, 20.0],
         "rate_now": [0.0, 1.0, 5.0],
+        "rate_expected": [10.0, 4.0, 20.0],
         "purchases_before": [9] * size,
         "purchases_now": [0, 2, 3],
         "usual_days": [20.0] * size,

@@ -1,7 +1,8 @@
 """Partial defection by category: what a customer who still buys has stopped to buy, or buys less.
 
-The spend on a category per purchase is compared with the one before (features/category_rates.py)
-and with its trend, the same change over all other customers of the category who still buy.
+The spend on a category is compared with the one before, with what the customer buys of everything
+else (features/category_rates.py), and with the same change over all other customers of the category
+who still buy.
 """
 
 from typing import NamedTuple
@@ -19,11 +20,12 @@ from features.settings import CategoryRules
 class Falls(NamedTuple):
     """One entry per row of CATEGORY. `trend` and `fall` are shares: -0.1 is a tenth less.
 
-    `fall`: of the spend to expect in the latest window; below 0 for a rise. `listed`: fell or
-    stopped, by the rules.
+    `expected`: spend in the latest window; `fall`: what is missing of it, below 0 for a rise.
+    `listed`: fell or stopped, by the rules.
     """
 
     trend: Floats
+    expected: Floats
     fall: Floats
     evidence: Floats
     listed: Flags
@@ -76,19 +78,25 @@ def rates(tables: Tables, snapshot: int, shop: Shop, rules: CategoryRules) -> tu
 
 
 @entry
-def _compare(rows: Records, trend: Floats, rules: CategoryRules, fall: Floats, z: Floats) -> None:
+def _compare(
+    rows: Records, trend: Floats, rules: CategoryRules, expected: Floats, z: Floats
+) -> None:
+    """Fill in the spend to expect and the fall in standard errors."""
     for i in range(len(rows)):
-        fall[i] = 1 - rows[i].spend_now / expected_spend(rows[i], trend[i])
+        expected[i] = expected_spend(rows[i], trend[i], rules)
         z[i] = fall_z(rows[i], trend[i], rules)
 
 
-def log_trends(rows: Records, rules: CategoryRules) -> Floats:
-    """Return ln of the change of each row's category over all other rows, 0 with too few."""
+def log_trends(rows: Records, expected: Floats, rules: CategoryRules) -> Floats:
+    """Return ln of the change of each row's category over all other rows, 0 with too few.
+
+    `expected`: the spend that the customer's own pace lets expect.
+    """
     category: Longs = rows["category"].astype(np.int64)
-    unchanged = rows["spend_before"] / rows["window_before"] * rows["window"]
     others = np.bincount(category)[category] - 1
-    now = np.bincount(category, rows["spend_now"])[category] - rows["spend_now"]
-    before = np.bincount(category, unchanged)[category] - unchanged
+    now, before = (
+        np.bincount(category, spend)[category] - spend for spend in (rows["spend_now"], expected)
+    )
     enough = (others >= rules.min_others) & (now > 0)
     trends: Floats = np.log(np.divide(now, before, out=np.ones(len(rows)), where=enough))
     return trends
@@ -96,9 +104,12 @@ def log_trends(rows: Records, rules: CategoryRules) -> Floats:
 
 def falls(rows: Records, rules: CategoryRules) -> Falls:
     """Judge the rows of all customers at one snapshot."""
-    trend, fall, z = log_trends(rows, rules), np.zeros(len(rows)), np.zeros(len(rows))
-    _compare(rows, trend, rules, fall, z)
+    expected, z, none = (np.zeros(len(rows)) for _ in range(3))
+    _compare(rows, none, rules, expected, z)
+    trend = log_trends(rows, expected, rules)
+    _compare(rows, trend, rules, expected, z)
+    fall = 1 - rows["spend_now"] / expected
     evidence = 1 / (1 + np.exp(-rules.slope * (z - rules.half_z)))
     recent = rows["spend_365d"] > 0  # what stopped more than a year ago is another customer's habit
     listed = (fall >= rules.min_fall) & (evidence >= rules.min_evidence) & recent
-    return Falls(np.exp(trend) - 1, fall, evidence, listed)
+    return Falls(np.exp(trend) - 1, expected, fall, evidence, listed)

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.delivery.schema import CATEGORIES, fill
+from pipeline.engine.categories import MONTH
 
 MONTHS = {
     "en": "January February March April May June July August September October November December",
@@ -15,17 +16,17 @@ MONTHS = {
 WORDS = {  # per language: stopped; fell; a category that did not change
     "en": (
         "stopped buying {category} since {month}",
-        "{percent}% less spent on {category} per purchase since {month}",
+        "{percent}% less spent on {category} since {month}",
         "{steady} unchanged",
     ),
     "de": (
         "seit {month} nichts mehr aus {category} gekauft",
-        "seit {month} je Einkauf {percent} % weniger für {category} ausgegeben",
+        "seit {month} {percent} % weniger für {category} ausgegeben",
         "{steady} unverändert",
     ),
     "it": (
         "da {month} nessun acquisto di {category}",
-        "da {month} {percent}% in meno spesi per {category} a ogni acquisto",
+        "da {month} {percent}% in meno spesi per {category}",
         "{steady} come prima",
     ),
 }
@@ -35,12 +36,11 @@ def category_list(falls: pa.Table, scored: pd.DataFrame, as_of: str) -> pa.Table
     """categories.parquet: one row per customer and category that fell or stopped, by rank.
 
     `falls`: data/category_falls.parquet. `scored`: one row per customer who may be profiled, with
-    customer_id, purchases_365d and contact.
+    customer_id and contact.
     """
     rows = falls.filter(falls["listed"]).to_pandas()
-    rows = rows.merge(scored[["customer_id", "purchases_365d", "contact"]], on="customer_id")
-    missing = rows["rate_before"] * (1 + rows["trend"]) - rows["rate_now"]
-    rows["lost_365d"] = (missing * rows["purchases_365d"]).round(2)
+    rows = rows.merge(scored[["customer_id", "contact"]], on="customer_id")
+    rows["lost_365d"] = ((rows["rate_expected"] - rows["rate_now"]) * 365 / MONTH).round(2)
     rows["change"] = np.where(rows["purchases_now"] == 0, "stopped", "fell")
     order = (rows["evidence"] * rows["lost_365d"]).rename("order")
     keys = rows.assign(order=-order).sort_values(["order", "customer_id", "category"]).index

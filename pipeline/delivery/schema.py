@@ -115,13 +115,15 @@ CATEGORIES = (
     Output("category", TEXT, "name", "the category, as the shop names it", _FALLS),
     Output("change", TEXT, "name", "stopped (nothing in the latest window) or fell", _CATEGORIES),
     Output("rank", COUNT, "position", "order of work from 1: by evidence x lost_365d", _CATEGORIES),
-    Output("rate_before", FLOAT, "currency", "spend on the category per purchase of anything, in "
-           "the window before", _FALLS),
-    Output("rate_now", FLOAT, "currency", "the same in the latest window: the purchases that would "
-           "usually hold the category `categories.usual_purchases` times", _FALLS),
+    Output("rate_before", FLOAT, "currency", "spend on the category in 30 days, in the window "
+           "before", _FALLS),
+    Output("rate_now", FLOAT, "currency", "the same in the latest window, in which the customer "
+           "usually buys the category `categories.usual_purchases` times", _FALLS),
+    Output("rate_expected", FLOAT, "currency", "rate_before with the trend, and with the "
+           "customer's pace in everything else where that is slower", _FALLS),
     Output("trend", FLOAT, "share", "change of that rate over all other customers of the category; "
            "-0.1: a tenth less", _FALLS),
-    Output("fall", FLOAT, "share", "what is missing of rate_before with the trend", _FALLS),
+    Output("fall", FLOAT, "share", "what is missing of rate_expected", _FALLS),
     Output("evidence", FLOAT, "0..1", "how unlikely it is that the fall is chance", _FALLS),
     Output("purchases_before", COUNT, "count", "purchases with it in the window before", _FALLS),
     Output("purchases_now", COUNT, "count", "purchases with it in the latest window", _FALLS),
@@ -129,8 +131,8 @@ CATEGORIES = (
     Output("last_bought_on", DATE, "date", "the last purchase of the category", _FALLS),
     Output("since", DATE, "date", "last_bought_on if stopped, or the latest window begins", _FALLS),
     Output("value_365d", FLOAT, "currency", "spend on the category in the last 365 days", _FALLS),
-    Output("lost_365d", FLOAT, "currency", "what is missing a year at the customer's purchases of "
-           "the last 365 days", _CATEGORIES),
+    Output("lost_365d", FLOAT, "currency", "what is missing of rate_expected in a year",
+           _CATEGORIES),
     Output("steady", TEXT, "name", "of the customer's categories without such a change, the one "
            "with the largest rate_before", _FALLS),
     Output("contact", TEXT, "name", "as in scored.parquet", "models.decision.worklist.contacts"),

@@ -16,6 +16,7 @@ from pipeline.engine.run import over
 from pipeline.runtime.params import Engine
 from pipeline.runtime.store import Folder
 
+MONTH = 30  # days: rates are shown for so many
 FIELDS = CATEGORY.names or ()
 
 
@@ -62,15 +63,16 @@ def category_falls(
     columns = {
         "customer_id": table["customer_id"].combine_chunks(),
         "category": category_names(events).take(pa.array(rows["category"])),
-        "rate_before": rows["spend_before"] / rows["window_before"],
-        "rate_now": rows["spend_now"] / rows["window"],
+        "rate_before": rows["spend_before"] / rows["days_before"] * MONTH,
+        "rate_now": rows["spend_now"] / rows["days"] * MONTH,
         "purchases_before": rows["before"],
         "purchases_now": rows["now"],
-        "usual_days": (rows["last_on"] - rows["first_on"]) / np.maximum(rows["bought"] - 1, 1),
+        "usual_days": (rows["last_on"] - rows["first_on"]) / (rows["bought"] - 1),
         "last_bought_on": dates(rows["last_on"]),
-        "since": dates(np.where(rows["now"] == 0, rows["last_on"], rows["window_from"])),
+        "since": dates(np.where(rows["now"] == 0, rows["last_on"], rows["since"])),
         "value_365d": rows["spend_365d"],
-        **judged._asdict(),
+        "rate_expected": judged.expected / rows["days"] * MONTH,
+        **{name: getattr(judged, name) for name in ("trend", "fall", "evidence", "listed")},
     }
     by_id = pa.table(columns).sort_by([("customer_id", "ascending"), ("category", "ascending")])
     return by_id.append_column("steady", _steady(by_id, rules))
