@@ -62,6 +62,7 @@ def _orders(random: np.random.Generator, customers: int) -> dict[str, npt.NDArra
     customer, time = _purchase_times(random, customers)
     product = _products(random, customer, customers)
     return {
+        "order_id": np.arange(len(customer)),
         "customer_id": customer * 7 + 100_003,
         "ordered_at": time,
         "product": product,

@@ -13,10 +13,18 @@ from benchmarks.columns import COLUMNS
 TOLERANCE = 1e-5
 
 
+def _files(out: Path) -> list[Path]:
+    """Return the files of features: of this project in a folder of that name."""
+    return sorted(out.glob("*.parquet")) or sorted(out.glob("features/*.parquet"))
+
+
 def _rows(out: Path) -> dict[str, np.ndarray]:
     """Return all columns, sorted by customer and snapshot."""
-    table = pq.read_table(out)
-    keys = [table["snapshot"].cast("timestamp[s]").to_numpy(), table["customer_id"].to_numpy()]
+    table = pq.read_table(_files(out))
+    keys = [
+        table["snapshot"].cast("timestamp[s]").to_numpy(),
+        table["customer_id"].cast("int64").to_numpy(),
+    ]
     order = np.lexsort(keys)
     columns = {name: np.asarray(table[name].to_numpy(), np.float32)[order] for name in COLUMNS}
     return {"customer_id": keys[1][order], "snapshot": keys[0][order], **columns}
@@ -41,4 +49,4 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def rows_of(out: Path) -> int:
     """Return the number of rows that a system wrote."""
-    return sum(pq.read_metadata(path).num_rows for path in out.glob("*.parquet"))
+    return sum(pq.read_metadata(path).num_rows for path in _files(out))

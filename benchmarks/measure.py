@@ -55,6 +55,8 @@ def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:
     Imports and the loading of kernels count as start.
     """
     module = importlib.import_module(f"benchmarks.{system}")
+    if hasattr(module, "prepare"):
+        module.prepare(data)
     if hasattr(module, "warm"):
         module.warm(shop(data.parent, WARM_UP))
     start, began = spent(), time.perf_counter()

@@ -77,6 +77,11 @@ class Reference:
     message: str
     fix: str
 
+    @property
+    def needs(self) -> set[str]:
+        """The columns of the row itself, t, without which no row breaks the rule."""
+        return set(re.findall(r"\bt\.(\w+)", self.breaks))
+
 
 @dataclass(frozen=True)
 class Clash:

@@ -79,13 +79,17 @@ def _set_fate(db: Db, table: str, fate: str, condition: str) -> None:
     db.execute(f"{sql} where t.fate is null and {condition}")
 
 
-def _check_references(db: Db, table: str) -> None:
-    """Set the fate of rows of erased customers, and of rows whose references lead nowhere."""
-    erased = """exists (from staged_customers c
-        where c.customer_id = t.customer_id and c.fate = 'erased')"""
-    _set_fate(db, table, "erased", erased)
+def _check_references(db: Db, table: str, types: Types) -> None:
+    """Set the fate of rows of erased customers, and of rows whose references lead nowhere.
+
+    A rule is a join with another table. Columns that were not delivered are worth none.
+    """
+    if fetch_all(db, "from staged_customers where fate = 'erased' limit 1"):
+        erased = """exists (from staged_customers c
+            where c.customer_id = t.customer_id and c.fate = 'erased')"""
+        _set_fate(db, table, "erased", erased)
     for reference in REFERENCES:
-        if table in reference.tables:
+        if table in reference.tables and types.keys() >= reference.needs:
             _set_fate(db, table, f"{reference.code} {reference.column}", reference.breaks)
 
 
@@ -104,7 +108,7 @@ def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.
     if "customers" in delivered:
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
         check_limits(db, "customers", params)  # the cause before what follows from it
-        _check_references(db, "orders")
+        _check_references(db, "orders", delivered["orders"])
     check_limits(db, "orders", params)
     end = _data_end(db, params, place)
     events = [table for table in delivered if table in EVENTS]
@@ -118,12 +122,13 @@ def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.
             select customer_id, min(ordered_at) from accepted_orders group by 1""")
     for table in delivered:
         if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
-            _check_references(db, table)
+            _check_references(db, table, delivered[table])
     if "customers" in delivered:
-        same = "e.customer_id = t.customer_id"
-        active = " or ".join(f"exists (from accepted_{table} e where {same})" for table in events)
-        late = f"t.created_at >= timestamp '{end}' and not ({active})"
-        _set_fate(db, "customers", "out_of_window", late)
+        late, same = f"created_at >= timestamp '{end}'", "e.customer_id = t.customer_id"
+        if fetch_all(db, f"from accepted_customers where {late} limit 1"):
+            events_of = [f"exists (from accepted_{table} e where {same})" for table in events]
+            late += f" and not ({' or '.join(events_of)})"
+            _set_fate(db, "customers", "out_of_window", late)
     if "suppressions" in delivered:
         _set_fate(db, "suppressions", "out_of_window", UNKNOWN_CUSTOMER)
     return end
