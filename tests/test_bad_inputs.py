@@ -146,9 +146,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "seconds of nine digits": (
         orders(LINE.format(time="946684800")),
         "E_TIME_NUMBER",
-        "to_timestamp(try_cast(",
+        "orders.csv:2 ordered_at",
     ),
-    "microseconds": (orders(LINE.format(time="1767607200000000")), "E_TIME_NUMBER", "/ 1000000"),
+    "microseconds": (
+        orders(LINE.format(time="1767607200000000")),
+        "E_TIME_NUMBER",
+        "orders.csv:2 ordered_at",
+    ),
     "a list where a number belongs": (parquet(net_amount=[[1.0]]), "E_TYPE", "orders.net_amount"),
     "milliseconds": (parquet(ordered_at=[1767607200000]), "E_TIME_NUMBER", "orders.ordered_at"),
     "a decimal comma": (

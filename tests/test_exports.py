@@ -1,5 +1,6 @@
 """Habits of real exports: each gives the right value, or a refusal with place and remedy."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,7 @@ TIMES = [
     "2024-01-25 03:04:05 PM",
     "25.01.2024",
     "1/25/2024 9:15",
-    "25/01/24",
     "Jan 25, 2024",
-    "45316",
     "1706176800",
     "1706176800000",
 ]
@@ -204,7 +203,9 @@ def test_the_remedy_for_times_in_another_form_reads_them(tmp_path: Path, time: s
 
 def remedy(message: str) -> str:
     """Return the SQL that a message shows."""
-    return message.partition("write in the shop's SQL ")[2].strip("'\"")
+    shown = re.search(r"in sources/literal.sql select (.*? as \w+)", message)
+    assert shown, message
+    return shown[1]
 
 
 def test_a_few_bad_rows_are_no_other_form(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, C
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
-from pipeline.inputs.forms import conversion
 from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
@@ -151,8 +150,7 @@ def check_limits(db: Db, table: str, params: Ingest) -> None:
         if isinstance(rule, Clash):
             place = f"{place} and {second_place(db, TABLES[table], code)}"
         message = f"{table}: {rule.message}: {count} of {total} rows, the limit is {limit:.2%}"
-        limit_fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
-        fix = conversion(db, table, column, rule) or limit_fix
+        fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
         column = raw_column(db, table, column)
         kind = InputError if isinstance(rule, Clash) else QualityError
         raise kind(code, f"{place} {column}", message, fix)

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipeline.inputs.checks import CODES, Reference, RowRule, delivered_sql, first_broken, value_sql
+from pipeline.inputs.checks import (
+    CODES,
+    Clash,
+    Reference,
+    RowRule,
+    delivered_sql,
+    first_broken,
+    value_sql,
+)
 from pipeline.inputs.contract import FORBIDDEN, TABLES, InputColumn, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
 from pipeline.inputs.fates import rule_settings
 from pipeline.inputs.init.columns import form_of
+from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import Types
 from pipeline.runtime.errors import InputError, QualityError, Refused
@@ -29,10 +38,11 @@ class Finding:
 
     table: str
     column: str
-    rule: RowRule | Reference
+    rule: RowRule | Reference | Clash
     count: int
     total: int
     places: list[str]
+    raw: str  # the raw column
     shape: str = ""  # how most of the values are written: 9 for a digit, A for a letter
     convert: str = ""  # the SQL that converts them
 
@@ -51,11 +61,15 @@ class Finding:
         rule = f"{self.table}: {message}: {count}"
         if len(self.places) > 1:
             rule += f", first {', '.join(self.places)}"
-        where = f"{self.places[0]} {self.column}"
+        where = f"{self.places[0]} {self.raw}"
         fix = self.rule.fix
         if self.shape:
             rule += f"; most are written as {self.shape}"
             fix = f"in {place} select {self.convert}" if self.convert else f"convert it in {place}"
+        if isinstance(self.rule, Clash):
+            where = f"{' and '.join(self.places[:2])} {self.raw}"
+            fix += f"; or set ingest.quarantine_limit.{self.rule.code} with the reason"
+            return InputError(self.rule.code, where, rule, fix)
         if self.stops:
             return InputError(self.rule.code, where, rule, fix)
         rule += f", the limit is {self.limit(params):.2%}"
@@ -138,7 +152,7 @@ def table_findings(db: Db, table: InputTable, types: Types, params: Ingest) -> l
     total = fetch_value(db, "select count(*) from judged")
     findings = []
     for column in columns:
-        b = f"b_{column.name}"
+        b, raw_name = f"b_{column.name}", raw_column(db, table.name, column.name)
         sql = f"""select split_part({b}, ' ', 1), count(*),
             (list(source_file || ':' || source_line order by source_file, source_line))[:{PLACES}]
             from judged where {b} is not null group by 1"""
@@ -146,14 +160,16 @@ def table_findings(db: Db, table: InputTable, types: Types, params: Ingest) -> l
             rule = CODES[code]
             shape, convert = "", ""
             if code.startswith(FORMS) and types[column.name] == "VARCHAR":
-                shape, convert = _form(db, column, code, count)
+                shape, convert = _form(db, column, code, count, raw_name)
             findings.append(
-                Finding(table.name, column.name, rule, count, total, places, shape, convert)
+                Finding(
+                    table.name, column.name, rule, count, total, places, raw_name, shape, convert
+                )
             )
     return findings
 
 
-def _form(db: Db, column: InputColumn, code: str, count: int) -> tuple[str, str]:
+def _form(db: Db, column: InputColumn, code: str, count: int, raw: str) -> tuple[str, str]:
     """Return the shape of most values of a column, and the SQL that converts it, if it is most.
 
     No value of a customer is shown.
@@ -167,7 +183,7 @@ def _form(db: Db, column: InputColumn, code: str, count: int) -> tuple[str, str]
     shapes = fetch_all(db, sql)
     if not shapes:
         return "", ""
-    name = "<the column>"
+    name = identifier(raw)
     form = form_of(db, "judged", x)
     converted = ""
     if column.kind == "time" and form.time:
@@ -194,6 +210,7 @@ def _related(db: Db, delivered: dict[str, Types], params: Ingest) -> list[Findin
             from staged_{table} where starts_with(fate, 'E_') group by 1 order by 2 desc"""
         for fate, count, places in fetch_all(db, sql):
             code, column = fate.split(" ")
-            if isinstance(CODES[code], Reference):
-                findings.append(Finding(table, column, CODES[code], count, total, places))
+            if not isinstance(CODES[code], RowRule):
+                raw = raw_column(db, table, column)
+                findings.append(Finding(table, column, CODES[code], count, total, places, raw))
     return [f for f in findings if f.count > f.limit(params) * f.total]

@@ -22,7 +22,6 @@ from pipeline.inputs.checks import (
 )
 from pipeline.inputs.contract import FORBIDDEN, PROTECTED, TABLES, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
-from pipeline.inputs.forms import conversion
 from pipeline.inputs.origins import ORIGIN, raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
@@ -132,9 +131,8 @@ def refuse_unsafe(db: Db, table: InputTable) -> None:
             place, count = first_place(db, table.name, f"fate = {literal(fate)}")
             message = rule.message.format(choices=", ".join(table.column(column).choices))
             message = f"{table.name}: {message} ({count} rows)"
-            fix = conversion(db, table.name, column, rule) or rule.fix
             place = f"{place} {raw_column(db, table.name, column)}"
-            raise InputError(code, place, message, fix)
+            raise InputError(code, place, message, rule.fix)
 
 
 def _hashes(db: Db, rows: str, columns: str) -> Iterator[npt.NDArray[np.uint64]]:
