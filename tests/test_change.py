@@ -4,6 +4,7 @@ import re
 from string import Formatter
 from typing import Any, get_args
 
+import pyarrow as pa
 import pytest
 from situations import customer, random_customers
 from test_lifecycle import MONTHLY
@@ -89,7 +90,25 @@ def test_every_number_in_the_sentence_is_a_fact_and_every_change_occurs() -> Non
         for written in texts.values():
             assert set(re.findall(NUMBER, written[i])) <= own, written[i]
     beginnings = {re.split(r"\d|:", text)[0] for text in texts["en"]}
-    assert beginnings == {re.split(r"{|:", each.sentence["en"])[0] for each in CHANGES}
+    sentences = {re.split(r"{|:", each.sentence["en"])[0] for each in CHANGES}
+    assert beginnings == sentences - {""}, "all but the words of a category"
+
+
+@pytest.mark.parametrize(
+    ("day", "sentence"),
+    [
+        (91, "Stopped buying tea since May 2025."),
+        (149, "No purchase for 59 days, usually every 30."),
+    ],
+)
+def test_a_category_that_stopped_is_named_unless_the_customer_is_away(
+    day: int, sentence: str
+) -> None:
+    words = pa.array(["Stopped buying tea since May 2025"])
+    rows = table_of(customer(orders=MONTHLY), days=[day]).append_column("category_change", words)
+    known = facts(rows, LIMITS, 30)
+    assert change(known, "en").to_pylist() == [sentence]
+    assert of_one(known, 0)["category_change"] == "Stopped buying tea since May 2025"
 
 
 def test_without_what_changed_the_sentence_no_longer_says_so() -> None:

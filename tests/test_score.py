@@ -45,6 +45,7 @@ from pipeline.stages.train import train
 
 PARAMS = params()
 WHEN = PARAMS.score.call_when
+NO_GROUND = {"overdue": False, "risk": None, "category_stopped": False}
 # The columns that readers rely on: they stay, in this order. A new one may stand anywhere between.
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage "
@@ -306,6 +307,7 @@ def ready(**columns: Any) -> pd.DataFrame:
             "stage": "core",
             "activity": "active",
             "risk_band": "medium",
+            "category_stopped": False,
             "do_not_contact": False,
             "value_365d": [400.0, 300.0, 200.0, 100.0],
         }
@@ -323,17 +325,18 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
 @pytest.mark.parametrize(
     ("call_when", "ground"),
     [
-        ({"overdue": True, "risk": None}, {"activity": "late"}),
-        ({"overdue": False, "risk": "medium"}, {"risk_band": "medium"}),
-        ({"overdue": False, "risk": "medium"}, {"risk_band": "high"}),
+        ({"overdue": True}, {"activity": "late"}),
+        ({"risk": "medium"}, {"risk_band": "medium"}),
+        ({"risk": "medium"}, {"risk_band": "high"}),
+        ({"category_stopped": True}, {"category_stopped": True}),
     ],
 )
 def test_whoever_has_no_ground_to_be_called_today_is_not_called_whatever_the_profit(
-    call_when: dict[str, Any], ground: dict[str, str]
+    call_when: dict[str, Any], ground: dict[str, Any]
 ) -> None:
     rows = ready(risk=[0.5] * 4, expected_profit=9.0, risk_band="low")
     rows.loc[[1, 3], [*ground]] = [*ground.values()]
-    called = contacts(rows, CallWhen(**call_when), 4, NOBODY, NOBODY)
+    called = contacts(rows, CallWhen(**(NO_GROUND | call_when)), 4, NOBODY, NOBODY)
     assert called.tolist() == ["none", "call", "none", "call"]
 
 

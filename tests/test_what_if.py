@@ -17,7 +17,9 @@ def table() -> pd.DataFrame:
     """The what-ifs of 500 overdue customers."""
     random = np.random.default_rng(1)
     rows = pd.DataFrame({"risk": random.random(500), "value_365d": random.lognormal(4, 1, 500)})
-    rows = rows.assign(stage="core", activity="late", since=0, do_not_contact=False)
+    rows = rows.assign(
+        stage="core", activity="late", category_stopped=False, since=0, do_not_contact=False
+    )
     rows = ranked(stakes(rows, HORIZON, COSTS, BANDS)).assign(control=False, resting=False)
     flags = (rows[name].to_numpy() for name in ("control", "resting"))
     rows = rows.assign(contact=contacts(rows, WHEN, CAPACITY, *flags))

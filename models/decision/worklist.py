@@ -52,6 +52,7 @@ def has_ground(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
     grounds = [
         call_when.overdue & (rows["activity"] == "late"),
         rows["risk_band"].isin(BANDS[BANDS.index(call_when.risk) :] if call_when.risk else ()),
+        call_when.category_stopped & rows["category_stopped"],
     ]
     held: Flags = np.any(grounds, axis=0)
     return held

@@ -78,6 +78,10 @@ CHANGES = (
         },
     ),
     Change(
+        lambda f: f["category_change"].holds(bool),
+        dict.fromkeys(("en", "de", "it"), "{category_change}."),
+    ),
+    Change(
         lambda f: _fell(f, "spend_fell_percent", "purchases_fell_percent"),
         {
             "en": "Spends {spend_fell_percent} % less than before; "

@@ -69,8 +69,13 @@ def core_facts(known: Facts, rows: pa.Table, limits: Limits, expected_ipt: float
 
 
 def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
-    """The facts of rows of data/lifecycle that were judged by these limits and expected IPT."""
+    """The facts of rows of data/lifecycle that were judged by these limits and expected IPT.
+
+    Rows may have `category_change`: the words for a category that the customer bought less of.
+    """
     everybody = np.ones(len(rows), bool)
+    no_change = pa.nulls(len(rows), pa.string())
+    changes = rows["category_change"] if "category_change" in rows.column_names else no_change
     bought: Flags = rows["purchases"].to_numpy() > 0
 
     def column(name: str, where: Flags = bought, digits: int | None = None) -> Fact:
@@ -115,6 +120,7 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
         "partial_defection": constant(True, is_partial),
         "purchases_fell_percent": fallen("visits_level"),
         "spend_fell_percent": fallen("spend_level"),
+        "category_change": fact(changes, bought),
         "lacks": lacks,
         "purchases_back": column("purchases_back", back | won_back),
         "needs_purchases_back": constant(limits.reactivated_purchases, back).or_else(

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.delivery.schema import CATEGORIES, fill
 from pipeline.engine.categories import MONTH
@@ -62,4 +63,18 @@ def category_words(categories: pa.Table, language: str) -> pa.Table:
         parts = [template.format(category=row["category"], percent=percent, month=month)]
         parts += [unchanged.format(steady=row["steady"])] if row["steady"] else []
         words.setdefault(row["customer_id"], "; ".join(parts))
-    return pa.table({"customer_id": pa.array(words.keys()), "words": pa.array(words.values())})
+    return pa.table(
+        {
+            "customer_id": pa.array(words.keys(), pa.string()),
+            "words": pa.array(words.values(), pa.string()),
+        }
+    )
+
+
+def category_changes(ids: pa.ChunkedArray, categories: pa.Table, language: str) -> pa.Array:
+    """The words of each of these customers as the beginning of a sentence; null without any."""
+    words = category_words(categories, language)
+    texts = words["words"].combine_chunks()
+    first = pc.utf8_upper(pc.utf8_slice_codeunits(texts, 0, 1))
+    begun = pc.binary_join_element_wise(first, pc.utf8_slice_codeunits(texts, 1), "")
+    return begun.take(pc.index_in(ids.combine_chunks(), words["customer_id"].combine_chunks()))

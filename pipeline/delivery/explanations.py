@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 
 from features.records import Floats, Longs
 from models.decision.playbook import DATES, Playbook, to_do
-from models.decision.queues import queue_of
 from models.lifecycle.change import change
-from models.lifecycle.facts import Facts, combined, constant
+from models.lifecycle.facts import Facts, constant, fact
 from models.lifecycle.limits import Limits
 from models.lifecycle.why_stage import facts, why_stage
 from pipeline.delivery.schema import EXPLANATIONS, fill
@@ -45,18 +44,20 @@ def _days(rows: pa.Table, name: str) -> Floats:
 def texts(
     lifecycle: pa.Table, limits: Limits, expected_ipt: float, playbook: Playbook, language: str
 ) -> pa.Table:
-    """One row per row of the life cycle: queue, what to do, why, why_stage, facts as JSON."""
+    """One row per row of the life cycle: what to do, why, why_stage, facts as JSON.
+
+    The rows have `queue` and `category_change` besides.
+    """
     parts = []
     for start in range(0, max(len(lifecycle), 1), CHUNK):
         rows = lifecycle.slice(start, CHUNK)
         known = facts(rows, limits, expected_ipt)
-        queue = combined(queue_of, *(known[name] for name in ("stage", "activity", "status")))
+        queue = fact(rows["queue"], np.ones(len(rows), bool))
         situation = constant("other_unknown", np.ones(len(rows), bool))
         today = rows["snapshot"].cast(pa.int32()).to_numpy()
         dates = {name: _days(rows, name) for name in (*DATES, "ipt_days")}
         acting = {**known, "queue": queue, "situation": situation}
         columns = {
-            "queue": queue.spelled(str),
             **to_do(playbook, acting, today, dates, language),
             "why": change(known, language),
             "why_stage": why_stage(known),

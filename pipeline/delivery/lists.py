@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from features.records import NEVER, Floats
 from models.decision.control import control_share, customers_needed, held_out
-from models.decision.queues import QUEUES
+from models.decision.queues import QUEUES, queue_of
 from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
+from models.lifecycle.facts import combined, fact
 from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.published import listed
@@ -73,14 +74,24 @@ def known_customers(
     return kept.combine_chunks(), objections + len(rows) - len(kept)
 
 
-def decision_rows(known: pa.Table) -> pd.DataFrame:
-    """One row per known customer with what a decision needs; `risk` is not known yet."""
+def decision_rows(known: pa.Table, falls: pa.Table) -> pd.DataFrame:
+    """One row per known customer with what a decision needs; `risk` is not known yet.
+
+    `falls`: data/category_falls.parquet.
+    """
+    everybody = np.ones(len(known), bool)
+    state = (fact(known[name], everybody) for name in ("stage", "activity", "status"))
+    stopped = pc.and_(falls["listed"], pc.equal(falls["purchases_now"], 0))
     names = ("scored", "do_not_contact", "net_spend_365d", "purchases_365d")
     rows = pd.DataFrame({name: known[name].to_numpy() for name in names})
     rows = rows.assign(
         customer_id=known["customer_id"].to_pandas(),
         stage=known["stage"].dictionary_encode().to_pandas(),
+        queue=combined(queue_of, *state).spelled(str).to_pandas(),
         activity=known["activity"].dictionary_encode().to_pandas(),
+        category_stopped=pc.is_in(
+            known["customer_id"], falls.filter(stopped)["customer_id"].combine_chunks()
+        ).to_numpy(),
         since=known["since"].cast(pa.int32()).to_numpy(),
         risk=np.nan,
     )

@@ -11,7 +11,7 @@ from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
 from models.settings import Costs
 from pipeline.delivery import lists
-from pipeline.delivery.categories import category_list
+from pipeline.delivery.categories import category_changes, category_list
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.engine.calendar import day_number
@@ -47,7 +47,7 @@ def score(
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     horizon = calibration["horizon_days"]
     known, objections = lists.known_customers(lifecycle, events, as_of, privacy, root)
-    rows = lists.decision_rows(known)
+    rows = lists.decision_rows(known, category_falls)
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
@@ -56,12 +56,15 @@ def score(
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
-    playbook = read_playbook(root, params.action_characters)
-    written = texts(known, assign, calibration["expected_ipt"], playbook, params.language)
-    rows["queue"] = written["queue"].to_pandas()
     before = earlier(events, root / "data" / "lists", as_of)
     day = day_number(as_of)
     rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)
+    fallen = category_list(category_falls, rows, as_of)
+    changes = category_changes(known["customer_id"], fallen, params.language)
+    known = known.append_column("category_change", changes)
+    known = known.append_column("queue", pa.array(rows["queue"].sort_index()))
+    playbook = read_playbook(root, params.action_characters)
+    written = texts(known, assign, calibration["expected_ipt"], playbook, params.language)
     scored = lists.scored_table(known, written, rows)
 
     owner = written["owner"].take(rows.index.to_numpy())
@@ -69,7 +72,6 @@ def score(
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
     explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
     people = lists.people_files(lists.people_list(scored, owner, before.since))
-    fallen = category_list(category_falls, rows, as_of)
     tables = {"scored": scored, "explanations": explained, "categories": fallen}
     files = {**{f"{name}.parquet": table for name, table in tables.items()}, **people}
     settings = {
