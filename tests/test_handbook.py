@@ -42,11 +42,10 @@ def test_a_parameter_without_a_reason_is_refused_by_name() -> None:
         lifecycle_markdown(LIMITS, IPT, params().sla, {**REASONS, "ipt": {}})
 
 
-def test_defecting_is_described_in_one_place_as_not_computed_yet() -> None:
-    before, _, not_yet = handbook().partition("## Not yet: defecting")
-    assert "does not compute evidence of reasons to leave yet" in not_yet
-    for word in ("defecting", "save_now", "evidence", "reason to leave"):
-        assert word not in before, word
+def test_defecting_customers_have_a_rule_and_a_queue() -> None:
+    _, _, rule = handbook().partition("## Defecting")
+    assert "overdue and the evidence of a reason to leave is strong" in " ".join(rule.split())
+    assert "| core_defector | late | defecting | save_now | yes |" in rule
 
 
 @pytest.mark.parametrize("gap", [7, 30, 365])

@@ -43,6 +43,7 @@ def given(root: Path, truth: str = "demo") -> dict[str, Any]:
         "truth": Folder(root / "data" / "truth" / truth),
         "calibration": calibration,
         "sla": PARAMS.sla,
+        "reasons": PARAMS.reasons,
     }
 
 

@@ -103,11 +103,8 @@ def lapse_before(past: Past, n: int, shop: Shop) -> int:
 def defects_on(past: Past, strong: Records, n: int, shop: Shop) -> int:
     """The day on which the customer defects if no purchase follows the n-th, or NEVER.
 
-    `corekeep` does not compute evidence of reasons to leave yet. Until it does, nobody is
-    `defecting`, the queue `save_now` is empty, and `defects_on`, `reason` and `evidence` are null.
-    The rule is ready:
-
-    * A core customer defects on the first day on which they are overdue and the evidence is strong.
+    * A core customer defects on the first day on which they are overdue and the evidence of a
+      reason to leave is strong: `defecting` of the section `reasons`, and docs/reasons.md.
     * They stay `defecting`, even if the evidence fades, until they buy or lapse.
     * A purchase before the lapse makes them core again.
     """

@@ -9,11 +9,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from string import Formatter
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.columns import Feature, absent_values
 from features.records import NEVER, Floats
@@ -22,7 +25,7 @@ from models.reasons.settings import ReasonRules
 
 TOOLS = {"catalogue", "context", "evidence", "settings"}
 OTHER_UNKNOWN = "other_unknown"
-PARTS = ("__doc__", "NEEDS", "FEATURES", "FACTS", "SENTENCE")
+PARTS = ("__doc__", "NEEDS", "FEATURES", "FACTS", "SENTENCE", "WORDS", "BLIND")
 # Types of facts in records: `id`, `product` and `category` are places of rows of the customer.
 TYPES: dict[str, type[np.generic]] = {"ratio": np.float32}
 
@@ -35,7 +38,9 @@ class Reason(NamedTuple):
     needs: tuple[tuple[str, ...], ...]  # groups of columns: one of them is enough
     features: tuple[Feature, ...]
     facts: Mapping[str, Any]  # name: day, number, ratio, id, product, category, or names
-    sentence: Mapping[str, str]  # by language
+    sentence: Mapping[str, str]  # by language; facts stand in braces
+    words: Mapping[str, Mapping[str, str]]  # by language: the names that facts may have
+    blind: str  # what the evidence cannot see
     by_purchase: bool  # the evidence changes with a purchase only
     kernel: Callable[..., None]
 
@@ -55,8 +60,8 @@ def reason_of(module: ModuleType) -> Reason:
             "or move the file out of models/reasons"
         )
     by_purchase, run = getattr(module, "STEADY", False), getattr(module, name)
-    parts = module.NEEDS, module.FEATURES, module.FACTS, module.SENTENCE
-    return Reason(name, str(module.__doc__), *parts, by_purchase, run)
+    parts = [getattr(module, part) for part in PARTS[1:]]
+    return Reason._make([name, str(module.__doc__), *parts, by_purchase, run])
 
 
 _FILES = [each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)])]
@@ -131,3 +136,41 @@ def band(evidence: Any, rules: ReasonRules) -> npt.NDArray[np.str_]:
     names = np.array(["none", "weak", "medium", "strong"])
     bands: npt.NDArray[np.str_] = names[np.searchsorted(edges, np.nan_to_num(evidence), "right")]
     return bands
+
+
+PREFIX = {"en": "Indication: ", "de": "Hinweis: ", "it": "Indizio: "}
+UNKNOWN = {
+    "en": "No recorded cause.",
+    "de": "Kein Grund verzeichnet.",
+    "it": "Nessuna causa registrata.",
+}
+
+
+def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Array:
+    """Return a fact as text: a share in percent, a name in the language, a date as in ISO."""
+    values = rows[f"{reason.name}_{fact}"].combine_chunks()
+    if reason.facts[fact] == "ratio":
+        values = pc.round(pc.multiply(values, 100)).cast(pa.int32()).cast(pa.string())
+        return pc.binary_join_element_wise(values, "%", " ")
+    values = values.cast(pa.string())
+    if isinstance(reason.facts[fact], tuple):
+        words = reason.words.get(language, {})
+        places = pc.index_in(values, pa.array(reason.facts[fact]))
+        return pa.array([words.get(name, name) for name in reason.facts[fact]]).take(places)
+    return values
+
+
+def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) -> pa.Array:
+    """Return the dated indication of each row of data/lifecycle, for a place in REASONS each.
+
+    -1 stands for no recorded cause.
+    """
+    order = [np.flatnonzero(reason == place) for place in range(-1, len(CATALOGUE))]
+    texts = [pa.array([UNKNOWN[language]] * len(order[0]), pa.string())]
+    for each, which in zip(CATALOGUE, order[1:], strict=True):
+        some, pieces = rows.take(pa.array(which)), [PREFIX[language]]
+        for text, fact, _, _ in Formatter().parse(each.sentence[language]):
+            pieces += [text] if fact is None else [text, _spelled(some, each, fact, language)]
+        if len(which):
+            texts.append(pc.binary_join_element_wise(*pieces, ""))
+    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))

@@ -19,7 +19,13 @@ FEATURES = (
     Feature("category_drop", "log ratio", "largest fall of a main category's spend", 0, NEEDED),
 )
 FACTS = {"category": "category", "drop": "ratio", "from_on": "day", "event_on": "day"}
-SENTENCE: dict[str, str] = {}
+SENTENCE = {
+    "en": "Spend on {category} per purchase down by {drop} since {from_on}.",
+    "de": "Ausgaben für {category} je Einkauf seit {from_on} um {drop} gesunken.",
+    "it": "Spesa per {category} a ogni acquisto scesa del {drop} dal {from_on}.",
+}
+WORDS: dict[str, dict[str, str]] = {}
+BLIND = "Why the spend fell: a competitor is the usual cause, a full larder is another."
 
 
 @kernel

@@ -25,7 +25,31 @@ FACTS = {
     "days": "number",
     "id": "id",
 }
-SENTENCE: dict[str, str] = {}
+SENTENCE = {"en": "{kind}: {id}, {on}.", "de": "{kind}: {id}, {on}.", "it": "{kind}: {id}, {on}."}
+WORDS = {
+    "en": {
+        "never_delivered": "Not delivered",
+        "late": "Delivered late",
+        "major": "Major complaint",
+        "critical": "Critical complaint",
+        "cancelled": "Order cancelled",
+    },
+    "de": {
+        "never_delivered": "Nicht geliefert",
+        "late": "Verspätet geliefert",
+        "major": "Schwere Reklamation",
+        "critical": "Kritische Reklamation",
+        "cancelled": "Bestellung storniert",
+    },
+    "it": {
+        "never_delivered": "Non consegnato",
+        "late": "Consegnato in ritardo",
+        "major": "Reclamo grave",
+        "critical": "Reclamo critico",
+        "cancelled": "Ordine annullato",
+    },
+}
+BLIND = "Failures without a complaint or a date, and whether the customer cancelled the order."
 NEVER_DELIVERED, LATE, MAJOR, CRITICAL, CANCELLED = range(5)
 
 

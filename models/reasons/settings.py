@@ -27,7 +27,6 @@ class ReasonRules(NamedTuple):
     major_late: Part
     cancelled: Part
     small: Part
-    second_within_ipts: Positive
     competitor_baseline_ipts: Positive
     competitor_recent_ipts: Positive
     competitor_min_purchases: Count

@@ -31,11 +31,16 @@ FACTS = {
     "id": "id",
 }
 SENTENCE = {
-    "en": "Indication: {kind} {id} of {opened_on} open or in repair for {days} days, "
-    "SLA {sla_days}.",
-    "de": "Hinweis: Fall {id} vom {opened_on} war {days} Tage offen, zugesagt {sla_days}.",
-    "it": "Indizio: caso {id} del {opened_on} aperto per {days} giorni, previsti {sla_days}.",
+    "en": "{kind} {id} of {opened_on}: {days} days without a solution, SLA {sla_days}.",
+    "de": "{kind} {id} vom {opened_on}: {days} Tage ohne Lösung, zugesagt {sla_days}.",
+    "it": "{kind} {id} del {opened_on}: {days} giorni senza soluzione, previsti {sla_days}.",
 }
+WORDS = {
+    "en": {"complaint": "Complaint", "return": "Return"},
+    "de": {"complaint": "Reklamation", "return": "Rücksendung"},
+    "it": {"complaint": "Reclamo", "return": "Reso"},
+}
+BLIND = "Problems that nobody wrote down, and whether a resolution satisfied the customer."
 
 
 @kernel

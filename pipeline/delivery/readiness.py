@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from features.catalogue import FEATURES, is_recorded
 from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from models.hypotheses.catalogue import HYPOTHESES
+from models.reasons.catalogue import CATALOGUE
 from pipeline.engine.calendar import day_number
 from pipeline.engine.lifecycle import lifecycle_work
 from pipeline.engine.run import over
@@ -25,13 +26,6 @@ from pipeline.runtime.params import Params, load, require_shop, require_source
 from pipeline.runtime.runner import function
 from pipeline.runtime.store import Folder
 
-# the input tables and columns that show a reason to leave
-REASONS = {
-    "unrepaired": ("complaints",),
-    "service_failure": ("complaints",),
-    "competitor": ("market_events", "orders.category"),
-    "boredom": ("orders.sku",),
-}
 COLUMNS = ("snapshot", "purchases", "last_purchase_on", "scored")
 
 
@@ -98,12 +92,13 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
         "out_of_reach": _out_of_reach(recorded, tables),
     }
     try:
-        calibration = function("calibrate")(events, params.calibrate, params.closed, params.engine)[
-            "calibration"
-        ]
+        frozen = function("calibrate")(
+            events, params.calibrate, params.reasons, params.closed, params.engine
+        )
     except ConfigError as error:
         return {**supports, "model": False, "why_not": f"{error.rule}: {error.fix}"}
-    counts = _counts(events, params, calibration)
+    calibration = frozen["calibration"]
+    counts = _counts(events, params, calibration, frozen["trends"])
     needed = params.evaluate.min_rows
     origins = len(calibration["origins"])
     why_not = ""
@@ -133,11 +128,14 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
     }
 
 
-def _counts(events: Folder, params: Params, calibration: dict[str, Any]) -> dict[str, int]:
+def _counts(
+    events: Folder, params: Params, calibration: dict[str, Any], trends: pa.Table
+) -> dict[str, int]:
     """Return how many customers are scored at the end, and tested at all origins together."""
     end = day_number(calibration["data_end"])
     origins = [day_number(day) for day in calibration["origins"]]
-    work = lifecycle_work(events, calibration, params.assign, params.ipt, params.sla, params.closed)
+    rules = params.assign, params.reasons, params.ipt, params.sla, params.closed
+    work = lifecycle_work(events, calibration, trends, *rules)
 
     def rows(part: Any) -> pa.Table:
         return work(part, snapshots=np.array(sorted({*origins, end}), np.int32)).select(COLUMNS)
@@ -170,8 +168,9 @@ def _out_of_reach(recorded: set[str], tables: dict[str, list[str]]) -> dict[str,
             note("features", feature.name, feature.needs)
     for hypothesis in HYPOTHESES:
         note("hypotheses", hypothesis.id, tuple(hypothesis.needs.split()))
-    for reason, needs in REASONS.items():
-        note("reasons", reason, needs)
+    for reason in CATALOGUE:
+        if not reason.is_recorded(tables):
+            note("reasons", reason.name, reason.needs[0])
     return lacking
 
 

@@ -7,6 +7,7 @@ from pipeline.docs.features import feature_dictionary
 from pipeline.docs.handbook import lifecycle_markdown
 from pipeline.docs.outputs import outputs_markdown
 from pipeline.docs.readme import demo_figures, readme
+from pipeline.docs.reasons import reasons_markdown
 from pipeline.runtime import store
 from pipeline.runtime.params import Params
 from pipeline.runtime.yaml_file import read_yaml, reasons
@@ -23,6 +24,9 @@ def documents(root: Path) -> dict[str, str]:
         "docs/features.md": feature_dictionary(base.windows),
         "docs/lifecycle.md": rules,
         "docs/outputs.md": outputs_markdown(),
+        "docs/reasons.md": reasons_markdown(
+            base.reasons, base.sla, reasons(path, ("reasons",))["reasons"]
+        ),
     }
 
 

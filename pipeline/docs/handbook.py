@@ -50,7 +50,7 @@ RULES = (
     HandbookRule("Satisfaction", (satisfaction,), "assign", "satisfaction_"),
     HandbookRule("Second failure", (recent_failures,), "assign", "second_failure_ipts"),
     HandbookRule("Leak", (LifecycleOverTime.net_flow,), "assign", "leak_"),
-    HandbookRule("Not yet: defecting", (defects_on,)),
+    HandbookRule("Defecting", (defects_on,)),
 )
 TRANSITIONS = (  # from day to day; a longer step may pass over several
     ("prospect", "first_time", "the first purchase"),
@@ -96,12 +96,16 @@ def shown(value: float | bool) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
 
 
+def rule_text(docstring: str) -> str:
+    """A docstring without its first paragraph, one line per paragraph and item."""
+    return re.sub(r"\n +|(?<=[^\n])\n(?=[^\n*])", " ", docstring.partition("\n\n")[2])
+
+
 def _text_of(function: Callable[..., Any]) -> str:
     if function is lacking:
         conditions = "\n".join(f"* {row.handbook}" for row in CONDITIONS)
         return f"A customer becomes core at a purchase at which all of this holds:\n\n{conditions}"
-    text = inspect.cleandoc(str(function.__doc__)).partition("\n\n")[2]
-    return re.sub(r"\n +|(?<=[^\n])\n(?=[^\n*])", " ", text)  # one line per paragraph and item
+    return rule_text(inspect.cleandoc(str(function.__doc__)))
 
 
 def keys_of(rule: HandbookRule, fields: Iterable[str]) -> list[str]:
@@ -142,10 +146,8 @@ def lifecycle_markdown(
     KeyError if a parameter of a rule has no reason.
     """
     values = {"assign": limits, "ipt": ipt, "sla": sla}
-    rows = [
-        (*place[:4], "yes" if place[4] else "") for place in places() if place[2] != "defecting"
-    ]
-    *rules, not_yet = [_section(rule, values, reasons) for rule in RULES]
+    rows = [(*place[:4], "yes" if place[4] else "") for place in places()]
+    rules = [_section(rule, values, reasons) for rule in RULES]
     sections = [
         read_text(__file__, "handbook.md").rstrip(),
         *rules,
@@ -154,6 +156,5 @@ def lifecycle_markdown(
         table("stage, activity, status, queue, risk", rows),
         "## Transitions\n\nA cancelled purchase may also take a customer back to an earlier stage.",
         table("from, to, by", TRANSITIONS),
-        not_yet,
     ]
     return "\n\n".join(sections) + "\n"

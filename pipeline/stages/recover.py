@@ -5,8 +5,10 @@ from typing import Any
 from features.settings import Sla
 from models.hypotheses.catalogue import HYPOTHESES, result_of
 from models.hypotheses.contrasts import RECOVERED
+from models.reasons.settings import ReasonRules
 from pipeline.demo.hindsight import observations
 from pipeline.demo.oracle import has_ground_truth
+from pipeline.demo.reason_recall import reason_recall
 from pipeline.docs.hypotheses import hypotheses_table
 from pipeline.runtime.params import Simulate
 from pipeline.runtime.progress import say
@@ -20,9 +22,12 @@ def recover(
     labels: Folder,
     calibration: dict[str, Any],
     sla: Sla,
+    reasons: ReasonRules,
     simulate: Simulate,
 ) -> dict[str, Any]:
     """Return `hypotheses`, one entry per hypothesis, and `recovered`, the same as a table.
+
+    `reasons`: how well evidence names the true reasons to leave; empty without a ground truth.
 
     Estimates use only what the shop saw. The folder of the ground truth is empty for every shop but
     the demo.
@@ -34,4 +39,8 @@ def recover(
     held = sum(one["verdict"] == RECOVERED for one in hypotheses)
     say(f"hypotheses: {held} of {len(hypotheses)} recovered")
     table = hypotheses_table(hypotheses, calibration["horizon_days"], has_ground_truth(truth))
-    return {"hypotheses": hypotheses, "recovered": table}
+    recall: dict[str, Any] = {}
+    if has_ground_truth(truth):
+        recall = reason_recall(truth, lifecycle, reasons)
+        say(f"reasons: named for {recall['macro_recall']:.0%} of the core customers who left")
+    return {"hypotheses": hypotheses, "recovered": table, "reasons": recall}
