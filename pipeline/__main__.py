@@ -160,6 +160,15 @@ def why(
     run(customer, as_of, everything, ROOT, Console())
 
 
+@app.command()
+def outcomes() -> None:
+    """Measure past lists: scores against what happened, and whether contacts help."""
+    from pipeline.delivery.outcomes import outcomes as run
+    from pipeline.runtime.runner import ROOT
+
+    run(ROOT)
+
+
 @models.command("list")
 def list_versions() -> None:
     """List every version of every shop's model: alias, AUC and reason."""

@@ -22,13 +22,16 @@ def stakes(
 ) -> pd.DataFrame:
     """Add risk_band, value_at_risk and expected_profit (currency), null where `risk` is null.
 
+    `rows` may have a column `save_rate`; without it the assumed one counts.
+
     Nothing is at risk of a customer who sent back more than they paid for.
     """
     scored = rows["risk"].notna().to_numpy()
     risk = rows["risk"].to_numpy(np.float64)
     profit: Floats = np.full(len(rows), np.nan)
     value = value_of(rows["value_365d"].to_numpy(np.float64)[scored], costs)
-    profit[scored] = expected_profit(risk[scored], value, costs).round(2)
+    rates = rows["save_rate"].to_numpy(np.float64)[scored] if "save_rate" in rows else None
+    profit[scored] = expected_profit(risk[scored], value, costs, rates).round(2)
     bands = pd.Series(band(risk, thresholds), rows.index, dtype=object).where(scored, None)
     at_risk = (rows["risk"] * rows["value_365d"].clip(lower=0) * horizon / 365).round(2)
     return rows.assign(risk_band=bands, value_at_risk=at_risk, expected_profit=profit)

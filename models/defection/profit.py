@@ -20,15 +20,19 @@ def value_of(net_spend_365d: Floats, costs: Costs) -> Floats:
     return costs.margin * costs.kept_share * np.maximum(net_spend_365d, 0)
 
 
-def expected_profit(risk: Floats, value: Floats, costs: Costs) -> Floats:
+def expected_profit(
+    risk: Floats, value: Floats, costs: Costs, save_rate: Floats | None = None
+) -> Floats:
     """Return the profit expected of a contact, in currency: p*s*(V - d) - (1 - p)*d - f.
+
+    `save_rate`: s of each row, if it was measured.
 
     The incentive d and the contact cost f are shares of the median value. A contact keeps a
     churning customer with save rate s. The others take the incentive and would have bought anyway.
     """
     median = float(np.median(value)) if len(value) else 0.0
     incentive, contact = costs.incentive * median, costs.contact * median
-    saved = risk * costs.save_rate * (value - incentive)
+    saved = risk * (costs.save_rate if save_rate is None else save_rate) * (value - incentive)
     return np.asarray(saved - (1 - risk) * incentive - contact)
 
 

@@ -274,6 +274,14 @@ class Lists(Section):
     keep_versions: Count
 
 
+class Outcomes(Section):
+    """How past lists are measured."""
+
+    least: Annotated[int, Field(ge=2)]
+    assumed_sd: Positive
+    between_sd: Positive
+
+
 class Privacy(Section):
     """What protects people when a list is published."""
 
@@ -320,6 +328,7 @@ class Params(Section):
     costs: Costs
     evaluate: Evaluate
     score: Score
+    outcomes: Outcomes
     privacy: Privacy
     lists: Lists
     report: Report

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from models.decision.outcomes import rates_for
 from models.decision.what_if import what_if
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
@@ -14,6 +15,7 @@ from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
+from pipeline.delivery.outcomes import SAVE_RATES
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
 from pipeline.registry.model_files import scorer
@@ -38,11 +40,12 @@ def score(
     assign: Limits,
     privacy: Privacy,
     root: Path,
+    returned: Folder | None = None,
 ) -> dict[str, Any]:
     """`lists`: the tables for machines, call.csv, one CSV per queue, and the manifest.
 
     The scorer is the one that `metrics` selected. Without a signal nobody gets a risk, and the
-    rules alone make the list.
+    rules alone make the list. `returned` may hold the save rates that past lists have shown.
     """
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     horizon = calibration["horizon_days"]
@@ -56,6 +59,8 @@ def score(
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
+    rates = returned.read(SAVE_RATES) if returned and returned.has(SAVE_RATES) else None
+    rows["save_rate"] = rates_for(rows, rates, costs.save_rate)
     before = earlier(events, root / "data" / "lists", as_of)
     day = day_number(as_of)
     rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)
@@ -79,6 +84,7 @@ def score(
         "score": params.model_dump(),
         "costs": costs.model_dump(),
         "bands": evaluate.bands,
+        "save_rates": rates,
     }
     manifest = {
         "shop": shop,
@@ -89,6 +95,7 @@ def score(
         "grade": metrics["grade"],
         "model_id": model_id,
         "params_hash": text_sha256(to_json(settings)),
+        "save_rate": rates["label"] if rates else "assumed",
         "customers": len(rows),
         "profiling_objections": objections,
     }
@@ -96,5 +103,5 @@ def score(
     return {
         "lists": Published(files, manifest),
         "value_at_risk": value_at_risk(rows),
-        "what_if": what_if(rows, horizon, costs, bands, *called_for),
+        "what_if": what_if(rows.drop(columns="save_rate"), horizon, costs, bands, *called_for),
     }

@@ -1,0 +1,143 @@
+"""Effects of calls planted in the simulated shop: are they measured, and does learning pay?
+
+    python -m benchmarks.treatment_effects
+
+For each of twenty seeds and each factor by which a call lowers the chance to leave: whether the
+interval of `corekeep outcomes` covers the true effect, and what the calls of the second half earn
+with the save rate learnt from the first half, compared with the assumed one.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.decision.outcomes import effect_of, rates_for
+from models.defection.profit import expected_profit, value_of
+from pipeline.delivery.outcomes import learnt, trials
+from pipeline.demo.life import CAUSES, SERVICE_FAILURE
+from pipeline.demo.oracle import no_purchase_after, true_orders
+from pipeline.engine.calendar import day_number
+from pipeline.runtime.params import load
+from pipeline.runtime.runner import ROOT
+from pipeline.runtime.store import Folder, write
+from pipeline.stages.simulate import simulate
+
+SEEDS, FACTORS, HORIZON, CUSTOMERS = 20, (1.0, 0.8, 0.6, 0.2), 90, 6000
+RESULT = Path(__file__).parent / "results" / "treatment_effects.json"
+PARAMS = load(ROOT)
+
+
+def seed_of(number: int) -> int:
+    """The seeds are not that of the demo."""
+    return 1000 + number
+
+
+def _days(times: pd.Series) -> pd.Series:
+    """Days since 1970-01-01."""
+    days: pd.Series = (times.dt.normalize() - pd.Timestamp(0, tz=times.dt.tz)).dt.days
+    return days
+
+
+def listings(seed: int, factor: float, customers: int) -> pd.DataFrame:
+    """One row per customer on a list of a simulated shop: called, defected, and the true chances
+    to churn with a call and without.
+    """
+    changes = {"seed": seed, "treatment_factor": factor, "customers": customers}
+    simulated = PARAMS.simulate.model_copy(update=changes)
+    made = simulate(simulated)
+    tables = dict(made["shops"])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, table in made["truth"]:
+            write(Path(folder) / name, table)
+        lists, orders = (tables[f"{n}.parquet"].to_pandas() for n in ("treatments", "orders"))
+        truth = true_orders(Folder(Path(folder)), lists["customer_id"])
+    lists["as_of_day"], orders["day"] = _days(lists["as_of"]), _days(orders["ordered_at"])
+    lists = lists[lists["as_of_day"] + HORIZON <= day_number(simulated.end_date)]
+    truth["day"] = truth["day"].astype("int64")
+    bought = orders[["customer_id", "day"]].drop_duplicates().sort_values("day")
+    rows = pd.merge_asof(lists.sort_values("as_of_day"), bought, left_on="as_of_day",
+                         right_on="day", by="customer_id", direction="forward",
+                         suffixes=("", "_next"))  # fmt: skip
+    rows["defected"] = ~(rows["day"] - rows["as_of_day"] < HORIZON)
+    rows = pd.merge_asof(rows.drop(columns="day"), truth.sort_values("day"), left_on="as_of_day",
+                         right_on="day", by="customer_id", allow_exact_matches=False)  # fmt: skip
+    rows = rows.dropna(subset="day").assign(resolved=np.nan, competitor_until=np.nan)
+    called = (rows["contact"] == "call").to_numpy()
+    hazard = rows[[f"hazard_{cause}" for cause in CAUSES]].to_numpy()
+    helps = np.where(np.arange(len(CAUSES)) < SERVICE_FAILURE, 1, factor)
+    without = np.where(called[:, None], hazard / helps, hazard)
+    waited = (rows["as_of_day"] - rows["day"]).to_numpy(np.float64) - 1
+    for name, chances in (("with_call", without * helps), ("without", without)):
+        changed = rows.assign(**{f"hazard_{c}": chances[:, i] for i, c in enumerate(CAUSES)})
+        rows[f"true_{name}"] = no_purchase_after(changed, waited, HORIZON, simulated)
+    spent = orders["net_amount"].astype(float).groupby(orders["customer_id"]).sum() / (
+        simulated.timing.days / 365
+    )
+    rows["value_365d"] = rows["customer_id"].map(spent)
+    rows = rows.assign(
+        day=rows["as_of_day"], risk=rows["true_without"], stage="core", reason="none"
+    )
+    return trials(rows, HORIZON)
+
+
+def trial(seed: int, factor: float, customers: int = CUSTOMERS) -> dict[str, float]:
+    """Measured effect with its interval, the truth, and the profits of the second half's calls."""
+    rows = listings(seed, factor, customers).sort_values("as_of_day")
+    effect = effect_of(
+        rows["defected"].to_numpy(), rows["called"].to_numpy(), PARAMS.outcomes.least
+    )
+    assert effect
+    truth = rows["true_with_call"] - rows["true_without"]
+    half = len(rows) // 2
+    rates = learnt(rows[:half], PARAMS.costs.save_rate, PARAMS.outcomes)
+    later = rows[half:]
+    value = value_of(later["value_365d"].to_numpy(np.float64), PARAMS.costs)
+    risk = later["true_without"].to_numpy(np.float64)
+    incentive, contact = (
+        x * np.median(value) for x in (PARAMS.costs.incentive, PARAMS.costs.contact)
+    )
+    kept = later["true_with_call"].to_numpy(np.float64)
+    # who stays takes the incentive, who was saved by the call is worth the value
+    gain = (risk - kept) * value - (1 - kept) * incentive - contact
+    save = rates_for(later, rates, PARAMS.costs.save_rate)
+    profits = {
+        "profit_learnt": gain[expected_profit(risk, value, PARAMS.costs, save) > 0].sum(),
+        "profit_assumed": gain[expected_profit(risk, value, PARAMS.costs) > 0].sum(),
+    }
+    figures = {"effect": effect.effect, "low": effect.low, "high": effect.high,
+               "truth": float(truth.mean()), "save_rate": rates["overall"],
+               "value": float(np.median(value)), "listed": len(later)}  # fmt: skip
+    return figures | {
+        name: 100 * float(total) / len(later) / float(np.median(value))
+        for name, total in profits.items()
+    }
+
+
+def main() -> None:
+    """Print and write one line per factor: coverage, and the gain of learning with its interval."""
+    results: list[dict[str, Any]] = []
+    for factor in FACTORS:
+        runs = [trial(seed_of(n), factor) for n in range(SEEDS)]
+        gain = np.array([run["profit_learnt"] - run["profit_assumed"] for run in runs])
+        error = 2.093 * gain.std(ddof=1) / np.sqrt(len(gain))  # Student's t, 19 degrees of freedom
+        results.append(
+            {
+                "factor": factor,
+                "seeds": SEEDS,
+                "covered": sum(run["low"] <= run["truth"] <= run["high"] for run in runs),
+                "truth": round(float(np.mean([run["truth"] for run in runs])), 4),
+                "save_rate": round(float(np.mean([run["save_rate"] for run in runs])), 4),
+                "gain": [round(float(x), 2) for x in (gain.mean(), gain.mean() - error,
+                                                      gain.mean() + error)],
+            }
+        )  # fmt: skip
+        print(json.dumps(results[-1]), flush=True)
+    write(RESULT, results)
+
+
+if __name__ == "__main__":
+    main()
