@@ -11,7 +11,7 @@ from pipeline.inputs.plain import plain_folder
 from pipeline.runtime.params import Engine
 
 Db = duckdb.DuckDBPyConnection
-MEMORY = "3GB"
+MEMORY = "800MB"  # of DuckDB; arrays of a partition and of hashes come on top
 
 
 def open_database(timezone: str, engine: Engine, folder: Path) -> Db:

@@ -20,6 +20,7 @@ from pipeline.inputs.staging import (
     refuse_unsafe,
     second_place,
     stage_table,
+    whole_numbers,
 )
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
 from pipeline.runtime.params import Ingest
@@ -60,8 +61,9 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
     db.execute(NEAR_CLOCK_CHANGE.format(zone=settings["zone"]))
     add_origins(db)
     delivered = delivered_types(db, place)
+    whole = whole_numbers(delivered)
     for table in TABLES.values():
-        stage_table(db, table, delivered.get(table.name, {}), settings)
+        stage_table(db, table, delivered.get(table.name, {}), whole, settings)
         if table.name in delivered:
             needed = table.name in ("customers", "orders")  # the other tables may be empty
             if needed and not fetch_all(db, f"from staged_{table.name} limit 1"):

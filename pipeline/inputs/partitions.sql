@@ -1,7 +1,8 @@
 -- From accepted rows to the tables of data/events. In braces: what partitions.py fills in.
 
 -- query: number
--- Customers are numbered within their partition, products and categories within the shop.
+-- Customers are numbered within their partition, products and categories within the shop, in the
+-- order of their ids as texts, whether or not all ids are numbers.
 -- greatest() would fill a null
 create macro not_before(x, start) as case when x < start then start else x end;
 create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {never});
@@ -22,14 +23,16 @@ placed as (
            coalesce(c.do_not_contact, false) or s.customer_id is not null as do_not_contact,
            coalesce(c.profiling_objection, false) or coalesce(s.profiling, false)
                as profiling_objection,
-           (hash(c.customer_id) % {parts})::integer as part
+           (hash(c.customer_id::varchar) % {parts})::integer as part
     from accepted_customers c
     left join first using (customer_id) left join suppressed s using (customer_id))
-select *, (row_number() over (partition by part order by customer_id) - 1)::integer as customer
+select *, (row_number() over (
+    partition by part order by customer_id::varchar) - 1)::integer as customer
 from placed;
 
 create table categories as
-select category as category_id, (row_number() over (order by category) - 1)::integer as category
+select category as category_id,
+       (row_number() over (order by category::varchar) - 1)::integer as category
 from (select category from accepted_orders union select category from accepted_market_events)
 where category is not null;
 
@@ -39,9 +42,11 @@ with seen as (
     select sku, category, count(*) as lines from accepted_orders where sku is not null group by all
     union all select sku, null, 0 from accepted_returns where sku is not null),
 product as (
-    select sku as sku_id, arg_max(category, (lines, category)) as category_id
+    select sku as sku_id, arg_max(category, (lines, category::varchar)) as category_id
     from seen group by all)
-select sku_id, category_id, (row_number() over (order by sku_id) - 1)::integer as sku from product;
+select sku_id, category_id,
+       (row_number() over (order by sku_id::varchar) - 1)::integer as sku
+from product;
 
 -- query: place
 -- Every other table of a customer with its numbers, sorted by partition so that one can be read
@@ -50,7 +55,7 @@ create table placed_returns as
 select k.part, k.customer, day_of(t.returned_at) as day, coalesce(s.sku, -1)::integer as sku,
        t.quantity, t.net_amount as amount, day_of(t.settled_at) as settled,
        coalesce(regexp_matches(lower(t.reason), '{defect_words}'), false) as defect,
-       t.order_id, t.return_id
+       t.order_id::varchar as order_id, t.return_id
 from accepted_returns t join customers_known k using (customer_id)
 left join skus s on s.sku_id = t.sku
 {by_part};
@@ -61,7 +66,7 @@ select k.part, k.customer, day_of(t.opened_at) as opened,
        day_of(not_before(t.resolved_at, t.opened_at)) as resolved,
        day_of(not_before(t.reopened_at, t.opened_at)) as reopened,
        coalesce(regexp_matches(lower(t.kind), '{unserved_words}'), false) as unserved,
-       t.kind, t.order_id, t.complaint_id
+       t.kind, t.order_id::varchar as order_id, t.complaint_id
 from accepted_complaints t join customers_known k using (customer_id)
 {by_part};
 
@@ -91,16 +96,17 @@ select k.part, k.customer, day_of(t.ordered_at) as day,
        day_of(t.promised_at) as promised,
        day_of(not_before(t.delivered_at, t.ordered_at)) as delivered,
        day_of(not_before(t.cancelled_at, t.ordered_at)) as cancelled,
-       t.order_id, t.line_id, t.ordered_at, (hash(t.order_id) >> 1)::bigint as order_hash
+       t.order_id::varchar as order_id, t.line_id::varchar as line_id, t.ordered_at,
+       (hash(t.order_id) >> 1)::bigint as order_hash
 from accepted_orders t join customers_known k using (customer_id)
 left join skus s on s.sku_id = t.sku left join categories c on c.category_id = t.category
 
 -- query: products
 -- Last come, without a product, the categories that lines without one have.
-select coalesce(s.sku, -1)::integer as sku, s.sku_id,
-       coalesce(c.category, -1)::integer as category, c.category_id
+select coalesce(s.sku, -1)::integer as sku, s.sku_id::varchar as sku_id,
+       coalesce(c.category, -1)::integer as category, c.category_id::varchar as category_id
 from skus s full join categories c using (category_id)
-order by s.sku nulls last, category_id
+order by s.sku nulls last, c.category
 
 -- query: market_events
 select coalesce(c.category, -1)::integer as category, day_of(starts_at) as starts,
@@ -109,7 +115,7 @@ from accepted_market_events t left join categories c on c.category_id = t.catego
 order by all
 
 -- query: customers
-select customer, customer_id, known, do_not_contact, profiling_objection
+select customer, customer_id::varchar as customer_id, known, do_not_contact, profiling_objection
 from customers_known where part = $part order by customer
 
 -- query: names_orders

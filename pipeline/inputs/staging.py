@@ -27,6 +27,7 @@ from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import warn
 
+WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 HASHES = 50_000_000  # 0.4 GB
 BATCH = 1_000_000
 # types of DuckDB whose values a column can hold; others would become null without a word
@@ -81,10 +82,23 @@ def _check_columns(table: InputTable, types: Types, place: str) -> None:
         warn(f"{place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
 
 
-def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str]) -> None:
+def whole_numbers(delivered: dict[str, Types]) -> set[str]:
+    """Return the ids and texts of orders that are whole numbers in every table that has them.
+
+    They stay numbers until they are written as text: a join or a sort of numbers costs a third.
+    """
+    orders = [c.name for c in TABLES["orders"].columns if c.kind in ("id", "text")]
+    types = {name: {t[name] for t in delivered.values() if name in t} for name in orders}
+    return {name for name, kinds in types.items() if kinds and kinds <= WHOLE}
+
+
+def stage_table(
+    db: Db, table: InputTable, types: Types, whole: set[str], settings: dict[str, str]
+) -> None:
     """Create `staged_<table>`: values of the contract's types, the origin of each row, its fate.
 
-    A table that was not delivered has no rows. `settings`: see `first_broken_rule`.
+    A table that was not delivered has no rows. `whole`: the ids and texts that stay numbers.
+    `settings`: see `first_broken_rule`.
     """
     delivered = [column for column in table.columns if column.name in types]
     absent = {"source_file": literal(table.name), "source_line": "row_number() over ()"}
@@ -93,13 +107,19 @@ def stage_table(db: Db, table: InputTable, types: Types, settings: dict[str, str
     for column in table.columns:
         value = f"v_{column.name}"
         if column not in delivered:
-            value = f"null::{STORED.get(column.kind, 'varchar')}"
+            stored = STORED.get(column.kind, "varchar")
+            value = f"null::{'bigint' if column.name in whole else stored}"
         elif column.kind == "money":
             value = amount_sql(column, types[column.name])
         values.append(f"{value} as {identifier(column.name)}")
     raw = [delivered_sql(table, column, types[column.name]) for column in delivered]
     raw += [column if column in types else origin[column] for column in ORIGIN]
-    read = [f"{value_sql(column, types[column.name])} as v_{column.name}" for column in delivered]
+    read = [
+        f"x_{c.name}::bigint as v_{c.name}"
+        if c.name in whole
+        else f"{value_sql(c, types[c.name])} as v_{c.name}"
+        for c in delivered
+    ]
     source = f"(select {', '.join(raw)} from {identifier(table.name)})"
     if not delivered:
         source = "(select '' as source_file, 0 as source_line limit 0)"
