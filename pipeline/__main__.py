@@ -169,6 +169,25 @@ def outcomes() -> None:
     run(ROOT)
 
 
+@app.command()
+def erase(
+    customer: Annotated[list[str] | None, typer.Argument(help="Ids, as in the raw files.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="A file with one id a line; - for standard input.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Change nothing; list the files.")] = False,
+) -> None:
+    """Erase customers from raw files, lists, results and caches; they stay out for ever."""
+    from pathlib import Path
+
+    from pipeline.delivery.erase import erase as run
+    from pipeline.delivery.erase import report
+    from pipeline.runtime.runner import ROOT
+
+    text = "" if source is None else sys.stdin.read() if source == "-" else Path(source).read_text()
+    report(run(ROOT, {*(customer or ()), *text.splitlines()}, dry_run), dry_run)
+
+
 @models.command("list")
 def list_versions() -> None:
     """List every version of every shop's model: alias, AUC and reason."""

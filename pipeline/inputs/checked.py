@@ -7,6 +7,7 @@ import duckdb
 
 from pipeline.inputs.checks import CODES
 from pipeline.inputs.database import Db, open_database
+from pipeline.inputs.erased import drop_erased
 from pipeline.inputs.fates import Delivered, check_limits, check_rows, relate_rows
 from pipeline.inputs.files import register
 from pipeline.inputs.findings import everything_wrong
@@ -59,6 +60,8 @@ def checked(
         unusable = add_returned(db, returned.path) if returned else []
         try:
             delivered = check_rows(db, place, params)
+            if returned:
+                drop_erased(db, returned.path)
             end = relate_rows(db, delivered, params, place)
             for table in delivered:
                 check_limits(db, table, params)
