@@ -67,6 +67,7 @@ class CallWhen(BaseModel):
 
     overdue: bool
     risk: Literal["low", "medium", "high"] | None  # from this risk_band on; null: no ground
+    evidence: Literal["weak", "medium", "strong"] | None  # from this band on; null: no ground
     category_stopped: bool
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from models.reasons.catalogue import CATALOGUE
 from pipeline.runtime import store
 from pipeline.runtime.store import Folder
 
@@ -68,6 +69,34 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
     return frame
 
 
+def number_of(frame: pd.DataFrame) -> "pd.Series[int]":
+    """The number in each customer's id."""
+    return frame["customer_id"].str[1:].astype(int)
+
+
+def reasons(frame: pd.DataFrame) -> dict[str, Any]:
+    """Evidence and its facts: of every fifth customer an unrepaired complaint, of others a rival.
+
+    No product is known, so boredom is not recorded.
+    """
+    number = number_of(frame)
+    there = {"unrepaired": number % 5 == 0, "competitor": number % 10 < 2}
+    values = {"day": frame["snapshot"], "number": 9, "ratio": 0.6, "id": "K1", "category": "tea"}
+    columns: dict[str, Any] = {}
+    for reason in CATALOGUE:
+        where = there.get(reason.name, number < 0)
+        level = np.where(where, 0.8 if reason.name == "unrepaired" else 0.55, 0)
+        columns[f"evidence_{reason.name}"] = level if reason.name != "boredom" else np.nan
+        for name, kind in reason.facts.items():
+            value = kind[0] if isinstance(kind, tuple) else values.get(str(kind), "S1")
+            facts = pd.Series(value, frame.index).where(where, None)
+            dtype = {"number": "Int64", "ratio": "Float32", "day": "object"}.get(
+                str(kind), "string"
+            )
+            columns[f"{reason.name}_{name}"] = facts.astype(dtype)
+    return columns
+
+
 def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     """The folders features, lifecycle and labels."""
     keys = ["customer_id", "snapshot"]
@@ -98,7 +127,7 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
         **failures,
         reactivated=False,
         partial_defection=False,
-        recent_failures=0,
+        recent_failures=np.where(number_of(frame) % 15 == 0, 2, 0),
         complaint_opened_on=None,
         complaint_due_on=None,
         delivered_on=None,
@@ -115,6 +144,7 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
         "purchases_365d": lifecycle["purchases"],
     }
     lifecycle = lifecycle.assign(**bought).astype({"status": "string"})
+    lifecycle = lifecycle.assign(**reasons(frame))
     mature = frame[frame["snapshot"].astype(str) != DATA_END]
     returned = pd.array([None] * len(mature), dtype="boolean")
     tables = {

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +29,6 @@ from pipeline.delivery.schema import (
     CATEGORIES,
     EXPLANATIONS,
     FOR_PEOPLE,
-    NOT_YET,
     SCORED,
     Output,
     arrow_schema,
@@ -45,7 +45,7 @@ from pipeline.stages.train import train
 
 PARAMS = params()
 WHEN = PARAMS.score.call_when
-NO_GROUND = {"overdue": False, "risk": None, "category_stopped": False}
+NO_GROUND = {"overdue": False, "risk": None, "evidence": None, "category_stopped": False}
 # The columns that readers rely on: they stay, in this order. A new one may stand anywhere between.
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage "
@@ -115,6 +115,7 @@ def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Pa
         costs=PARAMS.costs,
         evaluate=PARAMS.evaluate,
         assign=PARAMS.assign,
+        reasons=PARAMS.reasons,
         privacy=privacy,
         root=folder,
     )
@@ -147,10 +148,39 @@ def test_the_files_have_the_columns_of_the_schema_and_those_that_readers_rely_on
     )
 
 
-def test_only_the_columns_marked_not_yet_are_empty(scored: pd.DataFrame) -> None:
-    empty = {name for name in scored.columns if scored[name].isna().all()}
-    assert empty == {column.name for column in SCORED if column.source == NOT_YET}
-    assert empty == {"reason", "evidence", "reason_2", "evidence_2"}
+def test_every_column_is_filled(scored: pd.DataFrame) -> None:
+    assert not {name for name in scored.columns if scored[name].isna().all()}
+
+
+def test_a_reason_is_published_with_its_evidence_and_other_unknown_without(
+    scored: pd.DataFrame,
+) -> None:
+    assert set(scored["reason"]) == {"unrepaired", "competitor", "other_unknown"}
+    unknown = scored["reason"] == "other_unknown"
+    assert scored.loc[unknown, ["evidence", "reason_2", "evidence_2"]].isna().all().all()
+    assert scored.loc[~unknown, "evidence"].ge(PARAMS.reasons.weak).all()
+    second = scored["reason_2"].notna()
+    assert (scored.loc[second, "reason"] != scored.loc[second, "reason_2"]).all()
+
+
+def test_why_says_what_changed_and_then_the_indication_or_the_risk(scored: pd.DataFrame) -> None:
+    by_reason = dict(scored.groupby("reason")["why"].first())
+    beginnings = scored["why"].str.extract(r"^(\w+)")[0]
+    assert set(beginnings) == {"Nothing", "75"}, "75% less spent on tea"
+    assert " Indication: Complaint K1 of " in by_reason["unrepaired"]
+    assert re.search(r" No recorded cause; risk \d+ %\.$", by_reason["other_unknown"])
+
+
+def test_the_action_belongs_to_the_reason_and_a_second_failure_is_for_a_manager(
+    scored: pd.DataFrame, lists: Path
+) -> None:
+    actions = dict(scored.groupby("reason")["action"].first())
+    assert "No discount before the repair." in actions["unrepaired"]
+    assert "to them in tea, compare" in actions["competitor"]
+    people = pd.read_csv(lists / "early_care.csv")
+    managers = people[people["owner"] == "manager"]
+    assert len(managers)
+    assert set(managers["reason"]) == {"unrepaired"}
 
 
 def test_a_column_that_nobody_fills_is_refused_by_name() -> None:
@@ -178,7 +208,7 @@ def test_every_source_is_a_column_of_the_life_cycle_or_a_function_that_exists(
     lifecycle = small_shop.write(tmp_path, small_shop.rows(5, 1.0))["lifecycle"]
     names = {*lifecycle.read("part-000.parquet").column_names}
     for column in (*SCORED, *FOR_PEOPLE, *EXPLANATIONS, *CATEGORIES):
-        if callable(column.source) or column.source in (NOT_YET, BY_HAND):
+        if callable(column.source) or column.source == BY_HAND:
             continue
         module, _, name = column.source.rpartition(".")
         known = name in names if module == "lifecycle" else hasattr(import_module(module), name)
@@ -249,7 +279,7 @@ def test_lists_for_people_end_with_the_columns_that_people_fill_in(
     people = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
     assert list(people.columns) == [column.name for column in (*SCORED, *FOR_PEOPLE)]
     assert list(people.columns)[-5:] == ["owner", "on_list_since", "decision", "done_on", "note"]
-    assert set(people["owner"]) == {"account manager"}
+    assert set(people["owner"]) == {"account manager", "manager"}
     assert (people[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(people["customer_id"], people["on_list_since"], strict=True))
     assert since.pop(f"c{LISTED:04d}") == "2025-07-31"
@@ -308,6 +338,7 @@ def ready(**columns: Any) -> pd.DataFrame:
             "activity": "active",
             "risk_band": "medium",
             "category_stopped": False,
+            "evidence_band": "weak",
             "do_not_contact": False,
             "value_365d": [400.0, 300.0, 200.0, 100.0],
         }
@@ -329,6 +360,8 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
         ({"risk": "medium"}, {"risk_band": "medium"}),
         ({"risk": "medium"}, {"risk_band": "high"}),
         ({"category_stopped": True}, {"category_stopped": True}),
+        ({"evidence": "medium"}, {"evidence_band": "medium"}),
+        ({"evidence": "medium"}, {"evidence_band": "strong"}),
     ],
 )
 def test_whoever_has_no_ground_to_be_called_today_is_not_called_whatever_the_profit(

@@ -18,7 +18,12 @@ def table() -> pd.DataFrame:
     random = np.random.default_rng(1)
     rows = pd.DataFrame({"risk": random.random(500), "value_365d": random.lognormal(4, 1, 500)})
     rows = rows.assign(
-        stage="core", activity="late", category_stopped=False, since=0, do_not_contact=False
+        stage="core",
+        activity="late",
+        category_stopped=False,
+        evidence_band="none",
+        since=0,
+        do_not_contact=False,
     )
     rows = ranked(stakes(rows, HORIZON, COSTS, BANDS)).assign(control=False, resting=False)
     flags = (rows[name].to_numpy() for name in ("control", "resting"))

@@ -12,12 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from features.records import Floats, Ints
 from models.decision.queues import QUEUES
 from models.lifecycle.facts import Facts, of_these, say
+from models.reasons.catalogue import OTHER_UNKNOWN, REASONS
 from models.settings import Positive
 
-REASONS = ("unrepaired", "service_failure", "competitor", "boredom")
 SECOND_FAILURE = "second_failure"
-SITUATIONS = (*REASONS, SECOND_FAILURE, "other_unknown")
-FAILURES = {"unrepaired", "service_failure"}
+SITUATIONS = (*REASONS, SECOND_FAILURE, OTHER_UNKNOWN)
+FAILURES = ("unrepaired", "service_failure")
 DATES = ("complaint_opened_on", "complaint_due_on", "delivered_on", "limit_on")
 PLACEHOLDERS = {"category": "competitor", "product": "boredom"}  # the fact of which reason
 

@@ -9,6 +9,8 @@ from models.defection.risk_bands import BANDS, band
 from models.lifecycle.state_machine import STAGES
 from models.settings import CallWhen, Costs
 
+EVIDENCE_BANDS = ("none", "weak", "medium", "strong")
+
 
 def values(rows: pd.DataFrame) -> pd.Series:
     """Return net spend of 365 days; of prospects the median of the first-time buyers, or NaN."""
@@ -50,11 +52,17 @@ def ranked(rows: pd.DataFrame) -> pd.DataFrame:
     return ordered
 
 
+def _from(bands: tuple[str, ...], lowest: str | None) -> tuple[str, ...]:
+    """The lowest of these bands and those above it; none without one."""
+    return bands[bands.index(lowest) :] if lowest else ()
+
+
 def has_ground(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
     """Return who has a ground to be called today: one of those that `call_when` admits."""
     grounds = [
         call_when.overdue & (rows["activity"] == "late"),
-        rows["risk_band"].isin(BANDS[BANDS.index(call_when.risk) :] if call_when.risk else ()),
+        rows["risk_band"].isin(_from(BANDS, call_when.risk)),
+        rows["evidence_band"].isin(_from(EVIDENCE_BANDS, call_when.evidence)),
         call_when.category_stopped & rows["category_stopped"],
     ]
     held: Flags = np.any(grounds, axis=0)

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import Floats, Longs
-from models.decision.playbook import DATES, Playbook, to_do
-from models.lifecycle.change import change
-from models.lifecycle.facts import Facts, constant, fact
+from models.decision.playbook import DATES, FAILURES, PLACEHOLDERS, SECOND_FAILURE, Playbook, to_do
+from models.lifecycle.facts import Facts, fact
 from models.lifecycle.limits import Limits
 from models.lifecycle.why_stage import facts, why_stage
 from pipeline.delivery.schema import EXPLANATIONS, fill
+from pipeline.delivery.why import places, reason_facts, risk_fact, why
 from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
 
@@ -46,20 +46,26 @@ def texts(
 ) -> pa.Table:
     """One row per row of the life cycle: what to do, why, why_stage, facts as JSON.
 
-    The rows have `queue` and `category_change` besides.
+    The rows have `queue`, `reason`, `risk` and `category_change` besides.
     """
     parts = []
     for start in range(0, max(len(lifecycle), 1), CHUNK):
         rows = lifecycle.slice(start, CHUNK)
         known = facts(rows, limits, expected_ipt)
         queue = fact(rows["queue"], np.ones(len(rows), bool))
-        situation = constant("other_unknown", np.ones(len(rows), bool))
+        reason = places(rows["reason"])
+        known |= reason_facts(rows, reason)
+        known["risk_percent"] = risk_fact(rows["risk"].to_numpy())
+        again = rows["recent_failures"].to_numpy() > 1
+        again &= pc.is_in(rows["reason"], pa.array(FAILURES)).to_numpy()
+        situation = pc.if_else(pa.array(again), SECOND_FAILURE, rows["reason"])
         today = rows["snapshot"].cast(pa.int32()).to_numpy()
         dates = {name: _days(rows, name) for name in (*DATES, "ipt_days")}
-        acting = {**known, "queue": queue, "situation": situation}
+        acting = {**known, "queue": queue, "situation": fact(situation, queue.codes >= 0)}
+        acting |= {name: known[f"{of}_{name}"] for name, of in PLACEHOLDERS.items()}
         columns = {
             **to_do(playbook, acting, today, dates, language),
-            "why": change(known, language),
+            "why": why(rows, known, reason, language),
             "why_stage": why_stage(known),
             "facts": _json_of(known),
         }

@@ -13,11 +13,14 @@ from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES, queue_of
 from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
 from models.lifecycle.facts import combined, fact
+from models.reasons.catalogue import band
+from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.published import listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table
+from pipeline.delivery.why import strongest
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import rows_of, table
 from pipeline.inputs.suppressed import suppressed_today
@@ -74,7 +77,7 @@ def known_customers(
     return kept.combine_chunks(), objections + len(rows) - len(kept)
 
 
-def decision_rows(known: pa.Table, falls: pa.Table) -> pd.DataFrame:
+def decision_rows(known: pa.Table, falls: pa.Table, rules: ReasonRules) -> pd.DataFrame:
     """One row per known customer with what a decision needs; `risk` is not known yet.
 
     `falls`: data/category_falls.parquet.
@@ -94,8 +97,10 @@ def decision_rows(known: pa.Table, falls: pa.Table) -> pd.DataFrame:
         ).to_numpy(),
         since=known["since"].cast(pa.int32()).to_numpy(),
         risk=np.nan,
+        **strongest(known, rules),
     )
-    return rows.assign(value_365d=values(rows))
+    band_of = band(rows["evidence"].to_numpy(), rules)
+    return rows.assign(value_365d=values(rows), evidence_band=band_of)
 
 
 def decided(

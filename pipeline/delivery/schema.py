@@ -6,7 +6,7 @@ The files, their test and docs/outputs.md are made from it. The source of a colu
 * a function of the rows (an arrow table, one row per customer: the life cycle and whatever stands
   in SCORED without a function), which returns one value per row;
 * the dotted name of the function that computes the column before, by the column's own name;
-* NOT_YET or BY_HAND: the column stays empty.
+* BY_HAND: the column stays empty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,6 @@ import pyarrow as pa
 from pipeline.runtime.errors import ConfigError
 
 TEXT, FLOAT, DATE, COUNT = pa.string(), pa.float64(), pa.date32(), pa.int64()
-NOT_YET = "not yet: null until reasons are published"
 BY_HAND = "empty: the person who works on the customer fills it in"
 
 
@@ -31,6 +30,7 @@ class Output(NamedTuple):
     source: str | Callable[[pa.Table], Any]
 
 
+_WHY = "pipeline.delivery.why"
 _WORKLIST = "models.decision.worklist"
 _SCORER = "pipeline.registry.model_files.scorer"
 _DRIVERS = "pipeline.delivery.explanations.drivers"
@@ -65,12 +65,14 @@ SCORED = (
            "`costs`", f"{_WORKLIST}.stakes"),
     Output("contact", TEXT, "name", "call, hold_out (control group), do_not_contact or none",
            f"{_WORKLIST}.contacts"),
-    Output("reason", TEXT, "name", "the strongest reason to leave", NOT_YET),
-    Output("evidence", FLOAT, "0..1", "the evidence of `reason`", NOT_YET),
-    Output("reason_2", TEXT, "name", "the second reason to leave", NOT_YET),
-    Output("evidence_2", FLOAT, "0..1", "the evidence of `reason_2`", NOT_YET),
-    Output("why", TEXT, "text", "what changed against the customer's own normal",
-           "pipeline.delivery.explanations.texts"),
+    Output("reason", TEXT, "name", "the strongest reason to leave; other_unknown without evidence",
+           f"{_WHY}.strongest"),
+    Output("evidence", FLOAT, "0..1", "the evidence of `reason`, null for other_unknown",
+           f"{_WHY}.strongest"),
+    Output("reason_2", TEXT, "name", "the second reason to leave", f"{_WHY}.strongest"),
+    Output("evidence_2", FLOAT, "0..1", "the evidence of `reason_2`", f"{_WHY}.strongest"),
+    Output("why", TEXT, "text", "what changed against the customer's own normal, and the strongest "
+           "indication of a reason to leave", f"{_WHY}.why"),
     Output("why_stage", TEXT, "text", "the values that put the customer into the stage",
            "models.lifecycle.why_stage.why_stage"),
     Output("action", TEXT, "text", "what to do and what to avoid, from playbook.yaml",
@@ -168,7 +170,7 @@ def fill(columns: Sequence[Output], rows: pa.Table | Mapping[str, Any]) -> pa.Ta
 
 
 def _values(column: Output, rows: Mapping[str, Any], size: int) -> pa.Array | pa.ChunkedArray:
-    if column.source in (NOT_YET, BY_HAND):
+    if column.source == BY_HAND:
         return pa.nulls(size, column.type)
     if callable(column.source):
         values = column.source(pa.table(rows))

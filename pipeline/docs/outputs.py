@@ -8,7 +8,6 @@ from pipeline.delivery.schema import (
     CATEGORIES,
     EXPLANATIONS,
     FOR_PEOPLE,
-    NOT_YET,
     SCORED,
     Output,
 )
@@ -21,7 +20,7 @@ def source_text(column: Output) -> str:
     source = column.source
     if callable(source):
         source = f"{source.__module__}.{source.__qualname__}"
-    if source in (NOT_YET, BY_HAND):
+    if source == BY_HAND:
         return source
     module, _, name = source.rpartition(".")
     if module == "lifecycle":

@@ -10,6 +10,7 @@ from models.decision.outcomes import rates_for
 from models.decision.what_if import what_if
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
+from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
@@ -38,6 +39,7 @@ def score(
     costs: Costs,
     evaluate: Evaluate,
     assign: Limits,
+    reasons: ReasonRules,
     privacy: Privacy,
     root: Path,
     returned: Folder | None = None,
@@ -50,7 +52,7 @@ def score(
     as_of, verdict = calibration["data_end"], metrics["verdict"]
     horizon = calibration["horizon_days"]
     known, objections = lists.known_customers(lifecycle, events, as_of, privacy, root)
-    rows = lists.decision_rows(known, category_falls)
+    rows = lists.decision_rows(known, category_falls, reasons)
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
@@ -67,7 +69,8 @@ def score(
     fallen = category_list(category_falls, rows, as_of)
     changes = category_changes(known["customer_id"], fallen, params.language)
     known = known.append_column("category_change", changes)
-    known = known.append_column("queue", pa.array(rows["queue"].sort_index()))
+    for name in ("queue", "reason", "risk"):
+        known = known.append_column(name, pa.array(rows[name].sort_index()))
     playbook = read_playbook(root, params.action_characters)
     written = texts(known, assign, calibration["expected_ipt"], playbook, params.language)
     scored = lists.scored_table(known, written, rows)

@@ -1,0 +1,72 @@
+"""The two sentences of `why`: what changed, then the strongest indication of a reason to leave."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.records import Floats, Ints
+from models.lifecycle.change import change
+from models.lifecycle.facts import Fact, Facts, fact, say
+from models.reasons.catalogue import CATALOGUE, OTHER_UNKNOWN, REASONS, primary, sentences
+from models.reasons.settings import ReasonRules
+
+NO_CAUSE = {  # with a risk, which is then what speaks for a call
+    "en": "No recorded cause; risk {risk_percent} %.",
+    "de": "Kein Grund verzeichnet; Risiko {risk_percent} %.",
+    "it": "Nessuna causa registrata; rischio {risk_percent} %.",
+}
+
+
+def strongest(rows: pa.Table, rules: ReasonRules) -> dict[str, Any]:
+    """Return reason, evidence, reason_2 and evidence_2 of rows of data/lifecycle.
+
+    The reason is `other_unknown` where no evidence is at least weak.
+    """
+    evidence = np.column_stack([rows[f"evidence_{reason}"].to_numpy() for reason in REASONS])
+    first = primary(evidence, rules)
+    # place -1, none, is the last entry
+    return {
+        "reason": np.array([*REASONS, OTHER_UNKNOWN], object)[first.reason],
+        "evidence": first.evidence.round(4),
+        "reason_2": np.array([*REASONS, None], object)[first.reason_2],
+        "evidence_2": first.evidence_2.round(4),
+    }
+
+
+def places(reason: pa.ChunkedArray | pa.Array) -> Ints:
+    """Return the place of each reason in REASONS, -1 for `other_unknown`."""
+    codes: Ints = pc.index_in(reason, pa.array(REASONS)).fill_null(-1).to_numpy()
+    return codes
+
+
+def reason_facts(rows: pa.Table, reason: Ints) -> Facts:
+    """Return the facts of the reason of each row, by `<reason>_<fact>`; shares in percent."""
+    known: Facts = {}
+    for place, each in enumerate(CATALOGUE):
+        where = reason == place
+        for name, kind in each.facts.items():
+            column: Any = rows[f"{each.name}_{name}"]
+            if kind == "ratio":
+                shares = column.fill_null(0).to_numpy().astype(np.float64)
+                column = np.rint(100 * shares).astype(np.int64)
+            known[f"{each.name}_{name}"] = fact(column, where)
+    return known
+
+
+def risk_fact(risk: Floats) -> Fact:
+    """Return the risk in percent; absent for customers without one."""
+    has_risk = ~np.isnan(risk)
+    return fact(np.rint(100 * np.nan_to_num(risk)).astype(np.int64), has_risk)
+
+
+def why(rows: pa.Table, f: Facts, reason: Ints, language: str) -> pa.Array:
+    """Return both sentences of each row; every number in them is a fact of `f`.
+
+    `f`: the facts of the rows, those of the reason and `risk_percent`.
+    """
+    indication = sentences(rows, reason, language)
+    no_cause = say(f, NO_CAUSE[language])
+    second = pc.if_else(pa.array(reason < 0), pc.coalesce(no_cause, indication), indication)
+    return pc.binary_join_element_wise(change(f, language), second, " ")
