@@ -31,8 +31,8 @@ def take_off_discounts(db: Db) -> None:
     db.execute("""
         update staged_orders set net_amount = share from (
             select line.rowid as line, (sum(net_amount) over (partition by order_id order by
-                       net_amount, line_id::varchar, sku::varchar, quantity, source_file, source_line
-                       rows unbounded preceding))::hugeint as upto,
+                       net_amount, line_id::varchar, sku::varchar, quantity, source_file,
+                       source_line rows unbounded preceding))::hugeint as upto,
                    (upto * price // full_price - (upto - net_amount) * price // full_price)::bigint
                        as share
             from staged_orders line join lowered using (order_id) where fate is null) as shares
