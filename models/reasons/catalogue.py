@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from features.columns import Feature, absent_values
 from features.records import NEVER, Floats
 from features.settings import Windows
+from models.dates import elided, spelled_days
 from models.reasons.settings import ReasonRules
 
 TOOLS = {"catalogue", "context", "evidence", "settings"}
@@ -147,12 +148,14 @@ UNKNOWN = {
 
 
 def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Array:
-    """Return a fact as text: a share in percent, a name in the language, a date as in ISO."""
+    """Return a fact as text: a share in percent, names and dates in the language, – for none."""
     values = rows[f"{reason.name}_{fact}"].combine_chunks()
     if reason.facts[fact] == "ratio":
         values = pc.round(pc.multiply(values, 100)).cast(pa.int32()).cast(pa.string())
         return pc.binary_join_element_wise(values, "%", " ")
-    values = values.cast(pa.string())
+    if reason.facts[fact] == "day":
+        return spelled_days(values, language).fill_null("–")
+    values = values.cast(pa.string()).fill_null("–")
     if isinstance(reason.facts[fact], tuple):
         words = reason.words.get(language, {})
         places = pc.index_in(values, pa.array(reason.facts[fact]))
@@ -173,4 +176,5 @@ def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) ->
             pieces += [text] if fact is None else [text, _spelled(some, each, fact, language)]
         if len(which):
             texts.append(pc.binary_join_element_wise(*pieces, ""))
-    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
+    together = pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
+    return elided(together) if language == "it" else together

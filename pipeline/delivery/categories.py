@@ -5,15 +5,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.dates import MONTHS
 from pipeline.delivery.schema import CATEGORIES, fill
 from pipeline.engine.categories import MONTH
 
-MONTHS = {
-    "en": "January February March April May June July August September October November December",
-    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
-    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
-    "dicembre",
-}
 WORDS = {  # per language: stopped; fell; a category that did not change
     "en": (
         "stopped buying {category} since {month}",
