@@ -50,7 +50,7 @@ TABLES = {
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop of monthly needs, ingested."""
-    root = project(tmp_path_factory.mktemp("shop"))
+    root = project(tmp_path_factory.mktemp("shop"), "playbook.yaml")
     store.write(root / "shops" / "demo.yaml", "# nothing differs\n")
     (root / "data").mkdir()
     data = ingested(root / "data", TABLES, timezone="UTC")
@@ -82,12 +82,16 @@ def timeline(lines: list[str]) -> list[tuple[str, str]]:
 def test_it_prints_stage_queue_and_why_and_what_follows_without_a_purchase(shop: Path) -> None:
     lines = printed(shop, as_of="2025-04-20")
     assert lines[0] == "2025-04-20: early_repeat, active. Queue: early_care."
-    assert lines[1] == "Nothing changed: last purchase 19 days ago, usually every 30."
-    assert lines[2].startswith(
+    assert (
+        lines[1]
+        == "Nothing changed: last purchase 19 days ago, usually every 30. No recorded cause."
+    )
+    assert lines[2].startswith("To do: service desk, by 2025-04-2")
+    assert lines[3].startswith(
         "Early repeat since 2025-01-31: 4 purchases over 90 days, expected IPT 30 days (shop 30). "
         "Not core at the last purchase: 1 complaint open past its SLA."
     )
-    assert lines[3] == "Without a purchase: overdue on 2025-05-13, lapsed on 2025-05-31."
+    assert lines[4] == "Without a purchase: overdue on 2025-05-13, lapsed on 2025-05-31."
     assert any("needs_purchases 4" in line for line in lines)
 
 

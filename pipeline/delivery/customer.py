@@ -4,6 +4,7 @@ It reads only: nothing is written and nothing is logged.
 """
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,19 +19,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.decision.playbook import Playbook
 from models.decision.queues import queue_of
-from models.lifecycle.change import change
-from models.lifecycle.facts import of_one
-from models.lifecycle.why_stage import facts, why_stage
+from pipeline.delivery.explanations import texts
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.timeline import Entry, history
+from pipeline.delivery.why import strongest
 from pipeline.engine.calendar import day_number, iso_date
 from pipeline.engine.lifecycle import lifecycle_work
 from pipeline.engine.part import part_of, partitions
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.store import Folder, read, text_sha256
 
+REASON_COLUMNS = (("reason", "evidence"), ("reason_2", "evidence_2"))
 DEADLINES = {"late_on": "overdue", "defects_on": "defecting", "lapses_on": "lapsed"}
 
 
@@ -42,6 +45,8 @@ class Story(NamedTuple):
     why: str
     why_stage: str
     queue: str
+    reasons: str
+    to_do: str
     timeline: list[tuple[str, str]]
 
 
@@ -99,6 +104,12 @@ def _day(as_of: str | None, known: int, data_end: str) -> int:
     return day
 
 
+def reasons_in_words(evidence: dict[str, Any]) -> str:
+    """The reasons of one customer with their evidence, the strongest first."""
+    names = [(evidence[name][0], evidence[value][0]) for name, value in REASON_COLUMNS]
+    return ", ".join(f"{name} {value:.2f}" for name, value in names if value > 0)
+
+
 def story(
     customer: str,
     as_of: str | None,
@@ -106,6 +117,7 @@ def story(
     calibration: dict[str, Any],
     trends: pa.Table,
     params: Params,
+    playbook: Playbook,
 ) -> Story | None:
     """Return what is known of a customer on a day (ISO; None: the end of the data).
 
@@ -121,17 +133,28 @@ def story(
     # Evaluated on every day, so that each change shows on its own day.
     daily = np.arange(about["known"] + 1, day + 1, dtype=np.int32)
     lifecycle = lifecycle_work(events, calibration, trends, *rules)(part, daily)
-    today = facts(lifecycle.slice(len(daily) - 1), params.assign, calibration["expected_ipt"])
-    own = of_one(today, 0)
+    today = lifecycle.slice(len(daily) - 1)
+    states = (today[name][0].as_py() for name in ("stage", "activity", "status"))
+    evidence = strongest(today, params.reasons)
+    known = {"queue": [queue_of(*states)], "reason": evidence["reason"], "risk": [np.nan]}
+    for column, values in known.items():
+        today = today.append_column(column, pa.array(values))
+    # the list knows the next two; this command reads the customer alone
+    today = today.append_column("category_change", pa.nulls(1, pa.string()))
+    today = today.append_column("limit_on", pa.nulls(1, pa.date32()))
+    about_today = params.assign, calibration["expected_ipt"], playbook, params.score.language
+    (row,) = texts(today, *about_today).to_pylist()
     currency = money_of(events.read("meta.json"))["currency"]
     days = list(lifecycle.to_pandas(date_as_object=True).itertuples())
     entries = sorted([*history(rows, day, params.sla, currency), *changes(days)], reverse=True)
     return Story(
         iso_date(day),
-        own,
-        change(today, params.score.language)[0].as_py(),
-        why_stage(today)[0].as_py(),
-        queue_of(own["stage"], own["activity"], own.get("status")),
+        json.loads(row["facts"]),
+        row["why"],
+        row["why_stage"],
+        known["queue"][0],
+        reasons_in_words(evidence),
+        f"{row['owner']}, by {iso_date(row['act_by'])}: {row['action']}",
         [(iso_date(on), text) for on, _, text in entries],
     )
 
@@ -146,12 +169,15 @@ def show(customer: Story, console: Console, everything: bool) -> None:
     now = customer.facts
     state = f"{now['stage']}, {now.get('status', now['activity'])}"
     console.print(Text(f"{customer.as_of}: {state}. Queue: {customer.queue}."), style="bold")
-    console.print(Text(customer.why))
+    console.print(Text(printable(customer.why)))
+    if customer.reasons:
+        console.print(Text(f"Evidence: {customer.reasons}."))
+    console.print(Text(printable(f"To do: {customer.to_do}")))
     console.print(Text(customer.why_stage), style="dim")
     coming = {word: now.get(name, "") for name, word in DEADLINES.items()}
     ahead = [f"{word} on {day}" for word, day in coming.items() if day > customer.as_of]
     console.print(Text(f"Without a purchase: {', '.join(ahead) or 'nothing changes'}."))
-    pairs = [Text(f"{name} {value}", no_wrap=True) for name, value in now.items()]
+    pairs = [Text(printable(f"{name} {value}"), no_wrap=True) for name, value in now.items()]
     console.print(Columns(pairs, padding=(0, 3)), style="dim")
     entries = customer.timeline
     shown = entries if everything else entries[: max(10, console.height - 16)]
@@ -173,7 +199,9 @@ def why(customer: str, as_of: str | None, everything: bool, root: Path, console:
             place = str(path.relative_to(root))
             raise ConfigError("E_STAGE", place, "does not exist", "run `make repro`")
     events, calibration, trends = (read(path) for path in paths.values())
-    known = story(customer, as_of, events, calibration, trends, load(root))
+    params = load(root)
+    playbook = read_playbook(root, params.score.action_characters)
+    known = story(customer, as_of, events, calibration, trends, params, playbook)
     if known is None:
         console.print("This customer objects to profiling: corekeep shows nothing about them.")
     else:

@@ -1,6 +1,5 @@
-"""The figures of README.md: the demo's first five rows and its AUC, kept in docs/demo.json."""
+"""The figures of README.md: the demo's first five calls and its AUC, kept in docs/demo.json."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,15 @@ AUC_ROW = re.compile(r"(?m)^(\| demo, simulated [^|]*\|).*?(\|[^|]*\|)$")
 def demo_figures(root: Path) -> dict[str, Any]:
     """The figures of the demo's run in this folder; `list_md5` is data/lists in dvc.lock."""
     lists = root / "data" / "lists"
-    scored = pq.read_table(lists / "scored.parquet").slice(0, ROWS).to_pylist()
-    explained = pq.read_table(lists / "explanations.parquet", filters=[("position", "=", 0)])
-    facts = explained.to_pandas().set_index("customer_id")["facts"].map(json.loads)
+    calls = pq.read_table(lists / "scored.parquet", filters=[("contact", "=", "call")])
     rows = [
         {
             "customer": row["customer_id"],
             "risk": row["risk"],
             "value": row["value_365d"],
-            "stage": row["stage"],
-            "ipt_days": facts[row["customer_id"]]["expected_ipt_days"],
-            "recency_days": (row["as_of"] - row["last_purchase_on"]).days,
+            "why": row["why"],
         }
-        for row in scored
+        for row in calls.slice(0, ROWS).to_pylist()
     ]
     scorers = measured_scorers(store.read(root / "reports" / "evaluation.json"))
     outs = read_yaml(root / "dvc.lock", root)["stages"]["score"]["outs"]
@@ -47,8 +42,7 @@ def demo_figures(root: Path) -> dict[str, Any]:
 def readme(text: str, figures: dict[str, Any]) -> str:
     """README with these figures: the block of the list and the demo's row of the AUC table."""
     rows = [
-        f"| {rank} | {r['customer']} | {r['risk'] * 100:.0f} % | {r['value']:,.0f} | {r['stage']}, "
-        f"expected IPT {r['ipt_days']} d, no purchase for {r['recency_days']} d |\n"
+        f"| {rank} | {r['customer']} | {r['risk'] * 100:.0f} % | {r['value']:,.0f} | {r['why']} |\n"
         for rank, r in enumerate(figures["list"], 1)
     ]
     head = "\n| | customer | risk | spend a year | why |\n|---|---|---|---|---|\n"
