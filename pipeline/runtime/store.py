@@ -86,8 +86,9 @@ def _dump_parquet(content: Any, path: Path) -> None:
     is_arrow = isinstance(content, pa.Table)
     table = content if is_arrow else pa.Table.from_pandas(content, preserve_index=False)
     table = table.replace_schema_metadata(None)
-    # a dictionary of floats only takes space
-    words = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+    # a dictionary of floats, or of numbers that count the rows, only takes time and space
+    repeating = [field for field in table.schema if not pa.types.is_floating(field.type)]
+    words = [field.name for field in repeating if field.name != "row"]
     pq.write_table(table, path, compression="zstd", compression_level=1, use_dictionary=words)
 
 
