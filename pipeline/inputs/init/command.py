@@ -12,6 +12,7 @@ from pipeline.inputs.database import Db, fetch_all, identifier, open_database
 from pipeline.inputs.files import is_raw, raw_tables, register
 from pipeline.inputs.init.columns import Column, columns_of, name_sql
 from pipeline.inputs.init.draft import Draft, draft_orders
+from pipeline.inputs.init.exports import recognised, statements
 from pipeline.inputs.init.forms import guess, is_whitespace_table
 from pipeline.inputs.init.joins import join_lines, join_products
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
@@ -186,6 +187,12 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dic
     """Return the SQL of all tables, and the roles of the columns of the orders."""
     draft = Draft(db)
     kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
+    for table in tables:
+        if template := recognised(table):
+            say(f"{table.file}: {table.rows} rows, an export of {template.split('.')[0]}")
+            for statement in statements(template, table):
+                draft.add(statement)
+            return draft, table.roles("orders", answers.columns)
     orders = _largest(tables, kinds, "orders")
     if orders is None:
         raise refusal("E_NO_TABLE init", ", ".join(t.file for t in tables))
