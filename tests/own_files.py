@@ -150,6 +150,9 @@ CATALOGUE: dict[str, OwnFile] = {
     "American times": OwnFile(
         {"orders.csv": text(ENGLISH, lines("%m/%d/%Y %I:%M %p")).encode()}, {"day_first": False}
     ),
+    "years of two digits": OwnFile(
+        {"ordini.csv": text(ENGLISH, lines("%d/%m/%y %H:%M")).encode()}, DAY_FIRST
+    ),
     "months by name": OwnFile({"orders.csv": text(ENGLISH, lines("%d-%b-%Y")).encode()}),
     "gzip": OwnFile({"orders.csv.gz": gzip.compress(PLAIN.encode())}),
     "zip": OwnFile({"orders.zip": zipped(PLAIN)}),

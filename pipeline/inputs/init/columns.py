@@ -243,6 +243,11 @@ def _numeric_time(sql: str, values: list[str]) -> TimeForm | None:
     return None
 
 
+def _fits(formats: str) -> str:
+    """SQL that is true of a time v in a format; %Y would also read the years 24 and 0024."""
+    return f"year(try_strptime(v, {formats})) between 1971 and 2199"
+
+
 def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> TimeForm | None:
     """Return the formats that fit the most rows."""
     dates = {date: order for order, group in DATES.items() for date in group}
@@ -254,7 +259,7 @@ def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> Tim
     if not likely:
         return None
     total = fetch_value(db, f"select count(*) from {source} where trim({sql}) <> ''")
-    sums = ", ".join(f"sum(n) filter (try_strptime(v, {literal(f)}) is not null)" for f in likely)
+    sums = ", ".join(f"sum(n) filter ({_fits(literal(f))})" for f in likely)
     every = f"(select {sql} as v, count(*) as n from {source} where trim({sql}) <> '' group by 1)"
     reads = dict(zip(likely, fetch_all(db, f"select {sums} from {every}")[0], strict=True))
     reads = {f: int(count or 0) for f, count in reads.items()}
@@ -280,7 +285,7 @@ def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> Tim
         more = fetch_value(
             db,
             f"""select sum(n) from {every}
-            where try_strptime(v, [{formats_sql}]) is not null""",
+            where {_fits(f"[{formats_sql}]")}""",
         )
         if int(more or 0) > read:
             chosen.append(f)
