@@ -188,6 +188,32 @@ def erase(
     report(run(ROOT, {*(customer or ()), *text.splitlines()}, dry_run), dry_run)
 
 
+@app.command()
+def export(
+    target: Annotated[
+        str | None, typer.Argument(help="braze, hubspot, klaviyo or salesforce.")
+    ] = None,
+    changed_only: Annotated[
+        bool, typer.Option("--changed-only", help="Leave out rows as they were exported last.")
+    ] = False,
+    sink: Annotated[
+        str | None, typer.Option(help="postgresql://...: also put the list into a table there.")
+    ] = None,
+) -> None:
+    """Write the list in force as import files of a CRM, or into PostgreSQL."""
+    from pipeline.delivery.export import export as run
+    from pipeline.delivery.postgresql import sink as put
+    from pipeline.runtime.errors import ConfigError
+    from pipeline.runtime.runner import ROOT
+
+    if target is None and sink is None:
+        raise ConfigError("E_EXPORT", "corekeep export", "no target", "name one, or use --sink")
+    if target is not None:
+        run(target, ROOT, changed_only)
+    if sink is not None:
+        put(ROOT, sink)
+
+
 @models.command("list")
 def list_versions() -> None:
     """List every version of every shop's model: alias, AUC and reason."""
