@@ -170,6 +170,17 @@ def outcomes() -> None:
 
 
 @app.command()
+def audit(file: str) -> None:
+    """Compare how often groups of customers are called; FILE: customer_id and attributes."""
+    from pathlib import Path
+
+    from pipeline.delivery.audit import audit as run
+    from pipeline.runtime.runner import ROOT
+
+    run(Path(file), ROOT)
+
+
+@app.command()
 def erase(
     customer: Annotated[list[str] | None, typer.Argument(help="Ids, as in the raw files.")] = None,
     source: Annotated[

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import test_score
 from frozen import params
@@ -14,9 +15,11 @@ from raw_shop import GOOD, csv, ingested
 
 from features.catalogue import FEATURES
 from features.columns import expand
+from pipeline.delivery.audit import audit
 from pipeline.inputs.contract import PROTECTED
 from pipeline.inputs.suppressed import alike, suppressed_today
 from pipeline.runtime.errors import InputError, QualityError
+from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.assign import assign
 from pipeline.stages.calibrate import calibrate
@@ -152,3 +155,27 @@ def test_an_objection_since_the_last_data_is_obeyed_in_the_list_of_today(tmp_pat
     for people in lists.glob("*.csv"):
         assert "c0006" not in people.read_text()
         assert "c0007" not in people.read_text()
+
+
+def test_an_audit_compares_groups_and_shows_none_of_fewer_than_ten(tmp_path: Path) -> None:
+    lists = tmp_path / "data" / "lists"
+    ids = [f"c{i}" for i in range(105)]
+    contact = ["call" if i % 4 == 0 and i < 50 else "none" for i in range(105)]
+    frame = pd.DataFrame({"customer_id": ids, "contact": contact, "risk": 0.5, "reason": None,
+                          "as_of": dt.date(2026, 1, 1), "queue": "q", "stage": "core"})  # fmt: skip
+    about = {"snapshot": "2026-01-01", "shop": "demo"}
+    publish(lists, Published({"scored.parquet": frame}, about), PARAMS.lists)
+    write(tmp_path / "data" / "calibration.json", {"horizon_days": 30, "data_end": "2026-01-01"})
+    ingested(tmp_path, {"orders.csv": csv(GOOD)})
+    (tmp_path / "events").rename(tmp_path / "data" / "events")
+    groups = ["a" if i < 50 else "b" if i < 100 else "c" for i in range(105)]
+    table = "\n".join(f"{name};{group}" for name, group in zip(ids, groups, strict=True))
+    write(tmp_path / "people.csv", f"customer_id;sex\n{table}\n")
+    report = audit(tmp_path / "people.csv", tmp_path)["attributes"]["sex"]
+    shares = {entry["group"]: entry["share"] for entry in report["called"]["groups"]}
+    assert shares == {"a": 13 / 50, "b": 0.0}
+    assert report["called"]["gap"] == 0.26
+    assert report["called_of_churned"] == {"groups": [], "gap": None}
+    with pytest.raises(InputError, match="no column but customer_id"):
+        write(tmp_path / "people.csv", "customer_id\nc1\n")
+        audit(tmp_path / "people.csv", tmp_path)
