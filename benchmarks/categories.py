@@ -118,22 +118,18 @@ def fallen(root: Path, part: Part, snapshot: int, rows: pd.DataFrame) -> pd.Data
     favourite = pq.read_table(truth / "customer.parquet").to_pandas().set_index("customer_id")
     orders = pq.read_table(truth / "order.parquet").to_pandas()
     day = (orders["ordered_at"] - pd.Timestamp(0)).dt.days
-    orders = (
-        orders.assign(day=day)
-        .set_index("day")
-        .sort_values("number")
-        .loc[lambda o: o.index < snapshot]
-    )
-    visits: dict[str, pd.Series] = dict(iter(orders.groupby("customer_id")["contested"]))
+    seen = orders.assign(day=day)[day < snapshot]
+    visits = dict(iter(seen.groupby("customer_id")))
     names = category_names(Folder(root / "data" / "events")).to_pylist()
     ids = part.customer_id.to_pylist()
     shares = []
-    for row in rows.itertuples():
-        visit = visits[ids[row.customer]]
-        liked = favourite.loc[ids[row.customer], "favourite_category"] == names[row.category]
-        now = visit.loc[row.since + 1 :].mean()
-        before = visit.loc[row.since - row.days_before + 1 : row.since].any()
-        shares.append(now if liked and not before else np.nan)
+    for row in rows.to_dict("records"):
+        visit = visits[ids[row["customer"]]]
+        liked = favourite.loc[ids[row["customer"]], "favourite_category"]
+        days, contested = visit["day"].to_numpy(), visit["contested"].to_numpy()
+        now = contested[days > row["since"]].mean()
+        before = contested[(days <= row["since"]) & (days > row["since"] - row["days_before"])]
+        shares.append(now if liked == names[row["category"]] and not before.any() else np.nan)
     known = rows.assign(share=shares)
     known = known[(known["share"] == 0) | (known["share"] >= CONTESTED)]
     return known.assign(true=known["share"] > 0)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from benchmarks.measure import Cost, peak, spent
 from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
 from models.defection.forms import select_form
+from models.reasons.catalogue import REASONS
 from pipeline.delivery.explanations import explanations
 from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.model_files import about_of, booster_of, scorer
@@ -165,10 +166,13 @@ def explaining(shop: Shop, out: Path) -> Run:
     numbers = scored_features(features, shop.folder("lifecycle"), snapshot).head(EXPLAINED)
     facts, which = pa.chunked_array([["{}"] * len(numbers)]), np.arange(len(numbers))
     params = shop.params.score.model_copy(update={"explain": EXPLAINED})
-    ids = pa.array(numbers.index, pa.string())
-    return lambda: store.write(
-        out / "explanations.parquet", explanations(ids, facts, which, numbers, chosen, params)
-    )
+    known = {
+        "customer_id": pa.array(numbers.index, pa.string()),
+        "stage": pa.array(np.where(which % 2, "core", "early_repeat")),
+        **{f"evidence_{reason}": which % 100 / 100 for reason in REASONS},
+    }
+    given = pa.table(known), facts, which, numbers, chosen, params, shop.params.windows
+    return lambda: store.write(out / "explanations.parquet", explanations(*given))
 
 
 PIECES: dict[str, Piece] = {

@@ -22,6 +22,7 @@ class Feature:
     tables and columns ("returns", "orders.sku") without which a shop does not have the feature.
     `monotone` is +1 where a higher value can only speak for defection and -1 where it can only
     speak against it, by the meaning of the feature and not by any data; 0 where it may be either.
+    `reason` names the reason to leave that the feature speaks for, if it speaks for one.
     `windows` names the list of windows in params.yaml that each make a column: an array in
     `Values`, and `{days}` in the meaning stands for the length of the window.
     """
@@ -33,6 +34,7 @@ class Feature:
     needs: tuple[str, ...] = ()
     monotone: Literal[-1, 0, 1] = 0
     windows: Literal["", "counts", "trends"] = ""
+    reason: str = ""
 
 
 def expand(features: Iterable[Feature], windows: Windows) -> tuple[Feature, ...]:

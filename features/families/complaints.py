@@ -12,8 +12,9 @@ from features.records import Past, Shop
 REPEATED_WITHIN_IPTS = 4
 LAST_BITS = 1e-6  # days; of a logarithm, left out: four IPTs of 14 days are 56
 
-feature = partial(Feature, needs=("complaints",))
+feature = partial(Feature, needs=("complaints",), reason="service_failure")
 count = partial(feature, unit="count", absent=0)
+open_feature = partial(feature, reason="unrepaired", absent=0)
 MAJOR = "major or critical complaints opened in the last 365 days"
 BREACHED = "complaints of the last 365 days that were or are open for longer than the SLA"
 WAITING = "longest time an open complaint has been open, over its SLA"
@@ -28,11 +29,11 @@ FEATURES = (
     feature("complaints_per_purchase", "ratio", "complaints over purchases; may exceed 1"),
     count("complaints_minor_365d", meaning="minor complaints opened in the last 365 days"),
     count("complaints_major_365d", meaning=MAJOR),
-    count("complaints_open", meaning="unresolved complaints at the snapshot", monotone=1),
-    count("complaints_past_sla", meaning=BREACHED, monotone=1),
-    feature("oldest_open_days", "days", "age of the oldest open complaint", absent=0),
-    feature("open_over_sla", "ratio", WAITING, absent=0, monotone=1),
-    feature("longest_repair_ratio", "ratio", REPAIR, absent=0, monotone=1),
+    open_feature("complaints_open", "count", "unresolved complaints at the snapshot", monotone=1),
+    open_feature("complaints_past_sla", "count", BREACHED, monotone=1),
+    open_feature("oldest_open_days", "days", "age of the oldest open complaint"),
+    open_feature("open_over_sla", "ratio", WAITING, monotone=1),
+    open_feature("longest_repair_ratio", "ratio", REPAIR, monotone=1),
     feature("days_since_complaint", "days", "since the latest complaint was opened"),
     feature("complaint_repeated", "0 or 1", REPEATED, absent=0),
 )

@@ -7,8 +7,10 @@ from features.history import late_delivery_due
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 
-delivery_feature = partial(Feature, needs=("orders.promised_at", "orders.delivered_at"))
-cancellation_feature = partial(Feature, needs=("orders.cancelled_at",))
+delivery_feature = partial(
+    Feature, needs=("orders.promised_at", "orders.delivered_at"), reason="service_failure"
+)
+cancellation_feature = partial(Feature, needs=("orders.cancelled_at",), reason="service_failure")
 LATE = "orders due in the last 365 days, grace included, that arrived later or have not arrived"
 UNDELIVERED = "orders overdue, grace included, and neither delivered nor cancelled"
 DELAY = "longest delay past the promised day, of the orders due in the last 365 days"

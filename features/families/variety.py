@@ -6,8 +6,8 @@ from features.columns import Feature, Values
 from features.kernel import kernel
 from features.records import Ints, Past, Shop
 
-product_feature = partial(Feature, needs=("orders.sku",))
-category_feature = partial(Feature, needs=("orders.category",))
+product_feature = partial(Feature, needs=("orders.sku",), reason="boredom")
+category_feature = partial(Feature, needs=("orders.category",), reason="competitor")
 PRODUCT_INDEX = "Herfindahl index of the products in the lines of the last 365 days; 1: always one"
 CATEGORY_INDEX = "Herfindahl index of the categories in the lines of the last 365 days"
 PRODUCT_COUNT = "different products bought in the last 365 days"

@@ -2,23 +2,28 @@
 
 import json
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.columns import Feature
 from features.records import Floats, Longs
+from features.settings import Windows
 from models.decision.playbook import DATES, FAILURES, PLACEHOLDERS, SECOND_FAILURE, Playbook, to_do
 from models.lifecycle.facts import Facts, fact
 from models.lifecycle.limits import Limits
 from models.lifecycle.why_stage import facts, why_stage
+from models.reasons.catalogue import REASONS
+from pipeline.delivery.drivers import agreement, columns_of, driver_texts, medians, reason_sums
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.delivery.why import places, reason_facts, risk_fact, why
 from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
 
+AT_HEAD = (*(f"contribution_{reason}" for reason in REASONS), "agreement")
 CHUNK = 100_000  # customers whose texts are made together: an arrow text array holds 2 GB at most
 
 
@@ -73,53 +78,95 @@ def texts(
     return pa.concat_tables(parts)
 
 
-def drivers(ids: pa.Array, features: pd.DataFrame, scorer: Scorer, most: int) -> pa.Table:
-    """One row per customer and driver, at most so many each, strongest first from position 1.
+class Explained(NamedTuple):
+    """Explained customers: who they are, and what each feature adds to the log-odds of each."""
 
-    `features`: one row per customer, by customer_id.
-    """
+    ids: pa.Array
+    features: pd.DataFrame  # one row per customer, as `stage`
+    stage: pa.Array
+    terms: list[str]
+    contribution: Floats
+
+
+def explained(ids: pa.Array, stage: pa.Array, features: pd.DataFrame, scorer: Scorer) -> Explained:
+    """Explain these customers; `features` has one row for each of them, by customer_id."""
     features = features.loc[ids.to_numpy(zero_copy_only=False)]
-    explained = scorer.explain(features)
-    terms = list(explained.columns)
-    contribution = explained.to_numpy(np.float64)
-    strongest = np.argsort(-np.abs(contribution), axis=1, kind="stable")[:, :most]
+    added = scorer.explain(features)
+    return Explained(ids, features, stage, list(added.columns), added.to_numpy(np.float64))
+
+
+def drivers(of: Explained, most: int, columns: dict[str, Feature]) -> pa.Table:
+    """One row per customer and driver, at most so many each, strongest first from position 1."""
+    ids, terms = of.ids, of.terms
+    strongest = np.argsort(-np.abs(of.contribution), axis=1, kind="stable")[:, :most]
     size = strongest.shape[1]
+    values = of.features[terms].to_numpy(np.float64)
+    codes = of.stage.dictionary_encode()
+    group = codes.indices.to_numpy().astype(np.int64)
+    median = medians(values, group)[np.repeat(group, size), strongest.ravel()]
 
-    def picked(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.take_along_axis(values, strongest, axis=1).ravel()
+    def picked(cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.take_along_axis(cells, strongest, axis=1).ravel()
 
-    columns = {
+    term, value = np.array(terms, object)[strongest].ravel(), picked(values)
+    stage = codes.dictionary.take(pa.array(np.repeat(group, size)))
+    rows = {
         "customer_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), size))),
-        "driver": np.array(terms, object)[strongest].ravel(),
-        "value": picked(features[terms].to_numpy(np.float64)),
-        "contribution": picked(contribution).round(9),
+        "driver": term,
+        "value": value,
+        "contribution": picked(of.contribution).round(9),
+        "median": median,
+        "driver_text": driver_texts(term, value, median, stage, columns),
         "position": np.tile(np.arange(1, size + 1), len(ids)),
         "facts": pa.nulls(strongest.size),
+        **dict.fromkeys(AT_HEAD, pa.nulls(strongest.size)),
     }
-    return fill(EXPLANATIONS, columns)
+    return fill(EXPLANATIONS, rows)
+
+
+def beside_records(
+    of: Explained, size: int, place: Longs, evidence: Floats, columns: dict[str, Feature]
+) -> dict[str, pa.Array]:
+    """What the model adds for each reason, and whether the records agree: one row per customer.
+
+    `place`: that of each explained customer among all `size`; null for the others.
+    """
+    sums = reason_sums(of.contribution, of.terms, columns)
+    row = np.full(size, -1)
+    row[place] = np.arange(len(place))
+    take = pa.array(row, mask=row < 0)
+    agreed = agreement(sums, evidence[place])
+    parts = {f"contribution_{r}": pa.array(sums[:, k].round(9)) for k, r in enumerate(REASONS)}
+    return {name: each.take(take) for name, each in {**parts, "agreement": agreed}.items()}
 
 
 def explanations(
-    ids: pa.Array,
+    known: pa.Table,
     facts_json: pa.ChunkedArray,
     scored: Longs,
     features: pd.DataFrame,
     scorer: Scorer | None,
     params: Score,
+    windows: Windows,
 ) -> pa.Table:
     """explanations.parquet: per customer the facts at position 0, then the drivers.
 
-    `scored`: places in `ids` of the customers with a risk, by rank; the first `params.explain` of
-    them get drivers.
+    `known`: the rows of the life cycle. `scored`: places in them of the customers with a risk, by
+    rank; the first `params.explain` of them get drivers.
     """
-    size = len(ids)
-    columns = dict.fromkeys(("driver", "value", "contribution"), pa.nulls(size))
-    columns |= {"customer_id": ids, "position": np.zeros(size, np.int64), "facts": facts_json}
-    heads = fill(EXPLANATIONS, columns)
+    size, ids = len(known), known["customer_id"].combine_chunks()
+    of_driver = ("driver", "value", "contribution", "median", "driver_text")
+    rows = dict.fromkeys((*of_driver, *AT_HEAD), pa.nulls(size))
+    rows |= {"customer_id": ids, "position": np.zeros(size, np.int64), "facts": facts_json}
     scored = np.sort(scored[: params.explain])
     if scorer is None or len(scored) == 0:
-        return heads
-    driven = drivers(ids.take(pa.array(scored)), features, scorer, params.drivers)
+        return fill(EXPLANATIONS, rows)
+    columns, place = columns_of(windows), pa.array(scored)
+    stage = known["stage"].take(place).cast(pa.string()).combine_chunks()
+    of = explained(ids.take(place), stage, features, scorer)
+    evidence = np.column_stack([known[f"evidence_{r}"].to_numpy() for r in REASONS])
+    heads = fill(EXPLANATIONS, rows | beside_records(of, size, scored, evidence, columns))
+    driven = drivers(of, params.drivers, columns)
     owners = np.repeat(scored, len(driven) // len(scored))
     parts = []
     for start in range(0, size, CHUNK):

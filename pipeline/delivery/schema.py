@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from models.reasons.catalogue import REASONS
 from pipeline.runtime.errors import ConfigError
 
 TEXT, FLOAT, DATE, COUNT = pa.string(), pa.float64(), pa.date32(), pa.int64()
@@ -33,6 +34,7 @@ class Output(NamedTuple):
 _WHY = "pipeline.delivery.why"
 _WORKLIST = "models.decision.worklist"
 _SCORER = "pipeline.registry.model_files.scorer"
+_EXPLAINED = "pipeline.delivery.explanations.explanations"
 _DRIVERS = "pipeline.delivery.explanations.drivers"
 
 # scored.parquet: one row per known customer, by rank
@@ -146,6 +148,13 @@ EXPLANATIONS = (
     Output("driver", TEXT, "name", "a feature of docs/features.md; null at position 0", _DRIVERS),
     Output("value", FLOAT, "the feature's", "the customer's value of that feature", _DRIVERS),
     Output("contribution", FLOAT, "log-odds", "what the feature adds to the risk", _DRIVERS),
+    Output("median", FLOAT, "the feature's", "its median among the scored customers of the same "
+           "stage at the snapshot", _DRIVERS),
+    Output("driver_text", TEXT, "text", "the driver in words, with value and median", _DRIVERS),
+    *(Output(f"contribution_{reason}", FLOAT, "log-odds", "at position 0: what the features that "
+             f"speak for {reason} add to the risk", _EXPLAINED) for reason in REASONS),
+    Output("agreement", TEXT, "text", "at position 0, with evidence of a reason of 0.5 or more: "
+           "whether the model raises the risk for the strongest one", _EXPLAINED),
     Output("position", COUNT, "position", "1 for the strongest driver; 0 for the facts", _DRIVERS),
     Output("facts", TEXT, "JSON", "at position 0: the values in `why` and `why_stage`",
            "models.lifecycle.why_stage.facts"),

@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.settings import Windows
 from models.decision.outcomes import rates_for
 from models.decision.what_if import what_if
 from models.decision.worklist import value_at_risk
@@ -14,6 +16,7 @@ from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
+from pipeline.delivery.drivers import agreement_report
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.delivery.outcomes import SAVE_RATES
@@ -40,6 +43,7 @@ def score(
     evaluate: Evaluate,
     assign: Limits,
     reasons: ReasonRules,
+    windows: Windows,
     privacy: Privacy,
     root: Path,
     returned: Folder | None = None,
@@ -76,9 +80,8 @@ def score(
     scored = lists.scored_table(known, written, rows)
 
     owner = written["owner"].take(rows.index.to_numpy())
-    ids = known["customer_id"].combine_chunks()
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
-    explained = explanations(ids, written["facts"], with_risk, numbers, chosen, params)
+    explained = explanations(known, written["facts"], with_risk, numbers, chosen, params, windows)
     people = lists.people_files(lists.people_list(scored, owner, before.since))
     tables = {"scored": scored, "explanations": explained, "categories": fallen}
     files = {**{f"{name}.parquet": table for name, table in tables.items()}, **people}
@@ -103,7 +106,9 @@ def score(
         "profiling_objections": objections,
     }
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
+    heads = explained.filter(pc.equal(explained["position"], 0))
     return {
+        "reason_agreement": agreement_report(heads, known),
         "lists": Published(files, manifest),
         "value_at_risk": value_at_risk(rows),
         "what_if": what_if(rows.drop(columns="save_rate"), horizon, costs, bands, *called_for),

@@ -1,0 +1,87 @@
+"""The drivers of a risk in words, and whether model and records agree."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from frozen import params
+
+from models.reasons.catalogue import REASONS
+from pipeline.delivery.drivers import (
+    AGREE,
+    DISAGREE,
+    agreement,
+    agreement_report,
+    columns_of,
+    driver_texts,
+    medians,
+    reason_sums,
+)
+
+COLUMNS = columns_of(params().windows)
+
+
+def test_a_feature_speaks_for_a_reason_that_exists_or_for_none() -> None:
+    named = {column.reason for column in COLUMNS.values()}
+    assert named - {""} == set(REASONS)
+
+
+def test_the_contributions_of_a_reason_are_those_of_its_evidence_and_of_its_features() -> None:
+    terms = ["evidence_boredom", "same_item_run", "complaints_open", "recency_days", "unheard_of"]
+    sums = reason_sums(np.array([[1.0, 2.0, 4.0, 8.0, 16.0]]), terms, COLUMNS)[0]
+    of_reason = dict(zip(REASONS, sums.tolist(), strict=True))
+    assert of_reason == {
+        "unrepaired": 4.0,
+        "service_failure": 0.0,
+        "competitor": 0.0,
+        "boredom": 3.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("added", "evidence", "expected"),
+    [(0.1, 0.5, AGREE), (-0.1, 0.5, DISAGREE), (0.0, 0.9, DISAGREE), (0.1, 0.49, None)],
+)
+def test_strong_evidence_for_which_the_model_raises_no_risk_is_shown_as_disagreement(
+    added: float, evidence: float, expected: str | None
+) -> None:
+    sums, known = np.full((1, 4), 9.0), np.array([[np.nan, 0.1, 0.2, evidence]])
+    sums[0, 3] = added
+    assert agreement(sums, known).to_pylist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("term", "value", "median", "text"),
+    [
+        ("recency_days", 86.2, 24.0, "Since the last purchase: 86 days (median in core: 24 days)"),
+        ("gap_cv", 0.456, np.nan,
+         "Standard deviation over mean of the IPT; needs two: 0.46 (median in core: unknown)"),
+        ("complaints_open", 2, 0, "Unresolved complaints at the snapshot: 2 (median in core: 0)"),
+        ("late_share_365d", 0.25, 0, None),
+        ("unheard_of", 1.5, 1.25, "Unheard_of: 1.5 (median in core: 1.25)"),
+    ],
+)  # fmt: skip
+def test_a_driver_is_its_meaning_with_the_value_and_the_median_in_its_unit(
+    term: str, value: float, median: float, text: str | None
+) -> None:
+    given: Any = np.array([term], object), np.array([value]), np.array([median])
+    words = driver_texts(*given, pa.array(["core"]), COLUMNS)[0].as_py()
+    assert words == text if text else words.endswith(": 25% (median in core: 0%)")
+
+
+def test_the_median_is_that_of_the_same_stage_alone() -> None:
+    values = np.array([[1.0], [3.0], [np.nan], [100.0]])
+    assert medians(values, np.array([0, 0, 0, 1])).ravel().tolist() == [2.0, 100.0]
+
+
+def test_the_report_counts_core_customers_and_leaves_small_cells_out() -> None:
+    size = 40
+    strong = np.arange(size) < 12
+    known = {"stage": ["core"] * size, **{f"evidence_{r}": np.zeros(size) for r in REASONS}}
+    known["evidence_boredom"], known["evidence_competitor"] = strong * 0.8, strong[::-1] * 0.1
+    heads = {f"contribution_{r}": np.where(strong, 0.5, -0.1) for r in REASONS}
+    rows = agreement_report(pa.table(heads), pa.table(known)).set_index("reason")
+    assert rows.loc["boredom"].tolist() == [size, 1.0, 12, 1.0]
+    assert rows.loc["competitor", ["strong", "raised"]].isna().all()
+    assert rows["spearman"].isna()["unrepaired"], "evidence that never varies has no rank"
