@@ -13,6 +13,7 @@ import pytest
 from frozen import ROOT
 from histories import compare, customers, snapshots
 from hypothesis import given
+from reasons_situations import defecting_at, evidence_features_at
 from situations import (
     ROWS,
     Complaint,
@@ -130,6 +131,9 @@ def shuffle(customer: Customer, _: int, random: np.random.Generator) -> Customer
 ATTACKS: dict[str, Attack] = {"delete": delete, "add": add, "poison": poison, "shuffle": shuffle}
 
 
+DESCRIBED = (features_at, states_at, evidence_features_at, defecting_at)
+
+
 @functools.cache
 def changed(describe: Describe, attack: str) -> frozenset[str]:
     """The fields that an attack changes in any bit, at the snapshot it starts from or before."""
@@ -152,7 +156,7 @@ def changed(describe: Describe, attack: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("describe", [features_at, states_at])
+@pytest.mark.parametrize("describe", DESCRIBED)
 def test_no_field_changes_with_later_events_or_row_order(describe: Describe, attack: str) -> None:
     assert not changed(describe, attack), f"fields that see the future: {changed(describe, attack)}"
 
@@ -163,7 +167,7 @@ def test_any_history_gives_the_same_as_its_part_before_the_snapshot(
     customer: Customer, snapshot: int
 ) -> None:
     known = delete(customer, snapshot, np.random.default_rng(0))
-    for describe in (features_at, states_at):
+    for describe in DESCRIBED:
         whole, part = (
             describe(tables_of(history), snapshot - 100, snapshot) for history in (customer, known)
         )

@@ -44,6 +44,7 @@ POSSIBLE = tuple(
 PROSPECT, FIRST_TIME, EARLY_REPEAT, CORE, CORE_DEFECTOR = range(5)
 ACTIVE, LATE, LAPSED, OPEN, STALE = range(5)
 NO_STATUS, WON_BACK, DEFECTING, LOST = range(4)
+AS_STRONG = -1
 
 STATE = record(
     "i1 stage activity status",
@@ -193,7 +194,9 @@ def judge_prospect(past: Past, shop: Shop, limits: Limits, row: Any) -> None:
 
 
 @kernel
-def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, row: Any) -> None:
+def judge(
+    past: Past, strong: Records, ahead: int, memory: Any, shop: Shop, limits: Limits, row: Any
+) -> None:
     """Fill one STATE row, zeros so far, from the past and the memory of its purchases."""
     n = len(past.purchases)
     row.purchases = n
@@ -218,6 +221,8 @@ def judge(past: Past, strong: Records, memory: Any, shop: Shop, limits: Limits, 
     late_on, lapses_on = deadlines(past, shop)
     core_ever, winning_back = memory.core_since != NEVER, memory.away_since != NEVER
     defected_on = defects_on(past, strong, n, shop) if core_ever else NEVER
+    if ahead != AS_STRONG and defected_on > past.snapshot:  # why is not known yet
+        defected_on = max(ahead, late_on)
     defected_on = defected_on if defected_on < lapses_on else NEVER
     row.first_on, row.last_purchase_on = past.purchases[0].day, past.purchases[n - 1].day
     row.late_on, row.defects_on, row.lapses_on = late_on, defected_on, lapses_on
@@ -262,13 +267,15 @@ def follow(
     limits: Limits,
     strong_start: Longs,
     strong: Records,
+    ahead: Ints,
     buffers: Buffers,
     memory: Any,
     states: Records,
 ) -> None:
     """Fill one STATE row per pair of customer and day; `memory` has room for one MEMORY.
 
-    `strong` (STRONG) holds the evidence of each customer from `strong_start[customer]` on.
+    `strong` (STRONG) holds the evidence of each customer from `strong_start[customer]` on. `ahead`
+    is, per row, the day from which it is strong if nothing happens.
     """
     for row in range(len(customers)):
         customer, snapshot, after = customers[row], days[row], customers[row] + 1
@@ -286,7 +293,7 @@ def follow(
                     take_in(known_then, evidence, memory[0], shop, limits)
         past = past_before(tables, customer, snapshot, buffers)
         take_in(past, evidence, memory[0], shop, limits)
-        judge(past, evidence, memory[0], shop, limits, states[row])
+        judge(past, evidence, ahead[row], memory[0], shop, limits, states[row])
 
 
 def life_cycle(
@@ -295,15 +302,18 @@ def life_cycle(
     shop: Shop,
     limits: Limits,
     evidence: tuple[Longs, Records] | None = None,
+    ahead: Ints | None = None,
 ) -> tuple[Ints, Ints, Records]:
     """Return `known_pairs` and one STATE row per pair. `snapshots` ascend.
 
-    `evidence` of reasons to leave: where each customer's STRONG rows begin, and the rows; None
-    while no reason is computed.
+    `evidence` of reasons to leave: where each customer's STRONG rows begin, and the rows. `ahead`:
+    for each pair the day from which it is strong if nothing happens after the snapshot; None where
+    the rows themselves say so.
     """
     start, strong = evidence or (np.zeros(len(tables.known) + 1, np.int64), np.empty(0, STRONG))
     customers, days = known_pairs(tables, snapshots)
+    ahead = np.full(len(days), AS_STRONG, np.int32) if ahead is None else ahead
     states, memory = np.zeros(len(days), STATE), np.zeros(1, MEMORY)
     buffers = buffers_for(tables, shop.opened)
-    follow(tables, customers, days, shop, limits, start, strong, buffers, memory, states)
+    follow(tables, customers, days, shop, limits, start, strong, ahead, buffers, memory, states)
     return customers, days, states

@@ -131,7 +131,7 @@ def judge(
         odds = support + math.log(prior / (1 - prior))
         evidence = most * share / (1 + math.exp(-odds))
         row.category_drop = max(row.category_drop, -max(change, -3.0) * share)
-        if evidence > row.evidence_competitor:
+        if change < 0 and evidence > row.evidence_competitor:
             row.evidence_competitor = evidence
             row.competitor_category, row.competitor_from_on = tally.line, since
             row.competitor_event_on = event_on

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from features.history import begin_customer, past_before
+from features.history import begin_customer, is_open, past_before
 from features.ipt import deadlines
 from features.kernel import entry, kernel, one_after_another
 from features.records import (
@@ -13,6 +13,7 @@ from features.records import (
     Buffers,
     Ints,
     Longs,
+    Past,
     Records,
     Singles,
     Tables,
@@ -27,6 +28,71 @@ by_day = one_after_another([each.kernel for each in CATALOGUE if not each.by_pur
 CELLS = tuple(dict(EVIDENCE.fields or {})[f"evidence_{name}"][1] // 4 for name in REASONS)
 
 
+@kernel
+def later_on(past: Past, day: int) -> Past:
+    """Return the same past on a later day, if nothing happens until then."""
+    midnight: Any = np.int32(day)
+    return Past(
+        midnight,
+        past.known,
+        past.purchases,
+        past.sorted_gaps,
+        past.bought,
+        past.runs,
+        past.orders,
+        past.returns,
+        past.complaints,
+        past.touches,
+        past.counters,
+    )
+
+
+@kernel
+def is_waiting(past: Past) -> bool:
+    """Return whether a case is open or an order of the last purchase is not delivered."""
+    for i in range(len(past.complaints)):
+        if is_open(past.complaints[i], past.snapshot - 1):
+            return True
+    for i in range(len(past.returns)):
+        if past.returns[i].settled == NEVER:
+            return True
+    i, last = len(past.orders) - 1, past.purchases[len(past.purchases) - 1].day
+    while i >= 0 and past.orders[i].day >= last:
+        if past.orders[i].promised != NEVER and past.orders[i].delivered == NEVER:
+            return True
+        i -= 1
+    return False
+
+
+@kernel
+def is_strong(past: Past, at: Context, work: Records, cells: Singles) -> bool:
+    """Return whether any evidence is strong, with that of `by_purchase` in the first row of `work`.
+
+    It computes in the second row; `cells` is that row seen as float32.
+    """
+    work[1] = work[0]
+    by_day(past, at, work[1])
+    strongest = 0.0
+    for place in CELLS:
+        strongest = max(strongest, cells[place])
+    return strongest >= at.rules.defecting
+
+
+@kernel
+def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
+    """Return the first day, overdue and before the lapse, with strong evidence if nothing happens.
+
+    NEVER without one.
+    """
+    first, lapses_on = deadlines(past, at.shop)
+    first = max(first, past.snapshot)
+    last = lapses_on - 1 if is_waiting(past) else min(first, lapses_on - 1)
+    for day in range(first, last + 1):
+        if is_strong(later_on(past, day), at, work, cells):
+            return day
+    return NEVER
+
+
 @entry
 def judge_all(
     tables: Tables,
@@ -34,27 +100,32 @@ def judge_all(
     at: Context,
     buffers: Buffers,
     absent: Any,
-    kept: Any,
+    work: Records,
+    cells: Singles,
     rows: Records,
+    ahead: Ints,
 ) -> None:
-    """Fill one EVIDENCE row per pair of `known_pairs`; `kept` is one row to compute in."""
+    """Fill one EVIDENCE row and one day of `strong_ahead` per pair, computing in `work`."""
     count = 0
     for customer in range(len(tables.known)):
         begin_customer(tables, customer, buffers)
         purchases = 0
-        kept[0] = absent[0]
+        work[0] = absent[0]
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
             past = past_before(tables, customer, snapshots[k], buffers)
             n = len(past.purchases)
             if n > 0 and (n != purchases or buffers.cursor[0].cancels):
-                kept[0] = absent[0]
-                by_purchase(past, at, kept[0])
+                work[0] = absent[0]
+                by_purchase(past, at, work[0])
                 purchases = n
-            rows[count] = kept[0] if n > 0 else absent[0]
+            rows[count] = work[0] if n > 0 else absent[0]
+            ahead[count] = NEVER
             if n > 0:
                 by_day(past, at, rows[count])
+            if n > 1:
+                ahead[count] = strong_ahead(past, at, work, cells)
             count += 1
 
 
@@ -103,7 +174,7 @@ def strong_from(
     at: Context,
     buffers: Buffers,
     absent: Any,
-    kept: Any,
+    work: Records,
     cells: Singles,
 ) -> int:
     """Return the first of these days with strong evidence and no purchase since, or NEVER."""
@@ -113,12 +184,10 @@ def strong_from(
         n = len(past.purchases)
         if n == 0 or past.purchases[n - 1].day != after:
             continue
-        kept[0] = absent[0]
-        by_purchase(past, at, kept[0])
-        by_day(past, at, kept[0])
-        for place in CELLS:
-            if cells[place] >= at.rules.defecting:
-                return day
+        work[0] = absent[0]
+        by_purchase(past, at, work[0])
+        if is_strong(past, at, work, cells):
+            return day
     return NEVER
 
 
@@ -129,7 +198,7 @@ def strong_days(
     at: Context,
     buffers: Buffers,
     absent: Any,
-    kept: Any,
+    work: Records,
     cells: Singles,
     start: Longs,
     strong: Records,
@@ -159,7 +228,7 @@ def strong_days(
                 last = min(last, tables.lines[place].day)
             if first <= last:
                 day = strong_from(
-                    tables, customer, after, first, last, at, buffers, absent, kept, cells
+                    tables, customer, after, first, last, at, buffers, absent, work, cells
                 )
                 if day != NEVER:
                     strong[count].after, strong[count].on = after, day
@@ -174,21 +243,24 @@ def with_room(tables: Tables, at: Context) -> Context:
     return at._replace(tallies=np.zeros(most, TALLY))
 
 
-def evidence_at(tables: Tables, snapshots: Ints, at: Context) -> tuple[Ints, Ints, Records]:
-    """Return `known_pairs` and one EVIDENCE row per pair. `snapshots` ascend."""
+def _work() -> tuple[Records, Singles]:
+    """Return two rows to compute in, and the second of them as float32."""
+    work = np.repeat(ABSENT, 2)
+    return work, work.view(np.float32).reshape(2, -1)[1]
+
+
+def evidence_at(tables: Tables, snapshots: Ints, at: Context) -> tuple[Ints, Ints, Records, Ints]:
+    """Return `known_pairs`, one EVIDENCE row per pair, and its `strong_ahead`. Snapshots ascend."""
     customers, days = known_pairs(tables, snapshots)
-    at = with_room(tables, at)
-    rows, kept = np.empty(len(days), EVIDENCE), ABSENT.copy()
-    buffers = buffers_for(tables, at.shop.opened)
-    judge_all(tables, snapshots, at, buffers, ABSENT, kept, rows)
-    return customers, days, rows
+    rows, ahead = np.empty(len(days), EVIDENCE), np.empty(len(days), np.int32)
+    at, buffers = with_room(tables, at), buffers_for(tables, at.shop.opened)
+    judge_all(tables, snapshots, at, buffers, ABSENT, *_work(), rows, ahead)
+    return customers, days, rows, ahead
 
 
 def strong_evidence(tables: Tables, until: int, at: Context) -> tuple[Longs, Records]:
     """Return where each customer's STRONG rows begin, and the rows, of the days up to `until`."""
-    at = with_room(tables, at)
     start, strong = np.zeros(len(tables.known) + 1, np.int64), np.empty(len(tables.lines), STRONG)
-    buffers, kept = buffers_for(tables, at.shop.opened), ABSENT.copy()
-    cells = kept.view(np.float32)
-    count = strong_days(tables, until, at, buffers, ABSENT, kept, cells, start, strong)
+    at, buffers = with_room(tables, at), buffers_for(tables, at.shop.opened)
+    count = strong_days(tables, until, at, buffers, ABSENT, *_work(), start, strong)
     return start, strong[:count]

@@ -71,9 +71,10 @@ def lifecycle_rows(
     part: Part, snapshots: Ints, market: Market, limits: Limits, complaints_known: bool
 ) -> pa.Table:
     """The rows of data/lifecycle of a partition: one per customer and snapshot."""
-    strong = strong_evidence(part.tables, int(snapshots[-1]), market.context)
-    customers, at, states = life_cycle(part.tables, snapshots, market.context.shop, limits, strong)
-    evidence = evidence_at(part.tables, snapshots, market.context)[2]
+    tables, context = part.tables, market.context
+    strong = strong_evidence(tables, int(snapshots[-1]), context)
+    customers, at, evidence, ahead = evidence_at(tables, snapshots, context)
+    states = life_cycle(tables, snapshots, context.shop, limits, strong, ahead)[2]
     columns = evidence_columns(part, customers, evidence, market)
     ids = part.customer_id.take(pa.array(customers))
     return lifecycle_table(states, ids, at, complaints_known, columns)
