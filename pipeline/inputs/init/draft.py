@@ -142,7 +142,7 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
             last, credit = "marked_lines", "is_credit"
         where = f"not coalesce({credit}, false)" if credit else ""
         if credit:
-            _draft_returns(draft, last, names, credit, odd[1])
+            _draft_returns(draft, last, names, credit, odd)
     if spread:
         share = (
             "max(net_amount) over (partition by order_id) / count(*) over (partition by order_id)"
@@ -318,13 +318,14 @@ def _has_reductions(draft: Draft, source: str, where: str) -> bool:
 
 
 def _draft_returns(
-    draft: Draft, source: str, names: list[str], credit: str, reductions: list[str]
+    draft: Draft, source: str, names: list[str], credit: str, odd: tuple[list[str], list[str]]
 ) -> None:
-    """Add the view `returns`: the lines below zero, counted above zero."""
+    """Add the view `returns`: the lines below zero, counted above zero; `odd`: see _services."""
+    services, reductions = odd
     draft.remarks.append(f"returns: lines where {credit}")
     fields: list[Field] = [("return_id", "order_id"), ("customer_id", "customer_id")]
     if "sku" in names:
-        fields.append(("sku", "sku"))
+        fields.append(("sku", _sku(services)))
     fields.append(("quantity", "-quantity" if "quantity" in names else "1"))
     fields.append(("net_amount", "-net_amount" if "net_amount" in names else "-quantity"))
     fields.append(("returned_at", "ordered_at"))
