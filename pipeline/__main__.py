@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -19,6 +20,14 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 from pipeline.runtime.errors import Refused
+
+
+class Engine(StrEnum):
+    """Where the kernels run."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
@@ -44,21 +53,77 @@ def repro(
 ) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
     from pipeline.delivery.collect import collect
+    from pipeline.delivery.page import publish_champion
     from pipeline.delivery.summary import summary
     from pipeline.runtime.repro import repro as run
     from pipeline.runtime.runner import ROOT
 
     collect(ROOT)
-    code = run(shop, ROOT, verbose)
+    code = run(shop, ROOT, publish_champion, verbose)
     if code == 0:
         print(summary(ROOT))
     raise typer.Exit(code)
 
 
 @app.command()
+def train(
+    shop: Annotated[
+        str | None, typer.Option(help="Choose this shop first; default: the one of params.yaml.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the stages, DVC and MLflow print.")
+    ] = False,
+) -> None:
+    """Train, evaluate and register a model on the newest data. List and page stay as they are."""
+    from pipeline.runtime.repro import repro as run
+    from pipeline.runtime.runner import ROOT
+
+    raise typer.Exit(run(shop, ROOT, None, verbose))
+
+
+@app.command()
+def score(
+    shop: Annotated[
+        str | None, typer.Option(help="The shop; default: the one of params.yaml.")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="The folder of the raw files; default: data/shops/SHOP.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="The day of the list, as in 2026-01-31; default: the newest.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A folder, or models:/NAME@champion; default: data/champion/SHOP."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the lists; default: data/lists.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Do everything but publish.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Where the kernels run; default: params.yaml.")
+    ] = None,
+) -> None:
+    """Make the list of a day from a shop's raw files, with a model that was trained before."""
+    from pipeline.delivery.nightly import in_words, run
+    from pipeline.runtime.runner import ROOT
+    from pipeline.runtime.store import to_json
+
+    kind = engine.value if engine else None
+    result = run(ROOT, shop, events, as_of, model, out, dry_run, kind)
+    print(to_json(result) if as_json else in_words(result), end="")
+
+
+@app.command()
 def stage(name: str) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml."""
+    from pipeline.runtime.errors import ConfigError
     from pipeline.runtime.runner import run_stage
+
+    if name in ("score", "report"):
+        rule = "it publishes, so it is run with the champion"
+        raise ConfigError("E_STAGE", f"stage {name}", rule, "run `corekeep score`")
 
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         # a stage whose DVC was killed must not go on writing: PR_SET_PDEATHSIG

@@ -101,7 +101,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, An
             frame.insert(len(frame.columns) - 1, "complaints_open", np.float32(0))
         folders = small_shop.write(tmp_path_factory.mktemp("shop"), frame)
         models[with_complaints] = train(
-            **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
+            **folders,
+            shop="demo",
+            monotone_constraints={},
+            calibration=small_shop.calibration(),
+            params=few,
         )["model"]
     return models
 

@@ -32,7 +32,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     params = load(root)
     few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
     files = train(
-        **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
+        **folders,
+        shop="demo",
+        monotone_constraints={},
+        calibration=small_shop.calibration(),
+        params=few,
     )
     small_shop.model_folder(root / "data", files["model"])
     ids = sorted(frame["customer_id"].unique())

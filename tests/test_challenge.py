@@ -26,7 +26,11 @@ FINAL = "model.txt"
 def trained(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> ModelVersion:
     folders = small_shop.write(folder, frame)
     files = train(
-        **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=FEW
+        **folders,
+        shop="demo",
+        monotone_constraints={},
+        calibration=small_shop.calibration(),
+        params=FEW,
     )["model"]
     return ModelVersion(small_shop.model_folder(folder, files), files["model.json"], verdict)
 

@@ -71,22 +71,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         params = re.sub(rf"(?m)^(  {key}:) \d+", rf"\1 {value}", params, count=1)
     (folder / "params.yaml").write_text(params)
     small_shop.write(folder / "data", small_shop.rows(150, 2.0))
-    manifest = {
-        "shop": "demo",
-        "snapshot": small_shop.DATA_END,
-        "model_id": "0123456789ab",
-        "customers": 150,
-    }
     others = {
         "data/calibration.json": small_shop.calibration(),
         "data/monotone_constraints.json": {},
-        "data/lists/manifest.json": manifest,
     }
-    others |= {
-        "data/desk/retention_desk.html": "a page",
-        "reports/hypotheses.json": [],
-        "reports/stage_counts.csv": "as_of\n",
-    }
+    others |= {"reports/hypotheses.json": [], "reports/stage_counts.csv": "as_of\n"}
     for name, content in others.items():
         store.write(folder / name, content)
     for words in ("git init --quiet", "git add --all", "git commit --quiet --message base"):
@@ -122,3 +111,4 @@ def test_an_experiment_is_shown_beside_its_commit_with_parameter_and_figures_and
     assert tracked.data.tags["dvc.experiment"] == experiment["name"]
     assert tracked.data.tags["git.commit"] == head
     assert tracked.data.params["train.num_leaves"] == "5"
+    assert not any((project / "data" / name).exists() for name in ("lists", "desk", "champion"))

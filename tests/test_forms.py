@@ -99,7 +99,9 @@ def offset_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `train` returns for a small shop whose model starts from the baseline."""
     folders = small_shop.write(tmp_path_factory.mktemp("offset"), small_shop.rows(150, 2.0))
     calendar = small_shop.calibration()
-    return train(**folders, monotone_constraints={}, calibration=calendar, params=OFFSET)["model"]
+    return train(
+        **folders, shop="demo", monotone_constraints={}, calibration=calendar, params=OFFSET
+    )["model"]
 
 
 def test_an_offset_model_says_so_and_scores_from_disk_with_its_baseline(
@@ -149,7 +151,9 @@ def test_a_season_that_recurs_is_in_the_model_on_disk(tmp_path: Path) -> None:
     rows["defected"] |= cold & (np.random.default_rng(3).random(len(rows)) < 0.6)
     calendar = seasonal_calendar(small_shop.DATA_END, "2025-06-02")
     folders = small_shop.write(tmp_path, rows)
-    files = train(**folders, monotone_constraints={}, calibration=calendar, params=OFFSET)["model"]
+    files = train(
+        **folders, shop="demo", monotone_constraints={}, calibration=calendar, params=OFFSET
+    )["model"]
     selected = files["model.json"]["chosen"]["model.txt"]
     assert selected["season_weight"] > 0.5
     assert selected["shift"] > 0.1
@@ -167,4 +171,10 @@ def test_a_season_whose_outcome_was_not_known_is_refused(tmp_path: Path) -> None
     small_leaves = OFFSET.model_copy(update={"min_child_samples": 5})
     calendar = seasonal_calendar(small_shop.DATA_END, "2025-08-03")
     with pytest.raises(ConfigError, match="E_LEAK"):
-        train(**folders, monotone_constraints={}, calibration=calendar, params=small_leaves)
+        train(
+            **folders,
+            shop="demo",
+            monotone_constraints={},
+            calibration=calendar,
+            params=small_leaves,
+        )

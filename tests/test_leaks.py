@@ -223,9 +223,13 @@ def trained(folder: Path, frame: pd.DataFrame) -> Folder:
     folders = small_shop.write(folder, frame)
     return small_shop.model_folder(
         folder,
-        train(**folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few)[
-            "model"
-        ],
+        train(
+            **folders,
+            shop="demo",
+            monotone_constraints={},
+            calibration=small_shop.calibration(),
+            params=few,
+        )["model"],
     )
 
 

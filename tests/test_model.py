@@ -36,6 +36,7 @@ def trained(
     folders = small_shop.write(folder, small_shop.rows(customers, signal))
     files = train(
         **folders,
+        shop="demo",
         monotone_constraints={},
         calibration=small_shop.calibration(),
         params=PARAMS.train,
@@ -347,19 +348,32 @@ def test_a_sound_text_of_other_features_is_refused(
         )
 
 
-@pytest.mark.parametrize("verdict", ["model", *BASELINES])
-@pytest.mark.parametrize("canary", [None, {"rows": []}])
-def test_a_scorer_that_cannot_be_checked_is_refused(
-    canary: dict[str, Any] | None, verdict: str, shop: tuple[Path, dict[str, Any]], tmp_path: Path
+MISWRITTEN = {
+    "no canary": {"canary": None},
+    "no canary rows": {"canary": {"rows": [], "scores": {}}},
+    "canary rows of another width": {"canary": {"rows": [[1.0]], "scores": {"model": [0.5]}}},
+    "no canary of this scorer": {"canary": {"rows": [[1.0] * 8], "scores": {}}},
+    "no date": {"trained_through": "soon"},
+    "no number": {"horizon_days": "soon"},
+    "no horizon": {"horizon_days": 0},
+    "no shop": {"shop": None},
+    "no sha256": {"sha256": {"model.txt": "abc"}},
+    "nothing chosen": {"chosen": {}},
+    "a shift that is a word": {"chosen": {"model.txt": {"form": "plain", "shift": "a"}}},
+    "no version": {"lightgbm": None},
+    "features that are no list": {"features": "mood"},
+}
+
+
+@pytest.mark.parametrize("change", MISWRITTEN.values(), ids=MISWRITTEN.keys())
+def test_a_model_json_that_is_not_as_it_was_written_is_refused_with_exit_code_5(
+    change: dict[str, Any], shop: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    about = {**shop[1]["model.json"], "canary": canary}
-    with pytest.raises(ModelError, match="E_MODEL_CANARY model.json"):
-        scorer(
-            small_shop.model_folder(tmp_path, {**shop[1], "model.json": about}),
-            verdict,
-            FEATURES,
-            small_shop.DATA_END,
-        )
+    about = {**shop[1]["model.json"], **change}
+    folder = small_shop.model_folder(tmp_path, {**shop[1], "model.json": about})
+    with pytest.raises(ModelError, match=r"E_MODEL_\w+ model.json") as refused:
+        scorer(folder, "model", FEATURES, small_shop.DATA_END)
+    assert refused.value.exit_code == 5
 
 
 @pytest.mark.parametrize("verdict", ["model", *BASELINES])

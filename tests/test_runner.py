@@ -17,7 +17,8 @@ from frozen import ROOT, params
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.params import Calibrate, Params
-from pipeline.runtime.runner import Stage, argument, bind, locked, run_stage, stages, unpublished
+from pipeline.runtime.runner import Stage, argument, bind, locked, run_stage, stages
+from pipeline.runtime.yaml_file import read_yaml
 
 HOLD = """
 import sys
@@ -105,7 +106,11 @@ def test_a_file_goes_by_its_own_name_and_one_named_after_the_shop_by_its_folders
 
 def test_stages_are_those_of_dvc_yaml_for_the_shop_chosen() -> None:
     ingest = stages(ROOT, "cdnow")["ingest"]
-    assert ingest.inputs == {"shops": "data/shops/cdnow", "sources": "sources/cdnow.sql"}
+    assert ingest.inputs == {
+        "shops": "data/shops/cdnow",
+        "returned": "data/returned/cdnow",
+        "sources": "sources/cdnow.sql",
+    }
     assert ingest.outputs == {
         "events": "data/events",
         "quarantine": "data/quarantine",
@@ -170,37 +175,17 @@ def test_a_stage_that_does_not_make_what_dvc_yaml_promises_has_failed(tmp_path: 
         run_stage("simulate", tmp_path)
 
 
-def test_an_experiment_leaves_what_is_published_until_the_next_run_outside_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_people_read_is_no_output_that_dvc_or_an_experiment_would_write(
+    tmp_path: Path,
 ) -> None:
-    dvc_yaml = project(tmp_path) / "dvc.yaml"
-    text = dvc_yaml.read_text(encoding="utf-8")
-    old = "outs: [data/shops/demo, data/truth/demo]"
-    assert old in text
-    new = "outs: [data/shops/demo, data/truth/demo: {persist: true}]"
-    dvc_yaml.write_text(text.replace(old, new), encoding="utf-8")
-    published, other = tmp_path / "data/truth/demo", tmp_path / "data/shops/demo"
-    monkeypatch.setenv("DVC_EXP_NAME", "quick-fox")
-    run_stage("simulate", tmp_path)
-    assert list(published.iterdir()) == []
-    assert (other / "orders.parquet").exists()
-    (published / "list.csv").write_text("of yesterday", encoding="utf-8")
-    run_stage("simulate", tmp_path)
-    assert [path.name for path in published.iterdir()] == ["list.csv"]
-    assert unpublished(tmp_path, "simulate").exists()
-    monkeypatch.delenv("DVC_EXP_NAME")
-    run_stage("simulate", tmp_path)
-    assert (published / "customer.parquet").exists()
-    assert not unpublished(tmp_path, "simulate").exists()
-
-
-def test_an_experiment_does_not_run_a_stage_that_only_publishes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DVC_EXP_NAME", "quick-fox")
-    run_stage("report", project(tmp_path))  # whose inputs are missing
-    page = tmp_path / "data" / "desk" / "retention_desk.html"
-    assert "Run `make repro`" in page.read_text(encoding="utf-8")
+    project(tmp_path)
+    by_name = stages(tmp_path, "demo")
+    spec = read_yaml(tmp_path / "dvc.yaml", tmp_path)["stages"]
+    publish = {
+        name for name, stage in by_name.items() if {"lists", "retention_desk"} & {*stage.outputs}
+    }
+    assert publish == {"score", "report"}
+    assert all(by_name[name].frozen and "outs" not in spec[name] for name in publish)
 
 
 def test_a_disk_that_cannot_be_written_is_exit_code_7(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ def train_small_shop(folder: Path, form: str) -> None:
     few = {"max_rounds": 100, "min_child_samples": 20, "forms": (form,)}
     boosting = params().train.model_copy(update=few)
     calendar = small_shop.calibration()
-    files = train(**shop, monotone_constraints={}, calibration=calendar, params=boosting)
+    files = train(
+        **shop, shop="demo", monotone_constraints={}, calibration=calendar, params=boosting
+    )
     store.write(folder / form, files["model"])
 
 

@@ -95,6 +95,7 @@ def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Pa
     folders = small_shop.write(folder, frame)
     files = train(
         **folders,
+        shop="demo",
         monotone_constraints={},
         calibration=small_shop.calibration(),
         params=PARAMS.train,

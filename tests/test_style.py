@@ -71,7 +71,7 @@ def test_no_two_stages_write_the_same_file_and_what_one_reads_another_writes() -
         next(iter(out)) if isinstance(out, dict) else out
         for spec in STAGES.values()
         for kind in ("outs", "metrics", "plots")
-        for out in spec.get(kind, [])
+        for out in [*spec.get(kind, []), *spec.get("meta", {}).get(kind, [])]
     ]
     assert len(set(written)) == len(written)
     read = {dep for stage in STAGES for dep in deps(stage) if dep.startswith(("data/", "reports/"))}

@@ -14,11 +14,12 @@ import small_shop
 from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Project, project_at
 
 from models.defection.booster import matrix, probabilities
-from pipeline.registry import spool
+from pipeline.registry import commands, spool
+from pipeline.registry.bundle import files_of, scoring_in
 from pipeline.registry.mlflow_server import _escape_percent, connect
 from pipeline.registry.model_files import booster_of
 from pipeline.registry.run_record import dvc_hashes
-from pipeline.runtime.runner import unpublished
+from pipeline.runtime.runner import champion_folder, unregistered
 from pipeline.runtime.store import Folder
 
 pytestmark = MLFLOWS_OWN_WARNINGS
@@ -43,9 +44,7 @@ def test_a_result_is_one_run_however_often_it_is_tracked_with_all_that_belongs_t
     assert 20 < len(run.data.metrics) <= 40
     assert run.info.run_name == f"demo {small_shop.DATA_END}"  # and the commit, in a git clone
     assert project.made.evaluated["evaluation"]["grade"] in run.data.tags["mlflow.note.content"]
-    assert {"shop", "verdict", "params.sha256", "manifest.sha256", "page.sha256", "result"} <= set(
-        run.data.tags
-    )
+    assert {"shop", "verdict", "params.sha256", "result"} <= set(run.data.tags)
     files = Folder(Path(project.client.download_artifacts(run.info.run_id, "", str(tmp_path))))
     assert {
         "metrics.json",
@@ -106,10 +105,38 @@ def test_an_experiment_registers_no_version_and_the_same_result_published_does(
     monkeypatch.setenv("DVC_EXP_NAME", "quick-fox")
     run = local.track()
     assert (run["model_version"], run["reason"]) == (None, "an experiment registers no version")
-    assert unpublished(local.root, "track").exists()
+    assert unregistered(local.root).exists()
     monkeypatch.delenv("DVC_EXP_NAME")
     assert local.track()["model_version"] == "1"
     assert [run.data.tags.get("dvc.experiment") for run in local.runs()] == ["quick-fox", None]
+
+
+def test_the_champion_is_kept_on_this_machine_with_all_that_scoring_needs_and_a_loser_is_not(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "load", lambda _: local.params())
+    kept = Folder(champion_folder(local.root, "demo"))
+    assert local.track("first", "strong")["alias"] == "champion"
+    first = files_of(kept)
+    assert first["model.txt"] == (local.made.strong.path / "model.txt").read_bytes()
+    assert scoring_in(kept, "demo").verdict == "model"
+    assert local.track("second", "weak")["alias"] == "challenger"
+    again = files_of(kept)
+    assert {name: again[name] for name in first} == first
+    commands.promote("2", "a trial", local.root)
+    assert files_of(kept)["model.txt"] == (local.made.weak.path / "model.txt").read_bytes()
+
+
+def test_a_result_that_registers_nothing_makes_the_list_only_where_there_is_no_champion(
+    local: Project,
+) -> None:
+    kept = Folder(champion_folder(local.root, "demo"))
+    assert local.track("one", verdict="no_signal")["alias"] == "challenger"
+    assert scoring_in(kept, "demo").verdict == "no_signal"
+    assert local.track("two")["alias"] == "champion"
+    assert scoring_in(kept, "demo").verdict == "model"
+    assert local.track("three", verdict="no_signal")["alias"] == "challenger"
+    assert scoring_in(kept, "demo").verdict == "model"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +168,7 @@ def test_nothing_of_a_customer_reaches_mlflow(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     project = project_at(tmp_path_factory.mktemp("private"), made, addresses("sqlite"))
-    project.track(f"<p>{CANARY} has spent {SPENT}</p>")
+    project.track()
     said = capfd.readouterr()
     database = Path(addresses("sqlite").removeprefix("sqlite:///"))
     kept = [
@@ -156,10 +183,6 @@ def test_nothing_of_a_customer_reaches_mlflow(
     }
     for canary in (CANARY, str(SPENT), f"{SPENT:.2f}", f"{SPENT:.6g}", f"{SPENT:.17g}"):
         assert [name for name, text in texts.items() if canary.encode() in text] == []
-    at_hand = [path.read_bytes() for path in made.strong.path.glob("model.txt")]
-    assert all(str(SPENT).encode() in text for text in at_hand), (
-        "the greatest spend would have stood in the booster's text"
-    )
 
 
 def test_a_folder_with_a_percent_sign_does_not_break_mlflows_database(

@@ -16,6 +16,7 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.runner import ROOT, locked
 
+NEXT = "It makes the next list: run `make repro` or `corekeep score`"
 pytestmark = MLFLOWS_OWN_WARNINGS
 
 
@@ -75,7 +76,7 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
     monkeypatch.setattr(commands, "load", lambda _: project.params())
     assert (
         commands.promote("3", "  the pilot\nshops ask for it ", root)
-        == f"{project.name}: champion is version 3, was 2"
+        == f"{project.name}: champion is version 3, was 2. {NEXT}"
     )
     tags = project.client.get_model_version(project.name, "3").tags
     assert {key: tags[f"champion.{key}"] for key in ("reason", "from", "to")} == {
@@ -85,7 +86,7 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
     }
     assert (
         commands.rollback("they changed their mind", root)
-        == f"{project.name}: champion is version 2 again, was 3"
+        == f"{project.name}: champion is version 2 again, was 3. {NEXT}"
     )
     assert (
         project.client.get_model_version(project.name, "3").tags["champion.left"]
@@ -93,7 +94,7 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
     )
     assert (
         commands.rollback("and again", root)
-        == f"{project.name}: champion is version 1 again, was 2"
+        == f"{project.name}: champion is version 1 again, was 2. {NEXT}"
     )
     with pytest.raises(ConfigError, match="E_VERSION .* no earlier champion is known"):
         commands.rollback("once more", root)
@@ -147,7 +148,10 @@ def test_the_version_that_the_list_is_made_with_is_marked(
     assert "the list here" not in commands.listing(two.root)
     store.write(
         two.root / "data" / "lists" / "manifest.json",
-        two.made.folders["lists"].read("manifest.json"),
+        {
+            "shop": "demo",
+            "model_id": two.made.strong.read("model.json")["sha256"]["model.txt"][:12],
+        },
     )
     assert (
         f"{two.name} version 1, champion; the list here is made with it"
@@ -194,8 +198,9 @@ def test_a_version_that_someone_else_registered_is_listed_and_not_compared(
     assert local.track()["reason"].startswith("not compared: model.json")
     monkeypatch.setattr(commands, "load", lambda _: local.params())
     assert f"{local.name} version 1, champion" in commands.listing(local.root)
-    assert commands.promote("2", "ours", local.root).endswith("version 2, was 1")
-    assert commands.rollback("theirs", local.root).endswith("version 1 again, was 2")
+    assert commands.promote("2", "ours", local.root).endswith(f"version 2, was 1. {NEXT}")
+    said = commands.rollback("theirs", local.root)
+    assert "version 1 again, was 2. It cannot make the list: E_MODEL_MISSING" in said
 
 
 def test_no_alias_moves_while_a_run_is_being_tracked(

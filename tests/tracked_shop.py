@@ -1,5 +1,6 @@
 """A shop with two models whose results are tracked, and the folder they are tracked from."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ CANARY = "canary-4711"  # the id of a customer
 SPENT = 918273.25  # spent by this customer alone, within a year and ever
 
 
+def base_rate(result: str) -> float:
+    """A figure that differs from result to result."""
+    return zlib.crc32(result.encode()) / 2**32
+
+
 @dataclass(frozen=True)
 class Made:
     """A shop with two models.
@@ -50,7 +56,11 @@ def made_in(folder: Path) -> Made:
     for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
         folders = small_shop.write(folder, rows)
         files = train(
-            **folders, monotone_constraints={}, calibration=small_shop.calibration(), params=few
+            **folders,
+            shop="demo",
+            monotone_constraints={},
+            calibration=small_shop.calibration(),
+            params=few,
         )["model"]
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
@@ -63,21 +73,7 @@ def made_in(folder: Path) -> Made:
         costs=PARAMS.costs,
     )
     store.write(folder / "plots", results["plots"])
-    manifest = {
-        "shop": "demo",
-        "snapshot": small_shop.DATA_END,
-        "model_id": "0123456789ab",
-        "customers": 300,
-    }
-    store.write(folder / "lists" / "manifest.json", manifest)
-    store.write(
-        folder / "lists" / "core_care.csv", f"customer_id,net_spend_365d\n{CANARY},{SPENT}\n"
-    )
-    return Made(
-        {**folders, "lists": Folder(folder / "lists"), "plots": Folder(folder / "plots")},
-        **models,
-        evaluated=results,
-    )
+    return Made({**folders, "plots": Folder(folder / "plots")}, **models, evaluated=results)
 
 
 @dataclass(frozen=True)
@@ -103,15 +99,15 @@ class Project:
         )
 
     def track(
-        self, page: str = "a page", which: str = "strong", verdict: str = "model", **changes: Any
+        self, result: str = "one", which: str = "strong", verdict: str = "model", **changes: Any
     ) -> dict[str, Any]:
-        """Track a result, another one for another page; what reports/mlflow.json says."""
+        """Track a result, another one for another name; what reports/mlflow.json says."""
         params = self.params(**changes)
+        figure = {"base_rate": base_rate(result)}
         track(
             model=getattr(self.made, which),
             **self.made.folders,
-            retention_desk=page,
-            metrics=self.made.evaluated["metrics"] | {"verdict": verdict},
+            metrics=self.made.evaluated["metrics"] | {"verdict": verdict} | figure,
             evaluation=self.made.evaluated["evaluation"] | {"verdict": verdict},
             model_card=self.made.evaluated["model_card"],
             hypotheses=[{"id": "F2", "verdict": "unknown"}],

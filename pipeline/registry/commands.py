@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.registry.champion import fetch_champion
 from pipeline.registry.mlflow_server import connect, server_errors
 from pipeline.registry.versions import Registry
 from pipeline.runtime import store
-from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.errors import ConfigError, ModelError
 from pipeline.runtime.params import load
+from pipeline.runtime.publishing import in_force
 from pipeline.runtime.runner import locked
 
 LONGEST_REASON = 500
@@ -19,7 +21,7 @@ LONGEST_REASON = 500
 
 def model_in_use(root: Path) -> tuple[str, str | None] | None:
     """Return shop and model id of the list that is published here; None without a list."""
-    path = root / "data" / "lists" / "manifest.json"
+    path = in_force(root / "data" / "lists") / "manifest.json"
     if not path.exists():
         return None
     manifest = store.read(path)
@@ -90,6 +92,16 @@ def locked_registry(root: Path) -> Iterator[tuple[Registry, str, list[str], str 
             yield registry, name, known, registry.aliases(name).get("champion") if known else None
 
 
+def with_champion(root: Path) -> str:
+    """Fetch the champion to this machine; return who makes the next list, in words."""
+    params = load(root)
+    try:
+        fetch_champion(root, params.shop, params.track)
+    except ModelError as error:
+        return f"It cannot make the list: {error}"
+    return "It makes the next list: run `make repro` or `corekeep score`"
+
+
 def promote(version: str, reason: str, root: Path) -> str:
     """Make a version of the chosen shop's model champion, and return what was done.
 
@@ -107,7 +119,8 @@ def promote(version: str, reason: str, root: Path) -> str:
             rule = "it is champion already"
             raise ConfigError("E_VERSION", place, rule, "see `corekeep model list`")
         registry.set_champion(name, version, line)
-    return f"{name}: champion is version {version}, was {champion or 'none'}"
+        made = with_champion(root)
+    return f"{name}: champion is version {version}, was {champion or 'none'}. {made}"
 
 
 def rollback(reason: str, root: Path) -> str:
@@ -125,4 +138,5 @@ def rollback(reason: str, root: Path) -> str:
             raise ConfigError("E_VERSION", name, "no earlier champion is known", fix)
         version = former.pop()
         registry.set_champion(name, version, line, former)
-    return f"{name}: champion is version {version} again, was {champion or 'none'}"
+        made = with_champion(root)
+    return f"{name}: champion is version {version} again, was {champion or 'none'}. {made}"

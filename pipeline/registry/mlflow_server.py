@@ -242,6 +242,28 @@ def send_waiting(
     return result
 
 
+def fetched_version(
+    root: Path, params: Track, name: str, version: str, folder: str
+) -> tuple[Folder, dict[str, Any]]:
+    """Return the bundle of a version, downloaded to a folder, and name, version, alias.
+
+    `version`: a number, or an alias after `@`. Raises ModelError if there is no such version,
+    TrackingError when the server is away.
+    """
+    registry = connect(root, params)
+    with server_errors():
+        numbers = registry.numbers(name)
+        known = registry.aliases(name) if numbers else {}
+        number = known.get(version[1:], "") if version.startswith("@") else version
+        if number not in numbers:
+            fix = "see `corekeep model list`"
+            raise ModelError("E_MODEL_MISSING", f"{name} {version}", "no such version", fix)
+        run_id = registry.client.get_model_version(name, number).run_id
+        alias = next((alias for alias, holder in known.items() if holder == number), None)
+        about = {"model_name": name, "model_version": number, "alias": alias}
+        return registry.scorers(run_id, folder), about
+
+
 def track_search(shop: str, trials: list[dict[str, Any]], params: Track, root: Path) -> None:
     """Track a search as one run with a child per trial: hyperparameters, form, trees, log loss."""
     try:

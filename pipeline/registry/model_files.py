@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.records import Floats
 from models.defection.baselines import BASELINES, Baseline
@@ -25,13 +26,12 @@ from models.defection.profit import value_of
 from models.settings import Costs
 from pipeline.registry import booster_check
 from pipeline.runtime.errors import ModelError
+from pipeline.runtime.params import Date, Days
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-KEYS = ("trained", "reason", "features", "schema_hash", "horizon_days", "chosen", "sha256")
-KEYS_OF_A_BOOSTER = ("lightgbm", "trained_through")
 # sent by somebody, or for want of memory: they are no sign of a broken text
 STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # hundreds of times what it takes: a busy machine must not make a sound model look broken
@@ -58,19 +58,62 @@ def verified(model: Folder, about: dict[str, Any], name: str) -> str:
         raise ModelError("E_MODEL_BROKEN", name, "it is not UTF-8 text", TRAIN_AGAIN) from None
 
 
+class Canary(BaseModel):
+    """Rows whose scores are known, and the scores of each scorer."""
+
+    rows: Annotated[list[list[float | None]], Field(min_length=1)]
+    scores: dict[str, list[float]]
+
+
+class Chosen(BaseModel):
+    """How a booster is applied."""
+
+    model_config = ConfigDict(extra="allow")
+
+    form: str
+    slope: float
+    shift: float
+
+
+class About(BaseModel):
+    """What every model.json says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    trained: bool
+    reason: str | None
+    shop: str
+    features: list[str]
+    schema_hash: str
+    horizon_days: Days
+    chosen: dict[str, Chosen]
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+
+
+class AboutBooster(About):
+    """What the model.json of a model with boosters says besides."""
+
+    lightgbm: str
+    trained_through: Date
+    canary: Canary
+
+
 def about_of(model: Folder) -> dict[str, Any]:
-    """Return model.json. Raises ModelError where it is missing or incomplete."""
+    """Return model.json. Raises ModelError where it is missing, incomplete or not as written."""
     try:
         about: dict[str, Any] = model.read("model.json")
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         rule = "it is missing or cannot be read"
         raise ModelError("E_MODEL_MISSING", "model.json", rule, TRAIN_AGAIN) from None
     if not isinstance(about, dict):
         raise ModelError("E_MODEL_BROKEN", "model.json", "it is not a mapping", TRAIN_AGAIN)
-    keys = (*KEYS, *(KEYS_OF_A_BOOSTER if about.get("trained") else ()))
-    if missing := [key for key in keys if key not in about]:
-        rule = f"key `{missing[0]}` is missing"
-        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
+    try:
+        (AboutBooster if about.get("trained") else About).model_validate(about, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, absent = ".".join(map(str, first["loc"])), first["type"] == "missing"
+        rule = f"key `{key}` is missing" if absent else f"key `{key}`: {first['msg']}"
+        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN) from None
     return about
 
 
@@ -148,10 +191,12 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
     """Load the model of a file: its booster, its base, its season. Raises ModelError."""
+    if name not in about["chosen"]:
+        rule = f"key `chosen` does not name {name}"
+        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
     selected = about["chosen"][name]
-    base = baselines_of(model, about)[name][BASE]
-    start = selected["slope"], selected["shift"]
-    return Model(booster_of(model, about, name), about["features"], base, *start)
+    booster, base = booster_of(model, about, name), baselines_of(model, about)[name][BASE]
+    return Model(booster, about["features"], base, selected["slope"], selected["shift"])
 
 
 def predictions(
@@ -191,12 +236,12 @@ def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> Non
 
 def require_known_scores(about: dict[str, Any], name: str, predict: Predict) -> None:
     """Refuse a scorer whose scores of the canary rows differ from those in training."""
-    try:
-        rows, known = about["canary"]["rows"], about["canary"]["scores"][name]
-    except (KeyError, TypeError):
-        rule = "it has no canary rows for this scorer"
-        raise ModelError("E_MODEL_CANARY", "model.json", rule, TRAIN_AGAIN) from None
-    drift = np.abs(predict(canary_frame(rows, about["features"])) - known).max()
+    rows, scores = about["canary"]["rows"], about["canary"]["scores"]
+    width = len(about["features"])
+    if len(scores.get(name, [])) != len(rows) or any(len(row) != width for row in rows):
+        rule = "its canary rows do not fit its features or this scorer"
+        raise ModelError("E_MODEL_CANARY", "model.json canary", rule, TRAIN_AGAIN)
+    drift = np.abs(predict(canary_frame(rows, about["features"])) - scores[name]).max()
     if not drift <= 1e-9:
         rule = f"known rows score differently by {drift:.2g}"
         raise ModelError("E_MODEL_CANARY", name, rule, INSTALL)
@@ -214,6 +259,16 @@ class Scorer:
     explain: Callable[[pd.DataFrame], pd.DataFrame]
 
 
+def model_id_of(model: Folder, about: dict[str, Any], verdict: str) -> str | None:
+    """Return the id of the selected scorer: the first digits of its sha256; None without one."""
+    if verdict == "no_signal":
+        return None
+    if verdict == "model":
+        return str(about["sha256"]["model.txt"][:12])
+    baseline = baselines_of(model, about)["model.txt"][verdict]
+    return text_sha256(to_json(asdict(baseline)))[:12]
+
+
 def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Scorer:
     """Load the selected scorer: the final model, or a baseline that did as well.
 
@@ -221,13 +276,17 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
     """
     about = about_of(model)
     require_fit(about, columns, snapshot)
+    if verdict != "model" and verdict not in BASELINES:
+        rule = f"there is no scorer {verdict}"
+        raise ModelError("E_MODEL_BROKEN", "verdict", rule, TRAIN_AGAIN)
+    model_id = str(model_id_of(model, about, verdict))
     if verdict == "model":
         final = model_of(model, about, "model.txt")
-        selected = Scorer(about["sha256"]["model.txt"][:12], final.predict, final.explain)
+        selected = Scorer(model_id, final.predict, final.explain)
     else:
         baseline = baselines_of(model, about)["model.txt"][verdict]
         selected = Scorer(
-            text_sha256(to_json(asdict(baseline)))[:12],
+            model_id,
             baseline.predict,
             lambda rows: pd.DataFrame(baseline.contributions(rows), columns=baseline.columns),
         )

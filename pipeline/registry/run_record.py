@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel
 
-from models.defection.booster import without_feature_ranges
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.runner import experiment
-from pipeline.runtime.store import Folder
 
 DATASETS = ("events", "features", "lifecycle", "labels")
 DESCRIPTION = """\
@@ -72,13 +70,10 @@ def _git(root: Path, *words: str) -> str:
     return ended.stdout.strip() if ended.returncode == 0 else ""
 
 
-def dvc_hashes(root: Path) -> dict[str, str]:
-    """Return DVC's hash of each output by its path, while DVC runs the stages.
-
-    At other times its lock may be of an older run.
-    """
+def dvc_outputs(root: Path) -> dict[str, str]:
+    """Return DVC's hash of each output by its path, as dvc.lock has it. Empty without one."""
     lock = root / "dvc.lock"
-    if "DVC_STAGE" not in os.environ or not lock.exists():
+    if not lock.exists():
         return {}
     outs = [
         out
@@ -86,6 +81,14 @@ def dvc_hashes(root: Path) -> dict[str, str]:
         for out in stage.get("outs", [])
     ]
     return {out["path"]: out["md5"] for out in outs if "md5" in out}
+
+
+def dvc_hashes(root: Path) -> dict[str, str]:
+    """Return DVC's hash of each output by its path, while DVC runs the stages.
+
+    At other times its lock may be of an older run.
+    """
+    return dvc_outputs(root) if "DVC_STAGE" in os.environ else {}
 
 
 def datasets(root: Path, columns: list[str]) -> list[dict[str, Any]]:
@@ -113,8 +116,6 @@ def _tags(root: Path, tracked: dict[str, Any], description: str) -> dict[str, st
         "git.dirty": str(bool(_git(root, "status", "--porcelain", "--untracked-files=no"))).lower(),
         "data.events": dvc_hashes(root).get("data/events", ""),
         "params.sha256": store.text_sha256(store.to_json(load(root).model_dump())),
-        "manifest.sha256": tracked["manifest_sha256"],
-        "page.sha256": tracked["page_sha256"],
         "dvc.experiment": experiment(),
     }
     return {key: value for key, value in tags.items() if value}
@@ -130,58 +131,43 @@ def _auc(evaluation: dict[str, Any]) -> str:
     return f"{measured['auc']:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _scorers(model: Folder, about: dict[str, Any]) -> dict[str, Any]:
-    """Return all files that a later comparison needs, without any figure of a customer."""
-    texts = {
-        name: without_feature_ranges((model.path / name).read_bytes().decode("utf-8"))
-        for name in about["sha256"]
-    }
-    kept = {key: value for key, value in about.items() if key != "canary"}
-    kept["sha256"] = {name: store.text_sha256(text) for name, text in texts.items()}
-    files = {f"scorers/{name}": text.encode() for name, text in texts.items()}
-    return {"scorers/model.json": kept, **files}
-
-
 def tracked_result(
     shop: str,
     metrics: dict[str, Any],
     sections: dict[str, BaseModel],
     about: dict[str, Any],
-    lists: Folder,
-    page: str,
+    model_id: str | None,
 ) -> dict[str, Any]:
-    """Return the figures and hashes of a result; list and page name customers, so hashes alone."""
+    """Return the figures of a result, and what identifies its model and its scorer."""
     params = {
         f"{name}.{key}": value
         for name, section in sections.items()
         for key, value in section.model_dump(mode="json").items()
     }
-    manifest = lists.path / "manifest.json"
     return {
         "shop": shop,
         "verdict": metrics["verdict"],
         "params": {**params, "horizon_days": metrics["horizon_days"]},
         "metrics": headline(metrics),
         "model_sha256": about["sha256"].get("model.txt"),
-        "manifest_sha256": store.sha256(manifest) if manifest.exists() else "",
-        "page_sha256": store.text_sha256(page),
+        "model_id": model_id,
     }
 
 
 def run_record(
     root: Path,
     tracked: dict[str, Any],
-    model: Folder,
     about: dict[str, Any],
-    manifest: dict[str, Any],
+    snapshot: str,
+    bundle: dict[str, Any],
     files: dict[str, Any],
 ) -> RunRecord:
-    """Return the record of a result: its figures (`tracked`), its model, its reports (`files`).
+    """Return the record of a result: its figures (`tracked`), its `bundle`, its reports (`files`).
 
     An experiment registers no version. Its run differs from that of the same result published.
     """
     evaluation, shop = files["evaluation.json"], tracked["shop"]
-    snapshot, registers = manifest.get("snapshot", ""), about["trained"] and not experiment()
+    registers = about["trained"] and not experiment()
     version = {
         "shop": shop,
         "verdict": tracked["verdict"],
@@ -190,7 +176,7 @@ def run_record(
         "horizon_days": str(evaluation["horizon_days"]),
         "snapshot": snapshot,
         "trained_through": about.get("trained_through", ""),
-        "model_id": manifest.get("model_id") or "",
+        "model_id": tracked["model_id"] or "",
     }
     description = DESCRIPTION.format(
         grade=evaluation["grade"],
@@ -214,4 +200,5 @@ def run_record(
         "reason": "an experiment registers no version" if experiment() else about["reason"],
         "version": {key: value for key, value in version.items() if value},
     }
-    return RunRecord(run, {**files, **(_scorers(model, about) if registers else {})})
+    scorers = {f"scorers/{name}": content for name, content in bundle.items()}
+    return RunRecord(run, {**files, **(scorers if registers else {})})

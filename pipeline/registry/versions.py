@@ -72,7 +72,7 @@ class Registry:
             return not_compared("it was sent while another shop, with other rows, was chosen")
         champion = self.client.get_model_version(name, number)
         with TemporaryDirectory() as folder:
-            files = self._scorers(champion.run_id, folder)
+            files = self.scorers(champion.run_id, folder)
             try:
                 verdict = champion.tags.get("verdict", "model")
                 judged = compare(ModelVersion(files, about_of(files), verdict), newcomer)
@@ -80,7 +80,7 @@ class Registry:
                 judged = not_compared(f"{error.place}: {error.rule}")
         return Judgement(judged.alias, f"{judged.reason} (champion: version {number})")
 
-    def _scorers(self, run_id: str, folder: str) -> Folder:
+    def scorers(self, run_id: str, folder: str) -> Folder:
         """Return the scorers that were kept of a version. The folder is empty if they are gone."""
         try:
             if self.client.list_artifacts(run_id, "scorers"):

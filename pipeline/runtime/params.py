@@ -393,6 +393,6 @@ def load(root: Path, shop: str | None = None) -> Params:
         place = f"{shop_path.relative_to(root)}:1 shop"
         raise ConfigError("E_PARAM", place, "the shop is chosen in params.yaml", "remove the key")
     try:
-        return Params.model_validate(merged(base, over))
+        return Params.model_validate({**merged(base, over), "shop": shop})
     except ValidationError as error:
         raise refusal(root, [base_path, shop_path], Params, error) from None

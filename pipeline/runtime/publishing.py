@@ -119,7 +119,7 @@ def _write(new: Path, published: Published) -> None:
         store.sync(folder)
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
     """Return whether each file that the manifest names is there, unchanged."""
     files = named(folder).items()
     return all((folder / n).is_file() and sha256(folder / n) == meant for n, meant in files)
@@ -135,7 +135,7 @@ def _place(path: Path, new: Path, snapshot: str) -> Path:
             store.sync(path)
             return folder
         manifest = folder / MANIFEST
-        if manifest.is_file() and manifest.read_bytes() == content and _is_whole(folder):
+        if manifest.is_file() and manifest.read_bytes() == content and is_whole(folder):
             return folder
     raise AssertionError
 

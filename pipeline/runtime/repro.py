@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +18,9 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.params import load, require_shop, require_source
 from pipeline.runtime.progress import VERBOSE
-from pipeline.runtime.runner import stages, unpublished
+from pipeline.runtime.runner import champion_folder, stages, unregistered
+
+PUBLISH = "publish"
 
 
 def choose(shop: str, root: Path) -> None:
@@ -30,11 +33,15 @@ def choose(shop: str, root: Path) -> None:
         store.write(path, chosen)
 
 
-def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
+Publish = Callable[[Path], bool]
+
+
+def repro(shop: str | None, root: Path, publish: Publish | None, verbose: bool = False) -> int:
     """Bring every stage up to date and return the exit code of the one that failed, or 0.
 
-    `simulate` runs for the demo only, frozen stages never. Raises ConfigError, BusyError or
-    StorageError for what stops DVC itself.
+    `simulate` runs for the demo only, frozen stages never. At the end `publish` brings list and
+    page up to date and returns False if they were; None: both stay as they are. Raises ConfigError,
+    BusyError or StorageError for what stops DVC itself, and what `publish` raises.
     """
     if shop is not None:
         choose(shop, root)
@@ -64,8 +71,34 @@ def repro(shop: str | None, root: Path, verbose: bool = False) -> int:
     # The stages are started as `python`, which must be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ.update({"PATH": path, **({VERBOSE: "1"} if verbose else {})})
-    with contextlib.chdir(root), _dvc_errors(), _output(verbose) as out:
-        return _reproduce(root, names, verbose, out)
+    last = [PUBLISH] if publish and any(stage.name == "score" for stage in known) else []
+    with contextlib.chdir(root), _output(verbose) as out:
+        steps = Steps([*names, *last], out)
+        with _dvc_errors():
+            code = _reproduce(root, names, verbose, steps)
+        if code == 0 and publish and last:
+            steps.run(PUBLISH, partial(publish, root))
+    return code
+
+
+class Steps:
+    """One line per step: its number, its name, how long it took."""
+
+    def __init__(self, names: list[str], out: TextIO) -> None:
+        self.total, self.width, self.out = len(names), max(map(len, names)), out
+        self.done, self.line = 0, ""
+
+    def run(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do a step and return its result. A false one means that nothing was to be done."""
+        self.done += 1
+        self.line = f"{self.done:>2} of {self.total}  {name:<{self.width}}"
+        if self.out.isatty():
+            print(f"{self.line}  ...", end="\r", file=self.out, flush=True)
+        start = time.monotonic()
+        result = work()
+        took = f"{time.monotonic() - start:>4.0f} s" if result else "unchanged"
+        print(f"{self.line}  {took}", file=self.out, flush=True)
+        return result
 
 
 @contextlib.contextmanager
@@ -81,7 +114,7 @@ def _output(verbose: bool) -> Iterator[TextIO]:
             os.dup2(out.fileno(), 1)
 
 
-def _reproduce(root: Path, names: list[str], verbose: bool, out: TextIO) -> int:
+def _reproduce(root: Path, names: list[str], verbose: bool, steps: Steps) -> int:
     import logging
 
     from dvc.exceptions import ReproductionError
@@ -89,24 +122,15 @@ def _reproduce(root: Path, names: list[str], verbose: bool, out: TextIO) -> int:
     from dvc.repo import Repo
     from dvc.ui import ui
 
-    line, done = "", 0
-
     def step(stage: Any, **options: Any) -> Any:
         """Run one stage as `dvc repro` does. Return None if it was up to date."""
-        nonlocal line, done
-        done += 1
-        line = f"{done:>2} of {len(names)}  {stage.name:<{max(map(len, names))}}"
-        if out.isatty():
-            print(f"{line}  ...", end="\r", file=out, flush=True)
-        start = time.monotonic()
-        options["force"] |= unpublished(root, stage.name).exists()
-        made = stage.reproduce(**options)
+        options["force"] |= stage.name == "track" and no_champion
+        made = steps.run(stage.name, lambda: stage.reproduce(**options))
         if made:
             made.dump(update_pipeline=False)
-        took = f"{time.monotonic() - start:>4.0f} s" if made else "unchanged"
-        print(f"{line}  {took}", file=out, flush=True)
         return made
 
+    no_champion = unregistered(root).exists() or not champion_folder(root, load(root).shop).exists()
     # A folder without git, as a zip is, has stages and outputs all the same.
     in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
     config: dict[str, Any] = {"core": {"no_scm": not in_git}}
@@ -124,7 +148,7 @@ def _reproduce(root: Path, names: list[str], verbose: bool, out: TextIO) -> int:
                 raise
             code = int(exited[1])
             code = code if code >= 0 else 128 - code  # ended by a signal
-            print(f"{line}  stopped: exit code {code}", file=sys.stderr)
+            print(f"{steps.line}  stopped: exit code {code}", file=sys.stderr)
             return code
     return 0
 

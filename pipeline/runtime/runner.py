@@ -6,8 +6,8 @@ Files and parameters are bound by name to the stage's function. What it returns 
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,19 @@ from pipeline.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("data/", "reports/", "sources/")
-NOT_PUBLISHED = "An experiment publishes nothing. Run `make repro` to publish.\n"
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage of dvc.yaml for one shop: the path of each of its arguments and results.
 
-    `published`: the results that people read, `persist: true` in dvc.yaml.
+    `frozen`: DVC does not run it, and the results are under `meta`, where DVC does not look: what
+    people read is made with the champion, whatever was trained last.
     """
 
     name: str
     inputs: dict[str, str]
     outputs: dict[str, str]
-    published: frozenset[str] = frozenset()
     frozen: bool = False
 
 
@@ -60,14 +59,10 @@ def stages(root: Path, shop: str) -> dict[str, Stage]:
     by_name = {}
     for name, spec in read_yaml(root / "dvc.yaml", root).get("stages", {}).items():
         deps = [dep for dep in spec.get("deps", []) if _path(dep).startswith(DATA)]
-        outs = spec.get("outs", []) + spec.get("metrics", []) + spec.get("plots", [])
-        kept = [out for out in outs if isinstance(out, dict) and out[_path(out)].get("persist")]
+        outs = [out for kind in ("outs", "metrics", "plots") for out in spec.get(kind, [])]
+        outs += spec.get("meta", {}).get("outs", [])
         by_name[name] = Stage(
-            name=name,
-            inputs=paths(deps),
-            outputs=paths(outs),
-            published=frozenset(paths(kept)),
-            frozen=spec.get("frozen", False),
+            name=name, inputs=paths(deps), outputs=paths(outs), frozen=spec.get("frozen", False)
         )
     return by_name
 
@@ -110,58 +105,55 @@ def experiment() -> str:
     return os.environ.get("DVC_EXP_NAME", "")
 
 
-def unpublished(root: Path, name: str) -> Path:
-    """Return the file that exists if the last run of a stage published nothing."""
-    return root / ".cache" / "unpublished" / name
+def unregistered(root: Path) -> Path:
+    """Return the file that exists if the last run of `track` was an experiment's."""
+    return root / ".cache" / "unregistered"
+
+
+def champion_folder(root: Path, shop: str) -> Path:
+    """Return where the bundle of a shop's champion lies on this machine."""
+    return root / "data" / "champion" / shop
 
 
 def run_stage(name: str, root: Path = ROOT) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml.
 
-    Outputs are written whole or not at all. An experiment leaves what is published as it is.
+    Outputs are written whole or not at all.
     """
-    try:
-        _run(name, root)
-    except OSError as error:
-        place = str(error.filename or f"stage {name}")
-        raise StorageError(
-            "E_DISK", place, os.strerror(error.errno or 0), "free space or permissions"
-        ) from None
-
-
-def _run(name: str, root: Path) -> None:
     params = load(root)
     known = stages(root, params.shop)
     if name not in known:
         fix = f"one of: {', '.join(known)}"
         raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", fix)
-    stage, run = known[name], function(name)
-    kept = stage.published if experiment() else frozenset()
-    with locked(root, name):
-        for output in kept:
-            _keep(root / stage.outputs[output])
-            store.write(unpublished(root, name), f"{experiment()}\n")
-        written = set(kept)
-        if written < set(stage.outputs) or not stage.outputs:
-            returned = run(**bind(stage, run, params, root))
-            for output, value in returned.items() if isinstance(returned, Mapping) else returned:
-                if output in kept:
-                    continue
-                path = root / stage.outputs[output]
-                if isinstance(value, Published):
-                    publish(path, value, params.lists)
-                else:
-                    store.write(path, value)
-                written.add(output)
-        if missing := set(stage.outputs) - written:
-            raise RuntimeError(f"stage {name} did not make {', '.join(sorted(missing))}")
-        if not experiment():
-            unpublished(root, name).unlink(missing_ok=True)
+    with disk_errors(f"stage {name}"), locked(root, name):
+        for output, value in execute(known[name], params, root).items():
+            publish(root / known[name].outputs[output], value, params.lists)
 
 
-def _keep(path: Path) -> None:
-    """Leave what is published. DVC wants something in its place if there is nothing yet."""
-    if not path.exists() and path.suffix:
-        store.write(path, NOT_PUBLISHED)
-    elif not path.exists():
-        path.mkdir(parents=True)
+@contextmanager
+def disk_errors(work: str) -> Iterator[None]:
+    """Turn an error of the disk into a StorageError that names the file, else the work."""
+    try:
+        yield
+    except OSError as error:
+        place, rule = str(error.filename or work), os.strerror(error.errno or 0)
+        raise StorageError("E_DISK", place, rule, "free space or permissions") from None
+
+
+def execute(stage: Stage, params: Params, root: Path) -> dict[str, Any]:
+    """Run a stage and write what it returns; return what it published, which is not written here.
+
+    Paths of the stage that are not absolute lie below `root`.
+    """
+    run = function(stage.name)
+    returned = run(**bind(stage, run, params, root))
+    written, published = set(), {}
+    for output, value in returned.items() if isinstance(returned, Mapping) else returned:
+        if isinstance(value, Published):
+            published[output] = value
+        else:
+            store.write(root / stage.outputs[output], value)
+        written.add(output)
+    if missing := set(stage.outputs) - written:
+        raise RuntimeError(f"stage {stage.name} did not make {', '.join(sorted(missing))}")
+    return published

@@ -9,23 +9,23 @@ import pandas as pd
 from models.settings import Boosting, Costs
 from pipeline.engine.rows import joined
 from pipeline.registry import spool
+from pipeline.registry.bundle import SCORING, files_of, scoring_of
 from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
+from pipeline.registry.champion import keep_champion
 from pipeline.registry.mlflow_server import send_waiting
-from pipeline.registry.model_files import about_of
+from pipeline.registry.model_files import about_of, model_id_of
 from pipeline.registry.run_record import run_record, tracked_result
 from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError, TrackingError
-from pipeline.runtime.params import Evaluate, Track
+from pipeline.runtime.params import Evaluate, Track, load
 from pipeline.runtime.progress import say, warn
-from pipeline.runtime.runner import experiment, unpublished
+from pipeline.runtime.runner import experiment, unregistered
 from pipeline.runtime.store import Folder
 
 
 def track(
     model: Folder,
-    lists: Folder,
-    retention_desk: str,
     metrics: dict[str, Any],
     evaluation: dict[str, Any],
     model_card: str,
@@ -45,14 +45,17 @@ def track(
 ) -> dict[str, dict[str, Any]]:
     """Return `tracked`, the figures of the run, the same for the same result.
 
-    Beside it, outside DVC, reports/mlflow.json names the run. The list and the page are tracked by
-    their hashes alone: they name customers. A server that is away stops nothing unless `required`:
-    the run waits in mlspool and is sent with the next. An experiment registers no version.
+    Beside it, outside DVC, reports/mlflow.json names the run, and data/champion/<shop> holds the
+    bundle of the shop's champion, which makes the list. A server that is away stops nothing unless
+    `required`: the run waits in mlspool and is sent with the next. An experiment registers no
+    version.
     """
     about = about_of(model)
-    manifest = lists.read("manifest.json") if lists.has("manifest.json") else {}
     sections = {"train": train, "evaluate": evaluate, "costs": costs}
-    tracked = tracked_result(shop, metrics, sections, about, lists, retention_desk)
+    model_id = model_id_of(model, about, metrics["verdict"]) if about["trained"] else None
+    tracked = tracked_result(shop, metrics, sections, about, model_id)
+    scoring = scoring_of(metrics, calibration, load(root))
+    bundle = {**files_of(model), SCORING: scoring, "evaluation.json": evaluation}
     files = {
         "metrics.json": metrics,
         "evaluation.json": evaluation,
@@ -63,10 +66,10 @@ def track(
     files |= {
         f"plots/{name}": (plots.path / name).read_text(encoding="utf-8") for name in plots.names()
     }
-    record = run_record(root, tracked, model, about, manifest, files)
+    record = run_record(root, tracked, about, calibration["data_end"], bundle, files)
     spool.add(root, record)
     if experiment():
-        store.write(unpublished(root, "track"), "")
+        store.write(unregistered(root), "")
 
     @cache
     def benchmark() -> pd.DataFrame:
@@ -93,4 +96,7 @@ def track(
     finally:
         kept = {"run_id": run.pop("run_id"), "experiment": params.experiment, **run}
         store.write(root / "reports" / "mlflow.json", kept)
+    if not experiment():
+        unregistered(root).unlink(missing_ok=True)
+        keep_champion(root, shop, params, bundle, run)
     return {"tracked": tracked}

@@ -8,7 +8,14 @@ from typing import Any
 import pandas as pd
 
 from models.defection.baselines import BASELINES, Baseline, rounded
-from models.defection.booster import ModelSpec, canary_frame, canary_rows, schema_hash, text_of
+from models.defection.booster import (
+    ModelSpec,
+    canary_frame,
+    canary_rows,
+    schema_hash,
+    text_of,
+    without_feature_ranges,
+)
 from models.defection.cross_validation import grouped_cv
 from models.defection.drift import reference
 from models.defection.forms import BASE, Model, fit_form, select_form
@@ -36,6 +43,7 @@ def train(
     labels: Folder,
     monotone_constraints: dict[str, int],
     calibration: dict[str, Any],
+    shop: str,
     params: Boosting,
 ) -> dict[str, dict[str, Any]]:
     """Return `model`: a booster as text per origin and a final one, the baselines, and model.json.
@@ -53,6 +61,7 @@ def train(
     about: dict[str, Any] = {
         "trained": False,
         "reason": None,
+        "shop": shop,
         "features": columns,
         "schema_hash": schema_hash(delivered),
         "horizon_days": horizon,
@@ -87,7 +96,7 @@ def train(
         prior = params.season_prior, params.season_sd
         learnt = learn_season(fitted[BASE], training, years, year_ago, *prior)
         model = fit_form(selected.form, training, fitted[BASE], selected.rounds, spec, learnt)
-        files[name] = text_of(model.booster)
+        files[name] = without_feature_ranges(text_of(model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
         about["sha256"][name] = text_sha256(files[name])
         about["chosen"][name] = {

@@ -1,0 +1,255 @@
+"""`corekeep score`: from raw files to the list of one day, with a model that was trained before.
+
+The stages `ingest`, `extract`, `assign` and `score` run in this order in a work folder of their
+own. The calendar has one snapshot, so a day costs one day. The bundle of the model says what the
+features mean and what to do; nothing is trained, and DVC, git and MLflow are not needed.
+"""
+
+import contextlib
+import datetime as dt
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from pipeline.registry import bundle
+from pipeline.registry.bundle import Scoring
+from pipeline.runtime import publishing, store
+from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageError, TrackingError
+from pipeline.runtime.lock import locked
+from pipeline.runtime.params import Params, load, require_shop
+from pipeline.runtime.progress import say, warn
+from pipeline.runtime.publishing import Published
+from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
+from pipeline.runtime.store import Folder
+
+REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|(@[\w-]+))")
+WORK, LOCK = ".work-", ".{}.lock"  # in the folder of the lists
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is scored with what, and where the list goes.
+
+    `events`: the folder of the raw files; None: data/events, which `ingest` has already checked.
+    """
+
+    root: Path
+    shop: str
+    model: Folder
+    scoring: Scoring
+    params: Params
+    out: Path
+    events: Path | None = None
+    as_of: str | None = None
+
+
+def _fetched(root: Path, params: Params, match: re.Match[str], folder: str) -> Folder:
+    """Return the bundle of a registered version. A champion that is known here needs no server."""
+    from pipeline.registry.mlflow_server import fetched_version
+
+    name, number, alias = match.groups()
+    try:
+        return fetched_version(root, params.track, name, number or alias, folder)[0]
+    except TrackingError as error:
+        kept = champion_folder(root, params.shop)
+        own = (f"{params.track.model_name}-{params.shop}", "@champion")
+        if (name, alias) != own or not kept.is_dir():
+            raise
+        warn(f"{error.place}: {error.rule}; the champion kept on this machine is used")
+        return Folder(kept)
+
+
+@contextlib.contextmanager
+def model_at(root: Path, params: Params, model: str | None) -> Iterator[Folder]:
+    """Yield the bundle that `--model` names: a folder or a registered version; None: the champion.
+
+    Raises ModelError if there is none.
+    """
+    with TemporaryDirectory() as folder:
+        if model and (match := REGISTERED.fullmatch(model)):
+            yield _fetched(root, params, match, folder)
+            return
+        path = Path(model) if model else champion_folder(root, params.shop)
+        if not path.is_dir():
+            rule = "there is no model folder"
+            fix = "run `make repro`, or name a model with --model"
+            raise ModelError("E_MODEL_MISSING", str(path), rule, fix)
+        yield Folder(path)
+
+
+def job(
+    root: Path,
+    model: Folder,
+    params: Params,
+    out: Path,
+    events: Path | None = None,
+    as_of: str | None = None,
+) -> Job:
+    """Return a job after all checks that need no work. Raises ModelError or ConfigError."""
+    days = params.calibrate.horizon_days
+    scoring = bundle.scoring_in(model, params.shop, None if days == "auto" else days)
+    if as_of is not None:
+        try:
+            as_of = dt.date.fromisoformat(as_of).isoformat()
+        except ValueError:
+            rule, fix = "not a date", "write it as in 2026-01-31"
+            raise ConfigError("E_DATE", "--as-of", rule, fix) from None
+    if events is not None and not events.is_dir():
+        rule, fix = "there is no such folder", "name the folder of the raw files with --events"
+        raise ConfigError("E_SHOP", str(events), rule, fix)
+    params = bundle.with_sections(scoring, params)
+    return Job(root, params.shop, model, scoring, params, out, events, as_of)
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder of the lists. Raises StorageError before any work if it cannot be written."""
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = mkdtemp(prefix=WORK, dir=out)
+        Path(probe).rmdir()
+    except OSError as error:
+        rule = f"no list can be written here: {error.strerror}"
+        raise StorageError("E_DISK", str(out), rule, "free space or permissions") from None
+
+
+def score(job: Job, dry_run: bool = False) -> tuple[Path | None, Published, dict[str, Any]]:
+    """Make the list and publish it; return its folder, the list, and what `ingest` has counted.
+
+    With `dry_run` nothing is published. Raises BusyError while another job makes the list of the
+    same day for the same folder.
+    """
+    _prepare(job.out)
+    day = job.as_of or "newest"
+    with (
+        disk_errors("corekeep score"),
+        locked(job.out / LOCK.format(day), f"{job.out}, {day}"),
+        _work_folder(job.out) as work,
+    ):
+        lists, account = _run(job, work)
+        if dry_run:
+            return None, lists, account
+        folder = publishing.publish(job.out, lists, job.params.lists)
+    return folder, lists, account
+
+
+@contextlib.contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder for this job alone, beside the lists: it names customers, and may be large."""
+    for left in out.glob(f"{WORK}*/lock"):
+        with contextlib.suppress(BusyError, OSError), locked(left, "a job"):
+            shutil.rmtree(left.parent)  # of a job that was killed: its lock is free
+    work = Path(mkdtemp(prefix=WORK, dir=out)).resolve()
+    try:
+        with locked(work / "lock", "a job"):
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
+    """Run the stages of one snapshot; return the list, and what `ingest` has counted."""
+    known = stages(job.root, job.shop)
+    params = job.params
+    events = job.root / "data" / "events"
+    account: dict[str, Any] = {}
+    if job.events is not None:
+        if job.as_of:
+            own = params.ingest.model_copy(update={"data_end": job.as_of})
+            params = params.model_copy(update={"ingest": own})
+        returned = job.root / "data" / "returned" / job.shop
+        raw = {"shops": job.events.resolve(), "sources": job.root / "sources" / f"{job.shop}.sql"}
+        raw["returned"] = returned if returned.is_dir() else work / "returned"
+        (work / "returned").mkdir()
+        _stage(known["ingest"], params, work, raw)
+        events = work / "data" / "events"
+        account = store.read(work / "reports" / "ingest.json")["tables"]
+    meta = store.read(events / "meta.json")
+    calibration = bundle.at_snapshot(job.scoring, meta)
+    store.write(work / "data" / "calibration.json", calibration)
+    verdict = {"verdict": job.scoring.verdict, "grade": job.scoring.grade}
+    store.write(work / "reports" / "metrics.json", verdict)
+    inputs = {"events": events, "model": job.model.path.resolve()}
+    (work / "data" / "lists").symlink_to(job.out)  # whom earlier lists named
+    for name in ("extract", "assign"):
+        _stage(known[name], params, work, inputs)
+    published: Published = _stage(known["score"], params, work, inputs)["lists"]
+    if job.as_of and published.manifest["snapshot"] != job.as_of:
+        rule = f"the data end on {published.manifest['snapshot']}"
+        raise ConfigError("E_DATE", "--as-of", rule, "use that day, or deliver later data")
+    return published, account
+
+
+def _stage(stage: Any, params: Params, work: Path, inputs: dict[str, Path]) -> dict[str, Any]:
+    """Run one stage in the work folder, some of its inputs being elsewhere."""
+    say(stage.name)
+    elsewhere = {name: str(inputs[name]) for name in stage.inputs.keys() & inputs.keys()}
+    return execute(replace(stage, inputs={**stage.inputs, **elsewhere}), params, work)
+
+
+def summary(job: Job, folder: Path | None, lists: Published, account: dict[str, Any]) -> Any:
+    """Return the result of a job for a scheduler: no row of it is about one customer."""
+    scored = lists.files["scored.parquet"]
+    contacts = scored["contact"].value_counts().to_pylist()
+    queues = scored["queue"].value_counts().to_pylist()
+    kept = ("shop", "snapshot", "horizon_days", "verdict", "grade", "model_id", "customers")
+    quarantined = sum(n for table in account.values() for n in table["quarantined"].values())
+    return {
+        **{key: lists.manifest[key] for key in kept},
+        "published": folder is not None,
+        "folder": str(folder or job.out),
+        "contacts": dict(sorted((row["values"], row["counts"]) for row in contacts)),
+        "queues": dict(sorted((row["values"], row["counts"]) for row in queues)),
+        "rows_in": sum(table["rows_in"] for table in account.values()),
+        "quarantined": quarantined,
+        "filled_in": len(publishing.filled_in(job.out)),
+    }
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """Return the summary as lines for a person."""
+    contacts = ", ".join(f"{n:,} {name}" for name, n in result["contacts"].items())
+    state = "list   " if result["published"] else "not published, would lie in"
+    return (
+        f"{state} {result['folder']}\n"
+        f"shop    {result['shop']}, as of {result['snapshot']}: {result['customers']:,} customers\n"
+        f"model   {result['model_id'] or 'none: rules alone'}: {result['grade']}\n"
+        f"contact {contacts}\n"
+    )
+
+
+def run(
+    root: Path,
+    shop: str | None,
+    events: Path | None,
+    as_of: str | None,
+    model: str | None,
+    out: Path | None,
+    dry_run: bool,
+    engine: str | None,
+) -> dict[str, Any]:
+    """Score a shop's raw files; return the summary. Defaults: data/shops/<shop>, the newest day,
+    the champion, data/lists. The page of this folder follows its list.
+    """
+    if shop:
+        require_shop(shop, f"--shop {shop}", root)
+    params = load(root, shop)
+    if engine:
+        own = params.engine.model_copy(update={"kind": engine})
+        params = params.model_copy(update={"engine": own})
+    raw = events or root / "data" / "shops" / params.shop
+    here = (root / "data" / "lists").absolute()
+    target = out.absolute() if out else here
+    # standard output is for the result
+    with contextlib.redirect_stdout(sys.stderr), model_at(root, params, model) as folder:
+        work = job(root, folder, params, target, raw, as_of)
+        made = score(work, dry_run)
+        if target == here and not dry_run:
+            from pipeline.delivery.page import write_page
+
+            write_page(root, params, folder)
+        return dict(summary(work, *made))

@@ -1,0 +1,129 @@
+"""The bundle: a model with all that scoring needs, so that every machine scores alike.
+
+Beside the files of data/model it holds `scoring.json`: shop, horizon, verdict, grade, calibration,
+and the parameters that define features, life cycle and decisions. The bundle of a shop's champion
+lies in data/champion/<shop>, and with its version in the registry.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.registry.model_files import TRAIN_AGAIN, about_of
+from pipeline.runtime import store
+from pipeline.runtime.errors import ModelError
+from pipeline.runtime.params import Date, Days, Params
+from pipeline.runtime.runner import champion_folder
+from pipeline.runtime.store import Folder
+
+SCORING = "scoring.json"
+# what the features mean: as in training. All others are decisions, which a shop may change.
+OF_MODEL = ("ipt", "sla", "closed", "windows")
+OF_DECISIONS = ("assign", "categories", "costs", "evaluate", "score")
+
+
+class Calibration(BaseModel):
+    """What scoring needs of data/calibration.json; the rest is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    expected_ipt: float = Field(gt=0)
+    log_sd: float = Field(ge=0)
+    horizon_days: Days
+    data_end: Date
+
+
+class Scoring(BaseModel):
+    """The content of scoring.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shop: str
+    verdict: str
+    grade: str | None
+    calibration: Calibration
+    params: dict[str, Any]
+
+
+def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Params) -> Any:
+    """Return the content of scoring.json for a model that was just evaluated."""
+    kept = {*OF_MODEL, *OF_DECISIONS}
+    return {
+        "shop": params.shop,
+        "verdict": metrics["verdict"],
+        "grade": metrics["grade"],
+        "calibration": calibration,
+        "params": params.model_dump(mode="json", include=kept),
+    }
+
+
+def files_of(folder: Folder) -> dict[str, bytes]:
+    """Return the files of a bundle by name, to be written elsewhere."""
+    return {name: (folder.path / name).read_bytes() for name in folder.names("**/*")}
+
+
+def scoring_in(bundle: Folder, shop: str, horizon: int | None = None) -> Scoring:
+    """Return scoring.json of a bundle. Raises ModelError unless it is the shop's, and whole.
+
+    `horizon`: the horizon that the shop asks for in days; None where it is estimated.
+    """
+    about = about_of(bundle)
+    place = f"{bundle.path.name}/{SCORING}"
+    if not bundle.has(SCORING):
+        rule = "without it this is a model, but nothing says how to score with it"
+        fix = "use data/champion/<shop>, or models:/<name>@champion"
+        raise ModelError("E_MODEL_MISSING", place, rule, fix)
+    try:
+        scoring = Scoring.model_validate(bundle.read(SCORING))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ModelError("E_MODEL_BROKEN", f"{place} {key}", first["msg"], TRAIN_AGAIN) from None
+    except ValueError:
+        raise ModelError("E_MODEL_BROKEN", place, "it is not JSON", TRAIN_AGAIN) from None
+    for name, own in (("model.json", about["shop"]), (SCORING, scoring.shop)):
+        if own != shop:
+            rule = f"it was made for the shop {own}, not for {shop}"
+            raise ModelError("E_MODEL_SHOP", f"{name} shop", rule, "name the shop with --shop")
+    days = about["horizon_days"]
+    for wanted in (scoring.calibration.horizon_days, horizon or days):
+        if wanted != days:
+            rule = f"it predicts {days} days ahead, not {wanted}"
+            raise ModelError("E_MODEL_HORIZON", "model.json horizon_days", rule, TRAIN_AGAIN)
+    return scoring
+
+
+def with_sections(scoring: Scoring, params: Params) -> Params:
+    """Return the parameters with those that travel with the model. Raises ModelError."""
+    kept = {*OF_MODEL, *OF_DECISIONS}
+    if odd := sorted(kept ^ set(scoring.params)):
+        rule = f"the sections of its parameters differ: {', '.join(odd)}"
+        raise ModelError("E_MODEL_BROKEN", f"{SCORING} params", rule, TRAIN_AGAIN)
+    try:
+        return Params.model_validate({**params.model_dump(mode="json"), **scoring.params})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = f"{SCORING} params.{'.'.join(map(str, first['loc']))}"
+        raise ModelError("E_MODEL_BROKEN", place, first["msg"], TRAIN_AGAIN) from None
+
+
+def with_decisions(scoring: Scoring, params: Params) -> dict[str, Any]:
+    """Return scoring.json with the decisions of params.yaml: whom to call is the shop's to say."""
+    own = params.model_dump(mode="json", include=set(OF_DECISIONS))
+    kept = scoring.model_dump(mode="json")
+    return {**kept, "params": {**kept["params"], **own}}
+
+
+def at_snapshot(scoring: Scoring, meta: dict[str, Any]) -> dict[str, Any]:
+    """Return the calibration for one snapshot, the end of the data that `meta` describes."""
+    day = dt.date.fromisoformat(meta["data_end"]).isoformat()
+    calendar = {"data_end": day, "snapshots": [day], "tracking": [day]}
+    return {**scoring.calibration.model_dump(), "first_event": meta["first_event"], **calendar}
+
+
+def write_champion(root: Path, shop: str, files: dict[str, Any], version: dict[str, Any]) -> None:
+    """Keep the bundle of a shop's champion on this machine; `version`: what the registry says."""
+    folder = champion_folder(root, shop)
+    store.write(folder, {**files, "registered.json": version})
