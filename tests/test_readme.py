@@ -40,10 +40,10 @@ def test_the_figures_of_readme_are_those_of_the_demos_run_that_dvc_lock_names() 
     assert readme(README, figures) == README, "run `corekeep docs`"
     other = {**figures, "list": figures["list"][::-1], "auc": dict.fromkeys(figures["auc"], 0.5)}
     assert len(set(readme(README, other).splitlines()) - set(README.splitlines())) == 5
-    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]["score"]
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]["train"]
     outs = {out["path"]: out["md5"] for out in lock["outs"]}
     stale = "run `make repro SHOP=demo`, then `corekeep docs`"
-    assert outs["data/lists"] == figures["list_md5"], stale
+    assert outs["data/model"] == figures["model_md5"], stale
 
 
 def test_the_figures_of_readme_are_read_from_the_list_and_the_evaluation(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_figures_of_readme_are_read_from_the_list_and_the_evaluation(tmp_pat
     store.write(tmp_path / "reports" / "evaluation.json", evaluation)
     store.write(tmp_path / "reports" / "model_card.md", "# A card\n")
     store.write(tmp_path / "README.md", README)
-    outs = {"stages": {"score": {"outs": [{"path": "data/lists", "md5": "abc.dir"}]}}}
+    outs = {"stages": {"train": {"outs": [{"path": "data/model", "md5": "abc.dir"}]}}}
     store.write(tmp_path / "dvc.lock", yaml.safe_dump(outs))
     made = demo_documents(tmp_path)
     assert [row["customer"] for row in made["docs/demo.json"]["list"]] == [

@@ -9,13 +9,17 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import frozen
 import pandas as pd
 import pytest
 
 from models.lifecycle.state_machine import STAGES
+from pipeline.delivery.nightly import run as score_nightly
 from pipeline.runtime import store
+from pipeline.runtime.errors import BusyError, ModelError, StorageError
+from pipeline.runtime.lock import locked
 from pipeline.runtime.runner import ROOT
 
 SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2, "bootstrap": 60}
@@ -92,10 +96,10 @@ def test_one_command_ends_with_the_list_the_page_the_grade_and_ten_customers(
     assert (folder / "data" / "desk" / "retention_desk.html").stat().st_size > 10_000
     lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
     assert all(
-        re.fullmatch(rf" ?{number} of 12  \w+ +\d+ s", line)
-        for number, line in enumerate(lines[:12], start=1)
+        re.fullmatch(rf" ?{number} of 11  \w+ +\d+ s", line)
+        for number, line in enumerate(lines[:11], start=1)
     )
-    assert lines[12] == ""
+    assert lines[11] == ""
     closing = said[said.index("list    /") :]
     assert re.search(r"(?m)^scorer  (the model|no signal)", closing)
     assert f"page    {folder.resolve() / 'data' / 'desk' / 'retention_desk.html'}" in closing
@@ -107,7 +111,7 @@ def test_a_second_run_does_nothing_and_leaves_the_tree_clean(small: tuple[Path, 
     folder, _ = small
     before = digests(folder)
     said = corekeep(folder, "repro")
-    assert len(re.findall(r"(?m)^ ?\d+ of 12  \w+ +unchanged$", said)) == 12
+    assert len(re.findall(r"(?m)^ ?\d+ of 11  \w+ +unchanged$", said)) == 11
     assert digests(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
 
@@ -133,6 +137,85 @@ def test_all_five_stages_occur_and_their_counts_are_the_known_customers(
     newest = counts[counts["as_of"] == counts["as_of"].max()]
     assert set(newest.loc[newest["customers"] > 0, "stage"]) == set(STAGES)
     assert newest["customers"].sum() == SMALL["customers"]
+
+
+def nightly(folder: Path, out: Path, *words: str, expect: int = 0) -> dict[str, Any]:
+    """Score the shop's raw files as a scheduler does; return the JSON on standard output."""
+    command = [sys.executable, "-m", "pipeline", "score", "--json", "--out", str(out), *words]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == expect, ended.stderr
+    return dict(json.loads(ended.stdout)) if expect == 0 else {"error": ended.stderr}
+
+
+def test_the_nightly_job_makes_the_list_of_the_same_day_byte_for_byte_and_the_next_day_its_own(
+    small: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = small
+    out = tmp_path / "lists"
+    result = nightly(folder, out)
+    assert (result["published"], result["snapshot"]) == (True, "2026-01-01")
+    own, theirs = (Path(p) for p in (result["folder"], folder / "data" / "lists" / "latest"))
+    assert {p.name: store.sha256(p) for p in own.iterdir()} == {
+        p.name: store.sha256(p) for p in theirs.iterdir()
+    }
+    raw = shutil.copytree(folder / "data" / "shops" / "demo", tmp_path / "raw")
+    orders = pd.read_parquet(raw / "orders.parquet")
+    again = orders[orders["customer_id"].isin(orders["customer_id"].unique()[:20])].tail(30)
+    again = again.assign(ordered_at=orders["ordered_at"].max(), delivered_at=None, promised_at=None)
+    for key in ("order_id", "line_id"):
+        if key in again:
+            again[key] = [f"new{i}" for i in range(len(again))]
+    pd.concat([orders, again]).to_parquet(raw / "orders.parquet", index=False)
+    words = ("--events", str(raw), "--as-of", "2026-01-02")
+    assert nightly(folder, out, *words, "--dry-run")["published"] is False
+    assert nightly(folder, out, *words)["snapshot"] == "2026-01-02"
+    kept = {p.name for p in out.iterdir() if p.is_dir() and not p.is_symlink()}
+    assert kept == {"2026-01-01", "2026-01-02"}
+    assert store.read(out / "manifest.json")["model_id"] == result["model_id"]
+
+
+def test_the_nightly_job_refuses_a_model_that_is_not_the_shops_and_what_it_cannot_write(
+    small: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = small
+    model = shutil.copytree(folder / "data" / "champion" / "demo", tmp_path / "model")
+    about = store.read(model / "model.json")
+    for change in ({"shop": "cdnow"}, {"horizon_days": 400}, {"trained_through": "soon"}):
+        store.write(model / "model.json", {**about, **change})
+        with pytest.raises(ModelError) as refused:
+            score_with(folder, tmp_path / "lists", model)
+        assert refused.value.exit_code == 5
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError) as full:
+        score_with(folder, tmp_path / "file" / "lists", None)
+    assert full.value.exit_code == 7
+    day = tmp_path / "lists" / ".newest.lock"
+    with locked(day, "lists"), pytest.raises(BusyError, match=f"process {os.getpid()} on "):
+        score_with(folder, tmp_path / "lists", None)
+    assert list((tmp_path / "lists").iterdir()) == []
+
+
+def score_with(folder: Path, out: Path, model: Path | None) -> dict[str, Any]:
+    """Score in this process, with the defaults of a shop."""
+    name = str(model) if model else None
+    return score_nightly(folder, None, None, None, name, out, dry_run=False, engine=None)
+
+
+def test_a_nightly_job_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
+    small: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = small
+    out = tmp_path / "lists"
+    command = [sys.executable, "-m", "pipeline", "score", "--out", str(out)]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as job:
+        assert job.stderr
+        while "extract" not in job.stderr.readline():
+            assert job.poll() is None
+        job.kill()
+    assert list(out.glob(".work-*"))
+    score_with(folder, out, None)
+    assert list(out.glob(".*")) == []
+    assert store.read(out / "manifest.json")["snapshot"] == "2026-01-01"
 
 
 CONTRACT = {

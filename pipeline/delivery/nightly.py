@@ -16,12 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+from pipeline.engine.evidence import trends_of
 from pipeline.registry import bundle
 from pipeline.registry.bundle import Scoring
 from pipeline.runtime import publishing, store
 from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageError, TrackingError
 from pipeline.runtime.lock import locked
 from pipeline.runtime.params import Params, load, require_shop
+from pipeline.runtime.playbook import NAME as PLAYBOOK
 from pipeline.runtime.progress import say, warn
 from pipeline.runtime.publishing import Published
 from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
@@ -155,6 +157,7 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     """Run the stages of one snapshot; return the list, and what `ingest` has counted."""
     known = stages(job.root, job.shop)
     params = job.params
+    _like_the_project(job, work, {Path(p).name for s in known.values() for p in s.outputs.values()})
     events = job.root / "data" / "events"
     account: dict[str, Any] = {}
     if job.events is not None:
@@ -174,7 +177,7 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     verdict = {"verdict": job.scoring.verdict, "grade": job.scoring.grade}
     store.write(work / "reports" / "metrics.json", verdict)
     inputs = {"events": events, "model": job.model.path.resolve()}
-    (work / "data" / "lists").symlink_to(job.out)  # whom earlier lists named
+    store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
     for name in ("extract", "assign"):
         _stage(known[name], params, work, inputs)
     published: Published = _stage(known["score"], params, work, inputs)["lists"]
@@ -182,6 +185,21 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
         rule = f"the data end on {published.manifest['snapshot']}"
         raise ConfigError("E_DATE", "--as-of", rule, "use that day, or deliver later data")
     return published, account
+
+
+def _like_the_project(job: Job, work: Path, written: set[str]) -> None:
+    """Let names in the work folder lead to the project, but for what stages write.
+
+    The playbook is the one of the bundle, the earlier lists are those of the job's own folder.
+    """
+    (work / "data").mkdir()
+    for folder in (job.root, job.root / "data"):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in {*written, "data", "reports", PLAYBOOK} and path.name[0] != ".":
+                (work / path.relative_to(job.root)).symlink_to(path.resolve())
+    (work / "data" / "lists").symlink_to(job.out)
+    own = job.model.path if job.model.has(PLAYBOOK) else job.root
+    (work / PLAYBOOK).symlink_to((own / PLAYBOOK).resolve())
 
 
 def _stage(stage: Any, params: Params, work: Path, inputs: dict[str, Path]) -> dict[str, Any]:

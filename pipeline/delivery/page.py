@@ -11,7 +11,9 @@ from pipeline.delivery import nightly
 from pipeline.registry.bundle import SCORING, scoring_in, with_decisions
 from pipeline.registry.run_record import dvc_outputs
 from pipeline.runtime import publishing, store
+from pipeline.runtime.errors import ModelError
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.playbook import NAME as PLAYBOOK
 from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
 from pipeline.runtime.store import Folder, sha256, text_sha256
 
@@ -72,11 +74,16 @@ def publish_champion(root: Path) -> bool:
     scoring = with_decisions(scoring_in(model, params.shop), params)
     if scoring != model.read(SCORING):
         store.write(model.path / SCORING, scoring)
+    store.write(model.path / PLAYBOOK, (root / PLAYBOOK).read_bytes())
     state, kept = _state(root, params, model), root / ".cache" / STATE
     lists, page = root / "data" / "lists", root / PAGE
     if kept.exists() and store.read(kept) == _published(lists, page, state):
         return False
-    nightly.score(nightly.job(root, model, params, lists))
+    try:
+        nightly.score(nightly.job(root, model, params, lists))
+    except ModelError as error:
+        fix = "make a version that this code has trained champion: `corekeep model promote`"
+        raise ModelError(error.code, f"the champion: {error.place}", error.rule, fix) from None
     write_page(root, params, model)
     store.write(kept, _published(lists, page, state))
     return True

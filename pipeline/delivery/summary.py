@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.delivery.scorers import best_simple_baseline, measured_scorers, scorer_name
 from pipeline.runtime import store
+from pipeline.runtime.runner import champion_folder
 
 ROWS = 10
 COLUMNS = {
@@ -42,11 +43,21 @@ def _headline(scored: pd.DataFrame) -> str:
     return f"{reason}. The first in the order of work:"
 
 
+def _version(champion: Path) -> str:
+    """Which version made the list."""
+    kept = store.read(champion / "registered.json")
+    if kept["alias"] != "champion":
+        return "just trained: no champion is registered yet"
+    return f"the champion, {kept['model_name']} version {kept['model_version']}"
+
+
 def summary(root: Path) -> str:
     """The closing text: the first calls, or else the first rows of the list that may be shown."""
     root = root.resolve()
-    lists, evaluation = root / "data" / "lists", store.read(root / "reports" / "evaluation.json")
+    lists = root / "data" / "lists"
     manifest = store.read(lists / "manifest.json")
+    champion = champion_folder(root, manifest["shop"])
+    evaluation = store.read(champion / "evaluation.json")
     scored = pq.read_table(lists / "scored.parquet").to_pandas(date_as_object=True)
     calls = scored[scored["contact"] == "call"]
     shown = calls if len(calls) else scored[scored["contact"] == "none"]
@@ -58,6 +69,7 @@ def summary(root: Path) -> str:
 list    {lists / "scored.parquet"}; call.csv and one CSV per queue beside it
 page    {root / "data" / "desk" / "retention_desk.html"}
 shop    {shop}, {money}
+model   {_version(champion)}
 scorer  {manifest["grade"]}
 AUC     {_aucs(evaluation)}
 

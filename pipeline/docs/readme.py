@@ -17,7 +17,7 @@ AUC_ROW = re.compile(r"(?m)^(\| demo, simulated [^|]*\|).*?(\|[^|]*\|)$")
 
 
 def demo_figures(root: Path) -> dict[str, Any]:
-    """The figures of the demo's run in this folder; `list_md5` is data/lists in dvc.lock."""
+    """The figures of the demo's run in this folder; `model_md5` is data/model in dvc.lock."""
     lists = root / "data" / "lists"
     calls = pq.read_table(lists / "scored.parquet", filters=[("contact", "=", "call")])
     rows = [
@@ -30,9 +30,9 @@ def demo_figures(root: Path) -> dict[str, Any]:
         for row in calls.slice(0, ROWS).to_pylist()
     ]
     scorers = measured_scorers(store.read(root / "reports" / "evaluation.json"))
-    outs = read_yaml(root / "dvc.lock", root)["stages"]["score"]["outs"]
+    outs = read_yaml(root / "dvc.lock", root)["stages"]["train"]["outs"]
     return {
-        "list_md5": next(out["md5"] for out in outs if out["path"] == "data/lists"),
+        "model_md5": next(out["md5"] for out in outs if out["path"] == "data/model"),
         "list": rows,
         "auc": {name: scorers[name]["auc"] for name in SHOWN},
         "auc_ci": scorers["model"]["auc_ci"],

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.registry.model_files import TRAIN_AGAIN, about_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import Date, Days, Params
+from pipeline.runtime.params import Date, Days, Params, load
+from pipeline.runtime.playbook import NAME as PLAYBOOK
 from pipeline.runtime.runner import champion_folder
 from pipeline.runtime.store import Folder
 
 SCORING = "scoring.json"
 # what the features mean: as in training. All others are decisions, which a shop may change.
-OF_MODEL = ("ipt", "sla", "closed", "windows")
+OF_MODEL = ("ipt", "sla", "closed", "windows", "reasons")
 OF_DECISIONS = ("assign", "categories", "costs", "evaluate", "score")
 
 
@@ -56,6 +57,18 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
         "grade": metrics["grade"],
         "calibration": calibration,
         "params": params.model_dump(mode="json", include=kept),
+    }
+
+
+def bundle_of(
+    root: Path, model: Folder, evaluation: dict[str, Any], calibration: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the files of the bundle of a model that was just evaluated, by name."""
+    return {
+        **files_of(model),
+        SCORING: scoring_of(evaluation, calibration, load(root)),
+        "evaluation.json": evaluation,
+        PLAYBOOK: (root / PLAYBOOK).read_bytes(),
     }
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from models.settings import Boosting, Costs
 from pipeline.engine.rows import joined
 from pipeline.registry import spool
-from pipeline.registry.bundle import SCORING, files_of, scoring_of
+from pipeline.registry.bundle import bundle_of
 from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
 from pipeline.registry.champion import keep_champion
 from pipeline.registry.mlflow_server import send_waiting
@@ -18,7 +18,7 @@ from pipeline.registry.run_record import run_record, tracked_result
 from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError, TrackingError
-from pipeline.runtime.params import Evaluate, Track, load
+from pipeline.runtime.params import Evaluate, Track
 from pipeline.runtime.progress import say, warn
 from pipeline.runtime.runner import experiment, unregistered
 from pipeline.runtime.store import Folder
@@ -54,8 +54,7 @@ def track(
     sections = {"train": train, "evaluate": evaluate, "costs": costs}
     model_id = model_id_of(model, about, metrics["verdict"]) if about["trained"] else None
     tracked = tracked_result(shop, metrics, sections, about, model_id)
-    scoring = scoring_of(metrics, calibration, load(root))
-    bundle = {**files_of(model), SCORING: scoring, "evaluation.json": evaluation}
+    bundle = bundle_of(root, model, evaluation, calibration)
     files = {
         "metrics.json": metrics,
         "evaluation.json": evaluation,
