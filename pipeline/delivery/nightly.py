@@ -159,16 +159,17 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     params = job.params
     _like_the_project(job, work, {Path(p).name for s in known.values() for p in s.outputs.values()})
     events = job.root / "data" / "events"
+    returned = job.root / "data" / "returned" / job.shop
+    if not returned.is_dir():
+        returned = work / "none"
+        returned.mkdir()
     account: dict[str, Any] = {}
     if job.events is not None:
         if job.as_of:
             own = params.ingest.model_copy(update={"data_end": job.as_of})
             params = params.model_copy(update={"ingest": own})
-        returned = job.root / "data" / "returned" / job.shop
         raw = {"shops": job.events.resolve(), "sources": job.root / "sources" / f"{job.shop}.sql"}
-        raw["returned"] = returned if returned.is_dir() else work / "returned"
-        (work / "returned").mkdir()
-        _stage(known["ingest"], params, work, raw)
+        _stage(known["ingest"], params, work, {**raw, "returned": returned})
         events = work / "data" / "events"
         account = store.read(work / "reports" / "ingest.json")["tables"]
     meta = store.read(events / "meta.json")
@@ -176,7 +177,7 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     store.write(work / "data" / "calibration.json", calibration)
     verdict = {"verdict": job.scoring.verdict, "grade": job.scoring.grade}
     store.write(work / "reports" / "metrics.json", verdict)
-    inputs = {"events": events, "model": job.model.path.resolve()}
+    inputs = {"events": events, "returned": returned, "model": job.model.path.resolve()}
     store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
     for name in ("extract", "assign"):
         _stage(known[name], params, work, inputs)

@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.registry.bundle import files_of, scoring_in, write_champion
+from pipeline.registry.bundle import files_of, scoring_in, with_sections, write_champion
 from pipeline.registry.mlflow_server import fetched_version
 from pipeline.runtime.errors import ModelError, Refused, TrackingError
-from pipeline.runtime.params import Track
+from pipeline.runtime.params import Track, load
 from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder
 from pipeline.runtime.store import Folder
@@ -24,7 +24,7 @@ def fetch_champion(root: Path, shop: str, params: Track) -> None:
     with TemporaryDirectory() as folder:
         name = f"{params.model_name}-{shop}"
         fetched, version = fetched_version(root, params, name, "@champion", folder)
-        scoring_in(fetched, shop)
+        with_sections(scoring_in(fetched, shop), load(root, shop))
         write_champion(root, shop, files_of(fetched), version)
 
 
@@ -44,7 +44,7 @@ def keep_champion(
         fetch_champion(root, shop, params)
     except (ModelError, TrackingError) as error:
         try:
-            scoring_in(Folder(champion_folder(root, shop)), shop)
+            with_sections(scoring_in(Folder(champion_folder(root, shop)), shop), load(root, shop))
             why = "the champion on this machine makes the list"
         except Refused:
             write_champion(root, shop, bundle, version)
