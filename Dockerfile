@@ -18,9 +18,9 @@ COPY pipeline pipeline
 COPY shops shops
 COPY sources sources
 
-# compiled kernels are kept in the image: without them each night would compile for half a minute
-ENV NUMBA_CACHE_DIR=/corekeep/.cache/numba NUMBA_CPU_NAME=generic
-RUN useradd --create-home --uid 10001 corekeep && mkdir -p data .cache && chown -R corekeep data .cache
+# kernels are compiled in the first night and kept here: mount a volume
+ENV NUMBA_CACHE_DIR=/cache
+RUN useradd --create-home --uid 10001 corekeep && mkdir /cache && chown corekeep /cache
 USER corekeep
 
 ENTRYPOINT ["python", "-m", "pipeline", "score", "--json"]

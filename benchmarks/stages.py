@@ -48,6 +48,7 @@ TARGETS = {
     "scoring_over_bare": Target("scoring", "scoring_bare", "cpu_s", 1.5, None),
     f"explanations_of_{EXPLAINED}": Target("explanations", None, "cpu_s", 15, None),
     "one_snapshot_over_all": Target("features_newest", "features", "cpu_s", 1, 0.3),
+    "second_day_over_first": Target("demo_second_day", "demo_first_time", "cpu_s", 0.3, 0.15),
     "unchanged_over_bare_dvc": Target("unchanged", "unchanged_bare", "cpu_s", 1.2, None),
     "demo_first_time": Target("demo_first_time", None, "wall_s", 90, 60),
     "smallest_first_time": Target("smallest_first_time", None, "cpu_s", 45, None),
@@ -101,6 +102,7 @@ def plan(clones: Path) -> dict[str, Callable[[], Cost]]:
         )  # type: ignore[misc]
     return runs | {
         "smallest_later": lambda: whole_run.from_nothing(clones / "smallest", first_time=False),
+        "demo_second_day": lambda: whole_run.second_day(clones / "demo"),
         "unchanged": lambda: whole_run.unchanged(clones / "demo"),
         "unchanged_bare": lambda: whole_run.timed(clones / "trivial", "dvc", "repro"),
     }
