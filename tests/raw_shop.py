@@ -21,6 +21,20 @@ SETTINGS: dict[str, Any] = {
     "data_end": None,
     "max_amount": 1000,
     "files": {},
+    "plausible": {  # nothing is implausible: a literal shop has few rows
+        "lone_rate": 0,
+        "lone_days": 14,
+        "lone_share": 0,
+        "nobody": [],
+        "nobody_if_first": [],
+        "customer_share": 1,
+        "customer_times": 10,
+        "ids_alike": 1,
+        "repeated_totals": 1,
+        "thousands": False,
+        "no_price": 1,
+        "empty_days": 100_000,
+    },
     "quarantine_limit": {"default": 1.0},
 }
 

@@ -1,5 +1,6 @@
 """From a shop's folder and SQL to checked rows in a database; what is wrong is reported at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ def checked(
     engine: Engine,
     shop: str,
     returned: Folder | None = None,
+    closed: Sequence[str] = (),
 ) -> Checked:
     """Read and check all rows of a shop.
 
@@ -62,7 +64,7 @@ def checked(
             delivered = check_rows(db, place, params)
             if returned:
                 drop_erased(db, returned.path)
-            end = relate_rows(db, delivered, params, place)
+            end = relate_rows(db, delivered, params, place, closed)
             for table in delivered:
                 check_limits(db, table, params)
             if "suppressions" in delivered:

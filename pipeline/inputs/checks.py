@@ -95,6 +95,17 @@ class Clash:
     stops: bool
 
 
+@dataclass(frozen=True)
+class Plausible:
+    """One rule for orders that no shop has; rules.yaml explains the fields."""
+
+    code: str
+    column: str
+    breaks: str
+    message: str
+    fix: str
+
+
 _RULES = read_yaml_table(__file__, "rules.yaml")
 ROW_RULES = tuple(RowRule(code, **rule) for code, rule in _RULES["rows"].items())
 REFERENCES = tuple(Reference(code, **rule) for code, rule in _RULES["references"].items())
@@ -102,7 +113,9 @@ UNKNOWN_CUSTOMER = _RULES["references"]["E_UNKNOWN_CUSTOMER"]["breaks"]
 CLASHES = tuple(Clash(code, **rule) for code, rule in _RULES["clashes"].items())
 NOTES = tuple(RowRule(name, **note) for name, note in _RULES["notes"].items())
 FLAGS: dict[str, list[str]] = _RULES["flags"]
-RULES: tuple[RowRule | Reference | Clash, ...] = (*ROW_RULES, *REFERENCES, *CLASHES)
+PLAUSIBLE = {code: Plausible(code, **rule) for code, rule in _RULES["plausible"].items()}
+Rule = RowRule | Reference | Clash | Plausible
+RULES: tuple[Rule, ...] = (*ROW_RULES, *REFERENCES, *CLASHES, *PLAUSIBLE.values())
 CODES = {rule.code: rule for rule in RULES}
 
 

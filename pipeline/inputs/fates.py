@@ -1,7 +1,7 @@
 """The fate of every staged row with regard to the others, and the account of all fates."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
 from pipeline.inputs.origins import add_origins, raw_column
+from pipeline.inputs.plausible import judge_orders
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
     Types,
@@ -104,8 +105,11 @@ def _data_end(db: Db, params: Ingest, place: str) -> dt.date:
     return newest + dt.timedelta(days=1)
 
 
-def relate_rows(db: Db, delivered: Delivered, params: Ingest, place: str) -> dt.date:
+def relate_rows(
+    db: Db, delivered: Delivered, params: Ingest, place: str, closed: Sequence[str]
+) -> dt.date:
     """Set the fate of every row with regard to the others; return the day the data ends."""
+    judge_orders(db, params, closed)
     if "customers" in delivered:
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
         check_limits(db, "customers", params)  # the cause before what follows from it

@@ -11,8 +11,8 @@ import duckdb
 from pipeline.inputs.checks import (
     CODES,
     Clash,
-    Reference,
     RowRule,
+    Rule,
     delivered_sql,
     first_broken,
     value_sql,
@@ -38,7 +38,7 @@ class Finding:
 
     table: str
     column: str
-    rule: RowRule | Reference | Clash
+    rule: Rule
     count: int
     total: int
     places: list[str]

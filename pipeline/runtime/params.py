@@ -184,6 +184,23 @@ class RawFile(Section):
     sheet: str | None = None  # of a spreadsheet; the first by default
 
 
+class Plausible(Section):
+    """What no shop has; see the comments in params.yaml."""
+
+    lone_rate: Share
+    lone_days: Count
+    lone_share: Share
+    nobody: list[str]
+    nobody_if_first: list[str]
+    customer_share: Share
+    customer_times: Positive
+    ids_alike: Share
+    repeated_totals: Share
+    thousands: bool
+    no_price: Share
+    empty_days: Count
+
+
 class Ingest(Section):
     """What is accepted from a shop's raw files."""
 
@@ -192,6 +209,7 @@ class Ingest(Section):
     data_end: Date | None  # local; later events are out of the window
     max_amount: Positive
     files: dict[str, RawFile]
+    plausible: Plausible
     quarantine_limit: dict[str, Share]
 
     @field_validator("timezone")

@@ -4,6 +4,7 @@ The shop's SQL creates the input tables of contract.yaml as views over `raw.<fil
 a rule go to quarantine with their place and code. Above a limit per code the run ends.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.inputs import partitions
@@ -22,6 +23,7 @@ def ingest(
     engine: Engine,
     shop: str,
     returned: Folder | None = None,
+    closed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return events, quarantine and account of one shop.
 
@@ -31,7 +33,7 @@ def ingest(
     parameters, InputError for files and tables that break the contract, QualityError for too many
     bad rows. The error names everything that is wrong with the rows.
     """
-    rows = checked(shops, sources, params, engine, shop, returned)
+    rows = checked(shops, sources, params, engine, shop, returned, closed)
     db, delivered = rows.db, rows.delivered
     parts = partitions.number(db, engine.lines_per_partition)
     lines = partitions.place(db, parts)
