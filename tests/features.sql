@@ -72,10 +72,10 @@ select customer, t,
        if(length >= 364 + 90, coming_90, null) as purchases_year_ago_90d,
        if(length >= 364 + 90, (1 + coming_90) / (1 + before_90), null) as season_trend_90d
 from (
-    select s.customer, s.t, any_value(s.t - k.known) as length,
+    select customer, t, max(age) as length,
        count(*) filter (age between 364 - 30 + 1 and 364) as coming_30, count(*) filter (age between 365 and 364 + 30) as before_30,
        count(*) filter (age between 364 - 90 + 1 and 364) as coming_90, count(*) filter (age between 365 and 364 + 90) as before_90
-    from snapshots s join known k using (customer) left join purchases p using (customer, t) group by all);
+    from purchases group by all);
 
 create view features_monetary as
 select customer, t, sum(spend)::double as spend, avg(spend) as basket_mean, arg_max(spend, day) / avg(spend) as basket_last_over_mean,

@@ -63,7 +63,7 @@ def reference_features(customer: Customer, snapshot: int, shop: Shop) -> dict[st
     values |= {"touches": len(touched), "touches_90d": sum(snapshot - day <= 90 for day in touched)}
     ages = [snapshot - day for day in days]
     for window in shop.trends:
-        if snapshot - customer.known >= 364 + window:
+        if max(ages, default=0) >= 364 + window:
             coming, before = (
                 sum(low < age <= low + window for age in ages) for low in (364 - window, 364)
             )

@@ -17,11 +17,13 @@ FEATURES = (
 
 @kernel
 def season(past: Past, shop: Shop, values: Values) -> None:
-    """Count the purchases around the day a year ago, of customers known long enough."""
+    """Count the purchases around the day a year ago, of customers who bought before that."""
+    if len(past.purchases) == 0:
+        return
     year_ago = first_within(past, YEAR)
     for k in range(len(shop.trends)):
         days = shop.trends[k]
-        if past.snapshot - past.known >= YEAR + days:
+        if past.snapshot - past.purchases[0].day >= YEAR + days:
             coming = first_within(past, YEAR - days) - year_ago
             before = year_ago - first_within(past, YEAR + days)
             values.purchases_year_ago[k] = coming
