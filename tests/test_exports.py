@@ -264,3 +264,40 @@ def test_what_was_changed_in_accepted_rows_is_counted(tmp_path: Path) -> None:
         "no_price": 1,
         "decimals": 2,
     }
+
+
+def test_spellings_of_one_id_are_one_customer_and_are_counted(tmp_path: Path) -> None:
+    rows = (
+        "Ann@Example.com,1,2024-01-05,20",
+        "ann@example.com,2,2024-02-06,30",
+        "Jose\u0301,3,2024-03-07,25",
+        "Jos\u00e9,4,2024-03-08,25",
+        "c1,5,2024-03-08,25",
+        "C1,6,2024-03-08,25",
+    )
+    result = shop(tmp_path, {"orders.csv": csv(*rows, head=HEAD)})
+    known = {row["customer_id"] for row in result.rows("customers")}
+    assert known == {"ann@example.com", "Jos\u00e9", "c1", "C1"}
+    assert result.account["noted"]["orders"]["spelling_unified"] == 2
+    assert len(result.rows("orders")) == 6
+
+
+OPT_OUT = "create view suppressions as select who as customer_id, 'contact' as scope from raw.out;"
+
+
+def test_an_address_is_suppressed_whatever_its_capitals(tmp_path: Path) -> None:
+    orders = csv("ann@example.com,1,2024-01-05,20", head=HEAD)
+    files = {"orders.csv": orders, "out.csv": "who\nANN@example.com\n"}
+    result = ingested(tmp_path, files, VIEW.format(time="day") + OPT_OUT)
+    assert result.rows("customers")[0]["do_not_contact"]
+
+
+@pytest.mark.parametrize("spelling", ["123", "00123.0", "0 0123"])
+def test_an_opt_out_in_another_spelling_stops_the_run_with_its_line(
+    tmp_path: Path, spelling: str
+) -> None:
+    orders = csv("00123,1,2024-01-05,20", "C2,2,2024-01-06,20", head=HEAD)
+    files = {"orders.csv": orders, "out.csv": f"who\nC2\n{spelling}\n"}
+    with pytest.raises(Refused, match="E_SUPPRESSIONS out.csv:3 who") as error:
+        ingested(tmp_path, files, VIEW.format(time="day") + OPT_OUT)
+    assert "123" not in str(error.value)

@@ -146,6 +146,11 @@ def _has_offset(delivered: str) -> bool:
 def value_sql(column: InputColumn, delivered: str) -> str:
     """SQL for the value of a column `x_<name>` of a DuckDB type; null where it cannot be read."""
     x, text = f"x_{column.name}", delivered == "VARCHAR"
+    if column.kind == "id" and text:
+        one = f"nfc_normalize({x})"
+        # capitals mean nothing in an address
+        is_customer = column.name == "customer_id"
+        return f"if(contains({x}, '@'), lower({one}), {one})" if is_customer else one
     if column.kind in ("id", "text", "choice", "currency"):
         return f"{x}::varchar"
     if column.kind == "time" and text:

@@ -6,7 +6,9 @@ import zoneinfo
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.inputs.database import Db, fetch_value
+from pipeline.inputs.database import Db, fetch_all, fetch_value
+from pipeline.inputs.origins import raw_column
+from pipeline.inputs.plausible import PLACE, ZEROS
 from pipeline.inputs.returned import cells
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Privacy
@@ -15,7 +17,18 @@ CHECK = "compare the ids with those of customers: capitals, zeros in front, `.0`
 
 
 def require_matches(db: Db, place: str) -> None:
-    """Raise QualityError unless the table of suppressions names a known customer."""
+    """Raise QualityError unless the table of suppressions names known customers as they are known.
+
+    A suppression that names a customer in another spelling only would suppress nobody.
+    """
+    near = f"""select count(*), {PLACE}
+        from staged_suppressions where starts_with(fate, 'E_SUPPRESSED_UNKNOWN')
+        and {ZEROS} in (select {ZEROS} from accepted_customers)"""
+    count, first = fetch_all(db, near)[0]
+    if count:
+        rule = f"{count} suppressions name a customer in another spelling only, so they are lost"
+        column = raw_column(db, "suppressions", "customer_id")
+        raise QualityError("E_SUPPRESSIONS", f"{first} {column}", rule, CHECK)
     if fetch_value(db, "select count(*) from accepted_suppressions") == 0:
         rows = fetch_value(db, "select count(*) from staged_suppressions")
         rule = f"not one of {rows} suppressions names a customer, so nobody would be suppressed"
