@@ -95,7 +95,7 @@ SERVICE: dict[str, Any] = {
     "a little late": ([*MONTHLY[:3], {"day": 90, "promised": 93, "delivered": 97}], [], 0, None),
     "major": (MONTHLY, [(93, MAJOR, 94)], RULES.major, 2),
     "critical": (MONTHLY, [(93, CRITICAL, 94)], RULES.critical, 3),
-    "minor": (MONTHLY, [(93, MINOR, 94)], 0, None),
+    "minor": (MONTHLY, [(93, MINOR, 101)], 0, None),
     "says it did not come": (MONTHLY, [(93, MINOR, 94, NEVER, -1, True)], RULES.never_delivered, 0),
     "cancelled": ([*MONTHLY, {"day": 91, "cancelled": 93, "basket": 1}], [], RULES.cancelled, 4),
 }

@@ -20,6 +20,7 @@ from features.settings import Sla
 from models.hypotheses.catalogue import HYPOTHESES, result_of
 from models.hypotheses.contrasts import Z_DIRECTION, Z_TRUTH
 from models.hypotheses.observations import Observations
+from models.reasons.catalogue import OTHER_UNKNOWN, REASONS
 from pipeline.demo.hindsight import observations
 from pipeline.engine.visits import listed, mature, read_rows, silences, with_service
 from pipeline.runtime import store
@@ -370,3 +371,12 @@ def test_a_stay_has_the_stage_of_its_snapshot(shop: dict[str, pd.DataFrame]) -> 
         True,
         day(40),
     )
+
+
+def test_evidence_names_the_true_reasons_and_accuses_few_who_stay(demo: Path) -> None:
+    named = store.read(demo / "reports" / "reasons.json")
+    recall = named["recall"]
+    assert named["macro_recall"] >= 0.65
+    assert min(recall[reason] for reason in REASONS) >= 0.4
+    assert recall[OTHER_UNKNOWN] >= 0.6
+    assert max(named["accused"][reason] for reason in REASONS) <= 0.1

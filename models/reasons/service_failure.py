@@ -89,8 +89,13 @@ def service_failure(past: Past, at: Context, row: Values) -> None:
         if case.severity == 2 and rules.critical > weight or not case.unserved:
             kind, weight = CRITICAL, rules.critical
         if case.severity < 2 and not case.unserved:
-            kind, weight = MAJOR, rules.major if case.severity == 1 else rules.small
+            in_time = days <= sla.minor and not is_open(case, today)
+            small = rules.small / 2 if in_time else rules.small
+            kind, weight = MAJOR, rules.major if case.severity == 1 else small
         note(past, at, row, kind, weight, case.opened, days, -1 - i)
+    for i in range(len(past.returns)):
+        if past.returns[i].defect:
+            note(past, at, row, LATE, rules.small, past.returns[i].day, 0, 0)
     oldest = past.purchases[max(0, n - 1 - int(10 * rules.fade_purchases))].day
     for i in range(len(past.orders) - 1, -1, -1):
         order = past.orders[i]
