@@ -75,7 +75,8 @@ def placebo(seed: int) -> dict[str, dict[str, float]]:
         files = {
             name: root / "data/shops/demo" / f"{name}.parquet" for name in ("orders", "complaints")
         }
-        dealt = duckdb.sql(DEALT.format(**files)).to_arrow_table()
+        with duckdb.connect() as db:
+            dealt = db.execute(DEALT.format(**files)).to_arrow_table()
         store.write(files["complaints"], dealt)
         for stage in ("ingest", "calibrate", "assign"):
             run_stage(stage, root)

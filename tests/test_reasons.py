@@ -1,5 +1,6 @@
 """Evidence of reasons to leave: rules in small situations, relations on random histories."""
 
+import datetime as dt
 import itertools
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -268,7 +269,7 @@ def test_ties_go_to_the_reason_that_is_most_certain_and_most_repairable() -> Non
 
 @pytest.mark.parametrize("language", ["en", "de", "it"])
 def test_each_reason_has_a_sentence_made_of_its_facts(language: str) -> None:
-    samples: dict[str, Any] = {"day": "2025-05-03", "number": 19, "ratio": 0.58}
+    samples: dict[str, Any] = {"day": dt.date(2025, 5, 3), "number": 19, "ratio": 0.58}
     columns = {
         f"{reason.name}_{fact}": pa.array(
             [kind[0] if isinstance(kind, tuple) else samples.get(kind, "X7")]

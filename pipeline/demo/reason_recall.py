@@ -47,7 +47,7 @@ def reason_recall(truth: Folder, lifecycle: Folder, rules: ReasonRules) -> dict[
 
     causes = {name: left[left["fired"] == name] for name in REASONS}
     causes[OTHER_UNKNOWN] = left[left["fired"] == "base"]
-    named = {name: {"leavers": len(of), **shares(of)} for name, of in causes.items()}
+    named = {name: {"customers": len(of), **shares(of)} for name, of in causes.items()}
     recall = {name: named[name][name] for name in names}
     return {
         "recall": recall,
