@@ -65,6 +65,15 @@ def lines(day: str, number: Write = point, total: bool = False) -> list[Cells]:
     ]
 
 
+def named(months: str, form: str) -> list[Cells]:
+    """The lines with the names of months from January on."""
+    result = lines("%d|%m|%Y")
+    for row in result:
+        day, month, year = row[2].split("|")
+        row[2] = form.format(d=int(day), m=months.split()[int(month) - 1], y=year)
+    return result
+
+
 def totals(day: str, number: Write = point) -> list[Cells]:
     """One row per order: customer, order, time, total."""
     return [
@@ -154,6 +163,21 @@ CATALOGUE: dict[str, OwnFile] = {
         {"ordini.csv": text(ENGLISH, lines("%d/%m/%y %H:%M")).encode()}, DAY_FIRST
     ),
     "months by name": OwnFile({"orders.csv": text(ENGLISH, lines("%d-%b-%Y")).encode()}),
+    "months by name, Italian": OwnFile(
+        {"ordini.csv": text(ENGLISH, named("gen feb mar apr mag giu", "{d} {m} {y}")).encode()}
+    ),
+    "months by name, Spanish": OwnFile(
+        {"pedidos.csv": text(ENGLISH, named(
+            "enero febrero marzo abril mayo junio", "{d} de {m} de {y}")).encode()}
+    ),
+    "months by name, French": OwnFile(
+        {"commandes.csv": text(ENGLISH, named("janv. févr. mars avr. mai juin", "{d} {m} {y}"))
+            .encode()}
+    ),
+    "months by name, German, after the day of the week": OwnFile(
+        {"bestellungen.csv": text(ENGLISH, named(
+            "Januar Februar März April Mai Juni", "Mo., {d}. {m} {y} 10:30"), ";").encode()}
+    ),
     "gzip": OwnFile({"orders.csv.gz": gzip.compress(PLAIN.encode())}),
     "zip": OwnFile({"orders.zip": zipped(PLAIN)}),
     "a folder of monthly files": OwnFile(

@@ -21,6 +21,7 @@ from pipeline.inputs.contract import FORBIDDEN, TABLES, InputColumn, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
 from pipeline.inputs.fates import rule_settings
 from pipeline.inputs.init.columns import form_of
+from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import Types
@@ -193,6 +194,9 @@ def _form(db: Db, column: InputColumn, code: str, count: int, raw: str) -> tuple
     elif column.kind != "time" and form.number:
         converted = form.number.sql(name)
     is_converted = converted and converted != name
+    if column.kind == "time" and form.time and form.time.has_names:
+        macros = " ".join(line.strip() for line in MACRO.splitlines()[1:])
+        return shapes[0][0][:40], f"{converted} as {column.name}, after {macros}"
     return shapes[0][0][:40], f"{converted} as {column.name}" if is_converted else ""
 
 

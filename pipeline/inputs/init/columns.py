@@ -1,38 +1,12 @@
 """What the columns of a raw table hold: how full they are, how numbers and times are written."""
 
-import itertools
 import re
 from dataclasses import dataclass
 
-from pipeline.inputs.checks import ISO
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
+from pipeline.inputs.init.times import CLOCK, ENOUGH, TimeForm, share_of, time_form
 
 SAMPLE = 5000  # different values of a column that are looked at for their form
-ENOUGH = 0.98  # of the values have the form; the rest is reported
-DATES = {
-    "ymd": ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
-    "dmy": ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d-%m-%y"),
-    "mdy": ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y"),
-    "named": (
-        "%d %b %Y",
-        "%d-%b-%Y",
-        "%d-%b-%y",
-        "%d %B %Y",
-        "%b %d, %Y",
-        "%B %d, %Y",
-        "%d. %B %Y",
-    ),
-}
-CLOCKS = tuple(
-    f"{gap}{clock}{zone}"
-    for gap, clock in itertools.product(
-        (" ", "T", ", "), ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
-    )
-    for zone in ("", " %z", "%z", " %Z")
-)
-CLOCK = re.compile(r"\d{1,2}[:.]\d{2}([:.]\d{2})?( ?[AaPp][Mm])?")
-TIMELIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|(19|20)\d{6}|.*[A-Za-z]{3,9}.*\d{2,4}.*")
-EPOCHS = {10: "to_timestamp({x}::bigint)", 13: "to_timestamp({x}::bigint / 1000)"}
 NUMBER = re.compile(
     r"\(?[-+]?\s*[^\d\s.,+()-]{0,4}\s*([-+]?[\d.,'\u00a0\u202f ]*\d)\s*[^\d.,]{0,4}\)?"
 )
@@ -62,27 +36,6 @@ class NumberForm:
         for separator in self.thousands:
             x = f"replace({x}, {literal(separator)}, '')"
         return f"replace({x}, ',', '.')" if self.decimal == "," else x
-
-
-@dataclass(frozen=True)
-class TimeForm:
-    """How a column's times are written. `formats`: of strptime; none where ingest reads them."""
-
-    formats: tuple[str, ...] = ()
-    expression: str = ""  # SQL with {x} for what strptime cannot read
-    dates_only: bool = False
-    is_ambiguous: bool = False  # both orders of day and month fit
-    is_zoned: bool = False
-    unread: int = 0  # rows that do not fit
-
-    def sql(self, x: str) -> str:
-        """SQL for the times; null where a value does not fit."""
-        if self.expression:
-            return self.expression.format(x=x)
-        if not self.formats:
-            return x
-        formats = ", ".join(map(literal, self.formats))
-        return f"try_strptime({x}, {f'[{formats}]' if len(self.formats) > 1 else formats})"
 
 
 @dataclass(frozen=True)
@@ -158,15 +111,11 @@ def _column(
     if values:
         is_number = kind not in ("VARCHAR", "DATE", "BOOLEAN") and "TIME" not in kind
         number = NumberForm(is_whole="INT" in kind) if is_number else _number_form(values, kind)
-        time = _time_form(db, source, sql, kind, values, day_first)
-        clock = kind == "VARCHAR" and _share(values, CLOCK) >= ENOUGH
+        time = time_form(db, source, sql, kind, values, day_first)
+        clock = kind == "VARCHAR" and share_of(values, CLOCK) >= ENOUGH
     return Column(
         table, name, sql, kind, rows, filled, distinct, tuple(values[:200]), number, time, clock
     )
-
-
-def _share(values: list[str], pattern: re.Pattern[str]) -> float:
-    return sum(1 for value in values if pattern.fullmatch(value)) / len(values)
 
 
 def _number_form(values: list[str], kind: str) -> NumberForm | None:
@@ -204,100 +153,4 @@ def _number_form(values: list[str], kind: str) -> NumberForm | None:
         has_parentheses=any(value.startswith("(") for value, _ in bodies),
         is_whole=not comma and not point,
         unsure=unsure,
-    )
-
-
-def _time_form(
-    db: Db, source: str, sql: str, kind: str, values: list[str], day_first: bool | None
-) -> TimeForm | None:
-    """Return how times are written, or None if the values are none."""
-    if kind == "DATE" or kind.startswith("TIMESTAMP"):
-        midnights = all(value.endswith("00:00:00") or len(value) == 10 for value in values)
-        return TimeForm(dates_only=midnights, is_zoned="TZ" in kind or "ZONE" in kind)
-    if kind not in ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE"):
-        return None
-    if form := _numeric_time(sql, values):
-        return form
-    if kind != "VARCHAR" or _share(values, TIMELIKE) < 0.9:
-        return None
-    if _share(values, re.compile(ISO)) >= ENOUGH and not _share(values, re.compile(r".* [+-]\d.*")):
-        offset = re.compile(r".*[T ].*([Zz]|[+-]\d{2}(:?\d{2})?)")
-        midnight = re.compile(r"[^T ]*([T ]00:00(:00([.]0+)?)?.*)?")
-        return TimeForm(
-            dates_only=_share(values, midnight) == 1, is_zoned=_share(values, offset) > 0
-        )
-    return _strptime_form(db, source, sql, day_first)
-
-
-def _numeric_time(sql: str, values: list[str]) -> TimeForm | None:
-    """Return the form of seconds or milliseconds since 1970, or of a spreadsheet's days."""
-    for digits, expression in EPOCHS.items():
-        seconds = re.compile(rf"[12]\d{{{digits - 1}}}")
-        if _share(values, seconds) == 1:
-            return TimeForm(expression=expression, is_zoned=True)
-    if len(values) > 10 and _share(values, re.compile(r"[34]\d{4}(\.\d+)?")) == 1:
-        # days since 1900 as spreadsheets count them
-        days = "timestamp '1899-12-30' + to_seconds(round(({x})::double * 86400))"
-        whole = _share(values, re.compile(r"\d+")) == 1
-        return TimeForm(expression=days, dates_only=whole)
-    return None
-
-
-def _fits(formats: str) -> str:
-    """SQL that is true of a time v in a format; %Y would also read the years 24 and 0024."""
-    return f"year(try_strptime(v, {formats})) between 1971 and 2199"
-
-
-def _strptime_form(db: Db, source: str, sql: str, day_first: bool | None) -> TimeForm | None:
-    """Return the formats that fit the most rows."""
-    dates = {date: order for order, group in DATES.items() for date in group}
-    formats = [f"{date}{clock}" for date in dates for clock in ("", *CLOCKS)]
-    fits = ", ".join(f"count(try_strptime(v, {literal(f)}))" for f in formats)
-    db.execute("create or replace temp table probed as from sampled order by hash(v) limit 300")
-    probe = dict(zip(formats, fetch_all(db, f"select {fits} from probed")[0], strict=True))
-    likely = [f for f in formats if probe[f]]
-    if not likely:
-        return None
-    total = fetch_value(db, f"select count(*) from {source} where trim({sql}) <> ''")
-    sums = ", ".join(f"sum(n) filter ({_fits(literal(f))})" for f in likely)
-    every = f"(select {sql} as v, count(*) as n from {source} where trim({sql}) <> '' group by 1)"
-    reads = dict(zip(likely, fetch_all(db, f"select {sums} from {every}")[0], strict=True))
-    reads = {f: int(count or 0) for f, count in reads.items()}
-
-    def order(f: str) -> str:
-        return next(
-            dates[date] for date in sorted(dates, key=len, reverse=True) if f.startswith(date)
-        )
-
-    by_order = {
-        name: max((reads[f] for f in likely if order(f) == name), default=0) for name in DATES
-    }
-    best = max(by_order, key=lambda name: by_order[name])
-    ambiguous = best in ("dmy", "mdy") and by_order["dmy"] == by_order["mdy"]
-    dotted = all(f[2] == "." for f in likely if order(f) in ("dmy", "mdy"))
-    if ambiguous and (dotted or day_first is not None):
-        best = "dmy" if dotted or day_first else "mdy"
-    chosen: list[str] = []
-    left = [f for f in likely if order(f) == best]
-    read = 0
-    for f in sorted(left, key=lambda f: (-reads[f], len(f))):
-        formats_sql = ", ".join(map(literal, [*chosen, f]))
-        more = fetch_value(
-            db,
-            f"""select sum(n) from {every}
-            where {_fits(f"[{formats_sql}]")}""",
-        )
-        if int(more or 0) > read:
-            chosen.append(f)
-            read = int(more)
-        if read == total:
-            break
-    if read < 0.9 * total:
-        return None
-    return TimeForm(
-        formats=tuple(chosen),
-        dates_only=all("%H" not in f and "%I" not in f for f in chosen),
-        is_ambiguous=ambiguous and not dotted and day_first is None,
-        is_zoned=any("%z" in f.lower() for f in chosen),
-        unread=total - read,
     )

@@ -19,6 +19,7 @@ from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
 from pipeline.inputs.init.questions import Answers, confirm, settle, show
 from pipeline.inputs.init.roles import by_values, words_of
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of
+from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.init.trial import settings_text, try_out
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
@@ -204,6 +205,8 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dic
         own = table.roles(kinds[table.name], answers.columns)
         show(table, kinds[table.name], roles if table is orders else own)
     confirm(answers)
+    if any(column.time and column.time.has_names for t in tables for column in t.columns):
+        draft.add(MACRO)
     tagged = roles.pop("complaint", None)
     source, joined = join_lines(orders, roles, _largest(tables, kinds, "lines"), answers.columns)
     source, joined = join_products(source, joined, _largest(tables, kinds, "products"))

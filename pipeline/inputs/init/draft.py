@@ -64,7 +64,8 @@ def time_sql(column: Column) -> str:
 
 def clocked_sql(db: Db, source: str, day: Column, clock: Column) -> str:
     """SQL for a day in one column and a time of day in another."""
-    both = f"{day.sql} || ' ' || {clock.sql}"
+    text = f"numbered({day.sql})" if day.time and day.time.has_names else day.sql
+    both = f"{text} || ' ' || {clock.sql}"
     dates = day.time.formats if day.time and day.time.formats else ("%Y-%m-%d",)
     formats = [f"{date} {time}" for date in dates for time in CLOCKS]
     counts = ", ".join(f"count(try_strptime({both}, {literal(f)}))" for f in formats)
