@@ -64,11 +64,12 @@ def bundle_of(
     root: Path, model: Folder, evaluation: dict[str, Any], calibration: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the files of the bundle of a model that was just evaluated, by name."""
+    playbook = root / PLAYBOOK
     return {
         **files_of(model),
         SCORING: scoring_of(evaluation, calibration, load(root)),
         "evaluation.json": evaluation,
-        PLAYBOOK: (root / PLAYBOOK).read_bytes(),
+        **({PLAYBOOK: playbook.read_bytes()} if playbook.exists() else {}),
     }
 
 
