@@ -71,7 +71,7 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
 
 def number_of(frame: pd.DataFrame) -> "pd.Series[int]":
     """The number in each customer's id."""
-    return frame["customer_id"].str[1:].astype(int)
+    return frame["customer_id"].str.extract(r"(\d+)$", expand=False).astype(int)
 
 
 def reasons(frame: pd.DataFrame) -> dict[str, Any]:
