@@ -44,7 +44,6 @@ def given(root: Path, truth: str = "demo") -> dict[str, Any]:
         "truth": Folder(root / "data" / "truth" / truth),
         "calibration": calibration,
         "sla": PARAMS.sla,
-        "reasons": PARAMS.reasons,
     }
 
 
@@ -73,7 +72,9 @@ def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_tr
 
 
 def test_the_estimates_do_not_use_the_ground_truth(demo: Path) -> None:
-    blind = recover(**given(demo, "nobody"), simulate=PARAMS.simulate)["hypotheses"]
+    blind = recover(**given(demo, "nobody"), reasons=PARAMS.reasons, simulate=PARAMS.simulate)[
+        "hypotheses"
+    ]
     hypotheses = store.read(demo / "reports" / "hypotheses.json")
     for one, other in zip(hypotheses, blind, strict=True):
         assert [part["estimate"] for part in one["parts"]] == [
