@@ -54,6 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "models",
         "pipeline",
         "shops",
+        "my_models.py",
         ".dvc/config",
         ".dvc/.gitignore",
         ".gitignore",

@@ -238,7 +238,13 @@ def evaluated(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 50})
     folders, calendar = small_shop.write(folder, frame), small_shop.calibration()
     return evaluate(
-        **folders, model=model, calibration=calendar, shop="small", params=quick, costs=PARAMS.costs
+        **folders,
+        model=model,
+        calibration=calendar,
+        shop="small",
+        params=quick,
+        costs=PARAMS.costs,
+        root=folder,
     )
 
 

@@ -54,6 +54,7 @@ def evaluated(folder: Path, customers: int = 400, signal: float = 2.0) -> dict[s
         shop="small",
         params=PARAMS.evaluate,
         costs=PARAMS.costs,
+        root=folder,
     )
 
 

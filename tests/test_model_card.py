@@ -34,6 +34,7 @@ METRICS = {
         "shop": "small",
         "verdict": "model",
         "grade": "it wins",
+        "own_model": None,
         "horizon_days": 30,
         "population": 88,
         "base_rate": 0.2,

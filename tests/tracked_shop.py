@@ -71,6 +71,7 @@ def made_in(folder: Path) -> Made:
         shop="demo",
         params=quick,
         costs=PARAMS.costs,
+        root=folder,
     )
     store.write(folder / "plots", results["plots"])
     return Made({**folders, "plots": Folder(folder / "plots")}, **models, evaluated=results)

@@ -6,6 +6,7 @@ from typing import Any
 from models.defection.baselines import is_simple
 
 NO_SIGNAL = "no_signal"
+OWN = "own_model"  # the project's own model among the scorers
 
 
 def _shows_signal(metrics: dict[str, Any], scorers: int) -> bool:
@@ -59,3 +60,15 @@ def grade(
     )
     figures = f"AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}"
     return f"{result}: {figures}, {rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def grade_own(
+    metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]], name: str
+) -> dict[str, Any]:
+    """Return what the same rules select with the own model among the scorers, and why in words."""
+    selected = select_scorer(metrics, deltas)
+    point, low, high = deltas[OWN]["auc"]
+    against = f"AUC {metrics[OWN]['auc']:.3f} against {metrics['model']['auc']:.3f} of the model"
+    figures = f"{against}: {-point:+.3f} [{-high:+.3f}, {-low:+.3f}]"
+    result = "it wins" if selected == OWN else f"it does not win, the rules select {selected}"
+    return {"class": name, "verdict": selected, "grade": f"{result}: {figures}"}

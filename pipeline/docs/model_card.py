@@ -110,6 +110,10 @@ def _newest(newest: dict[str, Any] | None) -> str:
     )
 
 
+def _own(own: dict[str, Any] | None) -> str:
+    return f"\n\n**Own model {own['class']}:** {own['grade']}" if own else ""
+
+
 def model_card(
     evaluation: dict[str, Any],
     bands: list[dict[str, Any]],
@@ -138,6 +142,7 @@ def model_card(
     return read_text(__file__, "model_card.md").format(
         **{key: evaluation[key] for key in ("shop", "verdict", "horizon_days", "population")},
         grade=evaluation["grade"].removeprefix("no signal: "),
+        own=_own(evaluation["own_model"]),
         twice=2 * evaluation["horizon_days"],
         rate=number(evaluation["base_rate"]),
         recency=calibration["benchmark_recency_days"],

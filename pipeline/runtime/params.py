@@ -253,6 +253,7 @@ class Evaluate(Section):
     bands: tuple[Share, Share]
     min_rows: Count
     min_outcomes: Count
+    own_model: Annotated[str, Field(pattern=r"^my_models\.[A-Za-z_]\w*$")] | None
 
     @field_validator("bands")
     @classmethod

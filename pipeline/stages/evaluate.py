@@ -1,5 +1,6 @@
 """Stage `evaluate`: the models and baselines at origins they were not trained through."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,18 @@ from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
 from models.defection.profit import sensitivity
 from models.defection.risk_bands import publishable, risk_bands
-from models.defection.selection import NO_SIGNAL, grade, select_scorer
+from models.defection.selection import NO_SIGNAL, OWN, grade, grade_own, select_scorer
 from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
 from pipeline.engine.rows import joined, scored_features
 from pipeline.registry.model_files import about_of, model_of, predictions
+from pipeline.registry.own_model import FILE, own_predictions
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
 
-SCORERS = ["model", *BASELINES]
 MOVED = 10  # features shown whose distribution moved most
 
 
@@ -30,15 +31,21 @@ def _rate(rows: pd.DataFrame, outcome: str = "defected") -> float | None:
     return round(float(rows[outcome].mean()), 5) if len(rows) else None
 
 
+def _scorers(params: Evaluate) -> list[str]:
+    """Return the names of the model, of every baseline, and of the own model if there is one."""
+    return ["model", *BASELINES, *([OWN] if params.own_model else [])]
+
+
 def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
     """Return sizes, metrics of the scorers and differences on some of the rows."""
-    measured, deltas = compare(rows, SCORERS, costs, params.capacity, params.bootstrap, params.seed)
+    scorers = _scorers(params)
+    measured, deltas = compare(rows, scorers, costs, params.capacity, params.bootstrap, params.seed)
     return {
         "population": len(rows),
         "base_rate": _rate(rows),
         "model": measured["model"],
-        "baselines": {baseline: measured[baseline] for baseline in BASELINES},
-        "delta": {baseline: deltas.get(baseline) for baseline in BASELINES},
+        "baselines": {baseline: measured[baseline] for baseline in scorers[1:]},
+        "delta": {baseline: deltas.get(baseline) for baseline in scorers[1:]},
     }
 
 
@@ -85,7 +92,7 @@ def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
     An error, not `no_signal`: with that the list would still be published and the figures believed.
     """
     for column, rule, fix in leaks(benchmark, features):
-        place = "data/model" if column == "model" else f"data/features {column}"
+        place = {"model": "data/model", OWN: FILE}.get(column, f"data/features {column}")
         raise QualityError("E_LEAK", place, rule, fix)
 
 
@@ -98,6 +105,7 @@ def evaluate(
     shop: str,
     params: Evaluate,
     costs: Costs,
+    root: Path,
 ) -> dict[str, Any]:
     """Return `evaluation`, the part of it that runs are compared by (`metrics`), and what shows it.
 
@@ -121,6 +129,7 @@ def evaluate(
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "newest")),
         "benchmark": None,
+        OWN: None,
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := _too_few(benchmark["defected"], params)):
@@ -128,14 +137,24 @@ def evaluate(
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:
         rows = predictions(rows, model, about, costs)
+        if params.own_model:
+            calendar = calibration["origins"], about["features"], calibration["horizon_days"]
+            rows[OWN] = own_predictions(params.own_model, rows, past, *calendar, root)
         scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
-        _require_no_leak(benchmark, about["features"])
+        own = [OWN] if params.own_model else []
+        _require_no_leak(benchmark, about["features"] + own)
         top, bench = _results(scored, params, costs), _results(benchmark, params, costs)
         measured = {"model": bench["model"], **bench["baselines"]}
         deltas = {baseline: delta for baseline, delta in bench["delta"].items() if delta}
+        if params.own_model:
+            evaluation[OWN] = grade_own(measured, deltas, params.own_model)
+            del measured[OWN], deltas[OWN]  # it makes no list: pipeline/registry/own_model.py
         selected = select_scorer(measured, deltas)
         scorer = "model" if selected == NO_SIGNAL else selected
-        bands, pictures = risk_bands(scored, scorer, params.bands), plots(benchmark, SCORERS)
+        bands, pictures = (
+            risk_bands(scored, scorer, params.bands),
+            plots(benchmark, _scorers(params)),
+        )
         by_stage = {stage: scored[scored["stage"] == stage] for stage in ("early_repeat", "core")}
         evaluation |= {
             "verdict": selected,
