@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
         "customer_times": 10,
         "ids_alike": 1,
         "repeated_totals": 1,
+        "repeated_lines": 1,
         "thousands": False,
         "no_price": 1,
         "empty_days": 100_000,

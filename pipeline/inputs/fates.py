@@ -10,6 +10,7 @@ from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, C
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
+from pipeline.inputs.duplicates import mark_duplicates, second_place
 from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.plausible import judge_orders
 from pipeline.inputs.refusals import refusal
@@ -17,9 +18,7 @@ from pipeline.inputs.staging import (
     Types,
     delivered_types,
     first_place,
-    mark_duplicates,
     refuse_unsafe,
-    second_place,
     stage_table,
     whole_numbers,
 )

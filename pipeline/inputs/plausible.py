@@ -22,7 +22,9 @@ EXPECTED = 20  # with so many orders to be expected, none at all is no chance
 ENOUGH = 20  # customers: with fewer, one may have a large share
 PLACE = "min_by(source_file || ':' || source_line, (source_file, source_line))"
 # an id in the form that ids alike share
-ALIKE = """regexp_replace(lower(regexp_replace(customer_id, '\\s', '', 'g')), '[.]0$', '')"""
+ALIKE = (
+    """regexp_replace(lower(regexp_replace(customer_id::varchar, '\\s', '', 'g')), '[.]0$', '')"""
+)
 ZEROS = f"coalesce(nullif(ltrim({ALIKE}, '0'), ''), '0')"
 
 
@@ -34,6 +36,7 @@ def judge_orders(db: Db, params: Ingest, closed: Sequence[str]) -> None:
     _judge_columns(db, params)
     _judge_customers(db, limits)
     _judge_totals(db, limits)
+    _judge_repeated(db, limits)
     _judge_days(db, params, closed)
 
 
@@ -72,7 +75,8 @@ def _judge_columns(db: Db, params: Ingest) -> None:
 def _judge_customers(db: Db, limits: Plausible) -> None:
     """Quarantine ids that stand for nobody; refuse ids that are alike."""
     db.execute("""create or replace temp table buyers as
-        select customer_id, count(*) as lines from accepted_orders group by customer_id""")
+        select customer_id, customer_id::varchar as name, count(*) as lines
+        from accepted_orders group by customer_id""")
     words = ", ".join(literal(word.lower()) for word in limits.nobody) or "null"
     usual, total, count, most = fetch_all(
         db,
@@ -83,9 +87,9 @@ def _judge_customers(db: Db, limits: Plausible) -> None:
     least = max(limits.customer_share * total, limits.customer_times * usual)
     large = f"(lines > {least} and {count} >= {ENOUGH})"
     marks = ", ".join(literal(word) for word in limits.nobody_if_first) or "null"
-    first = f"(customer_id in ({marks}) and lines = {most or 'null'})"
+    first = f"(name in ({marks}) and lines = {most or 'null'})"
     suspects = f"""select customer_id, {large} as is_large from buyers
-        where lines >= 2 and (lower(customer_id) in ({words}) or {first} or {large})"""
+        where lines >= 2 and (lower(name) in ({words}) or {first} or {large})"""
     # a person may be called None; nobody has several orders
     db.execute(f"""create or replace temp table nobody as
         select customer_id from accepted_orders join ({suspects}) using (customer_id)
@@ -126,6 +130,31 @@ def _judge_totals(db: Db, limits: Plausible) -> None:
     if several >= 3 and repeated > limits.repeated_totals * several and amounts > repeated / 2:
         raw = raw_column(db, "orders", "net_amount")
         raise refusal("E_TOTAL_REPEATED", f"{place} {raw}", share=repeated / several)
+
+
+def _judge_repeated(db: Db, limits: Plausible) -> None:
+    """Refuse many lines that repeat one of their own order next to it: a till writes pieces so.
+
+    A file that has whole orders twice repeats its lines elsewhere.
+    """
+    if not fetch_all(db, "from duckdb_tables() where table_name = 'suspects_orders'"):
+        return
+    lines = fetch_value(db, "select count(*) from staged_orders")
+    suspects = """select o.fate, o.order_id, o.source_file, o.source_line, h, raw
+        from staged_orders o join suspects_orders on o.rowid = line where not has_key"""
+    repeated, place = fetch_all(
+        db,
+        f"""select count(*), {PLACE} from (
+            from ({suspects})
+            qualify source_line - lag(source_line) over (
+                    partition by h, raw, source_file order by source_line)
+                <= count(*) over (partition by order_id, source_file))
+        where fate = 'exact_duplicate'""",
+    )[0]
+    if repeated > max(1, limits.repeated_lines * lines):
+        raw = raw_column(db, "orders", "order_id")
+        details = {"count": repeated, "total": lines, "limit": limits.repeated_lines, "raw": raw}
+        raise refusal("E_LINES_REPEATED", f"{place} {raw}", **details)
 
 
 def _judge_days(db: Db, params: Ingest, closed: Sequence[str]) -> None:

@@ -1,14 +1,8 @@
-"""From the views of a shop's SQL to typed rows with a fate: one pass of the rules, then duplicates.
+"""From the views of a shop's SQL to typed rows with a fate: one pass of the rules.
 
 A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_window`, `erased`, or
 'CODE column' of the rule it broke.
 """
-
-from collections.abc import Iterator
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from pipeline.inputs.checks import (
     CODES,
@@ -21,15 +15,13 @@ from pipeline.inputs.checks import (
     value_sql,
 )
 from pipeline.inputs.contract import FORBIDDEN, PROTECTED, TABLES, InputTable
-from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
+from pipeline.inputs.database import Db, fetch_all, identifier, literal
 from pipeline.inputs.origins import ORIGIN, raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import warn
 
 WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
-HASHES = 20_000_000  # 0.16 GB
-BATCH = 1_000_000
 # types of DuckDB whose values a column can hold; others would become null without a word
 SCALARS = {
     *("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UUID", "ENUM"),
@@ -153,94 +145,3 @@ def refuse_unsafe(db: Db, table: InputTable) -> None:
             message = f"{table.name}: {message} ({count} rows)"
             place = f"{place} {raw_column(db, table.name, column)}"
             raise InputError(code, place, message, rule.fix)
-
-
-def _hashes(db: Db, rows: str, columns: str) -> Iterator[npt.NDArray[np.uint64]]:
-    """Hash some columns of rows. Equal hashes are in one array, which is sorted.
-
-    A sort of numbers costs a twentieth of a group by the columns. An array holds up to about
-    HASHES, so memory is bounded.
-    """
-    count = fetch_value(db, f"select count(*) from {rows}")
-    slices = 1 + count // HASHES
-    for part in range(slices):
-        sql = f"select h from (select hash({columns}) as h from {rows}) where h % {slices} = {part}"
-        hashes, end = np.empty(count, np.uint64), 0  # takes memory only as far as it is filled
-        for batch in db.sql(sql).to_arrow_reader(BATCH):
-            begin, end = end, end + len(batch)
-            hashes[begin:end] = batch["h"].to_numpy()
-        hashes[:end].sort()
-        yield hashes[:end]
-
-
-def _has_repeated(db: Db, rows: str, columns: str) -> bool:
-    """Create the view `repeated` of the hashes that several rows have; are there any?"""
-    per_slice = [np.unique(h[1:][h[1:] == h[:-1]]) for h in _hashes(db, rows, columns)]
-    repeated = np.concatenate(per_slice)
-    if len(repeated):
-        db.register("repeated", pa.table({"h": repeated}))
-    return len(repeated) > 0
-
-
-def _kinds(db: Db, rows: str, columns: str) -> int:
-    """Return how many different values some columns have."""
-    return sum(
-        len(h[:1]) + int(np.count_nonzero(h[1:] != h[:-1])) for h in _hashes(db, rows, columns)
-    )
-
-
-def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
-    """Give rows delivered twice the fate `exact_duplicate`.
-
-    Rows with one key that differ, and those of one order of two customers, get the fate of a clash.
-    """
-    staged, accepted = f"staged_{table.name}", f"accepted_{table.name}"
-    columns = ", ".join(identifier(column) for column in table.names if column in types)
-    if _has_repeated(db, accepted, columns):
-        db.execute(f"""
-            update {staged} set fate = 'exact_duplicate' where rowid in (
-                select rowid from {staged}
-                where fate is null and hash({columns}) in (from repeated)
-                qualify row_number() over (
-                    partition by {columns} order by source_file, source_line) > 1)""")
-    if table.key and types.keys() >= {*table.key}:
-        key = ", ".join(table.key)
-        known = " and ".join(f"{column} is not null" for column in table.key)
-        if _has_repeated(db, f"(from {accepted} where {known})", key):
-            suspects = f"{known} and hash({key}) in (from repeated)"
-            _mark_clash(db, table, "E_DUPLICATE_ID", key, suspects, "count(*)")
-    if table.name == "orders":
-        # an order has one customer, unless two of 2**64 hashes are equal
-        lines = fetch_value(db, f"select count(*) from {accepted}")
-        orders = _kinds(db, accepted, "order_id")
-        if orders < lines and orders < _kinds(db, accepted, "order_id, customer_id"):
-            two = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
-                having min(hash(customer_id)) <> max(hash(customer_id)))"""
-            customers = "count(distinct customer_id)"
-            _mark_clash(db, table, "E_ORDER_CUSTOMERS", "order_id", two, customers)
-
-
-def _mark_clash(
-    db: Db, table: InputTable, code: str, key: str, suspects: str, differing: str
-) -> None:
-    """Set the fate of all rows whose key belongs to more than one of what should be one."""
-    column = key.rpartition(", ")[2]
-    db.execute(f"""
-        update staged_{table.name} set fate = '{code} {column}' where rowid in (
-            select unnest(ids) from (
-                select list(rowid) as ids from staged_{table.name}
-                where fate is null and {suspects} group by {key} having {differing} > 1))""")
-
-
-def second_place(db: Db, table: InputTable, code: str) -> str:
-    """Return the place of a row with the same key as the first row of a clash."""
-    key = ", ".join(table.key) if code == "E_DUPLICATE_ID" else "order_id"
-    row = f"select * from staged_{table.name} where starts_with(fate, '{code} ')"
-    place: str = fetch_value(
-        db,
-        f"""with clash as ({row}),
-            one as (select {key} from clash order by source_file, source_line limit 1)
-            select source_file || ':' || source_line from clash semi join one using ({key})
-            order by source_file, source_line offset 1 limit 1""",
-    )
-    return place

@@ -196,6 +196,7 @@ class Plausible(Section):
     customer_times: Positive
     ids_alike: Share
     repeated_totals: Share
+    repeated_lines: Share
     thousands: bool
     no_price: Share
     empty_days: Count
