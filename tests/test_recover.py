@@ -47,6 +47,13 @@ def given(root: Path, truth: str = "demo") -> dict[str, Any]:
     }
 
 
+def past_of(root: Path) -> dict[str, Any]:
+    """What the stage needs besides: the evidence of past lists and the customers' words."""
+    trends = store.read(root / "data" / "trends.parquet")
+    names = ("ipt", "closed", "reasons")
+    return {"trends": trends, "root": root, **{name: getattr(PARAMS, name) for name in names}}
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the stages up to `recover` have run for the simulated shop."""
@@ -72,7 +79,7 @@ def test_every_statement_is_recovered_in_the_demo_and_nothing_is_far_from_its_tr
 
 
 def test_the_estimates_do_not_use_the_ground_truth(demo: Path) -> None:
-    blind = recover(**given(demo, "nobody"), reasons=PARAMS.reasons, simulate=PARAMS.simulate)[
+    blind = recover(**given(demo, "nobody"), **past_of(demo), simulate=PARAMS.simulate)[
         "hypotheses"
     ]
     hypotheses = store.read(demo / "reports" / "hypotheses.json")
@@ -155,6 +162,16 @@ def test_the_table_for_people_has_every_statement_and_every_contrast(demo: Path)
     for one in store.read(demo / "reports" / "hypotheses.json"):
         assert f"| **{one['id']}** | **{one['statement']}** | | | **{one['verdict']}** |" in table
         assert all(f"| | {part['what']} | " in table for part in one["parts"])
+
+
+def test_what_customers_state_is_mostly_what_the_evidence_named(demo: Path) -> None:
+    rows = store.read(demo / "reports" / "stated_reasons.csv")
+    table = (demo / "reports" / "recovered.md").read_text(encoding="utf-8")
+    answers = rows.pivot(index="stated_reason", columns="evidence_reason", values="answers")
+    for reason in REASONS:
+        assert answers[reason].drop("no answer").idxmax() == reason
+        assert answers.loc[reason, list(REASONS)].idxmax() == reason
+        assert f"| {reason} |" in table
 
 
 def test_readme_shows_the_figures_of_the_demo_that_params_yaml_describes(

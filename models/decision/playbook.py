@@ -31,6 +31,7 @@ def _is_one_of(names: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
+Reason = Annotated[str, _is_one_of((*REASONS, OTHER_UNKNOWN))]
 Queue = Annotated[str, _is_one_of(QUEUES)]
 Situation = Annotated[str, _is_one_of(SITUATIONS)]
 Text = Annotated[str, Field(min_length=1)]
@@ -100,10 +101,14 @@ def _parsed(text: str, language: str) -> list[Any]:
 
 
 class Playbook(_Part):
-    """All plays: each pair of queue and reason has exactly one."""
+    """All plays: each pair of queue and reason has exactly one.
+
+    `reason_words`: words of customers' answers for each reason, apart by commas.
+    """
 
     owners: dict[str, Words]
     plays: list[Play]
+    reason_words: dict[Reason, Words]
 
     @model_validator(mode="after")
     def _covers_each_pair_once(self) -> "Playbook":

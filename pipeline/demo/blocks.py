@@ -59,7 +59,7 @@ def input_tables(block: Block, market: Market, p: Simulate) -> dict[str, pa.Tabl
         "returns": tables.returns(clock, sold, lines, p),
         "complaints": tables.complaints(clock, sold),
         "touches": tables.touches(clock, people),
-        "treatments": tables.treatments(clock, sold),
+        "treatments": tables.treatments(clock, sold, p),
     }
 
 

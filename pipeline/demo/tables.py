@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import NEVER, Flags, Floats, Longs
-from pipeline.demo import life, prospects
+from pipeline.demo import answers, life, prospects
 from pipeline.demo.service import DEFECT, KINDS, SEVERITIES, Service
 from pipeline.runtime.params import Simulate
 
@@ -240,8 +240,8 @@ def complaints(clock: Clock, sold: Sold) -> pa.Table:
     ).sort_by([("opened_at", "ascending"), ("complaint_id", "ascending")])
 
 
-def treatments(clock: Clock, sold: Sold) -> pa.Table:
-    """One row per core customer on a list, called or held out at random.
+def treatments(clock: Clock, sold: Sold, p: Simulate) -> pa.Table:
+    """One row per core customer on a list, called or held out at random, with their answer.
 
     The control group measures the effect of a call.
     """
@@ -256,5 +256,6 @@ def treatments(clock: Clock, sold: Sold) -> pa.Table:
             "contact": as_names(("hold_out", "call"), called.astype(np.int64)),
             "decision": as_names(("done",), np.zeros_like(o), called),
             "done_on": clock.at(np.where(called, sold.orders.listed[o], NEVER)),
+            "stated_reason": answers.stated(clock.rng, sold.orders, o, p),
         }
     ).sort_by([("as_of", "ascending"), ("customer_id", "ascending")])

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pandas as pd
+
 from models.hypotheses.contrasts import UNKNOWN
+from models.settings import SMALLEST_CELL
+from pipeline.docs.markdown import table
 from pipeline.engine.visits import SILENCE
 from pipeline.runtime.resources import read_text
 
@@ -36,3 +40,15 @@ def hypotheses_table(hypotheses: list[dict[str, Any]], horizon: int, known: bool
         lines += [f"| | {one['note']} | | | |"] if one["verdict"] == UNKNOWN else []
         lines += [_row(part) for part in one["parts"]]
     return "\n".join(lines) + "\n"
+
+
+def stated_table(rows: pd.DataFrame) -> str:
+    """Return stated reasons against those of the evidence as Markdown; empty without any answer."""
+    if rows["answers"].isna().all():
+        return ""
+    names = list(rows["evidence_reason"].unique())
+    counts = rows.pivot(index="stated_reason", columns="evidence_reason", values="answers")
+    texts = counts.astype("string").fillna("")
+    lines = [(name, *texts.loc[name, names]) for name in rows["stated_reason"].unique()]
+    head = read_text(__file__, "stated.md").format(least=SMALLEST_CELL).rstrip()
+    return f"\n{head}\n\n{table(', '.join(['stated', *names]), lines)}\n"

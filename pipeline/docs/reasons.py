@@ -8,6 +8,7 @@ from features.settings import Sla
 from models.reasons.catalogue import CATALOGUE, Reason
 from models.reasons.context import fade
 from models.reasons.settings import ReasonRules
+from models.settings import SMALLEST_CELL
 from pipeline.docs.handbook import rule_text, shown
 from pipeline.docs.markdown import table
 from pipeline.runtime.resources import read_text
@@ -32,6 +33,7 @@ def reasons_markdown(rules: ReasonRules, sla: Sla, why: Mapping[str, str]) -> st
     bands = [(f"`reasons.{key}`", now[key], why[key]) for key in rules._fields[:7]]
     head = read_text(__file__, "reasons.md").format(
         bands=table("parameter, value, reason", bands),
+        least=SMALLEST_CELL,
         fade=rule_text(cleandoc(str(fade.__doc__))).format(**now),
     )
     return "\n\n".join([head.rstrip(), *(_section(each, now, why) for each in CATALOGUE)]) + "\n"

@@ -154,6 +154,8 @@ class Simulate(Section):
     treatment_from: Chance
     treatment_share: Share
     treatment_factor: Share
+    stated_answer: Share
+    stated_true: Share
     winback_per_day: Positive
     winback_reason_factor: Positive
     do_not_contact: Share

@@ -12,8 +12,8 @@ from pipeline.runtime.yaml_file import place_of, read_yaml
 NAME = "playbook.yaml"
 
 
-def read_playbook(root: Path, characters: int) -> Playbook:
-    """Return the plays of playbook.yaml. No action is longer than so many characters.
+def read_playbook(root: Path, characters: int | None = None) -> Playbook:
+    """Return playbook.yaml. No action is longer than so many characters, if that is given.
 
     Raises ConfigError with file, line, what is wrong there and what to do.
     """
@@ -23,7 +23,7 @@ def read_playbook(root: Path, characters: int) -> Playbook:
         raise ConfigError("E_PLAYBOOK", NAME, "there is no such file", fix)
     content = read_yaml(path, root)
     try:
-        return Playbook.model_validate(content, context={"characters": characters})
+        return Playbook.model_validate(content, context=characters and {"characters": characters})
     except ValidationError as error:
         first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
         keys = [str(key) for key in first["loc"]]
