@@ -18,7 +18,8 @@ from pipeline.stages.ingest import ingest
 def taken(folder: Path, shop: str) -> Ingested:
     """The rows that `ingest` takes with what `init` wrote."""
     over = yaml.safe_load((folder / "shops" / f"{shop}.yaml").read_text()) or {}
-    settings = {**params().ingest.model_dump(), **over.get("ingest", {})}
+    default, own = params().ingest.model_dump(), over.get("ingest", {})
+    settings = {**default, **own, "plausible": default["plausible"] | own.get("plausible", {})}
     limits = {"default": 0.0, **settings["quarantine_limit"]}
     sql = (folder / "sources" / f"{shop}.sql").read_text()
     result = ingest(

@@ -53,6 +53,7 @@ class Column:
     number: NumberForm | None = None
     time: TimeForm | None = None
     is_clock: bool = False
+    of_customer: bool = False  # each customer has one value, as with a name or a town
 
     @property
     def share(self) -> float:

@@ -11,14 +11,15 @@ import duckdb
 from pipeline.inputs.database import Db, fetch_all, identifier, open_database
 from pipeline.inputs.files import is_raw, raw_tables, register
 from pipeline.inputs.init.columns import Column, columns_of, name_sql
-from pipeline.inputs.init.draft import Draft, draft_orders
+from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.exports import recognised, statements
 from pipeline.inputs.init.forms import guess, is_whitespace_table
 from pipeline.inputs.init.joins import join_lines, join_products
+from pipeline.inputs.init.orders import draft_orders
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
 from pipeline.inputs.init.questions import Answers, confirm, settle, show
 from pipeline.inputs.init.roles import by_values, words_of
-from pipeline.inputs.init.tables import Kind, RawTable, kind_of
+from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
 from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.init.trial import settings_text, try_out
 from pipeline.inputs.refusals import refusal
@@ -141,7 +142,7 @@ def _compose(
         raise unreadable(error, "the file", db, Folder(folder)) from None
     draft, roles = _draft(db, tables, answers)
     settings = settle(answers, draft, roles)
-    tried = try_out(draft.sql, shop, folder, kept, settings, params)
+    tried = try_out(draft, shop, folder, kept, settings, params)
     for line in [*draft.remarks, *tried.lines]:
         say(f"  {line}")
     return {
@@ -187,6 +188,7 @@ def _largest(tables: list[RawTable], kinds: dict[str, Kind], kind: Kind) -> RawT
 def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dict[str, Column]]:
     """Return the SQL of all tables, and the roles of the columns of the orders."""
     draft = Draft(db)
+    tables = [with_properties(db, table, answers.columns) for table in tables]
     kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
     for table in tables:
         if template := recognised(table):
@@ -215,9 +217,10 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dic
         draft_tagged_complaints(draft, orders, {**roles, "complaint": tagged})
     for table in tables:
         if kinds[table.name] in ("customers", "returns", "complaints", "suppressions"):
-            draft_other(
-                draft, kinds[table.name], table, table.roles(kinds[table.name], answers.columns)
-            )
+            own = table.roles(kinds[table.name], answers.columns)
+            draft_other(draft, kinds[table.name], table, own)
+            if own.keys() & {"optout", "consent"} and kinds[table.name] == "customers":
+                draft_other(draft, "suppressions", table, own)
     return draft, joined
 
 

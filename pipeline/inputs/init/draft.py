@@ -4,12 +4,8 @@ from dataclasses import dataclass, field
 
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.init.columns import Column
-from pipeline.inputs.init.roles import _WORDS, CONCEPTS, words_of
-from pipeline.inputs.init.tables import RawTable
+from pipeline.inputs.init.roles import words_of
 
-VOID = frozenset(_WORDS["void"].replace("timed-out", "timed out").split())
-SERVICES = frozenset(_WORDS["services"].split())
-REDUCTIONS = frozenset(_WORDS["reductions"].split())
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H.%M")
 Field = tuple[str, str]  # name, SQL
 ORIGIN: tuple[Field, ...] = (("source_file", "source_file"), ("source_line", "source_line"))
@@ -76,11 +72,12 @@ def clocked_sql(db: Db, source: str, day: Column, clock: Column) -> str:
 
 @dataclass
 class Draft:
-    """The SQL so far, remarks for people, and the limits that the rows need."""
+    """The SQL so far, remarks for people, and values of ingest.plausible with their reasons."""
 
     db: Db
     views: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    plausible: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     def add(self, sql: str) -> None:
         """Keep a statement, and run it, so that the next ones can be tried."""
@@ -95,89 +92,15 @@ class Draft:
         return "\n".join(self.views)
 
 
-def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source: str) -> None:
-    """Add the views `orders` and, where rows are credits, `returns`; orders may be joined rows.
-
-    `source`: what the columns are selected from.
-    """
-    db = draft.db
-    fields = _line_fields(draft, roles, source)
-    names = [name for name, _ in fields]
-    comment = f"{table.file}: one row per {_grain(roles)}."
-    numeric = "net_amount" in names or "quantity" in names
-    probe = view("probe", fields, source)
-    db.execute(probe.replace("create view", "create or replace temp view"))
-    fills = _fills(draft, names)
-    negative: dict[str, int] = {
-        name: draft.count(f"select count(*) from probe where try_cast({name} as double) < 0")
-        for name in ("quantity", "net_amount")
-        if numeric and name in names
-    }
-    spread = _is_order_level(draft, roles, names)
-    odd = _services(draft, "probe", names)
-    if not fills and not any(negative.values()) and not spread and not odd[0]:
-        fields = [entry for entry in fields if entry[0] != "label"]
-        fields = _with_cancelled(draft, fields)
-        draft.add(view("orders", fields, source, comment))
-        return
-    typed = [
-        (name, decimal(roles[name]) if name in roles and name in negative else sql)
-        for name, sql in fields
-    ]
-    draft.add(view("lines", typed, source, comment))
-    last = "lines"
-    if fills:
-        draft.add(view("filled_lines", _filled(names, fills), last, FILL[fills]))
-        last = "filled_lines"
-    result = [(name, _sku(odd[0]) if name == "sku" else name) for name in names]
-    result = [entry for entry in result if entry[0] not in ("label",)]
-    where = ""
-    if any(negative.values()):
-        credit = _credit(draft, last, negative)
-        if "over" in credit:
-            draft.add(
-                view(
-                    "marked_lines", [(n, n) for n in names] + [("is_credit", credit)], last, CREDIT
-                )
-            )
-            last, credit = "marked_lines", "is_credit"
-        where = f"not coalesce({credit}, false)" if credit else ""
-        if credit:
-            _draft_returns(draft, last, names, credit, odd)
-    if spread:
-        share = (
-            "max(net_amount) over (partition by order_id) / count(*) over (partition by order_id)"
-        )
-        result = [(n, share if n == "net_amount" else sql) for n, sql in result]
-        draft.remarks.append("the amount is that of the order: each line gets an equal share")
-    elif "net_amount" in negative and _has_reductions(draft, last, where):
-        sums = "sum({x}) over (partition by order_id)"
-        positive = sums.format(x="greatest(net_amount, 0)")
-        lowered = f"greatest(net_amount, 0) * {sums.format(x='net_amount')} / nullif({positive}, 0)"
-        result = [(n, lowered if n == "net_amount" else sql) for n, sql in result]
-        draft.add(
-            view(
-                "reduced_lines",
-                result,
-                last,
-                "A line below zero in an order above zero takes something off the other lines.",
-                where,
-            )
-        )
-        result, last, where = [(n, n) for n, _ in result], "reduced_lines", ""
-        draft.remarks.append("lines below zero lower the other lines of their order")
-    result = _with_cancelled(draft, result, last)
-    draft.add(view("orders", result, last, "", where))
-
-
-def _grain(roles: dict[str, Column]) -> str:
+def grain(roles: dict[str, Column]) -> str:
+    """Return what a row is, in words."""
     order = roles.get("order")
     if order is None or order.distinct >= order.filled:
         return "order"
     return "order line"
 
 
-def _line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Field]:
+def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Field]:
     """Return the columns of one line, before anything that other lines decide."""
     day = roles["ordered_at"]
     when = time_sql(day)
@@ -200,7 +123,11 @@ def _line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fi
         fields.append(("currency", roles["currency"].sql))
     if "status" in roles:
         fields.append(("status", roles["status"].sql))
-    for name in ("promised_at", "delivered_at", "cancelled_at"):
+    if "cancelled_because" in roles:
+        fields.append(("cancelled_because", roles["cancelled_because"].sql))
+    if "refunded" in roles:
+        fields.append(("refunded", decimal(roles["refunded"])))
+    for name in ("promised_at", "delivered_at", "cancelled_at", "returned_at"):
         if name in roles:
             fields.append((name, time_sql(roles[name])))
     origin = [(n, f"l.{n}") for n, _ in ORIGIN] if " l\n" in source else list(ORIGIN)
@@ -214,6 +141,13 @@ def _names_lines(draft: Draft, roles: dict[str, Column], source: str) -> bool:
     return not draft.count(f"select count(*) from ({twice} having count(*) > 1)")
 
 
+def is_percent(column: Column) -> bool:
+    """Whether numbers are percentages, by the column's name or its values."""
+    words = {"percent", "percentage", "prozent", "pct", "pourcentage", "percentuale", "porcentaje"}
+    signs = "%" in column.name or all("%" in value for value in column.samples)
+    return signs or bool(words & {*words_of(column.name)})
+
+
 def _amount(draft: Draft, roles: dict[str, Column], source: str) -> str:
     """SQL for what was paid for a line, empty where no column says it."""
     price, quantity = roles.get("price"), roles.get("quantity")
@@ -222,7 +156,9 @@ def _amount(draft: Draft, roles: dict[str, Column], source: str) -> str:
     if price and quantity:
         amount = f"{decimal(quantity)} * {decimal(price)}"
         if "discount" in roles:
-            amount = f"{amount} - coalesce(abs({decimal(roles['discount'])}), 0)"
+            off = f"coalesce(abs({decimal(roles['discount'])}), 0)"
+            percent = is_percent(roles["discount"])
+            return f"{amount} * (1 - {off} / 100)" if percent else f"{amount} - {off}"
         return amount
     return text_number(price) if price else ""
 
@@ -234,7 +170,7 @@ FILL = {
 }
 
 
-def _fills(draft: Draft, names: list[str]) -> str:
+def fills(draft: Draft, names: list[str]) -> str:
     """Return how blank customers, orders and times are filled: '', 'order' or 'above'."""
     blank = draft.count("select count(*) from probe where order_id is null")
     rows = draft.count("select count(*) from probe")
@@ -247,7 +183,8 @@ def _fills(draft: Draft, names: list[str]) -> str:
     return "order" if draft.count(filled) or draft.count(times) else ""
 
 
-def _filled(names: list[str], how: str) -> list[Field]:
+def filled(names: list[str], how: str) -> list[Field]:
+    """Return the columns with blank cells filled; `how`: see fills."""
     window = {
         "order": "max({x}) over (partition by order_id)",
         "above": "last_value({x} ignore nulls) over (order by source_file, source_line)",
@@ -257,7 +194,7 @@ def _filled(names: list[str], how: str) -> list[Field]:
     return [(name, window.format(x=name) if name in wanted else name) for name in names]
 
 
-def _is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) -> bool:
+def is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) -> bool:
     """Whether each line of an order repeats the order's amount, or only one of them has it."""
     if "net_amount" not in roles or "order" not in roles:
         return False
@@ -267,93 +204,3 @@ def _is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) ->
         where order_id is not null group by order_id having count(*) > 1)"""
     orders, equal = fetch_all(draft.db, sql)[0]
     return bool(orders >= 5 and equal >= 0.98 * orders)
-
-
-def _services(draft: Draft, source: str, names: list[str]) -> tuple[list[str], list[str]]:
-    """Return the codes that name no product, and those of them that take something off.
-
-    Such a code is written unlike nearly all others, and its description says what it is.
-    """
-    if "label" not in names or "sku" not in names:
-        return [], []
-    shape = "regexp_replace(regexp_replace(sku, '[0-9]+', '0', 'g'), '[A-Za-z]+', 'A', 'g')"
-    usual = f"""select {shape} as shape from {source} where sku is not null group by 1
-        having count(*) > 0.01 * (select count(*) from {source})"""
-    sql = f"""select sku, list(distinct label) from {source} where sku is not null
-        and {shape} not in ({usual}) and label is not null group by 1 order by 1"""
-    services, reductions = [], []
-    for sku, labels in fetch_all(draft.db, sql):
-        words = {word for label in labels for word in words_of(label)}
-        if words & (SERVICES | REDUCTIONS):
-            services.append(sku)
-        if words & REDUCTIONS:
-            reductions.append(sku)
-    if services:
-        draft.remarks.append(f"no products: {', '.join(services)}")
-    return services, reductions
-
-
-def _sku(services: list[str]) -> str:
-    codes = ", ".join(map(literal, services))
-    return f"if(sku in ({codes}), null, sku)" if services else "sku"
-
-
-def _credit(draft: Draft, source: str, negative: dict[str, int]) -> str:
-    """SQL that is true of a line that came back, empty where there is none."""
-    if negative.get("quantity"):
-        return "quantity < 0"
-    whole = f"""select count(*) from (select order_id from {source} group by 1
-        having sum(net_amount) < 0)"""
-    if negative.get("net_amount") and draft.count(whole):
-        draft.remarks.append("orders whose sum is below zero are returns")
-        return "sum(net_amount) over (partition by order_id) < 0"
-    return ""
-
-
-def _has_reductions(draft: Draft, source: str, where: str) -> bool:
-    """Whether an order above zero has a line below zero."""
-    sold = f"where {where}" if where else ""
-    orders = f"""select 1 from {source} {sold} group by order_id
-        having min(net_amount) < 0 and sum(net_amount) > 0 and count(customer_id) > 0"""
-    return bool(draft.count(f"select count(*) from ({orders})"))
-
-
-def _draft_returns(
-    draft: Draft, source: str, names: list[str], credit: str, odd: tuple[list[str], list[str]]
-) -> None:
-    """Add the view `returns`: the lines below zero, counted above zero; `odd`: see _services."""
-    services, reductions = odd
-    draft.remarks.append(f"returns: lines where {credit}")
-    fields: list[Field] = [("return_id", "order_id"), ("customer_id", "customer_id")]
-    if "sku" in names:
-        fields.append(("sku", _sku(services)))
-    fields.append(("quantity", "-quantity" if "quantity" in names else "1"))
-    fields.append(("net_amount", "-net_amount" if "net_amount" in names else "-quantity"))
-    fields.append(("returned_at", "ordered_at"))
-    codes = ", ".join(map(literal, reductions))
-    where = f"{credit} and (sku is null or sku not in ({codes}))" if reductions else credit
-    comment = "A line below zero is what came back, counted above zero. It names no order."
-    draft.add(view("returns", [*fields, *ORIGIN], source, comment, where))
-
-
-def _is_void(status: str) -> bool:
-    """Whether a status says that nothing was sold; a return that was cancelled says nothing."""
-    words = set(words_of(status))
-    return bool(words & VOID) and not any("return" in CONCEPTS.get(word, ()) for word in words)
-
-
-def _with_cancelled(draft: Draft, fields: list[Field], source: str = "probe") -> list[Field]:
-    """Turn the status into `cancelled_at` where it says that nothing was sold."""
-    names = dict(fields)
-    if "status" not in names:
-        return fields
-    values = fetch_all(draft.db, f"select distinct status from {source} where status is not null")
-    void = sorted(value for (value,) in values if _is_void(str(value)))
-    rest = [entry for entry in fields if entry[0] != "status"]
-    if not void or "cancelled_at" in names:
-        return rest
-    words = ", ".join(map(literal, void))
-    draft.remarks.append(f"cancelled: orders with the status {', '.join(void)}")
-    when = f"if({names['status']} in ({words}), {names['ordered_at']}, null)"
-    at = len(rest) - len(ORIGIN)
-    return [*rest[:at], ("cancelled_at", when), *rest[at:]]

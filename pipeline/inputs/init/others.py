@@ -1,5 +1,6 @@
 """The tables beside orders: customers, products, returns, complaints, suppressions."""
 
+from pipeline.inputs.checks import FLAGS
 from pipeline.inputs.database import fetch_all, literal
 from pipeline.inputs.init.columns import Column
 from pipeline.inputs.init.draft import (
@@ -12,10 +13,11 @@ from pipeline.inputs.init.draft import (
     time_sql,
     view,
 )
-from pipeline.inputs.init.roles import _WORDS, words_of
+from pipeline.inputs.init.roles import WORDS, words_of
 from pipeline.inputs.init.tables import Kind, RawTable
+from pipeline.runtime.errors import ConfigError
 
-SEVERITIES = {name: frozenset(words.split()) for name, words in _WORDS["severities"].items()}
+SEVERITIES = {name: frozenset(words.split()) for name, words in WORDS["severities"].items()}
 OF_ORDER = "(select order_id, any_value(customer_id) as customer_id from orders group by 1)"
 
 
@@ -28,7 +30,8 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Colu
         "suppressions": _suppressions,
     }
     fields = drafts[kind](draft, table, roles)
-    if not fields:
+    where = _flagged(draft, table, roles) if kind == "suppressions" else ""
+    if not fields or where == "none":
         return False
     source = f"{table.sql}"
     if "customer" not in roles and kind in ("returns", "complaints"):
@@ -37,7 +40,7 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Colu
         fields["customer_id"] = "o.customer_id"
         fields["order_id"] = "o.order_id"
     comment = f"{table.file}: one row per {ROWS[kind]}."
-    draft.add(view(kind, [*fields.items(), *ORIGIN], source, comment))
+    draft.add(view(kind, [*fields.items(), *ORIGIN], source, comment, where))
     return True
 
 
@@ -128,7 +131,34 @@ def _suppressions(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fi
     if "customer" not in roles:
         return {}
     fields = {"customer_id": customer_sql(roles["customer"]), "scope": "'contact'"}
-    return fields | ({"since": time_sql(roles["created_at"])} if "created_at" in roles else {})
+    is_list = "optout" not in roles and "consent" not in roles
+    return fields | (
+        {"since": time_sql(roles["created_at"])} if "created_at" in roles and is_list else {}
+    )
+
+
+def _flagged(draft: Draft, table: RawTable, roles: dict[str, Column]) -> str:
+    """SQL that is true of customers who must not be contacted, by a column of yes and no.
+
+    Without a consent that was recorded nobody is contacted. Raises ConfigError for other words.
+    """
+    column = roles.get("optout") or roles.get("consent")
+    if column is None:
+        return ""
+    sql = f"select distinct {column.sql}::varchar from {table.sql} where {column.sql} is not null"
+    values = {value: value.strip().lower() for (value,) in sorted(fetch_all(draft.db, sql))}
+    known = {*FLAGS["true"], *FLAGS["false"], ""}
+    if unknown := [value for value, word in values.items() if word not in known]:
+        rule = f"{unknown[0]!r} means neither yes nor no: nobody would know who opted out"
+        fix = "write yes or no, or write the view suppressions by hand"
+        raise ConfigError("E_INIT", f"{table.file} {column.name}", rule, fix)
+    yes = [value for value, word in values.items() if word in FLAGS["true"]]
+    listed = ", ".join(map(literal, yes))
+    is_true = f"{column.sql}::varchar in ({listed})" if yes else "false"
+    condition = is_true if "optout" in roles else f"not coalesce({is_true}, false)"
+    count = draft.count(f"select count(*) from {table.sql} where {condition}")
+    draft.remarks.append(f"not contacted: {count} customers, as {column.name} says")
+    return condition if count else "none"
 
 
 def draft_tagged_complaints(draft: Draft, table: RawTable, roles: dict[str, Column]) -> None:
@@ -139,13 +169,11 @@ def draft_tagged_complaints(draft: Draft, table: RawTable, roles: dict[str, Colu
         ("complaint_id", f"'K' || {order}"),
         ("customer_id", customer_sql(roles["customer"])),
         ("opened_at", time_sql(roles["ordered_at"])),
-        ("severity", "'minor'"),
+        ("severity", _severity(draft, table, column)),
         ("kind", column.sql),
     ]
     fields += [("order_id", order)] if "order" in roles else []
-    draft.remarks.append(
-        f"complaints: rows with a text in {column.name}, opened when ordered, all of them minor"
-    )
+    draft.remarks.append(f"complaints: rows with a text in {column.name}, opened when ordered")
     where = f"nullif(trim({column.sql}::varchar), '') is not null"
     comment = (
         "A complaint is a text with the order. The file has no time of it, nor how severe it is."

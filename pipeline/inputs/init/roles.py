@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from pipeline.inputs.init.columns import Column
 from pipeline.runtime.resources import read_yaml_table
 
-_WORDS = read_yaml_table(__file__, "words.yaml")
+WORDS = read_yaml_table(__file__, "words.yaml")
 CONCEPTS: dict[str, set[str]] = {}
-for _concept, _words in _WORDS["words"].items():
+for _concept, _words in WORDS["words"].items():
     for _word in _words.split():
         CONCEPTS.setdefault(_word, set()).add(_concept)
-FILLER = frozenset(_WORDS["filler"].split())
+FILLER = frozenset(WORDS["filler"].split())
 ROLES: dict[str, dict[frozenset[str], int]] = {
     role: {frozenset(names.split()): score for names, score in entries.items()}
-    for role, entries in _WORDS["roles"].items()
+    for role, entries in WORDS["roles"].items()
 }
 TIMES = ("ordered_at", "cancelled_at", "delivered_at", "promised_at", "returned_at", "opened_at",
          "resolved_at", "created_at")  # fmt: skip
-FEW = 2000  # more different words are no list of categories
-NUMBERS = ("net_amount", "price", "quantity", "discount")
+# More different values are no categories, or no yes and no.
+AT_MOST = dict.fromkeys(("status", "category", "currency", "severity"), 2000)
+AT_MOST |= {"optout": 6, "consent": 6}
+NUMBERS = ("net_amount", "price", "quantity", "discount", "refunded")
+OF_PRODUCT = ("sku", "label", "category")
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,10 @@ def _can_be(column: Column, role: str) -> bool:
         return (
             number is not None and not is_time and bool(whole or name_score(column.name, role) > 7)
         )
-    if column.time and not column.time.expression:
+    if (column.time and not column.time.expression) or (role in OF_PRODUCT and column.of_customer):
         return False
-    if role in ("status", "category", "currency", "severity"):
-        return column.distinct <= FEW
+    if limit := AT_MOST.get(role):
+        return column.distinct <= limit
     if role in ("customer", "order", "sku") and number and not number.is_whole:
         return all(re.fullmatch(r"\d+[.,]0+", value) for value in column.samples)
     return role != "customer" or column.distinct > 1 or column.rows == 1

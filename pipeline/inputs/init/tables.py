@@ -1,25 +1,27 @@
 """Which raw table is what: orders, their lines, customers, products, returns, complaints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from pipeline.inputs.database import Db, fetch_value, identifier
 from pipeline.inputs.init.columns import Column
-from pipeline.inputs.init.roles import ROLES, assign, read_name, score
+from pipeline.inputs.init.roles import OF_PRODUCT, ROLES, assign, read_name, score
 
 Kind = Literal[
     "orders", "lines", "customers", "products", "returns", "complaints", "suppressions", "unused"
 ]
+MANY = 20  # customers: with fewer, a column may follow them by chance
 ROLES_OF: dict[Kind, tuple[str, ...]] = {
     "orders": (
         *("customer", "order", "line", "ordered_at", "clock", "net_amount", "price", "quantity"),
         *("sku", "label", "category", "currency", "status", "cancelled_at", "delivered_at"),
-        *("promised_at", "discount", "complaint"),
+        *("promised_at", "discount", "complaint", "cancelled_because", "refunded", "returned_at"),
     ),
     "lines": (
         *("order", "line", "net_amount", "price", "quantity", "sku", "label", "category"),
         *("discount",),
     ),
-    "customers": ("customer", "created_at"),
+    "customers": ("customer", "created_at", "optout", "consent"),
     "products": ("sku", "category"),
     "returns": (
         *("return_id", "customer", "order", "sku", "quantity", "net_amount", "price"),
@@ -29,7 +31,7 @@ ROLES_OF: dict[Kind, tuple[str, ...]] = {
         *("complaint_id", "customer", "order", "opened_at", "ordered_at", "resolved_at"),
         *("severity", "reason", "category"),
     ),
-    "suppressions": ("customer", "created_at"),
+    "suppressions": ("customer", "created_at", "optout"),
     "unused": (),
 }
 
@@ -58,7 +60,26 @@ class RawTable:
             for role, name in fixed.items()
             if name.lower() in by_name and role in ROLES_OF[kind]
         }
-        return assign(self.columns, given, ROLES_OF[kind])
+        roles = assign(self.columns, given, ROLES_OF[kind])
+        if "label" in roles and "sku" not in roles:
+            roles["sku"] = roles.pop("label")
+        return roles
+
+
+def with_properties(db: Db, table: RawTable, fixed: dict[str, str]) -> RawTable:
+    """Return the table with the columns marked that each customer has one value of."""
+    customer = table.roles("orders", fixed).get("customer")
+    if customer is None or customer.distinct < MANY or table.rows < 2 * customer.distinct:
+        return table
+    columns = []
+    for column in table.columns:
+        if any(score(column, role) for role in OF_PRODUCT) and column is not customer:
+            sql = f"""select count(distinct ({customer.sql}, {column.sql}))
+                from profiled.{identifier(table.name)} where {column.sql} is not null"""
+            is_own = fetch_value(db, sql) <= 1.02 * customer.distinct
+            column = replace(column, of_customer=is_own and column.distinct > 1)  # noqa: PLW2901
+        columns.append(column)
+    return replace(table, columns=columns)
 
 
 def _is_unique(column: Column) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from pipeline.inputs.checked import checked
 from pipeline.inputs.database import Db, fetch_all
+from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.questions import Settings
 from pipeline.runtime.errors import Refused
 from pipeline.runtime.params import Params, RawFile
@@ -31,18 +32,24 @@ MAY_LEAVE_OUT = {
 
 @dataclass
 class Tried:
-    """The limits with their reasons, a horizon with its reason, and lines for people."""
+    """The limits and a horizon, each with its reason, and lines for people."""
 
     limits: dict[str, tuple[float, str]] = field(default_factory=dict)
     horizon: tuple[int, str] | None = None
     lines: list[str] = field(default_factory=list)
+    plausible: dict[str, tuple[float, str]] = field(default_factory=dict)
 
 
 def try_out(
-    sql: str, shop: str, folder: Path, forms: dict[str, RawFile], settings: Settings, params: Params
+    draft: Draft,
+    shop: str,
+    folder: Path,
+    forms: dict[str, RawFile],
+    settings: Settings,
+    params: Params,
 ) -> Tried:
     """Return what the rows need when no limit stops them."""
-    tried = Tried()
+    tried = Tried(plausible=draft.plausible)
     limits = {**params.ingest.quarantine_limit, **dict.fromkeys(MAY_LEAVE_OUT, 1.0)}
     ingest = params.ingest.model_copy(
         update={
@@ -50,11 +57,14 @@ def try_out(
             "timezone": settings.timezone,
             "currency": settings.currency,
             "quarantine_limit": limits,
+            "plausible": params.ingest.plausible.model_copy(
+                update={name: value for name, (value, _) in draft.plausible.items()}
+            ),
         }
     )
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            rows = checked(Folder(folder), sql, ingest, params.engine, shop)
+            rows = checked(Folder(folder), draft.sql, ingest, params.engine, shop)
     except Refused as error:
         tried.lines += ["the rows are not accepted as they are:", *str(error).splitlines()]
         return tried
@@ -118,9 +128,10 @@ def settings_text(shop: str, settings: Settings, forms: dict[str, RawFile], trie
         entries = form.model_dump(exclude_defaults=True)
         text = ", ".join(f"{key}: {_scalar(value)}" for key, value in entries.items())
         lines.append(f"    {_scalar(name)}: {{{text}}}")
-    if tried.limits:
-        lines.append("  quarantine_limit:")
-    lines += [_line(f"    {c}: {limit}", reason) for c, (limit, reason) in tried.limits.items()]
+    for section, values in (("quarantine_limit", tried.limits), ("plausible", tried.plausible)):
+        lines += [f"  {section}:"] if values else []
+        for name, (value, reason) in values.items():
+            lines.append(_line(f"    {name}: {_scalar(value)}", reason))
     if tried.horizon:
         days, reason = tried.horizon
         lines += ["", "calibrate:", _line(f"  horizon_days: {days}", reason)]
