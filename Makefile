@@ -10,9 +10,11 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 # Without compiled bytecode every stage would compile the libraries it imports again.
 unexport PYTHONDONTWRITEBYTECODE
+# The shell gets the name as a variable: whatever stands in it is no command.
+export SHOP
 
 repro: .venv/.ready  ## the list, the page and the tracked run; SHOP=name chooses another shop, V=1 shows everything
-	@$(BIN)/corekeep repro $(if $(SHOP),--shop "$(SHOP)") $(VERBOSE)
+	@$(BIN)/corekeep repro $(if $(SHOP),--shop "$$SHOP") $(VERBOSE)
 
 real: .venv/.real  ## the same on a real grocer
 	@test -d data/shops/completejourney || $(BIN)/corekeep fetch completejourney
@@ -30,6 +32,7 @@ check: .venv/.dev  ## lint and types
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(SUITABLE)' 2>/dev/null || { echo "needs Python 3.11 to 3.13: install one, or say PYTHON=/path/to/it"; exit 1; }
 	@df -Pk . | awk 'NR == 2 && $$4 < 2000000 { print "needs 2 GB of free disk here: make room"; exit 1 }'
+	@mkdir -p data reports .cache .dvc/cache && chmod 700 data reports .cache .dvc/cache
 	@echo "setting up .venv (once)"
 	@$(PYTHON) -m venv --clear .venv || { echo "needs the venv module: on Debian, apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -56,10 +56,11 @@ def repro(
     from pipeline.delivery.page import publish_champion
     from pipeline.delivery.summary import summary
     from pipeline.runtime.repro import repro as run
-    from pipeline.runtime.runner import ROOT
+    from pipeline.runtime.runner import ROOT, whole_pipeline
 
-    collect(ROOT)
-    code = run(shop, ROOT, publish_champion, verbose)
+    with whole_pipeline(ROOT):
+        collect(ROOT)
+        code = run(shop, ROOT, publish_champion, verbose)
     if code == 0:
         print(summary(ROOT))
     raise typer.Exit(code)
@@ -76,9 +77,11 @@ def train(
 ) -> None:
     """Train, evaluate and register a model on the newest data. List and page stay as they are."""
     from pipeline.runtime.repro import repro as run
-    from pipeline.runtime.runner import ROOT
+    from pipeline.runtime.runner import ROOT, whole_pipeline
 
-    raise typer.Exit(run(shop, ROOT, None, verbose))
+    with whole_pipeline(ROOT):
+        code = run(shop, ROOT, None, verbose)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -258,10 +261,12 @@ def erase(
 
     from pipeline.delivery.erase import erase as run
     from pipeline.delivery.erase import report
-    from pipeline.runtime.runner import ROOT
+    from pipeline.runtime.runner import ROOT, whole_pipeline
 
     text = "" if source is None else sys.stdin.read() if source == "-" else Path(source).read_text()
-    report(run(ROOT, {*(customer or ()), *text.splitlines()}, dry_run), dry_run)
+    with whole_pipeline(ROOT):
+        erased = run(ROOT, {*(customer or ()), *text.splitlines()}, dry_run)
+    report(erased, dry_run)
 
 
 @app.command()
@@ -327,7 +332,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 def main() -> None:
     """Entry point: expected errors end with one line and their exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     os.umask(0o077)  # what is written here, and by DVC, names customers
     try:

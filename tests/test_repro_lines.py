@@ -1,6 +1,8 @@
 """`corekeep repro` on a project of three short stages: its lines, exit codes and what stops it."""
 
+import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from frozen import ROOT, TEXT
 
-from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.repro import choose
+from pipeline.runtime.runner import HOLDER, run_stage, whole_pipeline
 
 STAGES = """
 stages:
@@ -67,11 +71,25 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def repro(folder: Path, *words: str) -> tuple[int, list[str], str]:
-    """Exit code, lines of the output without the seconds, errors."""
+    """Exit code, lines of progress without the seconds and then the result, errors."""
     process = started(folder, *words)
     out, err = process.communicate(timeout=120)
-    lines = [" ".join(line.split()) for line in out.splitlines()]
-    return process.returncode, [line.removesuffix(" 0 s") for line in lines], err
+    assert out in ("", "the summary\n")  # the result alone
+    errors = err.splitlines(keepends=True)
+    steps = [line for line in errors if re.match(r" ?\d+ of \d+  (?!.*stopped)", line)]
+    rest = [line for line in errors if line not in steps]
+    lines = [" ".join(line.split()).removesuffix(" 0 s") for line in steps]
+    return process.returncode, [*lines, *out.splitlines()], "".join(rest)
+
+
+def at_work(group: int) -> list[str]:
+    """The processes of a group that have not ended."""
+    names = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                names.append(process.name())
+    return names
 
 
 def wait_for(path: Path) -> None:
@@ -96,10 +114,10 @@ def test_each_stage_that_is_not_frozen_is_one_line_and_unchanged_the_next_time(
 
 
 def test_verbose_shows_what_the_stages_and_dvc_print(project: Path) -> None:
-    code, lines, _ = repro(project, "--verbose")
-    assert code == 0
-    assert {"advice", "1 of 3 make"} <= set(lines)
-    assert any("Running stage 'make'" in line for line in lines)
+    code, lines, shown = repro(project, "--verbose")
+    assert (code, lines[0]) == (0, "1 of 3 make")
+    assert "advice" in shown.splitlines()
+    assert "Running stage 'make'" in shown
 
 
 def test_the_exit_code_of_a_stage_reaches_the_shell_and_its_message_is_shown_once(
@@ -131,7 +149,56 @@ def test_a_second_run_is_refused_with_exit_code_6_while_the_first_one_works(proj
         assert (code, err.split()[0]) == (6, "E_BUSY")
         first.send_signal(signal.SIGTERM)
         assert first.wait(timeout=30) == 143
-        os.killpg(first.pid, signal.SIGKILL)
+        assert not at_work(first.pid)  # it has taken the stage with it
+
+
+def test_a_stage_of_its_own_is_refused_while_a_run_works_between_its_stages(project: Path) -> None:
+    with whole_pipeline(project):
+        del os.environ[HOLDER]  # another process does not have it
+        with pytest.raises(BusyError, match=f"process {os.getpid()} on "):
+            run_stage("make", project)
+        os.environ[HOLDER] = str(project)
+
+
+def test_a_signal_amid_dvcs_own_work_ends_the_run_after_dvc_has_written(project: Path) -> None:
+    edit(project, "cp made.txt ready.txt", "cp made.txt ready.txt; kill -TERM $PPID")
+    code, lines, err = repro(project)
+    assert (code, err) == (143, " 3 of 3  added  stopped: exit code 143\n")
+    edit(project, "; kill -TERM $PPID", "")
+    assert repro(project)[:2] == (
+        0,
+        ["1 of 3 make unchanged", "2 of 3 ready", "3 of 3 added", "the summary"],
+    )
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {"/x', "[]"])
+def test_what_a_kill_left_of_dvcs_own_files_is_repaired_and_said(project: Path, left: str) -> None:
+    assert repro(project)[0] == 0
+    made = (project / "dvc.lock").read_bytes()
+    for name in (".dvc/tmp/rwlock", "dvc.lock"):
+        (project / name).write_text(left, encoding="utf-8")
+    code, _, err = repro(project)
+    assert code == 0
+    assert err.count("cut off by a run that was killed") == 2
+    assert (project / "dvc.lock").read_bytes() == made
+
+
+def test_only_the_owner_may_read_below_the_folders_of_results_whatever_dvc_makes(
+    project: Path,
+) -> None:
+    os.chmod(project / ".dvc", 0o755)
+    (project / "data").mkdir(mode=0o755)
+    assert repro(project)[0] == 0
+    for name in ("data", "reports", ".cache", ".dvc/cache"):
+        assert (project / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_a_disk_without_space_stops_a_run_before_any_work(project: Path) -> None:
+    text = TEXT.replace("free_gb: 0", "free_gb: 1000")
+    (project / "params.yaml").write_text(text, encoding="utf-8")
+    code, lines, err = repro(project)
+    assert (code, lines, err.split()[0]) == (7, [], "E_SPACE")
+    assert not (project / "made.txt").exists()
 
 
 def test_ctrl_c_ends_the_run_with_exit_code_130(project: Path) -> None:
@@ -142,7 +209,7 @@ def test_ctrl_c_ends_the_run_with_exit_code_130(project: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == " 2 of 3  ready  stopped: exit code 130\n"
+    assert err.splitlines()[1:] == [" 2 of 3  ready  stopped: exit code 130"]
 
 
 def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(project: Path) -> None:
@@ -152,4 +219,8 @@ def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(projec
     assert "one of" not in refused.value.fix
     with pytest.raises(ConfigError, match="one of: demo;"):
         choose("elsewhere", project)
+    (project / "shops" / "empty_shop.yaml").touch()
+    for name in ("../params", "../shops/demo", "demo; touch x", "empty_shop"):
+        code, _, err = repro(project, "--shop", name)
+        assert (code, err.split()[0]) == (2, "E_SHOP")
     assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT

@@ -313,6 +313,13 @@ class Privacy(Section):
     suppressions_max_age_hours: Positive
 
 
+class Preflight(Section):
+    """What must be free on the disk before a run begins."""
+
+    free_gb: Annotated[float, Field(ge=0, le=1000)]
+    free_times_raw: Annotated[float, Field(ge=0, le=100)]
+
+
 class Report(Section):
     """The page."""
 
@@ -353,6 +360,7 @@ class Params(Section):
     outcomes: Outcomes
     privacy: Privacy
     lists: Lists
+    preflight: Preflight
     report: Report
     track: Track
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.runtime import store
+from pipeline.runtime.dvc_files import Stopped, dvc_finishes, repair
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
+from pipeline.runtime.folders import prepare
 from pipeline.runtime.params import load, require_shop, require_source
 from pipeline.runtime.progress import VERBOSE
 from pipeline.runtime.runner import champion_folder, stages, unregistered
@@ -44,22 +46,24 @@ def repro(shop: str | None, root: Path, publish: Publish | None, verbose: bool =
     BusyError or StorageError for what stops DVC itself, and what `publish` raises.
     """
     if shop is not None:
-        choose(shop, root)
-    chosen = load(root).shop
+        require_shop(shop, f"--shop {shop}", root)
+    params = load(root, shop)
+    chosen = params.shop
     known = stages(root, chosen).values()
     if any(f"sources/{chosen}.sql" in stage.inputs.values() for stage in known):
         require_source(chosen, root)
+    raw = root / "data" / "shops" / chosen
+    if chosen != "demo" and not raw.is_dir():
+        rule, fix = "the shop's raw files are missing", f"`corekeep fetch {chosen}`"
+        place = f"data/shops/{chosen}"
+        raise ConfigError("E_SHOP", place, rule, f"put them there, or {fix}")
+    prepare(root, params.preflight, raw)
+    if shop is not None:  # nothing can refuse the shop from here on
+        choose(shop, root)
     own = root / "shops" / f"{chosen}.yaml"
     if not own.exists():  # a stage depends on it, so DVC wants the file
         store.write(own, f"# {chosen}: nothing differs from params.yaml.\n")
     if chosen != "demo":
-        if not (root / "data" / "shops" / chosen).is_dir():
-            raise ConfigError(
-                "E_SHOP",
-                f"data/shops/{chosen}",
-                "the shop's raw files are missing",
-                f"put them there, or `corekeep fetch {chosen}`",
-            )
         # the ground truth of a real shop is unknown
         (root / "data" / "truth" / chosen).mkdir(parents=True, exist_ok=True)
     (root / "data" / "returned" / chosen).mkdir(parents=True, exist_ok=True)
@@ -75,6 +79,7 @@ def repro(shop: str | None, root: Path, publish: Publish | None, verbose: bool =
     with contextlib.chdir(root), _output(verbose) as out:
         steps = Steps([*names, *last], out)
         with _dvc_errors():
+            repair(root)
             code = _reproduce(root, names, verbose, steps)
         if code == 0 and publish and last:
             steps.run(PUBLISH, partial(publish, root))
@@ -103,15 +108,18 @@ class Steps:
 
 @contextlib.contextmanager
 def _output(verbose: bool) -> Iterator[TextIO]:
-    """Yield the standard output, from which the stages are cut off unless `verbose`."""
+    """Yield the standard error, for progress. What the stages print goes there if `verbose`.
+
+    The standard output is for the result.
+    """
     sys.stdout.flush()
-    with open(os.dup(1), "w", encoding="utf-8") as out, open(os.devnull, "wb") as nothing:
-        if not verbose:
-            os.dup2(nothing.fileno(), 1)
+    with os.fdopen(os.dup(1), "w") as result, open(os.devnull, "wb") as nothing:
+        os.dup2(2 if verbose else nothing.fileno(), 1)
         try:
-            yield out
+            yield sys.stderr
         finally:
-            os.dup2(out.fileno(), 1)
+            sys.stdout.flush()
+            os.dup2(result.fileno(), 1)
 
 
 def _reproduce(root: Path, names: list[str], verbose: bool, steps: Steps) -> int:
@@ -125,7 +133,13 @@ def _reproduce(root: Path, names: list[str], verbose: bool, steps: Steps) -> int
     def step(stage: Any, **options: Any) -> Any:
         """Run one stage as `dvc repro` does. Return None if it was up to date."""
         options["force"] |= stage.name == "track" and no_champion
-        made = steps.run(stage.name, lambda: stage.reproduce(**options))
+
+        def work() -> Any:
+            if signals:
+                raise Stopped
+            return stage.reproduce(**options)
+
+        made = steps.run(stage.name, work)
         if made:
             made.dump(update_pipeline=False)
         return made
@@ -137,6 +151,7 @@ def _reproduce(root: Path, names: list[str], verbose: bool, steps: Steps) -> int
     if verbose:
         ui.enable()
     with (
+        dvc_finishes() as signals,
         set_loggers_level(logging.INFO if verbose else logging.CRITICAL + 1),
         Repo(str(root), config=config) as repo,
     ):
@@ -144,13 +159,13 @@ def _reproduce(root: Path, names: list[str], verbose: bool, steps: Steps) -> int
             repo.reproduce(names, repro_fn=step)
         except ReproductionError as error:
             exited = re.search(r"exited with (-?\d+)$", str(error.__cause__))
-            if not exited:
+            if not exited and not signals:
                 raise
-            code = int(exited[1])
+            code = -signals[0] if signals or not exited else int(exited[1])
             code = code if code >= 0 else 128 - code  # ended by a signal
             print(f"{steps.line}  stopped: exit code {code}", file=sys.stderr)
             return code
-    return 0
+    return 128 + signals[0] if signals else 0
 
 
 @contextlib.contextmanager

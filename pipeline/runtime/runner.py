@@ -14,12 +14,14 @@ from typing import Any
 
 from pipeline.runtime import lock, store
 from pipeline.runtime.errors import ConfigError, StorageError
+from pipeline.runtime.folders import close
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("data/", "reports/", "sources/")
+HOLDER = "COREKEEP_PIPELINE"  # in the environment: the project whose lock a parent holds
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,23 @@ def locked(root: Path, name: str) -> AbstractContextManager[None]:
     return lock.locked(root / ".cache" / "locks" / f"{name}.lock", f"stage {name}")
 
 
+@contextmanager
+def whole_pipeline(root: Path) -> Iterator[None]:
+    """Allow one command at a time that runs stages or removes their results.
+
+    The stages that this command starts are let in.
+    """
+    if os.environ.get(HOLDER) == str(root):
+        yield
+        return
+    with lock.locked(root / ".cache" / "locks" / "pipeline.lock", "the pipeline"):
+        os.environ[HOLDER] = str(root)
+        try:
+            yield
+        finally:
+            del os.environ[HOLDER]
+
+
 def experiment() -> str:
     """Return the name of the DVC experiment that runs this stage, empty outside of one."""
     return os.environ.get("DVC_EXP_NAME", "")
@@ -125,7 +144,8 @@ def run_stage(name: str, root: Path = ROOT) -> None:
     if name not in known:
         fix = f"one of: {', '.join(known)}"
         raise ConfigError("E_STAGE", f"dvc.yaml {name}", "there is no such stage", fix)
-    with disk_errors(f"stage {name}"), locked(root, name):
+    with disk_errors(f"stage {name}"), whole_pipeline(root), locked(root, name):
+        close(root)
         for output, value in execute(known[name], params, root).items():
             publish(root / known[name].outputs[output], value, params.lists)
 
