@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline.docs.contract import contract_dbt, contract_json_schema, contract_markdown
 from pipeline.docs.features import feature_dictionary
 from pipeline.docs.handbook import lifecycle_markdown
 from pipeline.docs.outputs import outputs_markdown
@@ -21,6 +22,9 @@ def documents(root: Path) -> dict[str, str]:
         base.assign, base.ipt, base.sla, reasons(path, ("assign", "ipt", "sla"))
     )
     return {
+        "docs/contract.md": contract_markdown(),
+        "docs/contract.schema.json": contract_json_schema(),
+        "docs/contract_schema.yml": contract_dbt(),
         "docs/features.md": feature_dictionary(base.windows),
         "docs/lifecycle.md": rules,
         "docs/outputs.md": outputs_markdown(),
