@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.hypotheses.contrasts import FALLS, FEWEST, RISES, Claim, Effect, compare, slope
+from models.hypotheses.contrasts import (
+    BEFORE,
+    FALLS,
+    FEWEST,
+    RISES,
+    Claim,
+    Effect,
+    adjusted,
+    compare,
+    slope,
+)
 
 
 def rows(seed: int = 1, size: int = 400, customers: int = 100) -> pd.DataFrame:
@@ -131,3 +141,18 @@ def test_what_never_differs_has_no_slope() -> None:
     frame = rows().assign(same=1)
     assert slope("by the same", RISES, frame, "left", "same", []) is None
     assert slope("of the same", RISES, frame, "same", "dose", []) is None
+
+
+def test_what_was_known_before_is_held_constant_in_an_adjusted_difference() -> None:
+    random = np.random.default_rng(3)
+    before = {name: random.normal(size=4000) for name in BEFORE} | {"categories": 1.0}
+    frame = pd.DataFrame({"customer_id": np.arange(4000) // 2, **before})
+    failed = random.random(4000) < 1 / (1 + np.exp(-2 * frame["days_since"]))
+    chance = 0.3 + 0.1 * failed + 0.15 * np.clip(frame["days_since"], -2, 2)
+    frame["left"] = random.random(4000) < chance
+    cells = [(1.0, failed), (-1.0, ~failed)]
+    raw = compare("failed - not", RISES, frame, "left", cells)
+    assert raw and raw.estimate > 0.2  # those who wait longer also have more failures
+    design = np.column_stack([cell.to_numpy(float) for _, cell in cells])
+    estimate, error = adjusted(frame, "left", design, np.array([1.0, -1.0]))
+    assert abs(estimate - 0.1) < 3 * error < 0.1

@@ -8,7 +8,10 @@ import yaml
 from frozen import project
 from morning_page import DAY, customer, published
 
+from benchmarks.food_delivery import BLOCK, HEAD, RESULTS
+from models.hypotheses.catalogue import HYPOTHESES
 from pipeline.docs.documents import demo_documents
+from pipeline.docs.markdown import table
 from pipeline.docs.readme import readme
 from pipeline.runtime import store
 from pipeline.runtime.repro import choose
@@ -44,6 +47,15 @@ def test_the_figures_of_readme_are_those_of_the_demos_run_that_dvc_lock_names() 
     outs = {out["path"]: out["md5"] for out in lock["outs"]}
     stale = "run `make repro SHOP=demo`, then `corekeep docs`"
     assert outs["data/model"] == figures["model_md5"], stale
+
+
+def test_the_table_of_real_orders_is_the_measured_one() -> None:
+    rows = [tuple(row.values()) for row in store.read(RESULTS)]
+    [shown] = BLOCK.findall(README)
+    assert shown.strip() == table(HEAD, rows)
+    assert {row[-1] for row in rows} == {"recovered", "not recovered", "cannot be tested"}
+    # every statement is there, losses included
+    assert {one.statement for one in HYPOTHESES} <= {row[0] for row in rows}
 
 
 def test_the_figures_of_readme_are_read_from_the_list_and_the_evaluation(tmp_path: Path) -> None:

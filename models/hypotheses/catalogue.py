@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from models.hypotheses import studies
-from models.hypotheses.contrasts import FALLS, FEWEST, RECOVERED, RISES, UNKNOWN, Effect
+from models.hypotheses.contrasts import (
+    FALLS,
+    FEWEST,
+    RECOVERED,
+    RISES,
+    UNKNOWN,
+    Z_DIRECTION,
+    Effect,
+)
 from models.hypotheses.observations import Observations
 from models.hypotheses.studies import CORE, EARLY, FIRST, Effects
 
@@ -90,9 +98,17 @@ def result_of(
 
 
 def figures(effect: Effect) -> dict[str, Any]:
-    """Return an effect in numbers; each bound alone holds with 95 %."""
+    """Return an effect in numbers; each bound alone holds with 95 %.
+
+    `adjusted`: the same with what was known before the visit held constant, of churn at visits.
+    """
     names = ("estimate", "low", "high", "truth")
     values = {name: getattr(effect, name) for name in names}
     rounded = {name: None if v is None else round(float(v), 5) for name, v in values.items()}
     counts = {"rows": effect.rows, "customers": effect.customers}
-    return {**rounded, "verdict": effect.verdict, **counts}
+    held = None
+    if effect.adjusted:
+        estimate, error = effect.adjusted
+        bounds = (estimate, estimate - Z_DIRECTION * error, estimate + Z_DIRECTION * error)
+        held = dict(zip(names, (round(float(v), 5) for v in bounds), strict=False))
+    return {**rounded, "adjusted": held, "verdict": effect.verdict, **counts}

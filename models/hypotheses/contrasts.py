@@ -15,6 +15,9 @@ FEWEST = 20  # customers in each cell that is compared
 Z_DIRECTION = 1.6448536269514722  # one-sided 95 %
 Z_TRUTH = 3.2905267314919255  # two-sided 99.9 %
 
+# of a visit: known before any service failure of it
+BEFORE = ("log_number", "days_since", "log_spend", "categories", "day")
+
 RECOVERED, NOT_RECOVERED, UNKNOWN = "recovered", "not_recovered", "unknown"
 
 
@@ -43,6 +46,7 @@ class Effect(NamedTuple):
     chance: float
     rows: int
     customers: int
+    adjusted: tuple[float, float] | None = None  # estimate and error with BEFORE held constant
 
     @property
     def low(self) -> float:
@@ -100,6 +104,22 @@ def effect(
             chance = float(np.sqrt(weights**2 @ (expected * (1 - expected))))
     estimate, customers = float(weights @ values), rows["customer_id"].nunique()
     return Effect(what, claim, estimate, error, truth, chance, len(rows), customers)
+
+
+def adjusted(
+    rows: pd.DataFrame, outcome: str, design: Floats, weights: Floats
+) -> tuple[float, float]:
+    """Return the same combination and its error with the columns BEFORE held constant.
+
+    Columns that do not vary in these rows are left out.
+    """
+    beside = rows[list(BEFORE)].to_numpy(np.float64)
+    beside = beside[:, beside.std(axis=0) > 0]
+    scaled = (beside - beside.mean(axis=0)) / beside.std(axis=0)
+    which = np.concatenate([weights, np.zeros(scaled.shape[1])])
+    values = rows[outcome].to_numpy(np.float64)
+    by, error = clustered(values, np.hstack([design, scaled]), which, rows["customer_id"])
+    return float(by @ values), error
 
 
 def compare(

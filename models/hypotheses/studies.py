@@ -7,9 +7,10 @@ every other difference is an association.
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
-from models.hypotheses.contrasts import FALLS, RISES, Claim, Effect, compare, slope
+from models.hypotheses.contrasts import FALLS, RISES, Claim, Effect, adjusted, compare, slope
 from models.hypotheses.observations import Observations
 
 FIRST, EARLY, CORE = STAGES = ("first_time", "early_repeat", "core")
@@ -32,8 +33,17 @@ def within_customers(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame
 
 
 def churned(what: str, claim: Claim, rows: pd.DataFrame, *cells: Cell) -> Effect | None:
-    """Sum the shares of visits without a purchase afterwards, over cells with a sign each."""
-    return compare(f"churned: {what}", claim, rows, "gone", list(cells))
+    """Sum the shares of visits without a purchase afterwards, over cells with a sign each.
+
+    Also with what was known before the visit held constant.
+    """
+    result = compare(f"churned: {what}", claim, rows, "gone", list(cells))
+    if result is None:
+        return None
+    design = np.column_stack([cell.to_numpy(np.float64) for _, cell in cells])
+    inside = np.flatnonzero(design.any(axis=1))
+    weights = np.array([weight for weight, _ in cells])
+    return result._replace(adjusted=adjusted(rows.iloc[inside], "gone", design[inside], weights))
 
 
 def not_lapsed(rows: Observations) -> pd.DataFrame:

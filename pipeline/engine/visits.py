@@ -54,7 +54,8 @@ def read_rows(
 
 def with_service(visits: pd.DataFrame, sla: Sla) -> pd.DataFrame:
     """Add to each visit: failed (any service failure), serious or small (unknown for a defect
-    returned without a complaint), sla_breached, long_run, reason (any reason to leave).
+    returned without a complaint), sla_breached, long_run, reason (any reason to leave). Also what
+    was known before them: log_number, days_since the visit before (0: the first), log_spend.
     """
     serious = visits["severity"].ge(1) | (visits["late"] > sla.major_late)
     late = visits["late"] > sla.delivery_grace
@@ -65,6 +66,11 @@ def with_service(visits: pd.DataFrame, sla: Sla) -> pd.DataFrame:
     sla_breached = visits["repair"] > 1
     reason = serious | sla_breached | long_run | visits["competitor_until"].notna()
     visits = visits.assign(failed=failed, serious=serious, small=small)
+    visits = visits.assign(
+        log_number=np.log(visits["number"]),
+        days_since=visits.groupby("customer_id")["day"].diff().fillna(0),
+        log_spend=np.log(visits["spend"]),
+    )
     return visits.assign(sla_breached=sla_breached, long_run=long_run, reason=reason)
 
 
