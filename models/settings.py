@@ -9,6 +9,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Part = Annotated[float, Field(gt=0, le=1)]  # a share above 0
 Form = Literal["plain", "offset"]
+Leaves = Annotated[int, Field(ge=2, le=131_072)]  # the limit of LightGBM
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error
 
 Language = Literal["en", "de", "it"]  # of what people read in the lists
@@ -22,10 +23,10 @@ class Boosting(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     forms: Annotated[tuple[Form, ...], Field(min_length=1)]
-    max_rounds: Count
+    max_rounds: Annotated[int, Field(ge=1, le=100_000)]
     round_step: Count
     learning_rate: Positive
-    num_leaves: Annotated[int, Field(ge=2)]
+    num_leaves: Leaves
     min_child_samples: Count
     bagging_fraction: Part
     feature_fraction: Part
@@ -43,9 +44,9 @@ class Tune(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    trials: Count
+    trials: Annotated[int, Field(ge=1, le=10_000)]
     seed: Annotated[int, Field(ge=0)]
-    num_leaves: tuple[Annotated[int, Field(ge=2)], Count]
+    num_leaves: tuple[Leaves, Leaves]
     min_child_samples: tuple[Count, Count]
     learning_rate: tuple[Positive, Positive]
     bagging_fraction: tuple[Part, Part]

@@ -20,6 +20,7 @@ SETTINGS: dict[str, Any] = {
     "currency": "EUR",
     "data_end": None,
     "max_amount": 1000,
+    "data_end_after": 1000,
     "files": {},
     "plausible": {  # nothing is implausible: a literal shop has few rows
         "lone_rate": 0,

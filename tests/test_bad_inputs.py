@@ -524,3 +524,9 @@ def test_a_data_end_before_all_orders_is_a_configuration_error(tmp_path: Path) -
     with pytest.raises(ConfigError) as error:
         ingested(tmp_path, orders(GOOD), data_end="2020-01-01")
     assert error.value.code == "E_DATA_END"
+
+
+def test_an_end_of_the_data_far_behind_the_newest_order_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="after the newest order, of ") as error:
+        ingested(tmp_path, orders(GOOD), data_end="9999-12-31")
+    assert error.value.code == "E_DATA_END"

@@ -6,14 +6,17 @@ runs.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frozen import ROOT, TEXT, params
+from frozen import PATH, ROOT, TEXT, params
+from pydantic import ValidationError
 
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.yaml_file import misread, read_yaml
 
 
 def project(folder: Path, edit: tuple[str, str] | None = None, shop: str = "") -> Path:
@@ -112,8 +115,54 @@ def test_a_word_is_no_number(word: str, tmp_path: Path) -> None:
     )
 
 
-def test_a_leading_zero_does_not_change_a_number(tmp_path: Path) -> None:
-    assert load(project(tmp_path, ("origins: 3", "origins: 012"))).calibrate.origins == 12
+@pytest.mark.parametrize("text", ["012", "00", "-07", '"012"'])
+def test_a_number_with_a_zero_in_front_is_refused(text: str, tmp_path: Path) -> None:
+    refused = refusal(tmp_path, ("threads: 2", f"threads: {text}"))
+    assert refused.place == f"params.yaml:{line_of('threads: 2')} engine.threads"
+
+
+ODD = (True, False, "012", 10**30, -(10**30), 10**5000, 1e308, float("nan"), "9999-12-31", "",
+       [[[]]], {"a": 1}, None)  # fmt: skip
+
+
+def leaves(content: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every key with a value, in the section that holds it."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        yield content, key
+
+
+def test_no_odd_value_of_any_key_is_more_than_refused_and_no_number_is_read_from_another_type() -> (
+    None
+):
+    content = read_yaml(PATH, ROOT)
+    refused = 0
+    for section, key in list(leaves(content)):
+        kept = section[key]
+        for odd in ODD:
+            section[key] = odd
+            try:
+                read = Params.model_validate(content)
+            except ValidationError:
+                refused += 1
+                continue
+            number = isinstance(kept, int | float) and not isinstance(kept, bool)
+            if number and odd in (True, False, "012", 10**30, 1e308):
+                assert list(misread(content, read)), (key, odd)
+        section[key] = kept
+    assert refused > 1000
+
+
+def test_a_shop_without_a_file_of_its_own_is_refused_for_the_line_of_params_yaml(
+    tmp_path: Path,
+) -> None:
+    folder = project(tmp_path, ("threads: 2", "threads: true"))
+    (folder / "shops" / "demo.yaml").unlink()
+    (folder / "sources").mkdir()
+    (folder / "sources" / "demo.sql").touch()
+    with pytest.raises(ConfigError, match="params.yaml:.* engine.threads — a number is needed"):
+        load(folder)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +210,8 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
         ("late_clip_low: 1.25", "late_clip_low: 2.0"),
         ("late_clip_low: 1.25", "late_clip_low: 2.6"),
         ("lapse_clip_low: 2.0", "lapse_clip_low: 5.1"),
+        ("lapse_sigmas: 2.0", "lapse_sigmas: 0.5"),
+        ("lapse_floor_days: 14", "lapse_floor_days: 2"),
     ],
 )
 def test_late_must_come_before_lapse(edit: tuple[str, str], tmp_path: Path) -> None:
@@ -186,7 +237,18 @@ def test_yaml_that_would_run_code_or_is_not_plain_is_refused(tag: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "shop", ["train: [\n", "- 3\n", "train: 3\n", "train:\n", "a: b: c\n", "\tengine: 1\n"]
+    "shop",
+    [
+        "train: " + "[" * 5000,
+        f"train: {'9' * 5000}",
+        "a: 2026-13-45\n",
+        "train: [\n",
+        "- 3\n",
+        "train: 3\n",
+        "train:\n",
+        "a: b: c\n",
+        "\tengine: 1\n",
+    ],
 )
 def test_a_shops_file_of_another_shape_is_refused(shop: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, shop=shop).place.startswith("shops/demo.yaml")
@@ -221,6 +283,15 @@ def test_a_line_that_names_no_shop_is_refused_with_those_there_are(
     [
         (("bands: [0.3, 0.6]", "bands: [0.6, 0.3]"), "evaluate.bands"),
         (("threads: 2", "threads: 100000"), "engine.threads"),
+        (("bootstrap: 300", "bootstrap: 1000000000000"), "evaluate.bootstrap"),
+        (("customers: 11000", "customers: 1000000000000"), "simulate.customers"),
+        (
+            (
+                "closed: []",
+                "closed: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]",
+            ),
+            "closed",
+        ),
         (("lines_per_partition: 250000", "lines_per_partition: 1"), "engine.lines_per_partition"),
         (("capacity: 0.1\n  hold", "capacity: 1.5\n  hold"), "score.capacity"),
         (("num_leaves: [2, 31]", "num_leaves: [31, 2]"), "tune"),

@@ -100,7 +100,12 @@ def _data_end(db: Db, params: Ingest, place: str) -> dt.date:
     if newest is None:
         raise refusal("E_NO_ORDERS", place)
     if params.data_end:
-        return dt.date.fromisoformat(params.data_end)
+        end = dt.date.fromisoformat(params.data_end)
+        if (end - newest).days > params.data_end_after:
+            rule = f"more than {params.data_end_after} days after the newest order, of {newest}"
+            fix = "correct the day, or leave it empty"
+            raise ConfigError("E_DATA_END", "ingest.data_end", rule, fix)
+        return end
     return newest + dt.timedelta(days=1)
 
 

@@ -33,7 +33,7 @@ from models.settings import (
     Tune,
 )
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.yaml_file import merged, place_of, read_yaml, refusal
+from pipeline.runtime.yaml_file import check_meaning, merged, place_of, read_yaml, refusal
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -90,7 +90,7 @@ class Preset(Section):
     """A preset of the simulated shop: the median IPT, and the length of the history."""
 
     ipt_days: Positive
-    days: Annotated[int, Field(ge=30)]
+    days: Annotated[int, Field(ge=30, le=36500)]
 
 
 class Simulate(Section):
@@ -210,6 +210,7 @@ class Ingest(Section):
     timezone: str
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     data_end: Date | None  # local; later events are out of the window
+    data_end_after: Count
     max_amount: Positive
     files: dict[str, RawFile]
     plausible: Plausible
@@ -236,9 +237,9 @@ class Calibrate(Section):
     """The snapshots at which the model is trained, tested and applied."""
 
     horizon_days: Days | Literal["auto"]
-    step_days: Count | Literal["auto"]
-    origins: Count
-    training_snapshots: Count
+    step_days: Days | Literal["auto"]
+    origins: Annotated[int, Field(ge=1, le=100)]
+    training_snapshots: Annotated[int, Field(ge=1, le=1000)]
     min_history_days: Count | Literal["auto"]
     benchmark_recency_days: Count | Literal["auto"]
     sample_customers: Count
@@ -250,7 +251,7 @@ class Calibrate(Section):
 class Evaluate(Section):
     """How scorers are evaluated."""
 
-    bootstrap: Count
+    bootstrap: Annotated[int, Field(ge=1, le=100_000)]  # more would take days
     seed: Annotated[int, Field(ge=0)]
     capacity: Share
     bands: tuple[Share, Share]
@@ -334,7 +335,7 @@ class Track(Section):
     experiment: Annotated[str, Field(min_length=1)]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     required: bool
-    timeout_seconds: Count
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
 
 
 class Params(Section):
@@ -364,14 +365,23 @@ class Params(Section):
     report: Report
     track: Track
 
+    @field_validator("closed")
+    @classmethod
+    def _is_open_on_a_weekday(cls, value: list[str]) -> list[str]:
+        if set(WEEKDAYS) <= set(value):
+            raise ValueError("all seven weekdays: no day would count as absence")
+        return value
+
     @model_validator(mode="after")
     def _late_comes_before_lapse(self) -> "Params":
         ipt = self.ipt
         if ipt.late_clip_low > ipt.late_clip_high or ipt.lapse_clip_low > ipt.lapse_clip_high:
             raise ValueError("ipt: a clip's low end is above its high end")
+        rule = "a customer is overdue before they have lapsed"
         if ipt.late_clip_high >= ipt.lapse_clip_high or ipt.late_clip_low >= ipt.lapse_clip_low:
-            rule = "a customer is overdue before they have lapsed"
             raise ValueError(f"ipt: late_clip_* must be below lapse_clip_*: {rule}")
+        if ipt.late_sigmas > ipt.lapse_sigmas or ipt.late_floor_days > ipt.lapse_floor_days:
+            raise ValueError(f"ipt: late_* must not be above lapse_*: {rule}")
         return self
 
 
@@ -418,11 +428,15 @@ def load(root: Path, shop: str | None = None) -> Params:
         shop = str(chosen)
     base["shop"] = shop
     shop_path = root / "shops" / f"{shop}.yaml"
-    over = read_yaml(shop_path, root) if shop_path.exists() else {}
+    files = [path for path in (base_path, shop_path) if path.exists()]
+    over = read_yaml(shop_path, root) if shop_path in files else {}
     if "shop" in over:
         place = f"{shop_path.relative_to(root)}:1 shop"
         raise ConfigError("E_PARAM", place, "the shop is chosen in params.yaml", "remove the key")
+    written = {**merged(base, over), "shop": shop}
     try:
-        return Params.model_validate({**merged(base, over), "shop": shop})
+        params = Params.model_validate(written)
     except ValidationError as error:
-        raise refusal(root, [base_path, shop_path], Params, error) from None
+        raise refusal(root, files, Params, error) from None
+    check_meaning(root, files, written, params)
+    return params

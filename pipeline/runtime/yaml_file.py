@@ -5,8 +5,9 @@ Errors name the file, the line and the nearest known key.
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,16 @@ MOVED = {  # parameters of earlier versions, and where they are now
     "score.owners": "it is in playbook.yaml now: remove the key",
     "score.actions": "it is in playbook.yaml now: remove the key",
 }
+
+
+LARGEST = {int: 10**9, float: 1e15}  # days, rows and money that are larger are typing errors
+
+
+class Misread(NamedTuple):
+    """The keys of a value that is not what was written, and why."""
+
+    keys: tuple[str, ...]
+    rule: str
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,6 +85,13 @@ def read_yaml(path: Path, root: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         rule = f"not plain YAML: {getattr(error, 'problem', error)}"
         raise refused(rule, "correct the line", f":{mark.line + 1}" if mark else "") from None
+    except RecursionError:
+        raise refused("nested too deep", "write sections, keys and values") from None
+    except ValueError as error:  # of a number or a date
+        rule = f"not plain YAML: {str(error).partition(';')[0]}"
+        raise refused(rule, "correct the value, or quote it") from None
+    except OSError as error:
+        raise refused(f"cannot be read: {error.strerror}", "check the file") from None
     if value is not None and not isinstance(value, dict):
         raise refused("not a list of keys and values", "write `key: value` lines")
     return value or {}
@@ -88,6 +106,24 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         for key, value in over.items()
     }
     return base | both
+
+
+def misread(written: Any, value: Any, keys: tuple[str, ...] = ()) -> Iterator[Misread]:
+    """Yield the keys whose value is not what was written, or no size that makes sense."""
+    if isinstance(written, dict):
+        for key, inner in written.items():
+            read = value[key] if isinstance(value, dict) else getattr(value, key)
+            yield from misread(inner, read, (*keys, key))
+    elif isinstance(written, list):
+        for position, inner in enumerate(written):
+            yield from misread(inner, value[position], (*keys, str(position)))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(written, bool):
+            yield Misread(keys, "a number is needed, not true or false")
+        elif isinstance(written, str) and re.match(r"[-+]?0[0-9_]", written):
+            yield Misread(keys, "a number with a zero in front may mean another one")
+        elif not abs(value) <= LARGEST[type(value)]:
+            yield Misread(keys, f"larger than {LARGEST[type(value)]:,.0f} in size")
 
 
 def place_of(path: Path, keys: list[str]) -> tuple[int, int]:
@@ -113,9 +149,7 @@ def refusal(
     # more.
     first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
-    # The file that has most of the keys; of two, the shop's own, whose value counts.
-    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
-    line = place_of(path, keys[:2])[1]
+    place = _file_and_line(root, files, keys)
     fix = "add the key" if first["type"] == "missing" else "correct the value"
     if first["type"] == "extra_forbidden":
         section: Any = model.model_fields
@@ -126,7 +160,20 @@ def refusal(
     fix = MOVED.get(".".join(keys), fix)
     unions = ("literal[", "constrained-", "function-", "int", "float", "str")
     dotted = ".".join(key for key in keys if not key.startswith(unions)) or "params"
-    return ConfigError("E_PARAM", f"{path.relative_to(root)}:{line} {dotted}", first["msg"], fix)
+    return ConfigError("E_PARAM", f"{place} {dotted}", first["msg"], fix)
+
+
+def _file_and_line(root: Path, files: list[Path], keys: list[str]) -> str:
+    """Return the file that has most of the keys; of two, the shop's own, whose value counts."""
+    path = max(reversed(files), key=lambda file: place_of(file, keys[:2])[0])
+    return f"{path.relative_to(root)}:{place_of(path, keys[:2])[1]}"
+
+
+def check_meaning(root: Path, files: list[Path], written: dict[str, Any], value: BaseModel) -> None:
+    """Raise ConfigError for the first value that was read as another than the one written."""
+    for odd in misread(written, value):
+        place = f"{_file_and_line(root, files, list(odd.keys))} {'.'.join(odd.keys)}"
+        raise ConfigError("E_PARAM", place, odd.rule, "correct the value")
 
 
 def reasons(path: Path, sections: tuple[str, ...]) -> dict[str, dict[str, str]]:
