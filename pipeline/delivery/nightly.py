@@ -7,6 +7,7 @@ features mean and what to do; nothing is trained, and DVC, git and MLflow are no
 
 import contextlib
 import datetime as dt
+import os
 import re
 import shutil
 import sys
@@ -199,6 +200,8 @@ def _like_the_project(job: Job, work: Path, written: set[str]) -> None:
             if path.name not in {*written, "data", "reports", PLAYBOOK} and path.name[0] != ".":
                 (work / path.relative_to(job.root)).symlink_to(path.resolve())
     (work / "data" / "lists").symlink_to(job.out)
+    if (job.root / ".cache").is_dir() and os.access(job.root / ".cache", os.W_OK):
+        (work / ".cache").symlink_to((job.root / ".cache").resolve())
     own = job.model.path if job.model.has(PLAYBOOK) else job.root
     (work / PLAYBOOK).symlink_to((own / PLAYBOOK).resolve())
 

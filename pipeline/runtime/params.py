@@ -204,6 +204,14 @@ class Plausible(Section):
     empty_days: Count
 
 
+class AgainstLast(Section):
+    """How far a run may be from the shop's last one."""
+
+    lines_fall: Share
+    price_times: Annotated[float, Field(gt=1)]
+    then: Literal["stop", "warn"]
+
+
 class Ingest(Section):
     """What is accepted from a shop's raw files."""
 
@@ -211,6 +219,7 @@ class Ingest(Section):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     data_end: Date | None  # local; later events are out of the window
     data_end_after: Count
+    against_last: AgainstLast
     max_amount: Positive
     files: dict[str, RawFile]
     plausible: Plausible

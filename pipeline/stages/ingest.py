@@ -5,6 +5,7 @@ a rule go to quarantine with their place and code. Above a limit per code the ru
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.inputs import partitions
@@ -12,6 +13,7 @@ from pipeline.inputs.checked import checked
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import fetch_value
 from pipeline.inputs.fates import account_of, notes_of, quarantine
+from pipeline.inputs.last_run import check_volume
 from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
 
@@ -24,10 +26,12 @@ def ingest(
     shop: str,
     returned: Folder | None = None,
     closed: Sequence[str] = (),
+    root: Path | None = None,
 ) -> dict[str, Any]:
     """Return events, quarantine and account of one shop.
 
-    `returned`: lists that people worked on and put back. They become treatments.
+    `returned`: lists that people worked on and put back. They become treatments. `root`: where the
+    figures of the last run are kept; without it nothing is compared.
 
     Events are read partition by partition while they are written. Raises ConfigError for
     parameters, InputError for files and tables that break the contract, QualityError for too many
@@ -35,6 +39,8 @@ def ingest(
     """
     rows = checked(shops, sources, params, engine, shop, returned, closed)
     db, delivered = rows.db, rows.delivered
+    if root:
+        check_volume(db, params, rows.end.isoformat(), shop, root)
     parts = partitions.number(db, engine.lines_per_partition)
     lines = partitions.place(db, parts)
     account = account_of(db, delivered, lines.rows)
