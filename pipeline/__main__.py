@@ -156,6 +156,9 @@ def init(
     day_first: Annotated[
         bool | None, typer.Option("--day-first/--month-first", help="01/02 is 1 February or not.")
     ] = None,
+    thousands_point: Annotated[
+        bool | None, typer.Option("--thousands-point/--decimal-point", help="What 1.234 means.")
+    ] = None,
     customer: Role = None,
     order: Role = None,
     time: Role = None,
@@ -175,7 +178,10 @@ def init(
     roles = {"customer": customer, "order": order, "ordered_at": time, "net_amount": amount}
     roles |= {"price": price, "quantity": quantity, "sku": product, "category": category}
     columns = {role: name for role, name in roles.items() if name is not None}
-    name = run(files, Answers(shop, timezone, currency, day_first, columns, yes, force), ROOT)
+    answers = Answers(
+        shop, timezone, currency, day_first, thousands_point, columns=columns, yes=yes, force=force
+    )
+    name = run(files, answers, ROOT)
     print(f"next: corekeep check {name}, then make repro SHOP={name}")
 
 

@@ -7,6 +7,7 @@ from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, lit
 from pipeline.inputs.init.times import CLOCK, ENOUGH, TimeForm, share_of, time_form
 
 SAMPLE = 5000  # different values of a column that are looked at for their form
+MOST_NUMBERS = 0.9  # of the values are numbers; `corekeep check` names the others
 NUMBER = re.compile(
     r"\(?[-+]?\s*[^\d\s.,+()-]{0,4}\s*([-+]?[\d.,'\u00a0\u202f ]*\d)\s*[^\d.,]{0,4}\)?"
 )
@@ -23,6 +24,7 @@ class NumberForm:
     has_parentheses: bool = False
     is_whole: bool = False
     unsure: bool = False  # all points have three digits behind them: decimals, or thousands
+    is_decimal: bool = False  # people say that three digits behind the point are decimals
 
     def sql(self, x: str) -> str:
         """SQL that writes a number of this form with a point and without separators."""
@@ -35,6 +37,8 @@ class NumberForm:
             x = f"regexp_replace({x}, '[^0-9.,+-]', '', 'g')"
         for separator in self.thousands:
             x = f"replace({x}, {literal(separator)}, '')"
+        if self.is_decimal:
+            return f"try_cast({x} as decimal(18, 4))"
         return f"replace({x}, ',', '.')" if self.decimal == "," else x
 
 
@@ -124,7 +128,7 @@ def _number_form(values: list[str], kind: str) -> NumberForm | None:
     if kind != "VARCHAR":
         return None
     bodies = [(value, match[1]) for value in values if (match := NUMBER.fullmatch(value))]
-    if len(bodies) < ENOUGH * len(values):
+    if len(bodies) < MOST_NUMBERS * len(values):
         return None
     symbols = any(re.search(r"[^\d.,+()\s'-]", value) for value, _ in bodies)
     texts = [re.sub(r"[^\d.,']", "", body) for _, body in bodies]

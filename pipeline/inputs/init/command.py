@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,8 @@ from pipeline.inputs.init.forms import guess, is_whitespace_table
 from pipeline.inputs.init.joins import join_lines, join_products
 from pipeline.inputs.init.orders import draft_orders
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
-from pipeline.inputs.init.questions import Answers, confirm, settle, show
-from pipeline.inputs.init.roles import by_values, words_of
+from pipeline.inputs.init.questions import Answers, confirm, day_order, point_settled, settle, show
+from pipeline.inputs.init.roles import TIMES, by_values, words_of
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
 from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.init.trial import settings_text, try_out
@@ -137,7 +138,7 @@ def _compose(
     }
     try:
         register(db, Folder(folder), kept)
-        tables = _tables(db, folder, widths, answers.day_first)
+        tables, answers = _settled(db, folder, widths, answers)
     except duckdb.Error as error:
         raise unreadable(error, "the file", db, Folder(folder)) from None
     draft, roles = _draft(db, tables, answers)
@@ -156,7 +157,28 @@ def _is_default(name: str, form: RawFile) -> bool:
     return form == default and not name.lower().endswith(".txt")
 
 
+def _settled(
+    db: Db, folder: Path, widths: dict[str, int], answers: Answers
+) -> tuple[list[RawTable], Answers]:
+    """Return the tables once it is known what their dates and amounts mean, and that answer."""
+    tables = _tables(db, folder, widths, answers.day_first)
+    settled = []
+    for table in tables:
+        kind = kind_of(table, answers.columns, len(tables) == 1)
+        points = {}
+        for role, column in table.roles(kind, answers.columns).items():
+            if role in TIMES and column.time and column.time.is_ambiguous:
+                first = day_order(answers, table.file, column)
+                return _settled(db, folder, widths, replace(answers, day_first=first))
+            if role in ("net_amount", "price"):
+                points[column.name] = point_settled(answers, table.file, column)
+        columns = [points.get(column.name, column) for column in table.columns]
+        settled.append(replace(table, columns=columns))
+    return settled, answers
+
+
 def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None) -> list[RawTable]:
+    db.execute("drop schema if exists profiled cascade")
     db.execute("create schema profiled")
     groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
     for name, path in raw_tables(Folder(folder)).items():
@@ -174,7 +196,10 @@ def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None
         db.execute(f"create table profiled.{identifier(name)} as from {source}")
         columns_here = columns_of(db, name, day_first, width)
         if not columns_here or not columns_here[0].rows:
-            raise refusal("E_NO_ROWS init", path.name)
+            if len(groups) == 1:
+                raise refusal("E_NO_ROWS init", path.name)
+            say(f"{path.name}: not used, since it has no rows")
+            continue
         files = ", ".join(part.name for _, part in parts)
         tables.append(RawTable(name, source, files, columns_here))
     return tables
@@ -230,11 +255,6 @@ def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
         fix = " and ".join(f"{NEEDED[role]} COLUMN" for role in missing)
         rule = f"no column is plainly the {' or the '.join(missing)}; the columns are {names}"
         raise ConfigError("E_INIT", table.file, rule.replace("ordered_at", "time"), f"say {fix}")
-    time = roles["ordered_at"].time
-    if time and time.is_ambiguous:
-        rule = "days and months may be either way round in all rows"
-        place = f"{table.file} {roles['ordered_at'].name}"
-        raise ConfigError("E_INIT", place, rule, "say --day-first or --month-first")
 
 
 def _publish(folder: Path, target: Path) -> None:

@@ -18,10 +18,11 @@ from pipeline.inputs.init.tables import Kind, RawTable
 from pipeline.runtime.errors import ConfigError
 
 SEVERITIES = {name: frozenset(words.split()) for name, words in WORDS["severities"].items()}
+Roles = dict[str, Column]
 OF_ORDER = "(select order_id, any_value(customer_id) as customer_id from orders group by 1)"
 
 
-def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Column]) -> bool:
+def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> bool:
     """Add the view of a table beside orders; False where a column it needs is not there."""
     drafts = {
         "customers": _customers,
@@ -29,6 +30,8 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Colu
         "complaints": _complaints,
         "suppressions": _suppressions,
     }
+    if kind in ("returns", "complaints"):
+        roles = _with_known_orders(draft, table, roles)
     fields = drafts[kind](draft, table, roles)
     where = _flagged(draft, table, roles) if kind == "suppressions" else ""
     if not fields or where == "none":
@@ -44,6 +47,18 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: dict[str, Colu
     return True
 
 
+def _with_known_orders(draft: Draft, table: RawTable, roles: Roles) -> Roles:
+    """Return the roles without the order where not one of its values is an order."""
+    if not {"order", "customer"} <= roles.keys():
+        return roles
+    key = id_sql(roles["order"])
+    known = "(select order_id::varchar from orders where order_id is not null)"
+    if draft.count(f"select count(*) from {table.sql} where ({key})::varchar in {known}"):
+        return roles
+    draft.remarks.append(f"{table.file}: {roles['order'].name} names no order, so it is not used")
+    return {role: column for role, column in roles.items() if role != "order"}
+
+
 ROWS = {
     "customers": "customer",
     "returns": "line that came back",
@@ -53,7 +68,7 @@ ROWS = {
 Fields = dict[str, str]
 
 
-def _customers(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+def _customers(draft: Draft, table: RawTable, roles: Roles) -> Fields:
     """With a table of customers, orders of others are quarantined: it has to hold nearly all."""
     if not {"customer", "created_at"} <= roles.keys():
         return {}
@@ -69,7 +84,7 @@ def _customers(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Field
     return {"customer_id": customer, "created_at": time_sql(roles["created_at"])}
 
 
-def _who(roles: dict[str, Column]) -> Fields:
+def _who(roles: Roles) -> Fields:
     fields = {}
     if "customer" in roles:
         fields["customer_id"] = customer_sql(roles["customer"])
@@ -78,7 +93,7 @@ def _who(roles: dict[str, Column]) -> Fields:
     return fields
 
 
-def _returns(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+def _returns(draft: Draft, table: RawTable, roles: Roles) -> Fields:
     when = roles.get("returned_at") or roles.get("ordered_at")
     if when is None or not _who(roles):
         return {}
@@ -87,7 +102,7 @@ def _returns(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
     if "sku" in roles:
         fields["sku"] = id_sql(roles["sku"])
     fields["quantity"] = text_number(roles["quantity"]) if "quantity" in roles else "1"
-    amount = roles.get("net_amount") or roles.get("price")
+    amount = roles.get("refunded") or roles.get("net_amount") or roles.get("price")
     fields["net_amount"] = f"abs(({text_number(amount)})::decimal(18, 4))" if amount else "0"
     fields["returned_at"] = time_sql(when)
     if "reason" in roles:
@@ -95,7 +110,7 @@ def _returns(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
     return fields
 
 
-def _complaints(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+def _complaints(draft: Draft, table: RawTable, roles: Roles) -> Fields:
     when = roles.get("opened_at") or roles.get("ordered_at")
     if when is None or not _who(roles):
         return {}
@@ -127,7 +142,7 @@ def _severity(draft: Draft, table: RawTable, column: Column | None) -> str:
     return f"case {branches} else 'minor' end" if branches else "'minor'"
 
 
-def _suppressions(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fields:
+def _suppressions(draft: Draft, table: RawTable, roles: Roles) -> Fields:
     if "customer" not in roles:
         return {}
     fields = {"customer_id": customer_sql(roles["customer"]), "scope": "'contact'"}
@@ -137,7 +152,7 @@ def _suppressions(draft: Draft, table: RawTable, roles: dict[str, Column]) -> Fi
     )
 
 
-def _flagged(draft: Draft, table: RawTable, roles: dict[str, Column]) -> str:
+def _flagged(draft: Draft, table: RawTable, roles: Roles) -> str:
     """SQL that is true of customers who must not be contacted, by a column of yes and no.
 
     Without a consent that was recorded nobody is contacted. Raises ConfigError for other words.
@@ -161,7 +176,7 @@ def _flagged(draft: Draft, table: RawTable, roles: dict[str, Column]) -> str:
     return condition if count else "none"
 
 
-def draft_tagged_complaints(draft: Draft, table: RawTable, roles: dict[str, Column]) -> None:
+def draft_tagged_complaints(draft: Draft, table: RawTable, roles: Roles) -> None:
     """Add complaints that are a column of the orders: filled where the customer complained."""
     column = roles["complaint"]
     order = id_sql(roles["order"]) if "order" in roles else "source_line"

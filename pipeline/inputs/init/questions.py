@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import zoneinfo
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.inputs.init.columns import Column
@@ -28,6 +28,7 @@ class Answers:
     timezone: str | None = None
     currency: str | None = None
     day_first: bool | None = None
+    thousands_point: bool | None = None
     columns: dict[str, str] = field(default_factory=dict)
     yes: bool = False
     force: bool = False
@@ -60,11 +61,40 @@ def show(table: RawTable, kind: Kind, roles: dict[str, Column]) -> None:
 
 def confirm(answers: Answers) -> None:
     """Ask whether the columns are right. Raises ConfigError for no."""
-    if answers.can_ask and not _ask("Is this right?", "yes").lower().startswith(
-        ("y", "j", "s", "o")
-    ):
+    if answers.can_ask and not _ask("Is this right?", "yes").lower().startswith(YES):
         fix = "name the columns: --customer COLUMN --order COLUMN --time COLUMN --amount COLUMN ..."
         raise ConfigError("E_INIT", "columns", "the proposal is not right", fix)
+
+
+def day_order(answers: Answers, file: str, column: Column) -> bool:
+    """Return whether the day comes before the month. Raises ConfigError where nobody answers."""
+    sample = column.samples[0]
+    if answers.can_ask:
+        question = f"{file}, {column.name}: does the day come first in {sample}?"
+        return _ask(question, "yes").lower().startswith(YES)
+    rule = f"days and months may be either way round in all rows, as in {sample}"
+    fix = "say --day-first or --month-first"
+    raise ConfigError("E_INIT", f"{file} {column.name}", rule, fix)
+
+
+def point_settled(answers: Answers, file: str, column: Column) -> Column:
+    """Return the column with what its point means: thousands, or decimals.
+
+    Raises ConfigError where nobody answers.
+    """
+    if column.number is None or not column.number.unsure:
+        return column
+    sample = next(value for value in column.samples if "." in value)
+    groups = answers.thousands_point
+    if groups is None and answers.can_ask:
+        question = f"{file}, {column.name}: does the point in {sample} separate thousands?"
+        groups = _ask(question, "yes").lower().startswith(YES)
+    if groups is None:
+        rule = f"the point in {sample} may separate thousands or decimals, as in all rows"
+        fix = "say --thousands-point or --decimal-point"
+        raise ConfigError("E_INIT", f"{file} {column.name}", rule, fix)
+    form = {"decimal": ",", "thousands": "."} if groups else {"is_decimal": True, "is_whole": False}
+    return replace(column, number=replace(column.number, unsure=False, **form))
 
 
 def settle(answers: Answers, draft: Draft, roles: dict[str, Column]) -> Settings:

@@ -60,6 +60,8 @@ def read_name(name: str) -> Named:
 
 def _split(word: str) -> list[str]:
     """Return the parts of a compound such as bestelldatum, or the word itself."""
+    if word.endswith("s") and word[:-1] in CONCEPTS:
+        return [word[:-1]]
     for at in range(len(word) - 2, 2, -1):
         head, tail = word[:at], word[at:]
         for stem in (head, head.removesuffix("s"), head.removesuffix("en"), f"{head}en"):

@@ -25,7 +25,7 @@ ROLES_OF: dict[Kind, tuple[str, ...]] = {
     "products": ("sku", "category"),
     "returns": (
         *("return_id", "customer", "order", "sku", "quantity", "net_amount", "price"),
-        *("returned_at", "ordered_at", "reason"),
+        *("returned_at", "ordered_at", "reason", "refunded"),
     ),
     "complaints": (
         *("complaint_id", "customer", "order", "opened_at", "ordered_at", "resolved_at"),

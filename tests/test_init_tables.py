@@ -1,0 +1,209 @@
+"""`corekeep init` with several tables, columns that say yes or no, and questions."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frozen import project
+from own_files import text
+from raw_shop import Ingested
+from test_init import taken
+
+from pipeline.inputs.init.command import init
+from pipeline.inputs.init.questions import Answers
+from pipeline.runtime.errors import ConfigError, Refused
+
+ORDERS = "customer_id|order_id|ordered_at|sku|quantity|net_amount"
+ROWS = [
+    [f"C{c}", f"{c}{m}", f"2024-{m:02d}-1{c} 10:00", "T1", "2", "20.00"]
+    for c in range(1, 5)
+    for m in range(1, 7)
+]
+NEVER = 1 << 30  # ten-thousandths or days behind all data
+
+
+def given(folder: Path, **files: str) -> Ingested:
+    """The rows that `init --yes` gives for files, each a CSV text."""
+    project(folder)
+    (folder / "export").mkdir()
+    for name, content in files.items():
+        (folder / "export" / f"{name}.csv").write_text(content, encoding="utf-8")
+    paths = [folder / "export" / f"{name}.csv" for name in files]
+    shop = init(paths, Answers(shop="own", timezone="UTC", currency="EUR", yes=True), folder)
+    return taken(folder, shop)
+
+
+def with_column(name: str, values: dict[int, str], other: str = "") -> str:
+    """The orders with one more column; `values`: by row."""
+    rows = [[*row, values.get(i, other)] for i, row in enumerate(ROWS)]
+    return text(f"{ORDERS}|{name}", rows)
+
+
+def listed(result: Ingested, table: str, column: str) -> list[Any]:
+    return [row[column] for row in result.rows(table)]
+
+
+def test_a_table_of_returns_names_the_order_and_the_amount(tmp_path: Path) -> None:
+    returns = text(
+        "Return no|Order ID|SKU|Qty|Refund amount|Returned at|Reason",
+        [["R1", "11", "T1", "1", "10.00", "2024-01-20 10:00", "too small"]],
+    )
+    result = given(tmp_path, orders=text(ORDERS, ROWS), returns=returns)
+    assert listed(result, "returns", "amount") == [100_000]
+
+
+def test_a_german_table_of_complaints_has_severity_and_resolution(tmp_path: Path) -> None:
+    complaints = text(
+        "Reklamations-Nr.|Kundennummer|Gemeldet am|Erledigt am|Schwere",
+        [
+            ["K1", "C1", "12.02.2024 09:00", "14.02.2024 09:00", "hoch"],
+            ["K2", "C2", "13.02.2024 09:00", "", "gering"],
+        ],
+        ";",
+    )
+    result = given(tmp_path, orders=text(ORDERS, ROWS), reklamationen=complaints)
+    rows = result.rows("complaints")
+    assert len({row["severity"] for row in rows}) == 2
+    assert [row["resolved"] < NEVER for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("head", "yes", "no"),
+    [
+        ("Do not contact", "yes", "no"),
+        ("Werbesperre", "ja", "nein"),
+        ("opt_out", "1", "0"),
+        ("Consenso marketing", "no", "sì"),
+        ("accepts_marketing", "", "true"),
+    ],
+)
+def test_a_column_of_yes_and_no_keeps_customers_from_being_contacted(
+    tmp_path: Path, head: str, yes: str, no: str
+) -> None:
+    customers = text(
+        f"customer_id|created_at|{head}",
+        [[f"C{number}", "2023-12-01", yes if number == 2 else no] for number in range(1, 5)],
+    )
+    result = given(tmp_path, orders=text(ORDERS, ROWS), customers=customers)
+    assert result.account["tables"]["suppressions"]["accepted"] == 1
+
+
+def test_a_column_of_opt_outs_with_other_words_is_refused(tmp_path: Path) -> None:
+    customers = text("customer_id|created_at|opt_out", [["C1", "2023-12-01", "perhaps"]])
+    with pytest.raises(ConfigError, match=r"customers.csv opt_out .*'perhaps'"):
+        given(tmp_path, orders=text(ORDERS, ROWS), customers=customers)
+
+
+def test_a_list_of_opt_outs_needs_no_column_of_flags(tmp_path: Path) -> None:
+    result = given(tmp_path, orders=text(ORDERS, ROWS), unsubscribed=text("customer_id|email", [
+        ["C3", "c@x.org"]
+    ]))  # fmt: skip
+    assert result.account["tables"]["suppressions"]["accepted"] == 1
+
+
+def test_refunded_orders_came_back_a_month_later_and_cancelled_ones_were_no_purchase(
+    tmp_path: Path,
+) -> None:
+    statuses = {0: "refunded", 1: "cancelled", 2: "partially refunded", 3: "return cancelled"}
+    result = given(tmp_path, orders=with_column("status", statuses, "complete"))
+    assert listed(result, "returns", "amount") == [200_000]
+    assert [cancelled < NEVER for cancelled in listed(result, "orders", "cancelled")].count(
+        True
+    ) == 1
+
+
+def test_a_returned_order_with_a_reason_of_cancellation_was_cancelled(tmp_path: Path) -> None:
+    rows = [[*row, "Delivered", ""] for row in ROWS]
+    rows[0][-2:] = ["Returned", "by the customer"]
+    result = given(tmp_path, orders=text(f"{ORDERS}|status|cancellation_reason", rows))
+    assert "returns" not in result.account["tables"]
+    assert [day < NEVER for day in listed(result, "orders", "cancelled")].count(True) == 1
+
+
+def test_a_refunded_amount_counts_up_to_the_goods(tmp_path: Path) -> None:
+    result = given(tmp_path, orders=with_column("Refunded amount", {0: "25.00", 4: "5.00"}, "0"))
+    assert sorted(listed(result, "returns", "amount")) == [50_000, 200_000]
+
+
+def test_a_name_that_follows_the_customer_is_no_product(tmp_path: Path) -> None:
+    rows = [
+        [f"C{c}", f"{c}{m}", f"2024-{m:02d}-{c + 1:02d}", f"Ann {c}", f"Tea {(c + m) % 5}", "1.50"]
+        for c in range(25)
+        for m in range(1, 7)
+    ]
+    result = given(
+        tmp_path, orders=text("customer_id|order_id|ordered_at|Name|Description|amount", rows)
+    )
+    assert len({row["sku"] for row in result.rows("orders")}) == 5
+
+
+def test_a_discount_in_percent_lowers_the_price(tmp_path: Path) -> None:
+    rows = [[*row[:4], "2", "10.00", "10 %"] for row in ROWS]
+    result = given(
+        tmp_path, orders=text("customer_id|order_id|ordered_at|sku|quantity|price|Rabatt", rows)
+    )
+    assert {row["amount"] for row in result.rows("orders")} == {180_000}
+
+
+class Typed(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def answered(folder: Path, monkeypatch: pytest.MonkeyPatch, content: str, *lines: str) -> Ingested:
+    """The rows that `init` gives when a person answers its questions with these lines."""
+    project(folder)
+    path = folder / "own.csv"
+    path.write_text(content, encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", Typed("".join(f"{line}\n" for line in lines)))
+    return taken(folder, init([path], Answers(), folder))
+
+
+def days(*rows: str) -> str:
+    return text("customer|order|date|total", [
+        [f"C{i % 2}", str(i), day, f"{i + 1}.50"] for i, day in enumerate(rows)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "day"), [("yes", 19_790), ("no", 19_938)])
+def test_the_order_of_day_and_month_is_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, day: int
+) -> None:
+    content = days("08/03/2024", "09/04/2024", "10/05/2024")
+    result = answered(tmp_path, monkeypatch, content, answer, "yes", "EUR")
+    assert day in listed(result, "orders", "day")
+
+
+@pytest.mark.parametrize(("answer", "spend"), [("yes", 37_340_000), ("no", 37_340)])
+def test_the_meaning_of_a_point_before_three_digits_is_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, spend: int
+) -> None:
+    content = text("customer|order|date|total", [
+        ["C1", "1", "2024-01-05", "1.234"], ["C2", "2", "2024-02-05", "2.500"]
+    ])  # fmt: skip
+    result = answered(tmp_path, monkeypatch, content, answer, "yes", "EUR")
+    assert sum(listed(result, "orders", "amount")) == spend
+
+
+def test_a_proposal_that_is_not_right_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match="the proposal is not right"):
+        answered(tmp_path, monkeypatch, days("2024-01-05", "2024-02-25"), "no")
+    assert not (tmp_path / "sources").exists()
+
+
+def test_without_a_terminal_each_open_question_names_its_option(tmp_path: Path) -> None:
+    project(tmp_path)
+    path = tmp_path / "own.csv"
+    for content, options in (
+        (days("08/03/2024", "09/04/2024"), "--day-first or --month-first"),
+        (days("2024-01-05", "2024-02-05").replace(".50", ".500"), "--thousands-point"),
+        (days("2024-01-05 10:00", "2024-02-05 11:00"), "--timezone and --currency"),
+    ):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigError, match=options):
+            init([path], Answers(), tmp_path)
