@@ -105,6 +105,7 @@ def test_the_ground_truth_covers_customers_simulated_in_several_blocks(tmp_path:
         ("visits", "gone"),
         ("stays", "again"),
         ("silences", "back"),
+        ("away", "back"),
         ("prospects", "converted"),
         ("calls", "gone"),
     ],
@@ -296,6 +297,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
         "activity": ["late"],
         "satisfaction": [1.0],
         "net_spend_365d": [30.0],
+        **{f"evidence_{reason}": [0.1] for reason in REASONS},
     }
     since = {"core_since": [dt.date(2026, 1, 30)], "last_purchase_on": [dt.date(2026, 2, 9)]}
     store.write(folder / "lifecycle" / "part-000.parquet", pa.table({**keys, **state, **since}))

@@ -20,6 +20,7 @@ SAME_MARGIN = 0.02  # of K3: a difference in the chance to leave that nobody wou
 SATISFIED = 0.8
 CORE_LEAVES = 0.05  # of K7: at most, per purchase
 EARLY_UNTIL = 6  # of E3: orders; a customer who is early for longer has another obstacle to core
+STRONG, WEAK = 0.5, 0.3  # of D7: evidence of a reason from the first on, of none below the second
 STEP_FROM, STEP_TO = 0.5, 2.0  # of D4: just before and just after the SLA, in SLA times
 
 Effects = Iterable[Effect | None]
@@ -203,12 +204,16 @@ def sla_breach(rows: Observations) -> Effects:
 
 
 def kept_away(rows: Observations) -> Effects:
-    """Core customers who have not bought for long."""
+    """Core customers who have not bought for long, by records; lapsed ones, by evidence."""
     s = rows.silences
     core = s["stage"] == CORE
     cells = [(1.0, core & s["holds"]), (-1.0, core & ~s["reason"])]
     what = "came back in two horizons: a reason holds - no reason, core"
     yield compare(what, FALLS, s, "back", cells)
+    evidence = rows.away["evidence"]
+    cells = [(1.0, evidence >= STRONG), (-1.0, evidence < WEAK)]
+    what = "came back in two horizons: evidence from 0.5 on - below 0.3, lost core"
+    yield compare(what, FALLS, rows.away, "back", cells)
 
 
 def called(rows: Observations) -> Effects:

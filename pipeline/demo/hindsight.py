@@ -32,12 +32,15 @@ def _with_chances(rows: Observations, horizon: int, p: Simulate) -> Observations
     waited = rows.stays["snapshot"] - rows.stays["day"] - 1
     back = oracle.no_purchase_after(rows.silences, rows.silences["waited"], 2 * horizon, p)
     again = oracle.no_purchase_after(rows.stays, waited, horizon, p)
+    since = rows.away["snapshot"] - rows.away["day"] - 1
+    lost = oracle.no_purchase_after(rows.away, since, 2 * horizon, p)
     spend, categories = oracle.spend(rows.visits, p), oracle.categories(rows.visits, p)
     visits = rows.visits.assign(true_gone=gone, true_again=1 - gone)
     return Observations(
         visits=visits.assign(true_spend=spend, true_categories=categories),
         lost=rows.lost.assign(true_gone=oracle.no_purchase(rows.lost, LOST * horizon, p)),
         silences=rows.silences.assign(true_back=1 - back),
+        away=rows.away.assign(true_back=1 - lost),
         stays=rows.stays.assign(true_again=1 - again),
         prospects=rows.prospects.assign(true_converted=oracle.conversion(rows.prospects, p)),
         calls=rows.calls.assign(true_gone=oracle.no_purchase(rows.calls, days, p)),

@@ -11,6 +11,7 @@ import pandas as pd
 from features.records import KINDS, NEVER, UNIT
 from features.settings import Sla
 from models.hypotheses.observations import Observations
+from models.reasons.catalogue import REASONS
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import query, rows_of
 from pipeline.runtime.resources import read_queries
@@ -43,6 +44,7 @@ def read_rows(
         "market_events": f"read_parquet('{market_events}')",
         "lifecycle": _sample(lifecycle),
         "labels": _sample(labels),
+        "evidence": ", ".join(f"evidence_{name}" for name in REASONS),
         "never": NEVER,
         "unit": UNIT,
         "sla_days": f"{sla.minor}, {sla.major}, {sla.critical}",
@@ -100,6 +102,18 @@ def silences(visits: pd.DataFrame, horizon: int, end: int) -> pd.DataFrame:
     return pd.concat(spans, ignore_index=True)
 
 
+def away(stays: pd.DataFrame, visits: pd.DataFrame, days: int, end: int) -> pd.DataFrame:
+    """Return the stays of lost core customers that so many days of data follow.
+
+    `back`: a purchase came in these days.
+    """
+    lost = stays[(stays["stage"] == "core_defector") & stays["lapsed"]]
+    lost = lost[lost["snapshot"] + days <= end]
+    next_on = visits[["customer_id", "day", "next_on"]]
+    rows = lost.merge(next_on, on=["customer_id", "day"], validate="m:1")
+    return rows.assign(back=rows["next_on"] < rows["snapshot"] + days)
+
+
 def listed(calls: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """Return the last visit before each list; of several lists after one visit, the first."""
     if visits.empty or calls.empty:  # which merge_asof cannot join
@@ -119,6 +133,7 @@ def observed(rows: dict[str, pd.DataFrame], calibration: dict[str, Any]) -> Obse
         visits=mature(visits, SILENCE * horizon, end),
         lost=mature(visits, LOST * horizon, end),
         silences=silences(visits, horizon, end),
+        away=away(rows["stays"], visits, 2 * horizon, end),
         stays=rows["stays"],
         prospects=prospects.assign(log_touches=np.log1p(prospects["touches"])),
         calls=mature(listed(rows["calls"], visits), SILENCE * horizon, end),

@@ -70,10 +70,11 @@ left join core using (customer_id)
 order by customer_id, v.day
 
 -- query: stays
--- One row per buyer and snapshot.
+-- One row per buyer and snapshot; `evidence`: of the strongest reason.
 select customer_id, snapshot - date '1970-01-01' as snapshot,
        last_purchase_on - date '1970-01-01' as day, stage::varchar as stage,
-       activity = 'lapsed' as lapsed, satisfaction, net_spend_365d, not defected as again
+       activity = 'lapsed' as lapsed, greatest({evidence}) as evidence,
+       satisfaction, net_spend_365d, not defected as again
 from {lifecycle} join {labels} using (customer_id, snapshot)
 where last_purchase_on is not null order by customer_id, snapshot
 
