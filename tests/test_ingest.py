@@ -45,6 +45,7 @@ def test_the_folder_has_every_table_of_every_partition_and_names_what_was_delive
         "meta.json",
         "products.parquet",
         "market_events.parquet",
+        "aliases.parquet",
         *(f"{table}/part-000.parquet" for table in tables),
     }
     assert set(result.events.names("**/*")) == files

@@ -113,7 +113,9 @@ def today(folder: Path, text: str, hours: float = 1) -> dict[str, bool]:
     write(folder / "optout.csv", text)
     os.utime(folder / "optout.csv", (0, MIDNIGHT - hours * 3600))
     privacy = PARAMS.privacy.model_copy(update={"suppressions": "optout.csv"})
-    return suppressed_today(["ann@example.com", "00123", "x"], AS_OF, "UTC", privacy, folder)
+    return suppressed_today(
+        ["ann@example.com", "00123", "x"], AS_OF, "UTC", privacy, folder, {"old-card": "x"}
+    )
 
 
 def test_suppressions_are_read_again_and_match_ids_alike(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_list_is_not_published_while_suppressions_are_in_doubt(
 def test_a_configured_file_of_suppressions_that_is_missing_stops_the_list(tmp_path: Path) -> None:
     privacy = PARAMS.privacy.model_copy(update={"suppressions": "gone.csv"})
     with pytest.raises(QualityError, match=r"gone\.csv — the file of suppressions is missing"):
-        suppressed_today(["x"], AS_OF, "UTC", privacy, tmp_path)
+        suppressed_today(["x"], AS_OF, "UTC", privacy, tmp_path, {})
 
 
 def test_an_objection_since_the_last_data_is_obeyed_in_the_list_of_today(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.inputs.aliases import canonical_ids
 from pipeline.inputs.erased import HASHES, KEY, remember
 from pipeline.inputs.returned import SEPARATORS, text_of
 from pipeline.runtime import store
@@ -24,6 +25,7 @@ from pipeline.runtime.errors import InputError, QualityError
 from pipeline.runtime.params import load
 from pipeline.runtime.progress import say
 from pipeline.runtime.publishing import MANIFEST
+from pipeline.runtime.store import Folder
 
 REWRITTEN = ("data/shops", "data/returned", "data/lists")
 REMOVED = ("data/events", "data/features", "data/lifecycle", "data/labels", "data/quarantine",
@@ -153,12 +155,19 @@ def _mend_manifest(folder: Path) -> None:
     store.write(folder / MANIFEST, manifest)
 
 
+def _with_aliases(root: Path, customers: set[str]) -> set[str]:
+    """Return the customers with all their other ids, as of the last run."""
+    canonical = canonical_ids(Folder(root / "data" / "events"))
+    named = {canonical.get(name.strip(), name.strip()) for name in customers}
+    return customers | named | {alias for alias, name in canonical.items() if name in named}
+
+
 def erase(root: Path, customers: set[str], dry_run: bool = False) -> Erased:
     """Erase customers from the project's folder; with `dry_run` only say what would be done.
 
     Raises InputError without an id, and QualityError if a file still names one of them at the end.
     """
-    ids = Ids(customers)
+    ids = Ids(_with_aliases(root, customers))
     if not ids.ids:
         raise InputError("E_ERASE", "corekeep erase", "no id was given", "name one, or use --from")
     shop = load(root).shop

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from pipeline.delivery.published import listed, published_table
 from pipeline.delivery.schema import SCORED
+from pipeline.inputs.aliases import canonical_ids
 from pipeline.inputs.suppressed import suppressed_today
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
@@ -81,7 +82,8 @@ def exportable(lists: Folder, params: Params, root: Path) -> tuple[pa.Table, dic
     manifest = lists.read(MANIFEST)
     rows = listed(published_table(lists, "scored.parquet", manifest))
     ids, zone = rows["customer_id"].to_pylist(), params.ingest.timezone
-    gone = suppressed_today(ids, manifest["snapshot"], zone, params.privacy, root)
+    aliases = canonical_ids(Folder(root / "data" / "events"))
+    gone = suppressed_today(ids, manifest["snapshot"], zone, params.privacy, root, aliases)
     return rows.filter(
         pc.invert(pc.is_in(rows["customer_id"], pa.array(gone, pa.string())))
     ), manifest

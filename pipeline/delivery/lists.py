@@ -23,6 +23,7 @@ from pipeline.delivery.spreadsheet import safe_table
 from pipeline.delivery.why import strongest
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import rows_of, table
+from pipeline.inputs.aliases import canonical_ids
 from pipeline.inputs.suppressed import suppressed_today
 from pipeline.runtime.params import Privacy, Score
 from pipeline.runtime.progress import say
@@ -66,7 +67,7 @@ def known_customers(
     objected = f"select * from {rows_of(events, 'customers/*.parquet')} where profiling_objection"
     objections = len(table(f"from ({objected}) where known < $day", day=day))
     ids, zone = rows["customer_id"].to_pylist(), events.read("meta.json")["timezone"]
-    suppressed = suppressed_today(ids, snapshot, zone, privacy, root)
+    suppressed = suppressed_today(ids, snapshot, zone, privacy, root, canonical_ids(events))
     if not suppressed:
         return rows, objections
     position = rows.column_names.index("do_not_contact")

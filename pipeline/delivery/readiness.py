@@ -189,8 +189,8 @@ def as_text(result: dict[str, Any]) -> str:
     lines = []
     for table, account in result["tables"].items():
         left = {**account["quarantined"]}
-        names = ("exact_duplicates", "out_of_window", "erased")
-        left |= {name: account[name] for name in names if account[name]}
+        names = ("exact_duplicates", "out_of_window", "erased", "merged")
+        left |= {name: account[name] for name in names if account.get(name)}
         more = ", ".join(f"{name} {count}" for name, count in left.items())
         lines.append(
             f"{table}: {account['accepted']} of {account['rows_in']} rows accepted"

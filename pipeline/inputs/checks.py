@@ -20,6 +20,7 @@ TYPES |= {"time": "timestamp", "flag": "boolean"}
 OFFSETS = {"z": "Z", "UTC": "Z", "GMT": "Z", " Z": "Z", " +": "+", " -": "-"}
 # amounts are kept in ten-thousandths; a kind that is not named here is text
 STORED = {**TYPES, "money": "bigint"}
+CUSTOMERS = ("customer_id", "canonical_id")
 CORRECT_ROWS = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
 
 
@@ -149,7 +150,7 @@ def value_sql(column: InputColumn, delivered: str) -> str:
     if column.kind == "id" and text:
         one = f"nfc_normalize({x})"
         # capitals mean nothing in an address
-        is_customer = column.name == "customer_id"
+        is_customer = column.name in CUSTOMERS
         return f"if(contains({x}, '@'), lower({one}), {one})" if is_customer else one
     if column.kind in ("id", "text", "choice", "currency"):
         return f"{x}::varchar"

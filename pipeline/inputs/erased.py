@@ -52,6 +52,7 @@ def drop_erased(db: Db, folder: Path) -> None:
     hashes, key = set(store.read(folder / HASHES)), _key(folder)
     tables = [table.name for table in TABLES.values() if "customer_id" in table.names]
     names = " union ".join(f"select customer_id from staged_{table}" for table in tables)
+    names += " union select canonical_id from staged_aliases"
     delivered = fetch_all(db, f"select customer_id from ({names}) where customer_id is not null")
     again = [name for (name,) in delivered if _hash(name, key) in hashes]
     ids = pa.table({"customer_id": pa.array(again, pa.string())})

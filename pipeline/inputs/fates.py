@@ -6,13 +6,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.inputs import aliases
 from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, Clash
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
 from pipeline.inputs.duplicates import mark_duplicates, second_place
 from pipeline.inputs.origins import add_origins, raw_column
-from pipeline.inputs.plausible import judge_orders
+from pipeline.inputs.plausible import judge_customers, judge_orders
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
     Types,
@@ -114,6 +115,9 @@ def relate_rows(
 ) -> dt.date:
     """Set the fate of every row with regard to the others; return the day the data ends."""
     judge_orders(db, params, closed)
+    newest = fetch_value(db, "select max(ordered_at)::date + 1 from accepted_orders")
+    aliases.resolve(db, params.data_end or str(newest or dt.date.min))
+    judge_customers(db, params.plausible)
     if "customers" in delivered:
         _set_fate(db, "customers", "erased", "t.erased_at is not null")
         check_limits(db, "customers", params)  # the cause before what follows from it
@@ -172,7 +176,8 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
     `rows_in` comes from the shop's view, `accepted` from the rows to be written: `lines` of orders.
     """
     account = {}
-    written = {"customers": "customers_known", "market_events": "accepted_market_events"}
+    written = {"customers": "customers_known"}
+    written |= {name: f"accepted_{name}" for name in ("market_events", "aliases")}
     for table in (table for table in TABLES if table in delivered):
         rows_in = fetch_value(db, f"select count(*) from main.{table}")
         counted = f"select count(*) from {written.get(table, f'placed_{table}')}"
@@ -188,6 +193,8 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
             "out_of_window": fates.get("out_of_window", 0),
             "erased": fates.get("erased", 0),
         }
+        if merged := fates.get("merged"):
+            account[table]["merged"] = merged
         if rows_in != accepted + sum(fates.values()):
             raise RuntimeError(f"{table}: the fates do not add up: {account[table]}, {fates}")
         say(f"{table}: {accepted} of {rows_in} rows accepted")

@@ -56,6 +56,7 @@ def write(db: Db, lines: Spill, parts: int, meta: dict[str, Any]) -> Iterator[tu
     yield "meta.json", meta
     yield "products.parquet", _table(db, "products")
     yield "market_events.parquet", _table(db, "market_events")
+    yield "aliases.parquet", _table(db, "aliases")
     names_orders = fetch_value(db, SQL["names_orders"])
     db.execute(SQL["no_baskets"])
     empty = {

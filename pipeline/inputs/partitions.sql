@@ -114,6 +114,9 @@ select coalesce(c.category, -1)::integer as category, day_of(starts_at) as start
 from accepted_market_events t left join categories c on c.category_id = t.category
 order by all
 
+-- query: aliases
+select alias::varchar as customer_id, canonical::varchar as canonical_id from alias_of order by 1
+
 -- query: customers
 select customer, customer_id::varchar as customer_id, known, do_not_contact, profiling_objection
 from customers_known where part = $part order by customer

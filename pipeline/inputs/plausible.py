@@ -34,7 +34,6 @@ def judge_orders(db: Db, params: Ingest, closed: Sequence[str]) -> None:
     if not fetch_all(db, "from accepted_orders limit 1"):
         return
     _judge_columns(db, params)
-    _judge_customers(db, limits)
     _judge_totals(db, limits)
     _judge_repeated(db, limits)
     _judge_days(db, params, closed)
@@ -72,8 +71,10 @@ def _judge_columns(db: Db, params: Ingest) -> None:
         )
 
 
-def _judge_customers(db: Db, limits: Plausible) -> None:
+def judge_customers(db: Db, limits: Plausible) -> None:
     """Quarantine ids that stand for nobody; refuse ids that are alike."""
+    if not fetch_all(db, "from accepted_orders limit 1"):
+        return
     db.execute("""create or replace temp table buyers as
         select customer_id, customer_id::varchar as name, count(*) as lines
         from accepted_orders group by customer_id""")

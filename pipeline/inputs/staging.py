@@ -6,6 +6,7 @@ A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_windo
 
 from pipeline.inputs.checks import (
     CODES,
+    CUSTOMERS,
     STORED,
     RowRule,
     amount_sql,
@@ -81,7 +82,10 @@ def whole_numbers(delivered: dict[str, Types]) -> set[str]:
     """
     orders = [c.name for c in TABLES["orders"].columns if c.kind in ("id", "text")]
     types = {name: {t[name] for t in delivered.values() if name in t} for name in orders}
-    return {name for name, kinds in types.items() if kinds and kinds <= WHOLE}
+    canonical = delivered.get("aliases", {}).get("canonical_id")
+    types["customer_id"] |= {canonical} if canonical else set()
+    whole = {name for name, kinds in types.items() if kinds and kinds <= WHOLE}
+    return {*whole, *CUSTOMERS} if "customer_id" in whole else whole
 
 
 def stage_table(

@@ -3,7 +3,7 @@
 import datetime as dt
 import unicodedata
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.inputs.database import Db, fetch_all, fetch_value
@@ -46,10 +46,16 @@ def alike(customer: str) -> str:
 
 
 def suppressed_today(
-    known: Iterable[str], as_of: str, timezone: str, privacy: Privacy, root: Path
+    known: Iterable[str],
+    as_of: str,
+    timezone: str,
+    privacy: Privacy,
+    root: Path,
+    aliases: Mapping[str, str],
 ) -> dict[str, bool]:
     """Return the known customers whom the configured file suppresses; True forbids profiling too.
 
+    `aliases`: the canonical id of each alias; an objection under either holds.
     Read when the list is published, because somebody may have objected since the last data. Raises
     QualityError if the file is missing, older than allowed, or names none of the customers.
     """
@@ -69,6 +75,10 @@ def suppressed_today(
     for _, row in cells(path, ("customer_id",)):
         name = alike(row["customer_id"])
         scopes[name] = scopes.get(name, False) or "profil" in row.get("scope", "").lower()
+    for alias, customer in aliases.items():
+        if (name := alike(alias)) in scopes:
+            key = alike(customer)
+            scopes[key] = scopes.get(key, False) or scopes[name]
     matched = {name: scopes[key] for name in known if (key := alike(name)) in scopes}
     if not matched:
         rule = f"not one of its {len(scopes)} ids is a customer, so nobody would be suppressed"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.inputs import partitions
+from pipeline.inputs import aliases, partitions
 from pipeline.inputs.checked import checked
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import fetch_value
@@ -44,6 +44,7 @@ def ingest(
     parts = partitions.number(db, engine.lines_per_partition)
     lines = partitions.place(db, parts)
     account = account_of(db, delivered, lines.rows)
+    merged = {"aliases": aliases.account(db)} if "aliases" in delivered else {}
     meta = {
         "tables": {
             table: [name for name in TABLES[table].names if name in columns]
@@ -60,5 +61,5 @@ def ingest(
     return {
         "events": partitions.write(db, lines, parts, meta),
         "quarantine": quarantine(db, delivered, rows.unusable),
-        "ingest": {"tables": account, "noted": notes_of(db, delivered)},
+        "ingest": {"tables": account, "noted": notes_of(db, delivered), **merged},
     }
