@@ -94,7 +94,7 @@ def test_no_feature_is_a_protected_attribute() -> None:
     assert not {column.name for column in expand(FEATURES, PARAMS.windows)} & PROTECTED
 
 
-@pytest.mark.parametrize("rows", [[], ["c1,all,2026-01-05", "C2,all,2026-01-05"]])
+@pytest.mark.parametrize("rows", [[], ["X1,all,2026-01-05", "C2,all,2026-01-05"]])
 def test_suppressions_that_name_no_customer_stop_the_run(tmp_path: Path, rows: list[str]) -> None:
     suppressions = csv(*rows, head="customer_id,scope,since")
     with pytest.raises(QualityError, match=f"E_SUPPRESSIONS .* not one of {len(rows)}") as refused:
@@ -107,6 +107,15 @@ def test_a_suppression_of_an_unknown_customer_beside_a_known_one_is_counted(tmp_
     suppressions = csv("C1,all,2026-01-05", "C2,all,2026-01-05", head="customer_id,scope,since")
     result = ingested(tmp_path, {"orders.csv": csv(GOOD), "suppressions.csv": suppressions})
     assert result.codes("suppressions") == {"E_SUPPRESSED_UNKNOWN": 1}
+
+
+def test_a_suppression_of_an_unknown_customer_stops_the_run_by_default(tmp_path: Path) -> None:
+    suppressions = csv("C1,all,2026-01-05", "C2,all,2026-01-05", head="customer_id,scope,since")
+    files = {"orders.csv": csv(GOOD), "suppressions.csv": suppressions}
+    limits = PARAMS.ingest.quarantine_limit
+    with pytest.raises(QualityError, match=r"E_SUPPRESSED_UNKNOWN suppressions\.csv:3") as refused:
+        ingested(tmp_path, files, quarantine_limit=limits)
+    assert "C2" not in str(refused.value)
 
 
 def today(folder: Path, text: str, hours: float = 1) -> dict[str, bool]:
