@@ -1,5 +1,6 @@
 """Find which customers are about to leave, and whom it is worth calling."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -107,6 +108,9 @@ def score(
     engine: Annotated[
         Engine | None, typer.Option(help="Where the kernels run; default: params.yaml.")
     ] = None,
+    sink: Annotated[
+        str | None, typer.Option(help="postgresql://...: also put the list into a table there.")
+    ] = None,
 ) -> None:
     """Make the list of a day from a shop's raw files, with a model that was trained before."""
     from pipeline.delivery.nightly import in_words, run
@@ -114,7 +118,7 @@ def score(
     from pipeline.runtime.store import to_json
 
     kind = engine.value if engine else None
-    result = run(ROOT, shop, events, as_of, model, out, dry_run, kind)
+    result = run(ROOT, shop, events, as_of, model, out, dry_run, kind, sink)
     print(to_json(result) if as_json else in_words(result), end="")
 
 
@@ -291,6 +295,7 @@ def export(
     from pipeline.delivery.export import export as run
     from pipeline.delivery.postgresql import sink as put
     from pipeline.runtime.errors import ConfigError
+    from pipeline.runtime.publishing import in_force
     from pipeline.runtime.runner import ROOT
 
     if target is None and sink is None:
@@ -298,7 +303,7 @@ def export(
     if target is not None:
         run(target, ROOT, changed_only)
     if sink is not None:
-        put(ROOT, sink)
+        put(in_force(ROOT / "data" / "lists"), sink)
 
 
 @models.command("list")
@@ -336,11 +341,21 @@ def _stop(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+def _close_to_others() -> None:
+    """Let nobody else into the folders that name customers: git and plain DVC open them to all."""
+    root = Path(__file__).resolve().parents[1]
+    for folder in (root / "data", root / ".dvc" / "cache"):
+        with contextlib.suppress(OSError):  # not there yet, or not ours
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
+
+
 def main() -> None:
     """Entry point: expected errors end with one line and their exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     os.umask(0o077)  # what is written here, and by DVC, names customers
+    _close_to_others()
     try:
         app()
     except Refused as error:

@@ -22,7 +22,7 @@ from pipeline.delivery.postgresql import TABLE, sink
 from pipeline.delivery.schema import SCORED, arrow_schema
 from pipeline.runtime.errors import ConfigError, StorageError
 from pipeline.runtime.params import Lists
-from pipeline.runtime.publishing import Published, publish
+from pipeline.runtime.publishing import Published, in_force, publish
 
 TARGETS = sorted(path.stem for path in (ROOT / "exports").glob("*.yaml"))
 ODD = ["'+4917012345", "=x", "007", "+1", "a@example.com", 'Zoë, "A"\nline', "90071992547409931"]
@@ -129,6 +129,11 @@ def stored(uri: str) -> list[tuple[str, str, float]]:
         return connection.execute(sql).fetchall()  # type: ignore[arg-type]
 
 
+def put(root: Path, uri: str) -> int:
+    """Put the list in force of a folder into PostgreSQL."""
+    return sink(in_force(root / "data" / "lists"), uri)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -149,15 +154,15 @@ def test_postgresql_holds_the_rows_of_the_parquet_after_two_runs_and_a_killed_on
 ) -> None:
     folder = listed(tmp_path, rows(ODD))
     first = [("2026-01-01", name, 0.5) for name in sorted([*ODD, "spared", "withheld"])]
-    assert sink(folder, server) == sink(folder, server) == len(first)
+    assert put(folder, server) == put(folder, server) == len(first)
     assert sorted(stored(server)) == sorted(first)
     listed(folder, rows(ODD, risk=0.7))
-    command = [sys.executable, "-c", KILLED, str(folder), server]
+    command = [sys.executable, "-c", KILLED, str(in_force(folder / "data" / "lists")), server]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -9
     assert sorted(stored(server)) == sorted(first)
-    sink(folder, server)
+    put(folder, server)
     listed(folder, rows(["a"], "2026-01-02"), "2026-01-02")
-    sink(folder, server)
+    put(folder, server)
     parquet = pq.read_table(folder / "data" / "lists" / "latest" / "scored.parquet")
     newest = [(n, r) for day, n, r in stored(server) if day == "2026-01-02"]
     assert sorted(newest) == sorted(
@@ -169,9 +174,9 @@ def test_postgresql_holds_the_rows_of_the_parquet_after_two_runs_and_a_killed_on
 def test_no_password_reaches_an_error_of_the_sink(tmp_path: Path) -> None:
     folder, port = listed(tmp_path, rows(["a"])), tracking_server.free_port()
     with pytest.raises(StorageError) as refused:
-        sink(folder, f"postgresql://keeper:s3cret@127.0.0.1:{port}/crm")
+        put(folder, f"postgresql://keeper:s3cret@127.0.0.1:{port}/crm")
     assert "s3cret" not in str(refused.value)
     assert refused.value.exit_code == 7
     assert refused.value.__cause__ is None
     with pytest.raises(ConfigError, match="not a PostgreSQL address"):
-        sink(folder, "mysql://x:s3cret@host/db")
+        put(folder, "mysql://x:s3cret@host/db")

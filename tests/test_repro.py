@@ -139,6 +139,12 @@ def test_all_five_stages_occur_and_their_counts_are_the_known_customers(
     assert newest["customers"].sum() == SMALL["customers"]
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the hash of each file in a folder by its path."""
+    files = (p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): store.sha256(p) for p in files}
+
+
 def nightly(folder: Path, out: Path, *words: str, expect: int = 0) -> dict[str, Any]:
     """Score the shop's raw files as a scheduler does; return the JSON on standard output."""
     command = [sys.executable, "-m", "pipeline", "score", "--json", "--out", str(out), *words]
@@ -155,9 +161,9 @@ def test_the_nightly_job_makes_the_list_of_the_same_day_byte_for_byte_and_the_ne
     result = nightly(folder, out)
     assert (result["published"], result["snapshot"]) == (True, "2026-01-01")
     own, theirs = (Path(p) for p in (result["folder"], folder / "data" / "lists" / "latest"))
-    assert {p.name: store.sha256(p) for p in own.iterdir()} == {
-        p.name: store.sha256(p) for p in theirs.iterdir()
-    }
+    assert hashes(own) == hashes(theirs.resolve())
+    for name in ("value_at_risk.csv", "what_if.parquet", "reason_agreement.csv"):
+        assert (folder / "reports" / name).samefile(theirs / "reports" / name)
     raw = shutil.copytree(folder / "data" / "shops" / "demo", tmp_path / "raw")
     orders = pd.read_parquet(raw / "orders.parquet")
     again = orders[orders["customer_id"].isin(orders["customer_id"].unique()[:20])].tail(30)
@@ -166,12 +172,35 @@ def test_the_nightly_job_makes_the_list_of_the_same_day_byte_for_byte_and_the_ne
         if key in again:
             again[key] = [f"new{i}" for i in range(len(again))]
     pd.concat([orders, again]).to_parquet(raw / "orders.parquet", index=False)
+    done = fill_in(own / "call.csv", "2026-01-01")
     words = ("--events", str(raw), "--as-of", "2026-01-02")
     assert nightly(folder, out, *words, "--dry-run")["published"] is False
     assert nightly(folder, out, *words)["snapshot"] == "2026-01-02"
     kept = {p.name for p in out.iterdir() if p.is_dir() and not p.is_symlink()}
     assert kept == {"2026-01-01", "2026-01-02"}
     assert store.read(out / "manifest.json")["model_id"] == result["model_id"]
+    calls = pd.read_csv(out / "call.csv", dtype=str)
+    assert len(done) > 5 < len(calls)
+    assert not done & set(calls["customer_id"])  # they rest for the days of `cooldown_days`
+    first, second = (queues(out / day) for day in ("2026-01-01", "2026-01-02"))
+    both = first.join(second, how="inner", rsuffix="_then")
+    assert (both["on_list_since_then"] == both["on_list_since"]).all()
+    assert set(second.drop(both.index)["on_list_since"]) <= {"2026-01-02"}
+
+
+def fill_in(calls: Path, day: str) -> set[str]:
+    """Mark the first half of a list as called where it lies, as a spreadsheet saves it."""
+    rows = pd.read_csv(calls, dtype=str, keep_default_na=False)
+    done = rows.index < len(rows) // 2
+    rows.loc[done, ["decision", "done_on"]] = ["called", day]
+    rows.to_csv(calls, index=False, sep=";")
+    return set(rows.loc[done, "customer_id"])
+
+
+def queues(folder: Path) -> pd.DataFrame:
+    """Return since when a list shows each customer in a queue."""
+    files = [pd.read_csv(path, dtype=str) for path in folder.glob("*.csv") if path.stem != "call"]
+    return pd.concat(files).set_index(["customer_id", "queue"])[["on_list_since"]]
 
 
 def test_the_nightly_job_refuses_a_model_that_is_not_the_shops_and_what_it_cannot_write(
@@ -227,9 +256,11 @@ CONTRACT = {
     "reports/evaluation.json": "shop horizon_days origins population base_rate verdict grade model "
     "baselines delta by_stage by_origin returned_later risk_bands sensitivity grouped_cv newest "
     "benchmark",
-    "reports/ingest.json": "tables",
+    "reports/ingest.json": "tables noted",
     "reports/mlflow.json": "run_id experiment model_name model_version alias reason",
-    "data/lists/explanations.parquet": "customer_id driver value contribution position facts",
+    "data/lists/explanations.parquet": "customer_id driver value contribution median driver_text "
+    "contribution_unrepaired contribution_service_failure contribution_competitor "
+    "contribution_boredom agreement position facts",
     "data/labels/part-000.parquet": "customer_id snapshot defected returned",
 }
 

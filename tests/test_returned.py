@@ -214,6 +214,10 @@ def test_a_list_filled_in_where_it_lies_is_copied_to_the_returned_ones(tmp_path:
     published(tmp_path / "data" / "lists", "2026-01-01", [])
     assert collect(tmp_path) == []
     lists = tmp_path / "data" / "lists" / "2026-01-01"
+    published_here = lists.parent / "core_care.csv"
+    published_here.unlink()
+    published_here.write_bytes((lists / "core_care.csv").read_bytes())
+    assert collect(tmp_path) == []  # earlier versions wrote it there, nobody changed it
     (lists / "core_care.csv").write_text(f"{HEAD}\n{ROW}\n")
     (lists.parent / "core_care.changed-1.csv").write_text(f"{HEAD}\n")
     copies = collect(tmp_path)

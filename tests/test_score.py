@@ -228,7 +228,11 @@ def test_a_shop_without_amounts_has_no_currency() -> None:
 
 def test_the_manifest_names_every_file_and_nothing_else_is_there(lists: Path) -> None:
     manifest = json.loads((lists / "manifest.json").read_text())
-    assert {p.name for p in (lists / "latest").iterdir()} == {*manifest["files"], "manifest.json"}
+    latest = (lists / "latest").resolve()
+    there = {str(p.relative_to(latest)) for p in latest.rglob("*") if p.is_file()}
+    assert there == {*manifest["files"], "manifest.json"}
+    names = ("reason_agreement.csv", "value_at_risk.csv", "what_if.parquet")
+    assert there > {f"reports/{name}" for name in names}
     for name, named in manifest["files"].items():
         assert store.sha256(lists / name) == named["sha256"]
     assert {"snapshot", "currency", "model_id", "params_hash"} <= set(manifest)
@@ -253,7 +257,9 @@ def test_a_customer_who_objects_to_profiling_is_counted_and_stands_in_no_file(
     manifest = json.loads((lists / "manifest.json").read_text())
     assert (manifest["customers"], manifest["profiling_objections"]) == (len(scored), 1) == (399, 1)
     assert OBJECTS not in set(scored["customer_id"])
-    for path in (lists / "latest").iterdir():
+    files = [p for p in (lists / "latest").resolve().rglob("*") if p.is_file()]
+    assert files
+    for path in files:
         assert OBJECTS.encode() not in path.read_bytes()
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+from pipeline.delivery import postgresql
+from pipeline.delivery.collect import gather
 from pipeline.engine.evidence import trends_of
 from pipeline.registry import bundle
 from pipeline.registry.bundle import Scoring
@@ -160,10 +162,9 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     params = job.params
     _like_the_project(job, work, {Path(p).name for s in known.values() for p in s.outputs.values()})
     events = job.root / "data" / "events"
-    returned = job.root / "data" / "returned" / job.shop
-    if not returned.is_dir():
-        returned = work / "none"
-        returned.mkdir()
+    returned = gather(
+        job.root / "data" / "returned" / job.shop, job.out, job.shop, work / "returned"
+    )
     account: dict[str, Any] = {}
     if job.events is not None:
         if job.as_of:
@@ -253,10 +254,13 @@ def run(
     out: Path | None,
     dry_run: bool,
     engine: str | None,
+    sink: str | None = None,
 ) -> dict[str, Any]:
     """Score a shop's raw files; return the summary. Defaults: data/shops/<shop>, the newest day,
-    the champion, data/lists. The page of this folder follows its list.
+    the champion, data/lists. Reports and page of this folder follow its list.
     """
+    if sink:
+        postgresql.require_address(sink)
     if shop:
         require_shop(shop, f"--shop {shop}", root)
     params = load(root, shop)
@@ -270,8 +274,10 @@ def run(
     with contextlib.redirect_stdout(sys.stderr), model_at(root, params, model) as folder:
         work = job(root, folder, params, target, raw, as_of)
         made = score(work, dry_run)
+        if sink and made[0]:
+            postgresql.sink(made[0], sink)
         if target == here and not dry_run:
-            from pipeline.delivery.page import write_page
+            from pipeline.delivery.page import follow
 
-            write_page(root, params, folder)
+            follow(root, params, folder)
         return dict(summary(work, *made))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.delivery import nightly
+from pipeline.delivery.published import REPORTS
 from pipeline.registry.bundle import SCORING, scoring_in, with_decisions
 from pipeline.registry.run_record import dvc_outputs
 from pipeline.runtime import publishing, store
@@ -21,6 +22,16 @@ CODE = ("*.py", "*.sql", "*.yaml", "*.html", "*.css", "*.js")
 STATE = "published.json"  # in .cache: what the list and the page that lie here were made of
 PAGE = "data/desk/retention_desk.html"
 PAGES_REPORTS = ("stage_counts.csv", "net_flow.csv", "ingest.json")
+
+
+def follow(root: Path, params: Params, model: Folder) -> None:
+    """Let reports and page of this folder be those of the list in force."""
+    lists = root / "data" / "lists"
+    with disk_errors("the reports"):
+        (root / REPORTS).mkdir(exist_ok=True)
+        for file in sorted((publishing.in_force(lists) / REPORTS).glob("*")):
+            publishing.switch(root / REPORTS / file.name, Path("../data/lists", REPORTS, file.name))
+    write_page(root, params, model)
 
 
 def write_page(root: Path, params: Params, model: Folder) -> bool:
@@ -84,7 +95,7 @@ def publish_champion(root: Path) -> bool:
     except ModelError as error:
         fix = "make a version that this code has trained champion: `corekeep model promote`"
         raise ModelError(error.code, f"the champion: {error.place}", error.rule, fix) from None
-    write_page(root, params, model)
+    follow(root, params, model)
     store.write(kept, _published(lists, page, state))
     return True
 

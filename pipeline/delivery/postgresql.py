@@ -1,5 +1,6 @@
-"""The list in force as a table in PostgreSQL: a staging table, swapped in one transaction."""
+"""A published list as a table in PostgreSQL: a staging table, swapped in one transaction."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ import pyarrow as pa
 from pipeline.delivery.published import published_table
 from pipeline.runtime.errors import ConfigError, StorageError
 from pipeline.runtime.progress import say
-from pipeline.runtime.publishing import MANIFEST, in_force
+from pipeline.runtime.publishing import MANIFEST
 from pipeline.runtime.store import Folder
 
 TABLE = "corekeep_scored"
@@ -23,21 +24,26 @@ def _place(uri: str) -> str:
     return f"postgresql://{parts.hostname or ''}{parts.path}"
 
 
-def sink(root: Path, uri: str) -> int:
-    """Replace the rows of the list's snapshot in the table of all lists; return how many there are.
+def require_address(uri: str) -> None:
+    """Raise ConfigError unless this is an address of PostgreSQL and its client is installed."""
+    if find_spec("psycopg") is None:
+        fix = "pip install 'psycopg[binary]'"
+        raise ConfigError("E_SINK", "--sink", "the package psycopg is missing", fix)
+    if urlsplit(uri).scheme not in ("postgresql", "postgres"):
+        raise ConfigError("E_SINK", "--sink", "not a PostgreSQL address", "postgresql://host/name")
+
+
+def sink(folder: Path, uri: str) -> int:
+    """Replace the rows of a list's snapshot in the table of all lists; return how many there are.
 
     A run that is killed leaves the table as it was, and a second run leaves it as the first did.
     Raises StorageError where the server cannot be reached or refuses, without the password.
     """
-    try:
-        import psycopg
-        from psycopg import sql
-    except ModuleNotFoundError:
-        fix = "pip install 'psycopg[binary]'"
-        raise ConfigError("E_SINK", "--sink", "the package psycopg is missing", fix) from None
-    if urlsplit(uri).scheme not in ("postgresql", "postgres"):
-        raise ConfigError("E_SINK", "--sink", "not a PostgreSQL address", "postgresql://host/name")
-    lists = Folder(in_force(root / "data" / "lists"))
+    require_address(uri)
+    import psycopg
+    from psycopg import sql
+
+    lists = Folder(folder)
     manifest = lists.read(MANIFEST)
     rows = published_table(lists, "scored.parquet", manifest)
     table, staging = sql.Identifier(TABLE), sql.Identifier(f"{TABLE}_staging")

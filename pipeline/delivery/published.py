@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder, sha256
 
+REPORTS = "reports"  # in the folder of a list: tables about it, which `reports/` leads to
 UNLISTED = ("hold_out", "do_not_contact")  # contacts that no list for people shows
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.registry import spool
 from pipeline.registry.challenge import ModelVersion
 from pipeline.registry.model_files import about_of, booster_of
+from pipeline.registry.reachable import require_answer
 from pipeline.registry.spool import WaitingRun
 from pipeline.registry.versions import Compare, Registry
 from pipeline.runtime.errors import ConfigError, ModelError, TrackingError
@@ -69,8 +70,10 @@ def uri_of(params: Track, root: Path) -> str:
 def connect(root: Path, params: Track) -> Registry:
     """Return the registry of this folder's tracking server.
 
-    The server is given up after one retry, each of `timeout_seconds`.
+    A server that does not answer within `timeout_seconds` is given up; later calls have one retry.
     """
+    uri = uri_of(params, root)
+    require_answer(uri, params.timeout_seconds)
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true",
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",  # it may hold a password
@@ -87,7 +90,6 @@ def connect(root: Path, params: Track) -> Registry:
 
     if "%" in mlflow.__file__:
         _escape_percent()
-    uri = uri_of(params, root)
     with server_errors():
         return Registry(mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri), params.model_name)
 

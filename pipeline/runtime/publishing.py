@@ -140,8 +140,8 @@ def _place(path: Path, new: Path, snapshot: str) -> Path:
     raise AssertionError
 
 
-def _link(link: Path, target: Path) -> None:
-    """Make a link, or switch it to another target in one step."""
+def switch(link: Path, target: Path) -> None:
+    """Make a link, or let it lead to another target in one step. A file there is replaced."""
     if link.is_symlink() and link.readlink() == target:
         return
     temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
@@ -153,7 +153,7 @@ def _put_link(link: Path, target: Path) -> None:
     """Make or switch a link. What somebody put in its place is kept."""
     if link.exists() and not link.is_symlink():
         _set_aside(link)
-    _link(link, target)
+    switch(link, target)
 
 
 def _link_names(path: Path, names: Iterable[str]) -> None:
@@ -193,7 +193,7 @@ def _adopt(path: Path) -> None:
     folder = _place(path, new, snapshot)
     _put_link(path / LATEST, Path(folder.name))
     for name in (n for n in (*ours, MANIFEST) if "/" not in n):
-        _link(path / name, Path(LATEST) / name)
+        switch(path / name, Path(LATEST) / name)
 
 
 def _too_old(path: Path, in_force: Path, keep: Lists) -> Iterator[Path]:

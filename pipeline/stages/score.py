@@ -20,6 +20,7 @@ from pipeline.delivery.drivers import agreement_report
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.delivery.outcomes import SAVE_RATES
+from pipeline.delivery.published import REPORTS
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
 from pipeline.registry.model_files import scorer
@@ -48,7 +49,7 @@ def score(
     root: Path,
     returned: Folder | None = None,
 ) -> dict[str, Any]:
-    """`lists`: the tables for machines, call.csv, one CSV per queue, and the manifest.
+    """`lists`: the tables for machines, call.csv, one CSV per queue, reports and the manifest.
 
     The scorer is the one that `metrics` selected. Without a signal nobody gets a risk, and the
     rules alone make the list. `returned` may hold the save rates that past lists have shown.
@@ -84,7 +85,19 @@ def score(
     explained = explanations(known, written["facts"], with_risk, numbers, chosen, params, windows)
     people = lists.people_files(lists.people_list(scored, owner, before.since))
     tables = {"scored": scored, "explanations": explained, "categories": fallen}
-    files = {**{f"{name}.parquet": table for name, table in tables.items()}, **people}
+    bands, called_for = evaluate.bands, (params.call_when, params.capacity)
+    heads = explained.filter(pc.equal(explained["position"], 0))
+    assumed = rows.drop(columns="save_rate")
+    reports = {
+        "reason_agreement.csv": agreement_report(heads, known),
+        "value_at_risk.csv": value_at_risk(rows),
+        "what_if.parquet": what_if(assumed, horizon, costs, bands, *called_for),
+    }
+    files = {
+        **{f"{name}.parquet": table for name, table in tables.items()},
+        **people,
+        **{f"{REPORTS}/{name}": table for name, table in reports.items()},
+    }
     settings = {
         "shop": shop,
         "score": params.model_dump(),
@@ -105,11 +118,4 @@ def score(
         "customers": len(rows),
         "profiling_objections": objections,
     }
-    bands, called_for = evaluate.bands, (params.call_when, params.capacity)
-    heads = explained.filter(pc.equal(explained["position"], 0))
-    return {
-        "reason_agreement": agreement_report(heads, known),
-        "lists": Published(files, manifest),
-        "value_at_risk": value_at_risk(rows),
-        "what_if": what_if(rows.drop(columns="save_rate"), horizon, costs, bands, *called_for),
-    }
+    return {"lists": Published(files, manifest)}
