@@ -280,6 +280,19 @@ def erase(
 
 
 @app.command()
+def prune(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only list it.")] = False,
+) -> None:
+    """List, or remove, what no run needs: unused cache, old lists and exports, leftovers."""
+    from pipeline.delivery.prune import prune as run
+    from pipeline.delivery.prune import report
+    from pipeline.runtime.runner import ROOT, whole_pipeline
+
+    with whole_pipeline(ROOT):
+        report(run(ROOT, dry_run=not yes), dry_run=not yes)
+
+
+@app.command()
 def export(
     target: Annotated[
         str | None, typer.Argument(help="braze, hubspot, klaviyo or salesforce.")

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from frozen import ROOT, TEXT
 
+from pipeline.delivery.prune import Pruned, prune
 from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.repro import choose
 from pipeline.runtime.runner import HOLDER, run_stage, whole_pipeline
@@ -181,6 +182,26 @@ def test_what_a_kill_left_of_dvcs_own_files_is_repaired_and_said(project: Path, 
     assert code == 0
     assert err.count("cut off by a run that was killed") == 2
     assert (project / "dvc.lock").read_bytes() == made
+
+
+def test_prune_shows_what_no_run_needs_and_removes_it_only_when_it_is_meant(project: Path) -> None:
+    edit(project, "echo 1 > made.txt", "cat wanted.txt > made.txt")
+    for content in ("one", "two"):
+        (project / "wanted.txt").write_text(content, encoding="utf-8")
+        assert repro(project)[0] == 0
+    export, left = project / "data" / "exports" / "braze", project / "data" / ".events.7-7.tmp"
+    for path in (export / "2024-01-01", export / "2026-01-01", left):
+        path.mkdir(parents=True)
+    cache = project / ".dvc" / "cache" / "files"
+    objects = sum(path.is_file() for path in cache.rglob("*"))
+    expected = Pruned(1, ["data/exports/braze/2024-01-01", "data/.events.7-7.tmp"])
+    assert prune(project) == expected
+    assert left.exists()
+    assert prune(project, dry_run=False) == expected
+    assert not left.exists() and [p.name for p in export.iterdir()] == ["2026-01-01"]
+    assert sum(path.is_file() for path in cache.rglob("*")) == objects - 1
+    assert repro(project)[1][:2] == ["1 of 3 make unchanged", "2 of 3 ready unchanged"]
+    assert prune(project) == Pruned(0, [])
 
 
 def test_only_the_owner_may_read_below_the_folders_of_results_whatever_dvc_makes(

@@ -94,7 +94,7 @@ def publish(path: Path, published: Published, keep: Lists) -> Path:
             store.sync(path)
         finally:
             _remove_leftovers(path)
-        _retire(path, folder, keep)
+        retire(path, folder, keep)
     return folder
 
 
@@ -196,20 +196,20 @@ def _adopt(path: Path) -> None:
         switch(path / name, Path(LATEST) / name)
 
 
-def _too_old(path: Path, in_force: Path, keep: Lists) -> Iterator[Path]:
+def too_old(path: Path, in_force: Path, keep: Lists) -> Iterator[Path]:
     """Yield the folders that are kept no longer. Age is that of snapshots, not of the clock."""
     newest_first = list(reversed(folders(path)))
     days = {p: dt.date.fromisoformat(p.name[:10]) for p in newest_first}
-    oldest = max(days.values()) - dt.timedelta(days=keep.keep_days)
+    oldest = max(days.values(), default=dt.date.max) - dt.timedelta(days=keep.keep_days)
     for snapshot, versions in itertools.groupby(newest_first, key=lambda p: days[p]):
         for n, folder in enumerate(versions):
             if folder != in_force and (snapshot < oldest or n >= keep.keep_versions):
                 yield folder
 
 
-def _retire(path: Path, in_force: Path, keep: Lists) -> None:
+def retire(path: Path, in_force: Path, keep: Lists) -> None:
     """Remove old lists, but no file that somebody changed or put there."""
-    for folder in _too_old(path, in_force, keep):
+    for folder in too_old(path, in_force, keep):
         files = {folder / name: meant for name, meant in named(folder).items()}
         for file, meant in files.items():
             if file.is_file() and sha256(file) == meant:
