@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from frozen import ROOT, TEXT
 
+from benchmarks.random_stops import digests, stop_at_random, to_the_end
 from pipeline.delivery.prune import Pruned, prune
 from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.repro import choose
@@ -202,6 +204,25 @@ def test_prune_shows_what_no_run_needs_and_removes_it_only_when_it_is_meant(proj
     assert sum(path.is_file() for path in cache.rglob("*")) == objects - 1
     assert repro(project)[1][:2] == ["1 of 3 make unchanged", "2 of 3 ready unchanged"]
     assert prune(project) == Pruned(0, [])
+
+
+def test_a_run_stopped_at_random_moments_ends_with_the_bytes_of_one_that_was_not(
+    project: Path,
+) -> None:
+    edit(project, "cp made.txt", "sleep 0.5; cp made.txt")
+    made = ("made.txt", "ready.txt", "added.txt", "dvc.lock")
+    command = [sys.executable, "-c", REPRO, str(project), "repro"]
+    to_the_end(command, ROOT)
+    expected = digests(project, made)
+    for name in made:
+        (project / name).unlink()
+    shutil.rmtree(project / ".dvc" / "cache")
+    chance = random.Random(1)
+    for _ in range(2):
+        stop_at_random(command, ROOT, chance, longest=3)
+    to_the_end(command, ROOT)
+    assert digests(project, made) == expected
+    assert len(expected) == len(made)
 
 
 def test_only_the_owner_may_read_below_the_folders_of_results_whatever_dvc_makes(
