@@ -1,5 +1,5 @@
 # The nightly job alone: no DVC, no MLflow, no git. Build: docker build --tag corekeep-score .
-# Run: docs/operations.md. The bundle of the champion is mounted, so a new champion needs no build.
+# Run: docs/how-to/operations.md. The bundle of the champion is mounted, so a new champion needs no build.
 FROM python:3.11-slim
 
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 \

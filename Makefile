@@ -1,5 +1,5 @@
 # Two commands do everything: `make repro` and `make test`. Needs make and Python 3.11 to 3.13.
-# A stage that fails prints its exit code (docs/running.md); make itself always ends with 2.
+# A stage that fails prints its exit code (docs/how-to/running.md); make itself always ends with 2.
 SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin

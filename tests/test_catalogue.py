@@ -14,7 +14,7 @@ from situations import columns
 
 from features.catalogue import FAMILIES, family_of
 
-GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "how-to" / "adding-a-feature.md").read_text(encoding="utf-8")
 # Days 2 and 3 were a Saturday and a Sunday.
 PROGRAM = """
 from situations import features_at, past_of

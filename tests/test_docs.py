@@ -18,7 +18,7 @@ from pipeline.docs.documents import demo_documents, documents
 from pipeline.docs.features import feature_dictionary
 from pipeline.runtime import store
 
-GUIDE = (ROOT / "docs" / "adding-a-feature.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "how-to" / "adding-a-feature.md").read_text(encoding="utf-8")
 
 
 def test_no_generated_document_is_stale() -> None:

@@ -137,7 +137,7 @@ def test_a_target_is_met_when_both_rates_are_and_only_some_shops_have_one() -> N
 
 
 def test_the_document_shows_what_was_measured() -> None:
-    document = (ROOT / "docs" / "lapse.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "explanation" / "lapse.md").read_text(encoding="utf-8")
     for preset, rules in store.read(RESULTS)["found"].items():
         for rule, rates_of in rules.items():
             cells = [

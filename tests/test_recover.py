@@ -198,7 +198,7 @@ def test_readme_shows_the_figures_of_the_demo_that_params_yaml_describes(
 
 
 def test_the_document_shows_what_was_measured() -> None:
-    document = (ROOT / "docs" / "hypotheses.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "explanation" / "hypotheses.md").read_text(encoding="utf-8")
     results = store.read(RESULTS)
     assert {row[0] for row in cells(results)} == set(IDS)
     for row in cells(results):

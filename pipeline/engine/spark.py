@@ -1,7 +1,7 @@
 """Runs kernels on Spark: one task gets one partition as Arrow and returns its table.
 
 The only file that imports pyspark. All tables travel as one stream of tagged rows. Executors import
-this project, so it has to be installed there: docs/spark.md.
+this project, so it has to be installed there: docs/how-to/spark.md.
 """
 
 import os
@@ -85,7 +85,7 @@ def session(settings: Spark) -> "SparkSession":
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
-        fix = "install the extra `spark` as docs/spark.md says, or set engine.kind to local"
+        fix = "install the extra `spark` as docs/how-to/spark.md says, or set engine.kind to local"
         raise ConfigError("E_SPARK", "engine.kind", "pyspark is not installed", fix) from None
     _check_master(settings.master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
