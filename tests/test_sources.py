@@ -47,7 +47,7 @@ def test_the_demo_shop_is_taken_whole(tmp_path: Path, per_block: int) -> None:
         )["shops"],
     )
     result = _run("demo", tmp_path / "raw")
-    assert set(result.account["tables"]) == set(TABLES) - {"suppressions", "aliases"}
+    assert set(result.account["tables"]) == set(TABLES) - {"suppressions", "aliases", "rates"}
     for account in result.account["tables"].values():
         # complaints after the last order
         assert account["accepted"] + account["out_of_window"] == account["rows_in"]

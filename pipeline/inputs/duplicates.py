@@ -65,8 +65,8 @@ def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
     if _has_repeated(db, accepted, columns):
         _mark_repeated(db, table, columns, types)
     if table.key and types.keys() >= {*table.key}:
-        key = ", ".join(table.key)
-        known = " and ".join(f"{column} is not null" for column in table.key)
+        key = ", ".join(map(identifier, table.key))
+        known = " and ".join(f"{identifier(column)} is not null" for column in table.key)
         if _has_repeated(db, f"(from {accepted} where {known})", key):
             suspects = f"{known} and hash({key}) in (from repeated)"
             _mark_clash(db, table, "E_DUPLICATE_ID", key, suspects, "count(*)")
@@ -117,7 +117,7 @@ def _has_key(table: InputTable, types: Types) -> str:
     """SQL for whether a row has all columns of its table's key."""
     if not table.key or not types.keys() >= {*table.key}:
         return "false"
-    return " and ".join(f"{column} is not null" for column in table.key)
+    return " and ".join(f"{identifier(column)} is not null" for column in table.key)
 
 
 def _hash_raw_rows(db: Db, suspects: str) -> None:
@@ -142,7 +142,7 @@ def _mark_clash(
     db: Db, table: InputTable, code: str, key: str, suspects: str, differing: str
 ) -> None:
     """Set the fate of all rows whose key belongs to more than one of what should be one."""
-    column = key.rpartition(", ")[2]
+    column = key.rpartition(", ")[2].strip('"')
     db.execute(f"""
         update staged_{table.name} set fate = '{code} {column}' where rowid in (
             select unnest(ids) from (
@@ -152,7 +152,7 @@ def _mark_clash(
 
 def second_place(db: Db, table: InputTable, code: str) -> str:
     """Return the place of a row with the same key as the first row of a clash."""
-    key = ", ".join(table.key) if code == "E_DUPLICATE_ID" else "order_id"
+    key = ", ".join(map(identifier, table.key)) if code == "E_DUPLICATE_ID" else "order_id"
     row = f"select * from staged_{table.name} where starts_with(fate, '{code} ')"
     place: str = fetch_value(
         db,

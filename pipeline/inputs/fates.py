@@ -14,6 +14,7 @@ from pipeline.inputs.discounts import take_off_discounts
 from pipeline.inputs.duplicates import mark_duplicates, second_place
 from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.plausible import judge_customers, judge_orders
+from pipeline.inputs.rates import convert
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
     Types,
@@ -24,7 +25,7 @@ from pipeline.inputs.staging import (
     whole_numbers,
 )
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.params import LARGEST_AMOUNT, Ingest
 from pipeline.runtime.progress import say
 
 EVENTS = [table.name for table in TABLES.values() if table.event and table.name != "customers"]
@@ -41,14 +42,17 @@ NEAR_CLOCK_CHANGE = """
         getvariable('clock_changes'), datediff('day', date '1971-01-01', t)::integer), 0) = 1"""
 
 
-def rule_settings(params: Ingest) -> dict[str, str]:
-    """Return what the rules of rules.yaml name in braces."""
+def rule_settings(db: Db, params: Ingest) -> dict[str, str]:
+    """Return what the rules of rules.yaml name in braces; amounts are judged once converted."""
+    views = "from information_schema.tables where table_schema = 'main' and table_name = 'rates'"
+    has_rates = bool(fetch_all(db, views))
     # one day of tolerance for wrong clocks and zones further east
     now = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     return {
         "zone": literal(params.timezone),
         "currency": literal(params.currency),
-        "max_amount": str(params.max_amount),
+        "max_amount": str(LARGEST_AMOUNT if has_rates else params.max_amount),
+        "has_rates": str(has_rates).lower(),
         "now": f"timestamp '{now:%Y-%m-%d %H:%M:%S}'",
     }
 
@@ -58,7 +62,7 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
 
     `place` names the shop's SQL.
     """
-    settings = rule_settings(params)
+    settings = rule_settings(db, params)
     db.execute(NEAR_CLOCK_CHANGE.format(zone=settings["zone"]))
     add_origins(db)
     delivered = delivered_types(db, place)
@@ -71,6 +75,9 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
                 raise refusal("E_NO_ROWS", f"{place} {table.name}")
             refuse_unsafe(db, table)
             mark_duplicates(db, table, delivered[table.name])
+    if "rates" in delivered:
+        check_limits(db, "rates", params)  # the cause before what follows from it
+        convert(db, delivered, params)
     take_off_discounts(db)
     return delivered
 
@@ -177,7 +184,7 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
     """
     account = {}
     written = {"customers": "customers_known"}
-    written |= {name: f"accepted_{name}" for name in ("market_events", "aliases")}
+    written |= {name: f"accepted_{name}" for name in ("market_events", "aliases", "rates")}
     for table in (table for table in TABLES if table in delivered):
         rows_in = fetch_value(db, f"select count(*) from main.{table}")
         counted = f"select count(*) from {written.get(table, f'placed_{table}')}"

@@ -144,7 +144,7 @@ def table_findings(db: Db, table: InputTable, types: Types, params: Ingest) -> l
     raw += [name if name in types else f"{sql} as {name}" for name, sql in origin.items()]
     read = [f"{value_sql(column, types[column.name])} as v_{column.name}" for column in columns]
     broken = [
-        f"{first_broken(table, [column], types, rule_settings(params))} as b_{column.name}"
+        f"{first_broken(table, [column], types, rule_settings(db, params))} as b_{column.name}"
         for column in columns
     ]
     source = f"(select {', '.join(raw)} from {identifier(table.name)})"

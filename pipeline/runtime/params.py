@@ -186,6 +186,9 @@ class RawFile(Section):
     sheet: str | None = None  # of a spreadsheet; the first by default
 
 
+LARGEST_AMOUNT = 1e12  # amounts are kept in ten-thousandths, as whole numbers of 64 bits
+
+
 class Plausible(Section):
     """What no shop has; see the comments in params.yaml."""
 
@@ -220,7 +223,7 @@ class Ingest(Section):
     data_end: Date | None  # local; later events are out of the window
     data_end_after: Count
     against_last: AgainstLast
-    max_amount: Positive
+    max_amount: Annotated[Positive, Field(le=LARGEST_AMOUNT)]
     files: dict[str, RawFile]
     plausible: Plausible
     quarantine_limit: dict[str, Share]
