@@ -19,7 +19,7 @@ from pipeline.stages.ingest import ingest
 from pipeline.stages.simulate import simulate
 
 
-def _run(shop: str, raw: Path) -> Ingested:
+def run_source(shop: str, raw: Path) -> Ingested:
     """A shop's own SQL and limits over its raw files."""
     import yaml
 
@@ -27,8 +27,7 @@ def _run(shop: str, raw: Path) -> Ingested:
     base = params().ingest.model_dump()
     settings = {
         **base,
-        **over,
-        "quarantine_limit": {**base["quarantine_limit"], **over.get("quarantine_limit", {})},
+        **{k: {**base[k], **v} if isinstance(v, dict) else v for k, v in over.items()},
     }
     sql = (ROOT / "sources" / f"{shop}.sql").read_text()
     result = ingest(Folder(raw), sql, Ingest.model_validate(settings), params().engine, shop)
@@ -46,7 +45,7 @@ def test_the_demo_shop_is_taken_whole(tmp_path: Path, per_block: int) -> None:
             params().simulate.model_copy(update={"customers": 60, "customers_per_block": per_block})
         )["shops"],
     )
-    result = _run("demo", tmp_path / "raw")
+    result = run_source("demo", tmp_path / "raw")
     assert set(result.account["tables"]) == set(TABLES) - {"suppressions", "aliases", "rates"}
     for account in result.account["tables"].values():
         # complaints after the last order
@@ -60,7 +59,7 @@ def test_complete_journey_is_fetched_and_its_days_are_those_of_new_york(tmp_path
     whole = pq.read_table(raw / "transactions.parquet")
     assert (len(whole), pc.count_distinct(whole["household_id"]).as_py()) == (1_469_307, 2_469)
     pq.write_table(whole.slice(len(whole) - 20_000), raw / "transactions.parquet")
-    meta = _run("completejourney", raw).events.read("meta.json")
+    meta = run_source("completejourney", raw).events.read("meta.json")
     assert (meta["data_end"], meta["currency"], meta["timezone"]) == (
         "2018-01-01",
         "USD",
@@ -82,7 +81,7 @@ def _raw(tmp_path: Path, name: str) -> Path:
 
 
 def test_online_retail_is_taken_with_what_it_lacks_counted(tmp_path: Path) -> None:
-    result = _run("online_retail", _raw(tmp_path, "online_retail.parquet"))
+    result = run_source("online_retail", _raw(tmp_path, "online_retail.parquet"))
     assert result.account["tables"] == {
         "orders": {
             "rows_in": 532_621,
@@ -104,7 +103,7 @@ def test_online_retail_is_taken_with_what_it_lacks_counted(tmp_path: Path) -> No
 
 
 def test_cdnow_is_taken_whole(tmp_path: Path) -> None:
-    result = _run("cdnow", _raw(tmp_path, "cdnow_sample.txt"))
+    result = run_source("cdnow", _raw(tmp_path, "cdnow_sample.txt"))
     meta, lines = result.events.read("meta.json"), result.rows("orders")
     assert (meta["customers"], meta["lines"], meta["first_event"], meta["data_end"]) == (
         2_357,
