@@ -31,7 +31,7 @@ def begin_customer(tables: Tables, customer: int, buffers: Buffers) -> None:
     for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
         if tables.lines[i].cancelled != NEVER:
             cursor.dated, cursor.cancels = True, True
-        elif tables.lines[i].promised != NEVER:
+        elif min(tables.lines[i].promised, tables.lines[i].delivered) != NEVER:
             cursor.dated = True
 
 

@@ -54,7 +54,7 @@ BOUGHT = record("i8 amount", "i4 day product category group line", "? first")
 RUN = record("i4 purchases last")
 ORDER = record("i4 day basket line promised delivered cancelled")  # `line`: as above, the last
 # `generation` counts customers and rewinds, so that older numbers are void. `dated`: the customer
-# has a line with a promised date or a cancellation; `cancels`: with a cancellation.
+# has a line with a promised or delivery date or a cancellation; `cancels`: with a cancellation.
 CURSOR = record(
     "i8 first line returned complaint touch generation",
     "i4 purchases bought products categories orders",
@@ -107,7 +107,7 @@ class Past(NamedTuple):
     `bought` (BOUGHT): one row per line of the purchases.
     `runs[p]` (RUN): for product p, how many consecutive purchases held it, and the last of them.
     `orders` (ORDER): one row per paid order, cancelled ones included, with the dates of its last
-    line; empty for a customer without any promised or cancelled line.
+    line; maybe empty for a customer without any such date, as it would show nothing.
     `returns`, `complaints`, `touches`: as in the tables, later dates masked.
     `counters`: zeros to count in; leave them as zeros.
     """
