@@ -77,6 +77,7 @@ STAGES: dict[str, Callable[[Shop, Engine], Any]] = {
         P.ipt,
         P.sla,
         P.closed,
+        P.categories,
         engine,
     ),
     "label": lambda shop, engine: label(shop.events, shop.calibration, engine),

@@ -1,5 +1,6 @@
 """The DuckDB database in which a shop's raw files are read, checked and numbered."""
 
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -22,13 +23,15 @@ def open_database(timezone: str, engine: Engine, folder: Path) -> Db:
     What does not fit into memory moves to disk.
     """
     spill, here = f"{tempfile.gettempdir()}/corekeep-{time.time_ns()}", literal(str(folder))
+    # DuckDB compares the text of a path, and that of `one_file` may differ from the folder's.
+    allowed = ", ".join((here, one_file(folder), one_file(plain_folder())))
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     db.execute(f"""
         set threads = {engine.threads};
         set memory_limit = '{MEMORY}';
         set temp_directory = {literal(spill)};
         set TimeZone = {literal(timezone)};
-        set allowed_directories = [{here}, {literal(str(plain_folder()))}];
+        set allowed_directories = [{allowed}];
         set enable_external_access = false;
         set variable folder = {here}""")
     return db
@@ -47,6 +50,11 @@ def fetch_value(db: Db, sql: str) -> Any:
 def literal(text: str) -> str:
     """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def one_file(path: Path) -> str:
+    """Return the path of one file as an SQL literal: DuckDB takes a path as a pattern."""
+    return literal(re.sub(r"[\[*?]", r"[\g<0>]", str(path)))
 
 
 def identifier(text: str) -> str:

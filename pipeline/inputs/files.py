@@ -9,13 +9,12 @@ ending says, is refused before anything is read from it.
 import codecs
 import csv
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
-from pipeline.inputs.database import Db, identifier, literal
+from pipeline.inputs.database import Db, identifier, literal, one_file
 from pipeline.inputs.plain import PACKED, SHEETS, ending, is_utf8, plain, table_name
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.source_sql import named_tables
@@ -93,11 +92,6 @@ def header(path: Path, form: RawFile, place: str) -> list[str]:
     return names
 
 
-def _one(path: Path) -> str:
-    """SQL for the path of one file: DuckDB takes a path as a pattern."""
-    return literal(re.sub(r"[\[*?]", r"[\g<0>]", str(path)))
-
-
 def _csv(path: Path, form: RawFile, name: str) -> str:
     """SQL for a CSV file; a text with a line break counts as one line."""
     whole = plain(path, form)
@@ -105,7 +99,7 @@ def _csv(path: Path, form: RawFile, name: str) -> str:
     before = form.skip + form.header
     return f"""
         select *, {literal(name)} as source_file, row_number() over () + {before} as source_line
-        from read_csv({_one(whole)}, columns={{{columns}}}, auto_detect=false, compression='none',
+        from read_csv({one_file(whole)}, columns={{{columns}}}, auto_detect=false, compression='none',
                       header={str(form.header).lower()}, skip={form.skip},
                       delim={literal(form.separator)}, quote='"', escape='"', strict_mode=true)"""
 
@@ -113,7 +107,7 @@ def _csv(path: Path, form: RawFile, name: str) -> str:
 def _text(path: Path, form: RawFile, name: str) -> str:
     return f"""
         select text, {literal(name)} as source_file, row_number() over () as source_line
-        from read_csv({_one(plain(path, form))}, columns={{'text': 'VARCHAR'}},
+        from read_csv({one_file(plain(path, form))}, columns={{'text': 'VARCHAR'}},
                       auto_detect=false, compression='none', header=false, delim='\x1f',
                       quote='', escape='')"""
 
@@ -122,7 +116,7 @@ def _parquet(path: Path, _: RawFile, name: str) -> str:
     return f"""
         select * exclude (file_row_number), {literal(name)} as source_file,
                file_row_number + 1 as source_line
-        from read_parquet({_one(path)}, file_row_number=true)"""
+        from read_parquet({one_file(path)}, file_row_number=true)"""
 
 
 def _folder(path: Path, form: RawFile, name: str) -> str:
@@ -131,7 +125,7 @@ def _folder(path: Path, form: RawFile, name: str) -> str:
         return " union all by name ".join(
             f"({_csv(file, form, f'{name}/{file.name}')})" for file in texts
         )
-    files = ", ".join(_one(file) for file in sorted(path.glob("*.parquet")))
+    files = ", ".join(one_file(file) for file in sorted(path.glob("*.parquet")))
     return f"""
         select * exclude (file_row_number, filename),
                {literal(name)} || '/' || parse_filename(filename) as source_file,
