@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.decision.outcomes import effect_of, rates_for
+from models.decision.outcomes import effect_in, rates_for
 from models.defection.profit import expected_profit, value_of
 from pipeline.delivery.outcomes import learnt, trials
 from pipeline.demo.life import CAUSES, SERVICE_FAILURE
@@ -88,9 +88,7 @@ def listings(seed: int, factor: float, customers: int) -> pd.DataFrame:
 def trial(seed: int, factor: float, customers: int = CUSTOMERS) -> dict[str, float]:
     """Measured effect with its interval, the truth, and the profits of the second half's calls."""
     rows = listings(seed, factor, customers).sort_values("as_of_day")
-    effect = effect_of(
-        rows["defected"].to_numpy(), rows["called"].to_numpy(), PARAMS.outcomes.least
-    )
+    effect = effect_in(rows, PARAMS.outcomes.least)
     assert effect
     truth = rows["true_with_call"] - rows["true_without"]
     half = len(rows) // 2

@@ -1,5 +1,6 @@
 """Past lists against what happened: effects only with a control group, and save rates learnt."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from benchmarks.treatment_effects import seed_of, trial
 from models.decision.outcomes import (
     SaveRate,
     drift,
+    effect_in,
     effect_of,
     observed_save_rate,
     rates_for,
@@ -23,6 +25,7 @@ from models.defection.profit import expected_profit
 from pipeline.delivery.outcomes import effects, learnt, report_of, summary, trials
 
 PARAMS = params()
+NUMBER = itertools.count()  # of customers: each has an own row
 HILLSTROM = Path(os.environ.get("COREKEEP_SHARED_DATA", "/none")) / "hillstrom.csv"
 
 
@@ -33,6 +36,7 @@ def listed(called: int, control: int, churn: float, saved: float, **columns: Any
         pd.DataFrame({"called": is_called, "defected": np.arange(n) < round(n * share)})
         for is_called, n, share in groups
     )
+    frame["customer_id"] = [f"C{next(NUMBER)}" for _ in range(len(frame))]
     return frame.assign(**{"stage": "core", "reason": "none", "queue": "core_care", **columns})
 
 
@@ -43,8 +47,19 @@ def test_the_randomised_email_experiment_gives_its_published_effects() -> None:
     visit = effect_of(rows["visit"].to_numpy(), called, 20)
     spend = effect_of(rows["spend"].to_numpy(), called, 20)
     assert visit and spend
-    assert [round(100 * x, 2) for x in visit[4:]] == pytest.approx([6.09, 5.54, 6.63], abs=0.011)
-    assert [round(x, 2) for x in spend[4:]] == pytest.approx([0.60, 0.38, 0.82], abs=0.011)
+    assert [round(100 * x, 2) for x in visit[4:7]] == pytest.approx([6.09, 5.54, 6.63], abs=0.011)
+    assert [round(x, 2) for x in spend[4:7]] == pytest.approx([0.60, 0.38, 0.82], abs=0.011)
+
+
+def test_rows_of_one_customer_are_one_unit_in_the_interval() -> None:
+    once = listed(200, 200, 0.5, 0.2)
+    thrice = pd.concat([once] * 3)
+    alone, copied = effect_in(once, 20), effect_in(thrice, 20)
+    assert alone and copied
+    assert copied.effect == pytest.approx(alone.effect)
+    assert copied.high - copied.low == pytest.approx(alone.high - alone.low, rel=0.01)
+    rates = [observed_save_rate(effect).sd for effect in (alone, copied)]
+    assert rates[1] == pytest.approx(rates[0], rel=0.02)
 
 
 def test_without_a_control_group_no_effect_is_stated() -> None:

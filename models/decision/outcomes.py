@@ -17,7 +17,10 @@ NO_REASON = "none"
 
 
 class Effect(NamedTuple):
-    """The mean outcome of the called minus that of the control group, with its interval."""
+    """The mean outcome of the called minus that of the control group, with its interval.
+
+    `inflation`: its variance over that of rows that do not depend on each other.
+    """
 
     called: int
     control: int
@@ -26,22 +29,47 @@ class Effect(NamedTuple):
     effect: float
     low: float
     high: float
+    inflation: float = 1.0
 
 
-def effect_of(outcome: Floats | Flags, called: Flags, least: int) -> Effect | None:
+def effect_of(
+    outcome: Floats | Flags, called: Flags, least: int, customers: Any = None
+) -> Effect | None:
     """Return the effect of being called on an outcome; None with fewer than `least` in a group.
 
     Difference of means with unequal variances (Welch 1947), normal quantile. Of two proportions one
     half success and failure are added to each group for the variance, so that it is never zero.
+    `customers`: whose row each is. Rows of one customer are one unit (Liang and Zeger 1986), which
+    may only widen the interval; without it each row is a customer of its own.
     """
     groups = [np.asarray(outcome, np.float64)[called], np.asarray(outcome, np.float64)[~called]]
     if min(map(len, groups)) < least:
         return None
     mean_called, mean_control = (float(group.mean()) for group in groups)
-    error = math.sqrt(sum(_variance(group) / len(group) for group in groups))
-    effect = mean_called - mean_control
-    sizes = len(groups[0]), len(groups[1])
-    return Effect(*sizes, mean_called, mean_control, effect, effect - Z * error, effect + Z * error)
+    variance = sum(_variance(group) / len(group) for group in groups)
+    inflation = 1.0
+    if customers is not None:
+        shares = np.where(called, 1 / len(groups[0]), -1 / len(groups[1]))
+        means = np.where(called, mean_called, mean_control)
+        clustered = _clustered((np.asarray(outcome, np.float64) - means) * shares, customers)
+        inflation = max(1.0, clustered / variance)
+    effect, error = mean_called - mean_control, math.sqrt(variance * inflation)
+    sizes, interval = (len(groups[0]), len(groups[1])), (effect - Z * error, effect + Z * error)
+    return Effect(*sizes, mean_called, mean_control, effect, *interval, inflation)
+
+
+def effect_in(rows: pd.DataFrame, least: int) -> Effect | None:
+    """Return the effect of calls on defection; `rows`: customer_id, called, defected."""
+    columns = (rows[name].to_numpy() for name in ("defected", "called", "customer_id"))
+    defected, called, customers = columns
+    return effect_of(defected, called.astype(bool), least, customers)
+
+
+def _clustered(parts: Floats, customers: Any) -> float:
+    """Return the variance of a sum whose parts depend on each other within a customer only."""
+    _, own = np.unique(np.asarray(customers, str), return_inverse=True)
+    sums = np.bincount(own, weights=parts)
+    return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
 
 
 def _variance(group: Floats) -> float:
@@ -64,7 +92,7 @@ def observed_save_rate(effect: Effect) -> SaveRate:
     called, control = ((n * mean + 0.5) / (n + 1) for n, mean in counts)
     ratio = called / control
     relative = (1 - called) / (effect.called * called) + (1 - control) / (effect.control * control)
-    return SaveRate(1 - ratio, ratio * math.sqrt(relative))
+    return SaveRate(1 - ratio, ratio * math.sqrt(relative * effect.inflation))
 
 
 def shrunk(observed: SaveRate, prior: SaveRate) -> SaveRate:
@@ -79,17 +107,18 @@ def save_rates(
 ) -> tuple[SaveRate | None, dict[tuple[str, str], SaveRate]]:
     """Return the save rate of all, and of each stage and reason with a control group.
 
-    `rows`: stage, reason, called, defected. All are shrunk towards the assumption, each stage and
-    reason towards the rate of all, from which it differs with a standard deviation of `between`.
+    `rows`: customer_id, stage, reason, called, defected. All are shrunk towards the assumption,
+    each stage and reason towards the rate of all, from which it differs with a standard deviation
+    of `between`.
     """
-    effect = effect_of(rows["defected"].to_numpy(), rows["called"].to_numpy(bool), least)
+    effect = effect_in(rows, least)
     if effect is None:
         return None, {}
     overall = shrunk(observed_save_rate(effect), assumed)
     cells = {}
     prior = SaveRate(overall.rate, math.hypot(overall.sd, between))
     for (stage, reason), own in rows.groupby(["stage", "reason"], observed=True):
-        effect = effect_of(own["defected"].to_numpy(), own["called"].to_numpy(bool), least)
+        effect = effect_in(own, least)
         if effect is not None:
             cells[str(stage), str(reason)] = shrunk(observed_save_rate(effect), prior)
     return overall, cells

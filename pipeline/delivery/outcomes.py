@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.decision.outcomes import Effect, SaveRate, drift, effect_of, save_rates
+from models.decision.outcomes import Effect, SaveRate, drift, effect_in, save_rates
 from models.defection.metrics import auc_of, calibration_error, counts_by_score
 from models.settings import SMALLEST_CELL
 from pipeline.delivery.earlier import kept_lists
@@ -122,7 +122,8 @@ def _rounded(value: float) -> float | None:
 def _entry(effect: Effect | None) -> dict[str, Any] | None:
     if effect is None:
         return None
-    return {name: round(value, 5) for name, value in effect._asdict().items()}
+    figures = {name: round(value, 5) for name, value in effect._asdict().items()}
+    return {name: value for name, value in figures.items() if name != "inflation"}
 
 
 def effects(rows: pd.DataFrame, least: int) -> list[dict[str, Any]]:
@@ -134,14 +135,7 @@ def effects(rows: pd.DataFrame, least: int) -> list[dict[str, Any]]:
     for column in ("queue", "reason"):
         cells += [(column, str(name), own) for name, own in rows.groupby(column, observed=True)]
     return [
-        {
-            "by": by,
-            "name": name,
-            "customers": len(own),
-            "effect": _entry(
-                effect_of(own["defected"].to_numpy(bool), own["called"].to_numpy(bool), least)
-            ),
-        }
+        {"by": by, "name": name, "customers": len(own), "effect": _entry(effect_in(own, least))}
         for by, name, own in cells
         if len(own) >= SMALLEST_CELL
     ]
