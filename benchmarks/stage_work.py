@@ -171,7 +171,8 @@ def explaining(shop: Shop, out: Path) -> Run:
         "stage": pa.array(np.where(which % 2, "core", "early_repeat")),
         **{f"evidence_{reason}": which % 100 / 100 for reason in REASONS},
     }
-    given = pa.table(known), facts, which, numbers, chosen, params, shop.params.windows
+    rules = params, shop.params.windows, shop.params.reasons.defecting
+    given = pa.table(known), facts, which, numbers, chosen, *rules
     return lambda: store.write(out / "explanations.parquet", explanations(*given))
 
 

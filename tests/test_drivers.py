@@ -48,7 +48,7 @@ def test_strong_evidence_for_which_the_model_raises_no_risk_is_shown_as_disagree
 ) -> None:
     sums, known = np.full((1, 4), 9.0), np.array([[np.nan, 0.1, 0.2, evidence]])
     sums[0, 3] = added
-    assert agreement(sums, known).to_pylist() == [expected]
+    assert agreement(sums, known, 0.5).to_pylist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_report_counts_core_customers_and_leaves_small_cells_out() -> None:
     known = {"stage": ["core"] * size, **{f"evidence_{r}": np.zeros(size) for r in REASONS}}
     known["evidence_boredom"], known["evidence_competitor"] = strong * 0.8, strong[::-1] * 0.1
     heads = {f"contribution_{r}": np.where(strong, 0.5, -0.1) for r in REASONS}
-    rows = agreement_report(pa.table(heads), pa.table(known)).set_index("reason")
+    rows = agreement_report(pa.table(heads), pa.table(known), 0.5).set_index("reason")
     assert rows.loc["boredom"].tolist() == [size, 1.0, 12, 1.0]
     assert rows.loc["competitor", ["strong", "raised"]].isna().all()
     assert rows["spearman"].isna()["unrepaired"], "evidence that never varies has no rank"

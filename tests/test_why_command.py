@@ -4,6 +4,7 @@ import io
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from frozen import params, project
 from raw_shop import csv, ingested
@@ -119,6 +120,26 @@ def test_the_time_line_has_each_event_and_change_of_stage_on_its_day_newest_firs
         ("2024-12-24", "contact, expects fast delivery"),
         ("2024-12-20", "prospect, open"),
     ]
+
+
+def test_what_the_model_adds_for_each_reason_stands_beside_the_records_on_the_lists_day_alone(
+    shop: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(shop, tmp_path / "shop")
+    added = {"unrepaired": -0.4, "service_failure": 0.25, "competitor": 0.0, "boredom": 0.01}
+    head = {f"contribution_{reason}": [value, None] for reason, value in added.items()}
+    head |= {"agreement": ["model and records disagree", None], "position": [0, 0]}
+    lists = root / "data" / "lists"
+    rows = pa.table({"customer_id": ["anna", "zoe"], **head})
+    store.write(lists / "explanations.parquet", rows)
+    store.write(lists / "manifest.json", {"snapshot": "2025-04-20"})
+    [line] = [line for line in printed(root, as_of="2025-04-20") if "log-odds" in line]
+    assert line == (
+        "The model adds to the log-odds for unrepaired -0.40, service_failure +0.25, "
+        "boredom +0.01, competitor +0.00: model and records disagree."
+    )
+    for customer, day in (("anna", "2025-04-19"), ("zoe", None)):
+        assert not [line for line in printed(root, customer, day) if "log-odds" in line]
 
 
 def test_nothing_after_the_day_is_shown(shop: Path) -> None:

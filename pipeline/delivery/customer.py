@@ -21,6 +21,7 @@ from rich.text import Text
 
 from models.decision.playbook import Playbook
 from models.decision.queues import queue_of
+from models.reasons.catalogue import REASONS
 from pipeline.delivery.explanations import texts
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.timeline import Entry, history
@@ -33,7 +34,6 @@ from pipeline.runtime.params import Params, load
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.store import Folder, read, text_sha256
 
-REASON_COLUMNS = (("reason", "evidence"), ("reason_2", "evidence_2"))
 DEADLINES = {"late_on": "overdue", "defects_on": "defecting", "lapses_on": "lapsed"}
 
 
@@ -47,6 +47,7 @@ class Story(NamedTuple):
     queue: str
     reasons: str
     to_do: str
+    model: str
     timeline: list[tuple[str, str]]
 
 
@@ -104,10 +105,30 @@ def _day(as_of: str | None, known: int, data_end: str) -> int:
     return day
 
 
-def reasons_in_words(evidence: dict[str, Any]) -> str:
-    """The reasons of one customer with their evidence, the strongest first."""
-    names = [(evidence[name][0], evidence[value][0]) for name, value in REASON_COLUMNS]
-    return ", ".join(f"{name} {value:.2f}" for name, value in names if value > 0)
+def reasons_in_words(evidence: pa.Table, weak: float) -> str:
+    """All reasons of one customer with at least weak evidence, the strongest first."""
+    values = {name: evidence[f"evidence_{name}"][0].as_py() or 0 for name in REASONS}
+    order = sorted(values, key=lambda name: -values[name])
+    return ", ".join(f"{name} {values[name]:.2f}" for name in order if values[name] >= weak)
+
+
+def by_model(lists: Folder, customer: str, as_of: str) -> str:
+    """What the model adds for each reason, and whether the records agree, on the list of this day.
+
+    Empty without that list, or without a risk of the customer in it.
+    """
+    if not lists.has("manifest.json") or lists.read("manifest.json")["snapshot"] != as_of:
+        return ""
+    only_this = (pc.field("customer_id") == customer) & (pc.field("position") == 0)
+    columns = [f"contribution_{reason}" for reason in REASONS]
+    path = lists.path / "explanations.parquet"
+    head = pq.read_table(path, columns=[*columns, "agreement"], filters=only_this).to_pylist()
+    if not head or head[0][columns[0]] is None:
+        return ""
+    added = sorted(zip(columns, REASONS, strict=True), key=lambda pair: -abs(head[0][pair[0]]))
+    words = ", ".join(f"{reason} {head[0][column]:+.2f}" for column, reason in added)
+    agreed = head[0]["agreement"] or "no strong evidence to compare"
+    return f"The model adds to the log-odds for {words}: {agreed}."
 
 
 def story(
@@ -118,6 +139,7 @@ def story(
     trends: pa.Table,
     params: Params,
     playbook: Playbook,
+    lists: Folder,
 ) -> Story | None:
     """Return what is known of a customer on a day (ISO; None: the end of the data).
 
@@ -153,8 +175,9 @@ def story(
         row["why"],
         row["why_stage"],
         known["queue"][0],
-        reasons_in_words(evidence),
+        reasons_in_words(today, params.reasons.weak),
         f"{row['owner']}, by {iso_date(row['act_by'])}: {row['action']}",
+        by_model(lists, customer, iso_date(day)),
         [(iso_date(on), text) for on, _, text in entries],
     )
 
@@ -172,6 +195,8 @@ def show(customer: Story, console: Console, everything: bool) -> None:
     console.print(Text(printable(customer.why)))
     if customer.reasons:
         console.print(Text(f"Evidence: {customer.reasons}."))
+    if customer.model:
+        console.print(Text(customer.model))
     console.print(Text(printable(f"To do: {customer.to_do}")))
     console.print(Text(customer.why_stage), style="dim")
     coming = {word: now.get(name, "") for name, word in DEADLINES.items()}
@@ -201,7 +226,8 @@ def why(customer: str, as_of: str | None, everything: bool, root: Path, console:
     events, calibration, trends = (read(path) for path in paths.values())
     params = load(root)
     playbook = read_playbook(root, params.score.action_characters)
-    known = story(customer, as_of, events, calibration, trends, params, playbook)
+    lists = Folder(root / "data" / "lists")
+    known = story(customer, as_of, events, calibration, trends, params, playbook, lists)
     if known is None:
         console.print("This customer objects to profiling: corekeep shows nothing about them.")
     else:

@@ -16,9 +16,6 @@ from models.reasons.catalogue import CATALOGUE, REASONS
 from models.settings import SMALLEST_CELL
 
 AGREE, DISAGREE = "model and records agree", "model and records disagree"
-STRONG = 0.5  # evidence from which a reason counts: the one at which a customer defects
-
-
 EVIDENCE = [feature for reason in CATALOGUE for feature in reason.features]
 GROUPS = {feature.name: reason.name for reason in CATALOGUE for feature in reason.features}
 
@@ -36,15 +33,15 @@ def reason_sums(contributions: Floats, terms: list[str], columns: dict[str, Feat
     return sums
 
 
-def agreement(sums: Floats, evidence: Floats) -> pa.Array:
+def agreement(sums: Floats, evidence: Floats, least: float) -> pa.Array:
     """Return per row whether the model raises the risk for the strongest recorded reason.
 
-    Null without evidence of at least STRONG.
+    Null without evidence of at least `least`.
     """
     known = np.nan_to_num(evidence)
     strongest, rows = known.argmax(axis=1), np.arange(len(known))
     raised = sums[rows, strongest] > 0
-    weak = known[rows, strongest] < STRONG
+    weak = known[rows, strongest] < least
     return pa.array(np.where(raised, AGREE, DISAGREE), pa.string(), mask=weak)
 
 
@@ -104,11 +101,11 @@ def driver_texts(
     return pc.binary_join_element_wise(titles, ": ", value, beside, usual, ")", "")
 
 
-def agreement_report(heads: pa.Table, known: pa.Table) -> pd.DataFrame:
+def agreement_report(heads: pa.Table, known: pa.Table, least: float) -> pd.DataFrame:
     """One row per reason, of the scored core customers: how far model and records agree.
 
     `spearman`: rank correlation of the contribution and the evidence. `strong`: customers with
-    evidence of STRONG or more; `raised`: the share of them whose risk the model raises for it.
+    evidence of `least` or more; `raised`: the share of them whose risk the model raises for it.
     Figures of fewer than SMALLEST_CELL customers are left out.
     """
     core = pc.equal(known["stage"].cast(pa.string()), "core")
@@ -120,7 +117,7 @@ def agreement_report(heads: pa.Table, known: pa.Table) -> pd.DataFrame:
                 "evidence": known[f"evidence_{reason}"].filter(core).to_numpy().astype(np.float64),
             }
         ).dropna()
-        strong = pair[pair["evidence"] >= STRONG]
+        strong = pair[pair["evidence"] >= least]
         enough = len(strong) >= SMALLEST_CELL
         ranks = pair.rank()
         varies = len(pair) >= SMALLEST_CELL and bool((ranks.nunique() > 1).all())

@@ -125,7 +125,12 @@ def drivers(of: Explained, most: int, columns: dict[str, Feature]) -> pa.Table:
 
 
 def beside_records(
-    of: Explained, size: int, place: Longs, evidence: Floats, columns: dict[str, Feature]
+    of: Explained,
+    size: int,
+    place: Longs,
+    evidence: Floats,
+    columns: dict[str, Feature],
+    least: float,
 ) -> dict[str, pa.Array]:
     """What the model adds for each reason, and whether the records agree: one row per customer.
 
@@ -135,7 +140,7 @@ def beside_records(
     row = np.full(size, -1)
     row[place] = np.arange(len(place))
     take = pa.array(row, mask=row < 0)
-    agreed = agreement(sums, evidence[place])
+    agreed = agreement(sums, evidence[place], least)
     parts = {f"contribution_{r}": pa.array(sums[:, k].round(9)) for k, r in enumerate(REASONS)}
     return {name: each.take(take) for name, each in {**parts, "agreement": agreed}.items()}
 
@@ -148,11 +153,12 @@ def explanations(
     scorer: Scorer | None,
     params: Score,
     windows: Windows,
+    least: float,
 ) -> pa.Table:
     """explanations.parquet: per customer the facts at position 0, then the drivers.
 
     `known`: the rows of the life cycle. `scored`: places in them of the customers with a risk, by
-    rank; the first `params.explain` of them get drivers.
+    rank; the first `params.explain` of them get drivers. `least`: evidence that counts.
     """
     size, ids = len(known), known["customer_id"].combine_chunks()
     of_driver = ("driver", "value", "contribution", "median", "driver_text")
@@ -165,7 +171,7 @@ def explanations(
     stage = known["stage"].take(place).cast(pa.string()).combine_chunks()
     of = explained(ids.take(place), stage, features, scorer)
     evidence = np.column_stack([known[f"evidence_{r}"].to_numpy() for r in REASONS])
-    heads = fill(EXPLANATIONS, rows | beside_records(of, size, scored, evidence, columns))
+    heads = fill(EXPLANATIONS, rows | beside_records(of, size, scored, evidence, columns, least))
     driven = drivers(of, params.drivers, columns)
     owners = np.repeat(scored, len(driven) // len(scored))
     parts = []

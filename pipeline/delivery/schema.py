@@ -153,7 +153,7 @@ EXPLANATIONS = (
     Output("driver_text", TEXT, "text", "the driver in words, with value and median", _DRIVERS),
     *(Output(f"contribution_{reason}", FLOAT, "log-odds", "at position 0: what the features that "
              f"speak for {reason} add to the risk", _EXPLAINED) for reason in REASONS),
-    Output("agreement", TEXT, "text", "at position 0, with evidence of a reason of 0.5 or more: "
+    Output("agreement", TEXT, "text", "at position 0, with evidence from `reasons.defecting` on: "
            "whether the model raises the risk for the strongest one", _EXPLAINED),
     Output("position", COUNT, "position", "1 for the strongest driver; 0 for the facts", _DRIVERS),
     Output("facts", TEXT, "JSON", "at position 0: the values in `why` and `why_stage`",

@@ -82,14 +82,15 @@ def score(
 
     owner = written["owner"].take(rows.index.to_numpy())
     with_risk = rows.index.to_numpy()[rows["risk"].notna()]
-    explained = explanations(known, written["facts"], with_risk, numbers, chosen, params, windows)
+    by_model = (with_risk, numbers, chosen, params, windows, reasons.defecting)
+    explained = explanations(known, written["facts"], *by_model)
     people = lists.people_files(lists.people_list(scored, owner, before.since))
     tables = {"scored": scored, "explanations": explained, "categories": fallen}
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
     heads = explained.filter(pc.equal(explained["position"], 0))
     assumed = rows.drop(columns="save_rate")
     reports = {
-        "reason_agreement.csv": agreement_report(heads, known),
+        "reason_agreement.csv": agreement_report(heads, known, reasons.defecting),
         "value_at_risk.csv": value_at_risk(rows),
         "what_if.parquet": what_if(assumed, horizon, costs, bands, *called_for),
     }
