@@ -100,6 +100,23 @@ def test_an_unchanged_second_day_writes_no_row_and_a_changed_one_its_changes(
     assert export("braze", folder).rows == 3
 
 
+@pytest.mark.parametrize("changed_only", [True, False])
+def test_a_customer_who_drops_out_is_withdrawn_once(changed_only: bool, tmp_path: Path) -> None:
+    folder = listed(tmp_path, rows(["a", "b", "spared2"]))
+    assert export("braze", folder, changed_only).rows == 3
+    kept = rows(["a", "b"], "2026-01-02").to_pandas()  # one objects, the other is withheld
+    kept.loc[kept["customer_id"] == "b", "contact"] = "hold_out"
+    table = pa.Table.from_pandas(kept, arrow_schema(SCORED), preserve_index=False)
+    listed(folder, table, "2026-01-02")
+    head, *lines = cells(export("braze", folder, changed_only).files[0])
+    withdrawn = [dict(zip(head, line, strict=True)) for line in lines if line[0] != "a"]
+    assert [row["external_id"] for row in withdrawn] == ["b", "spared2"]
+    assert all(row["corekeep_contact"] == "none" for row in withdrawn)
+    assert not any(row["corekeep_queue"] or row["corekeep_risk"] for row in withdrawn)
+    assert len(lines) == (2 if changed_only else 3)
+    assert export("braze", folder, changed_only).rows == (0 if changed_only else 1)
+
+
 def test_an_unknown_target_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="use one of: braze, hubspot, klaviyo, salesforce"):
         export("pigeon", listed(tmp_path, rows(["a"])))

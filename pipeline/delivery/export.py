@@ -8,12 +8,13 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipeline.delivery.published import listed, published_table
@@ -24,7 +25,7 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, Section, load
 from pipeline.runtime.progress import say, warn
-from pipeline.runtime.publishing import MANIFEST, in_force
+from pipeline.runtime.publishing import MANIFEST, folders, in_force
 from pipeline.runtime.store import Folder
 from pipeline.runtime.yaml_file import read_yaml
 
@@ -125,6 +126,19 @@ def import_lines(rows: pa.Table, target: Target) -> tuple[dict[str, str], int]:
     return lines, refused
 
 
+def withdrawals(lists: Path, gone: Collection[str], target: Target) -> list[str]:
+    """Return a line with contact `none`, and nothing else, for each id that has one of the marks.
+
+    The ids are those of the published lists that are kept.
+    """
+    cells = ["none" if column == "contact" else "" for column in target.columns.values()]
+    names: set[str] = set()
+    for folder in folders(lists) if gone else ():
+        scored = pq.read_table(folder / "scored.parquet", columns=["customer_id"])
+        names |= {name for name in scored["customer_id"].to_pylist() if _mark(name) in gone}
+    return [_line([name, *cells]) for name in sorted(names)]
+
+
 def _mark(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:24]
 
@@ -132,7 +146,8 @@ def _mark(name: str) -> str:
 def export(target_name: str, root: Path, changed_only: bool = False) -> Exported:
     """Write data/exports/<target>/<snapshot>/part-*.csv; with `changed_only` no row as sent before.
 
-    An unchanged list writes no row. Raises ConfigError, InputError, QualityError for suppressions
+    Who was sent last and is to be sent no more gets a row with contact `none`, once. An unchanged
+    list writes no row. Raises ConfigError, InputError, QualityError for suppressions
     in doubt.
     """
     params, target = load(root), target_of(target_name, root)
@@ -143,9 +158,12 @@ def export(target_name: str, root: Path, changed_only: bool = False) -> Exported
     lines, refused = import_lines(rows, target)
     folder = root / "data" / "exports" / target_name
     sent_path = folder / SENT
-    sent = store.read(sent_path) if changed_only and sent_path.exists() else {}
+    sent = store.read(sent_path) if sent_path.exists() else {}
     marks = {name: (_mark(name), _mark(line)) for name, line in lines.items()}
-    new = [line for name, line in lines.items() if sent.get(marks[name][0]) != marks[name][1]]
+    gone = sent.keys() - {mark for mark, _ in marks.values()}
+    same = {name for name, (mark, line) in marks.items() if sent.get(mark) == line}
+    new = [line for name, line in lines.items() if not changed_only or name not in same]
+    new += withdrawals(root / "data" / "lists", gone, target)
     head = _line([target.identifier.header, *target.columns])
     texts = list(_files(head, new, target))
     files = {f"part-{n:03d}.csv": text.encode() for n, text in enumerate(texts, 1)}
