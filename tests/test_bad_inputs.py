@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from raw_shop import GOOD, HEAD, csv, ingested
 
 from pipeline.inputs.checks import CODES, PLAUSIBLE
 from pipeline.runtime.errors import ConfigError, QualityError, Refused
+from pipeline.runtime.runner import disk_errors
 
 LINE = "C1,O1,{time},A,tea,1,9.99"
 AMOUNT = "C1,O1,2026-01-05,A,tea,{quantity},{amount}"
@@ -492,8 +494,53 @@ def test_a_parquet_file_with_a_damaged_page_is_named_as_damaged(tmp_path: Path) 
     pq.write_table(parquet()["orders.parquet"], sink)
     damaged = bytearray(sink.getvalue())
     damaged[4:12] = b"\xff" * 8  # the header of the first page
-    with pytest.raises(Refused, match="E_TRUNCATED"):
+    with pytest.raises(Refused, match=r"E_TRUNCATED orders\.parquet "):
         ingested(tmp_path, {"orders.parquet": bytes(damaged)})
+
+
+def test_a_parquet_file_that_is_cut_or_has_another_byte_is_refused_by_name_or_read(
+    tmp_path: Path,
+) -> None:
+    sink = io.BytesIO()
+    pq.write_table(parquet()["orders.parquet"], sink, compression="snappy")
+    whole, refused = sink.getvalue(), 0
+    cuts = [whole[: len(whole) * part // 8] for part in range(1, 8)]
+    for at in range(4, len(whole) - 8, len(whole) // 16):
+        cuts.append(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+    for number, damaged in enumerate(cuts):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            ingested(folder, {"orders.parquet": damaged})
+        except Refused as error:
+            refused += 1
+            assert error.exit_code == 3
+            assert "orders.parquet" in str(error)
+    assert refused >= 7  # a flipped byte of a value is another value: no checksum shows it
+
+
+def test_names_that_differ_in_capitals_only_are_refused(tmp_path: Path) -> None:
+    table = parquet()["orders.parquet"]
+    both = table.add_column(0, "Customer_ID", table["customer_id"])
+    with pytest.raises(Refused, match=r"E_HEADER orders\.parquet customer_id — two columns"):
+        ingested(tmp_path, {"orders.parquet": both})
+
+
+def test_an_error_that_the_sql_raises_itself_is_refused_with_its_line(tmp_path: Path) -> None:
+    sql = "create view orders as\nselect *, error('no file') as sku from raw.orders"
+    with pytest.raises(Refused, match=r"E_SOURCE sources/literal\.sql:2 — the SQL raises errors"):
+        ingested(tmp_path, orders(GOOD), sql)
+
+
+def test_memory_that_is_used_up_ends_with_the_code_of_the_machine() -> None:
+    with (
+        pytest.raises(Refused, match=r"E_MEMORY stage ingest — memory is used up") as error,
+        disk_errors("stage ingest"),
+        duckdb.connect() as db,
+    ):
+        db.execute("set memory_limit = '10MB'; set temp_directory = ''; set threads = 1")
+        db.execute("create table t as select hash(i) as h from range(9_000_000) r(i)")
+    assert error.value.exit_code == 7
 
 
 def test_a_file_outside_the_shops_folder_is_refused(tmp_path: Path) -> None:

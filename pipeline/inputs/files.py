@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.inputs.database import Db, identifier, literal, one_file
 from pipeline.inputs.plain import PACKED, SHEETS, ending, is_utf8, plain, table_name
@@ -99,8 +101,8 @@ def _csv(path: Path, form: RawFile, name: str) -> str:
     before = form.skip + form.header
     return f"""
         select *, {literal(name)} as source_file, row_number() over () + {before} as source_line
-        from read_csv({one_file(whole)}, columns={{{columns}}}, auto_detect=false, compression='none',
-                      header={str(form.header).lower()}, skip={form.skip},
+        from read_csv({one_file(whole)}, columns={{{columns}}}, auto_detect=false,
+                      compression='none', header={str(form.header).lower()}, skip={form.skip},
                       delim={literal(form.separator)}, quote='"', escape='"', strict_mode=true)"""
 
 
@@ -156,6 +158,7 @@ def _check_kind(path: Path, root: Path, form: RawFile) -> None:
     if path.suffix.lower() == ".parquet":
         if start != b"PAR1" or end != b"PAR1":
             raise refusal("E_TRUNCATED parquet", place)
+        _check_names(path, place)
         return
     packed = path.suffix.lower() in (*PACKED, *SHEETS)
     for magic, (kind, fix) in () if packed else MISTAKEN.items():
@@ -163,6 +166,17 @@ def _check_kind(path: Path, root: Path, form: RawFile) -> None:
             raise refusal("E_FILE_KIND", place, kind=kind, ending=path.suffix[1:], fix=fix)
     if not packed and is_utf8(form):
         _check_text(path)
+
+
+def _check_names(path: Path, place: str) -> None:
+    """Refuse a parquet file with names that differ in capitals only: SQL would take the first."""
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        raise refusal("E_TRUNCATED parquet", place) from None
+    for position, name in enumerate(names):
+        if name.lower() in [other.lower() for other in names[:position]]:
+            raise refusal("E_HEADER twice", f"{place} {name}")
 
 
 def raw_tables(shop: Folder) -> dict[str, Path]:

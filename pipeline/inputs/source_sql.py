@@ -10,6 +10,7 @@ COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 RAW_TABLE = re.compile(r'(?<![\w"])"?raw"?\s*\.\s*(?:"((?:[^"]|"")+)"|(\w+))', re.IGNORECASE)
 # each reading of a view with one of these gives other rows
 RANDOM = re.compile(r"\b(random|uuid|gen_random_uuid|uuidv4|uuidv7|nextval)\s*\(", re.IGNORECASE)
+ERROR = re.compile(r"\berror\s*\(", re.IGNORECASE)
 
 
 def named_tables(sql: str) -> set[str]:
@@ -27,6 +28,9 @@ def check_source(sql: str, place: str) -> None:
     if function := RANDOM.search(plain):
         line = plain.count("\n", 0, function.start()) + 1
         raise refusal("E_SOURCE random", f"{place}:{line}", function=function[1].lower())
+    if raised := ERROR.search(plain):
+        line = plain.count("\n", 0, raised.start()) + 1
+        raise refusal("E_SOURCE error", f"{place}:{line}")
     try:
         statements = duckdb.extract_statements(plain)
     except duckdb.Error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.inputs.database import Db, fetch_all, identifier
+from pipeline.inputs.database import Db, fetch_all, identifier, one_file
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder
@@ -87,6 +87,16 @@ def _does_not_fit(db: Db, text: str, place: str) -> InputError:
     return refusal("E_SOURCE value", where)
 
 
+def _damaged_file(db: Db, shop: Folder) -> str | None:
+    """Return the first parquet file of the shop that cannot be read to its end."""
+    for path in sorted(shop.path.resolve().rglob("*.parquet")):
+        try:
+            db.execute(f"select bit_xor(hash(file)) from read_parquet({one_file(path)}) as file")
+        except duckdb.Error:
+            return str(path.relative_to(shop.path.resolve()))
+    return None
+
+
 def unreadable(error: duckdb.Error, place: str, db: Db, shop: Folder) -> InputError:
     """Return DuckDB's error about a file or the shop's SQL, without the values it quotes."""
     text = str(error)
@@ -103,7 +113,7 @@ def unreadable(error: duckdb.Error, place: str, db: Db, shop: Folder) -> InputEr
     # what the reader of parquet cannot decode has no class of its own
     is_read = isinstance(error, duckdb.IOException) or type(error) is duckdb.Error
     if is_read or (is_invalid and ABOUT_FILE.search(text)):
-        return refusal("E_TRUNCATED read", place)
+        return refusal("E_TRUNCATED read", _damaged_file(db, shop) or place)
     missing = re.search(r"Table with name \"?(.+?)\"? does not exist", text)
     if isinstance(error, duckdb.CatalogException) and missing:
         return no_such_table(shop, missing[1], place)

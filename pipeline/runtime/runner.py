@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from pipeline.runtime import lock, store
 from pipeline.runtime.errors import ConfigError, StorageError
 from pipeline.runtime.folders import close
@@ -152,9 +154,12 @@ def run_stage(name: str, root: Path = ROOT) -> None:
 
 @contextmanager
 def disk_errors(work: str) -> Iterator[None]:
-    """Turn an error of the disk into a StorageError that names the file, else the work."""
+    """Turn an error of disk or memory into a StorageError that names the file, else the work."""
     try:
         yield
+    except (duckdb.OutOfMemoryException, MemoryError):
+        rule, fix = "memory is used up", "give it more memory, or lower engine.lines_per_partition"
+        raise StorageError("E_MEMORY", work, rule, fix) from None
     except OSError as error:
         place, rule = str(error.filename or work), os.strerror(error.errno or 0)
         raise StorageError("E_DISK", place, rule, "free space or permissions") from None
