@@ -146,6 +146,24 @@ def test_a_discount_in_percent_lowers_the_price(tmp_path: Path) -> None:
     assert {row["amount"] for row in result.rows("orders")} == {180_000}
 
 
+def test_sheets_that_are_not_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.title = "Sales"
+    for row in [ORDERS.split("|"), *ROWS]:
+        book.active.append(row)
+    book.create_sheet("Customers")
+    for row in (["customer_id", "created_at"], ["C1", "2023-12-01"]):
+        book["Customers"].append(row)
+    book.save(tmp_path / "own.xlsx")
+    project(tmp_path)
+    init([tmp_path / "own.xlsx"], Answers(yes=True), tmp_path)
+    assert "the sheet Sales is read, and not Customers" in capsys.readouterr().out
+
+
 class Typed(io.StringIO):
     """What a person types."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.inputs.plain import BLOCK, PACKED, SHEETS, ending, raw_bytes, sheet_names, sheet_rows
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.params import RawFile
+from pipeline.runtime.progress import say
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 ENCODINGS = ("utf-8", "cp1252", "cp850")  # each fails on texts of those before it
@@ -84,6 +85,10 @@ def _guess_sheet(path: Path) -> RawFile:
         rows = list(sheet_rows(path, sheet))
         sizes[sheet] = (len(rows), rows[:ROWS])
     first, largest = next(iter(sizes)), max(sizes, key=lambda sheet: sizes[sheet][0])
+    tables = [s for s, (count, rows) in sizes.items() if count > 1 and len(rows[0]) > 1]
+    if others := ", ".join(sheet for sheet in tables if sheet != largest):
+        fix = "save a sheet as a file of its own to use it"
+        say(f"{path.name}: the sheet {largest} is read, and not {others}: {fix}")
     form = RawFile() if largest == first else RawFile(sheet=largest)
     return _with_header(form, sizes[largest][1])
 
