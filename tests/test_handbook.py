@@ -18,11 +18,11 @@ from pipeline.docs.handbook import RULES, TRANSITIONS, keys_of, lifecycle_markdo
 from pipeline.runtime.yaml_file import reasons
 
 LIMITS, IPT = params().assign, params().ipt
-REASONS = reasons(ROOT / "params.yaml", ("assign", "ipt", "sla"))
+REASONS = reasons(ROOT / "params.yaml", ("assign", "ipt", "sla", "categories"))
 
 
 def handbook(limits: Limits = LIMITS, ipt: IptRules = IPT) -> str:
-    return lifecycle_markdown(limits, ipt, params().sla, REASONS)
+    return lifecycle_markdown(limits, ipt, params().sla, params().categories, REASONS)
 
 
 def test_every_threshold_of_the_rules_is_in_the_handbook() -> None:
@@ -39,7 +39,7 @@ def test_the_text_of_a_rule_shows_the_value_of_each_parameter_it_names() -> None
 
 def test_a_parameter_without_a_reason_is_refused_by_name() -> None:
     with pytest.raises(KeyError, match="prior_weight"):
-        lifecycle_markdown(LIMITS, IPT, params().sla, {**REASONS, "ipt": {}})
+        lifecycle_markdown(LIMITS, IPT, params().sla, params().categories, {**REASONS, "ipt": {}})
 
 
 def test_defecting_customers_have_a_rule_and_a_queue() -> None:

@@ -19,7 +19,11 @@ def documents(root: Path) -> dict[str, str]:
     path = root / "params.yaml"
     base = Params.model_validate(read_yaml(path, root))
     rules = lifecycle_markdown(
-        base.assign, base.ipt, base.sla, reasons(path, ("assign", "ipt", "sla"))
+        base.assign,
+        base.ipt,
+        base.sla,
+        base.categories,
+        reasons(path, ("assign", "ipt", "sla", "categories")),
     )
     return {
         "docs/contract.md": contract_markdown(),

@@ -15,7 +15,7 @@ from features.history import late_delivery_due, sla_days
 from features.ipt import lapsed_after, late_after, shrunk_ipt
 from features.kernel import entry
 from features.records import Floats, Ints, Shop
-from features.settings import IptRules, Sla
+from features.settings import CategoryRules, IptRules, Sla
 from models.decision.queues import queue_of
 from models.lifecycle.by_when import recent_failures
 from models.lifecycle.core_entry import lacking
@@ -138,10 +138,21 @@ def _examples(ipt: IptRules, sla: Sla) -> str:
     )
 
 
+def _categories(rules: CategoryRules, reasons: Mapping[str, str]) -> str:
+    now = {key: shown(value) for key, value in rules._asdict().items()}
+    rows = [(f"`categories.{key}`", value, reasons[key]) for key, value in now.items()]
+    text = read_text(__file__, "categories.md").format(**now)
+    return f"{text}\n{table('parameter, value, reason', rows)}"
+
+
 def lifecycle_markdown(
-    limits: Limits, ipt: IptRules, sla: Sla, reasons: Mapping[str, Mapping[str, str]]
+    limits: Limits,
+    ipt: IptRules,
+    sla: Sla,
+    categories: CategoryRules,
+    reasons: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """The handbook. `reasons`: for each key of the sections assign, ipt and sla.
+    """The handbook. `reasons`: for each key of the sections assign, ipt, sla and categories.
 
     KeyError if a parameter of a rule has no reason.
     """
@@ -151,6 +162,7 @@ def lifecycle_markdown(
     sections = [
         read_text(__file__, "handbook.md").rstrip(),
         *rules,
+        _categories(categories, reasons["categories"]),
         _examples(ipt, sla),
         "## Queues\n\nWho works on which customers, and which customers get a risk.",
         table("stage, activity, status, queue, risk", rows),
