@@ -1,5 +1,6 @@
 """A shop's results as pandas frames."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from morning_page import customer, published
 from sklearn.metrics import roc_auc_score
 
 import corekeep
+from benchmarks.notebook import PATH, executed
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.stages.evaluate import evaluate
@@ -90,3 +92,24 @@ def test_runs_with_other_customers_or_outcomes_are_not_compared(root: Path) -> N
 def test_results_of_another_shop_are_refused_with_the_command_that_makes_them(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"results of demo, not of cdnow — .*SHOP=cdnow"):
         corekeep.load("cdnow", root)
+
+
+def test_the_quick_cells_of_the_notebook_run_and_its_feature_is_the_guides(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = json.loads(PATH.read_text(encoding="utf-8"))
+    monkeypatch.setattr(corekeep.load, "__defaults__", (None, root))
+    monkeypatch.setattr(corekeep, "ROOT", root)
+    outputs = [
+        "".join(cell["outputs"][0]["text"])
+        for cell in executed(notebook, slow=False)["cells"]
+        if cell["cell_type"] == "code" and "slow" not in cell["metadata"].get("tags", [])
+    ]
+    assert outputs[0].startswith("demo (")
+    assert "early_repeat" in outputs[2]
+    assert "logistic_rfm" in outputs[3]
+    assert PATH.stat().st_size < 20_000
+    guide = (ROOT / "docs" / "how-to" / "adding-a-feature.md").read_text(encoding="utf-8")
+    sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+    (family,) = (source for source in sources if "family.write_text" in source)
+    assert family.split("'''")[1] in guide
