@@ -12,6 +12,7 @@ import pytest
 from raw_shop import GOOD, HEAD, csv, ingested
 
 from pipeline.inputs.checks import CODES, PLAUSIBLE
+from pipeline.inputs.fates import check_rows
 from pipeline.runtime.errors import ConfigError, QualityError, Refused
 from pipeline.runtime.runner import disk_errors
 
@@ -517,6 +518,42 @@ def test_a_parquet_file_that_is_cut_or_has_another_byte_is_refused_by_name_or_re
             assert error.exit_code == 3
             assert "orders.parquet" in str(error)
     assert refused >= 7  # a flipped byte of a value is another value: no checksum shows it
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow(db: object, *rest: object) -> object:
+        with (tmp_path / "raw" / "orders.csv").open("a") as file:
+            file.write(GOOD)
+        return check_rows(db, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("pipeline.inputs.checked.check_rows", grow)
+    with pytest.raises(Refused, match=r"E_CHANGED orders\.csv — the file changed while"):
+        ingested(tmp_path, orders(GOOD))
+
+
+def test_a_parquet_column_that_is_null_throughout_has_any_kind(tmp_path: Path) -> None:
+    table = parquet()["orders.parquet"]
+    for name in ("delivered_at", "sku", "category"):
+        if name in table.column_names:
+            table = table.drop_columns([name])
+        table = table.append_column(name, pa.nulls(len(table)))
+    result = ingested(tmp_path, {"orders.parquet": table})
+    assert result.account["tables"]["orders"]["accepted"] == len(table)
+
+
+def test_a_flag_that_is_an_instant_is_refused_by_its_type(tmp_path: Path) -> None:
+    sql = """create view orders as from raw.orders; create view customers as select customer_id,
+        timestamptz '2026-01-01' as created_at, now() as do_not_contact from raw.orders"""
+    with pytest.raises(Refused, match=r"E_TYPE .*customers\.do_not_contact .* cannot hold a flag"):
+        ingested(tmp_path, orders(GOOD), sql)
+
+
+def test_a_customer_known_before_they_were_created_is_counted(tmp_path: Path) -> None:
+    customers = csv("C1,2026-01-09", head="customer_id,created_at")
+    result = ingested(tmp_path, {**orders(GOOD), "customers.csv": customers})
+    assert result.account["noted"]["customers"]["created_at_moved"] == 1
 
 
 def test_names_that_differ_in_capitals_only_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline.inputs.erased import drop_erased
 from pipeline.inputs.fates import Delivered, check_limits, check_rows, relate_rows
 from pipeline.inputs.files import register
 from pipeline.inputs.findings import everything_wrong
+from pipeline.inputs.refusals import refusal
 from pipeline.inputs.returned import add_returned
 from pipeline.inputs.source_sql import check_source
 from pipeline.inputs.suppressed import require_matches
@@ -19,6 +20,16 @@ from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
 from pipeline.runtime.params import Engine, Ingest
 from pipeline.runtime.store import Folder
+
+
+def _state(shops: Folder) -> dict[str, tuple[int, int]]:
+    """Return size and time of change of each file of a shop."""
+    root = shops.path
+    states = {path: path.stat() for path in root.rglob("[!.]*") if path.is_file()}
+    return {
+        str(path.relative_to(root)): (state.st_size, state.st_mtime_ns)
+        for path, state in states.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ def checked(
     place = f"sources/{shop}.sql"
     db = open_database(params.timezone, engine, shops.path.resolve())
     check_source(sources, place)
+    before = _state(shops)
     register(db, shops, params.files, sources)
     try:
         db.execute(sources)
@@ -75,4 +87,8 @@ def checked(
         raise
     except duckdb.Error as error:
         raise unreadable(error, place, db, shops) from None
+    after = _state(shops)
+    for name, state in before.items():
+        if after.get(name) != state:
+            raise refusal("E_CHANGED", name)
     return Checked(db, delivered, end, unusable)

@@ -211,6 +211,8 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
 def notes_of(db: Db, delivered: Delivered) -> dict[str, dict[str, int]]:
     """Return how many accepted rows of each table had a value changed, or odd, by kind."""
     noted: dict[str, dict[str, int]] = {}
+    moved = """select count(*) from customers_known k join accepted_customers c using (customer_id)
+        where k.known < day_of(c.created_at)"""
     for table in delivered:
         counts: dict[str, int] = {}
         sql = f"""select notes, count(*) from staged_{table}
@@ -219,7 +221,11 @@ def notes_of(db: Db, delivered: Delivered) -> dict[str, dict[str, int]]:
             for position, note in enumerate(NOTES):
                 if bits >> position & 1:
                     counts[note.code] = counts.get(note.code, 0) + count
-        noted[table] = {note.code: counts[note.code] for note in NOTES if note.code in counts}
+        if table == "customers" and (count := fetch_value(db, moved)):
+            noted[table] = {"created_at_moved": count}
+        noted.setdefault(table, {}).update(
+            {note.code: counts[note.code] for note in NOTES if note.code in counts}
+        )
     return noted
 
 
