@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import corekeep
 from benchmarks.notebook import PATH, executed
+from models.defection.evaluation import RESAMPLED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.stages.evaluate import evaluate
@@ -94,7 +95,7 @@ def test_results_of_another_shop_are_refused_with_the_command_that_makes_them(ro
         corekeep.load("cdnow", root)
 
 
-def test_the_quick_cells_of_the_notebook_run_and_its_feature_is_the_guides(
+def test_the_quick_cells_of_the_notebook_run_and_every_cell_was_run(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notebook = json.loads(PATH.read_text(encoding="utf-8"))
@@ -108,6 +109,12 @@ def test_the_quick_cells_of_the_notebook_run_and_its_feature_is_the_guides(
     assert outputs[0].startswith("demo (")
     assert "early_repeat" in outputs[2]
     assert "logistic_rfm" in outputs[3]
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    numbers = [cell["execution_count"] for cell in cells]
+    assert numbers == list(range(1, len(cells) + 1)), "run `python -m benchmarks.notebook`"
+    shown = "".join(cells[-2]["outputs"][0]["text"])
+    assert shown.startswith("True\n")  # the new feature is there, then the differences
+    assert all(metric in shown for metric in RESAMPLED)
     assert PATH.stat().st_size < 20_000
     guide = (ROOT / "docs" / "how-to" / "adding-a-feature.md").read_text(encoding="utf-8")
     sources = ["".join(cell["source"]) for cell in notebook["cells"]]
