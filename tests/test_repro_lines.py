@@ -95,6 +95,12 @@ def at_work(group: int) -> list[str]:
     return names
 
 
+def at_end() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
 def wait_for(path: Path) -> None:
     until = time.monotonic() + 60
     while not path.exists():
@@ -160,7 +166,9 @@ def test_a_stage_of_its_own_is_refused_while_a_run_works_between_its_stages(proj
         del os.environ[HOLDER]  # another process does not have it
         with pytest.raises(BusyError, match=f"process {os.getpid()} on "):
             run_stage("make", project)
-        os.environ[HOLDER] = str(project)
+        os.environ[HOLDER] = f"{at_end()} {project}"
+        with pytest.raises(BusyError, match="the run that started this stage has ended"):
+            run_stage("make", project)
 
 
 def test_a_signal_amid_dvcs_own_work_ends_the_run_after_dvc_has_written(project: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from pipeline.runtime import lock, store
-from pipeline.runtime.errors import ConfigError, StorageError
+from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.folders import close
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.publishing import Published, publish
@@ -23,7 +23,7 @@ from pipeline.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("data/", "reports/", "sources/")
-HOLDER = "COREKEEP_PIPELINE"  # in the environment: the project whose lock a parent holds
+HOLDER = "COREKEEP_PIPELINE"  # in the environment: process and project of the lock
 
 
 @dataclass(frozen=True)
@@ -104,17 +104,30 @@ def locked(root: Path, name: str) -> AbstractContextManager[None]:
     return lock.locked(root / ".cache" / "locks" / f"{name}.lock", f"stage {name}")
 
 
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @contextmanager
 def whole_pipeline(root: Path) -> Iterator[None]:
     """Allow one command at a time that runs stages or removes their results.
 
-    The stages that this command starts are let in.
+    The stages that this command starts are let in. One that begins when the command has been
+    killed is refused: it would write beside the next run.
     """
-    if os.environ.get(HOLDER) == str(root):
+    holder, _, project = os.environ.get(HOLDER, "").partition(" ")
+    if project == str(root):
+        if not _is_alive(int(holder)):
+            rule = "the run that started this stage has ended"
+            raise BusyError("E_BUSY", "the pipeline", rule, "start it again")
         yield
         return
     with lock.locked(root / ".cache" / "locks" / "pipeline.lock", "the pipeline"):
-        os.environ[HOLDER] = str(root)
+        os.environ[HOLDER] = f"{os.getpid()} {root}"
         try:
             yield
         finally:
