@@ -168,14 +168,14 @@ class BgNbd(BySubsets, name="bg_nbd", simple=True):
     @classmethod
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         sample = buyers.sample(min(len(buyers), BUYERS), random_state=0)
-        fitted = bg_nbd.fit(*_histories(matrix(sample, PAST)))
+        fitted = bg_nbd.fit(*histories(matrix(sample, PAST)))
         # where the likelihood is flat, more digits would differ between kinds of CPU
         parameters = dict(zip(fitted._fields, rounded(np.array(fitted), 7), strict=True))
         return cls(PAST, _median(rows, PAST), spec.horizon_days, parameters)
 
     def risk(self, values: Floats) -> Floats:
         parameters = bg_nbd.Parameters(**self.parameters)
-        return bg_nbd.no_purchase(parameters, *_histories(values), self.horizon_days)
+        return bg_nbd.no_purchase(parameters, *histories(values), self.horizon_days)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _median(rows: pd.DataFrame, columns: list[str]) -> list[float]:
     return rounded(np.median(matrix(rows, columns), axis=0))
 
 
-def _histories(values: Floats) -> tuple[Floats, Floats, Floats]:
+def histories(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Repeat purchases, day of the last one and age, from the first purchase on, out of `PAST`."""
     purchases, recency, tenure = values.T
     return purchases - 1, np.maximum(tenure - recency, 0), tenure

@@ -15,6 +15,7 @@ from features.records import Floats
 
 BOUND = 8.0  # of the logarithms of the parameters: b has no maximum where nobody drops out
 STEP = 1e-4  # of the logarithms, to take second derivatives
+NODES = 48  # of the integral over dropout probabilities
 FLAT = 1e-8  # curvature below which the likelihood does not determine a direction
 
 
@@ -64,6 +65,30 @@ def no_purchase(
     """
     longer = log_likelihood(parameters, repeats, last, age + horizon)
     return np.asarray(np.exp(longer - log_likelihood(parameters, repeats, last, age)))
+
+
+def expected_purchases(
+    parameters: Parameters, repeats: Floats, last: Floats, age: Floats, horizon: float
+) -> Floats:
+    """Return the expected number of purchases within `horizon` of now.
+
+    A customer with dropout probability p expects (1 - exp(-rate * p * horizon)) / p. Of a customer
+    who is still active, p is beta (a, b + repeats) distributed; the mean is over its quantiles.
+    """
+    from scipy.special import betaincinv, betaln, gammaln
+
+    r, alpha, a, b = parameters
+    history, place = np.unique(np.column_stack([repeats, last, age]), axis=0, return_inverse=True)
+    repeats, last, age = history.T
+    shape, inverse = np.unique(b + repeats, return_inverse=True)
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    dropout = np.maximum(betaincinv(a, shape[:, None], (nodes + 1) / 2), 1e-12)[inverse]
+    base = (alpha + age)[:, None]
+    bought = -np.expm1((r + repeats)[:, None] * np.log(base / (base + dropout * horizon))) / dropout
+    active = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha) - betaln(a, b)
+    active = active + betaln(a, b + repeats) - (r + repeats) * np.log(alpha + age)
+    alive = np.exp(active - log_likelihood(parameters, repeats, last, age))
+    return np.asarray(alive * (bought @ weights) / 2)[place.ravel()]
 
 
 def fit(repeats: Floats, last: Floats, age: Floats) -> Parameters:

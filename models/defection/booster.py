@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 THREADS = 1  # for predictions: LightGBM's threads spin, two on a busy machine are slower than one
 REPEATABLE = {"deterministic": True, "force_row_wise": True}
 FIXED = {"objective": "binary", "bagging_freq": 1, "verbosity": -1, **REPEATABLE}
+NOT_LIGHTGBM = set(
+    "max_rounds round_step monotone forms season_prior season_sd forecast_rounds".split()
+)
 
 
 class ModelSpec(NamedTuple):
@@ -53,15 +56,25 @@ def fit_booster(
     """
     import lightgbm as lgb
 
-    hyperparameters = spec.params.model_dump(
-        exclude={"max_rounds", "round_step", "monotone", "forms", "season_prior", "season_sd"}
-    )
+    hyperparameters = spec.params.model_dump(exclude=NOT_LIGHTGBM)
     constraints = [spec.monotone_constraints.get(column, 0) for column in spec.columns]
     constrained = spec.params.monotone and any(constraints)
     hyperparameters["monotone_constraints"] = constraints if constrained else None
     features, label = matrix(rows, spec.columns), rows["defected"].to_numpy(np.float64)
     data = lgb.Dataset(features, label, init_score=init_score, feature_name=spec.columns)
     return lgb.train({**FIXED, **hyperparameters}, data, num_boost_round=rounds)
+
+
+def fit_regression(
+    rows: pd.DataFrame, label: Floats, spec: ModelSpec, objective: dict[str, Any]
+) -> "lgb.Booster":
+    """Train on a number per row, with the model's hyperparameters and `forecast_rounds` trees."""
+    import lightgbm as lgb
+
+    params = spec.params.model_dump(exclude=NOT_LIGHTGBM)
+    data = lgb.Dataset(matrix(rows, spec.columns), label, feature_name=spec.columns)
+    rounds = spec.params.forecast_rounds
+    return lgb.train({**FIXED, **params, **objective}, data, num_boost_round=rounds)
 
 
 def probabilities(

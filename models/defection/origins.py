@@ -7,6 +7,7 @@ YEAR = 364  # days: 52 weeks, so that a weekday falls on the same
 
 # two of history, one to train and one to test, and one between the first and the last origin
 HORIZONS_NEEDED = 5
+FORECAST_SNAPSHOTS = 8  # to train a forecast on: further ones change little
 
 
 def longest_horizon(days: int) -> int:
@@ -28,7 +29,8 @@ def calendar(
     """Return test origins and, for each, the training snapshots T with T + horizon <= origin.
 
     Days are numbers. `final`: the training snapshots of the final model, whose origin is the end of
-    the data. `season`: with the day a year before each, as far as the history reaches, the days at
+    the data. `forecasts`: the same for the day of the next purchase and for the spend of a year,
+    see `forecast_plan`. `season`: with the day a year before each, as far as the history reaches, the days at
     which a model scores or is evaluated, and training snapshots a horizon apart. `tracking`:
     regular snapshots back to the first event.
     """
@@ -44,14 +46,41 @@ def calendar(
     final = training_for(end)
     apart = math.ceil(horizon / step)
     seasonal = {*training, end}.union(*(days[::-apart] for days in [*training.values(), final]))
+    season = {
+        day: day - YEAR for day in sorted(seasonal) if day - YEAR >= earliest and horizon <= YEAR
+    }
+    snapshots = {*season.values(), *final, *training}.union(*training.values())
+    value_days = max(horizon, min(365, (end - earliest) // 2))
+
+    def plan(days: int) -> dict[str, Any]:
+        return forecast_plan(sorted(snapshots), earliest, end, days, horizon)
+
     return {
         "step": step,
         "training": training,
         "final": final,
+        "forecasts": {"timing": plan(2 * horizon), "value": plan(value_days)},
         "tracking": list(range(end, first, -step))[::-1],
-        "season": {
-            day: day - YEAR
-            for day in sorted(seasonal)
-            if day - YEAR >= earliest and horizon <= YEAR
-        },
+        "season": season,
     }
+
+
+def forecast_plan(
+    snapshots: list[int], earliest: int, end: int, days: int, apart: int
+) -> dict[str, Any]:
+    """Return the newest `origin` whose outcome, of so many days, is known at the end of the data.
+
+    `training` and `final`: the snapshots to train on at the origin and at the end, which are known
+    by then. They lie `apart` days from each other or more: closer ones have nearly the same
+    outcomes. Most are snapshots that the features are computed at anyway.
+    """
+
+    def known_by(origin: int) -> list[int]:
+        kept: list[int] = []
+        for day in [origin - days, *reversed(snapshots)]:
+            if earliest <= day <= origin - days and (not kept or day <= kept[-1] - apart):
+                kept.append(day)
+        return kept[:FORECAST_SNAPSHOTS][::-1]
+
+    origin = end - days
+    return {"days": days, "origin": origin, "training": known_by(origin), "final": known_by(end)}

@@ -3,10 +3,14 @@
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+
+from features.records import Floats
 from models.defection.baselines import is_simple
 
 NO_SIGNAL = "no_signal"
 OWN = "own_model"  # the project's own model among the scorers
+Z = 1.96  # standard errors on either side of a 95 % interval
 
 
 def _shows_signal(metrics: dict[str, Any], scorers: int) -> bool:
@@ -38,6 +42,20 @@ def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str
     unbeaten = {baseline: auc for baseline, auc in simple.items() if baseline not in beaten}
     usable = better or unbeaten or simple
     return max(usable, key=lambda baseline: usable[baseline], default=NO_SIGNAL)
+
+
+def select_forecast(gains: dict[str, Floats]) -> str:
+    """Return `model`, or the best baseline if the model does not beat each by more than chance.
+
+    `gains`: what each row adds to the figure by which a scorer is better, by scorer, model first.
+    """
+    means = {name: float(gain.mean()) for name, gain in gains.items()}
+    for name, gain in gains.items():
+        more = gains["model"] - gain
+        low = more.mean() - Z * more.std() / np.sqrt(max(len(more), 1))
+        if name != "model" and not low > 0:
+            return max((key for key in means if key != "model"), key=lambda key: means[key])
+    return "model"
 
 
 def grade(

@@ -7,9 +7,29 @@ COMPARED = ("auc", "brier", "empc")
 COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
+FORECASTS = {
+    "timing": ("coverage_80", "median_abs_error_days"),
+    "value": ("spearman", "realised_at_10"),
+}
+
+
+def _short(measured: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the figures of a forecast and of its baselines; None where nothing was measured."""
+    if measured is None:
+        return None
+    baselines = {
+        name: {key: figures[key] for key in keys if key in figures}
+        for name, figures in measured["baselines"].items()
+    }
+    return {key: measured[key] for key in ("selected", *keys)} | {"baselines": baselines}
+
+
 def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of an evaluation that runs are compared by, in the same structure."""
     figures = {key: evaluation[key] for key in HEAD if key in evaluation}
+    for forecast, keys in FORECASTS.items():
+        if forecast in evaluation:
+            figures[forecast] = _short(evaluation[forecast], keys)
     if evaluation["model"] is None:
         return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
     baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()

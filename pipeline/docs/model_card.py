@@ -18,6 +18,22 @@ NEWEST = """
 At {snapshot}, the newest snapshot, the scores expect an AUC of {auc} and a churned share of {rate}.
 Features whose distribution moved much since training (PSI above {limit}): {moved}.
 """
+NOT_FORECAST = "Not measured: there is too little data."
+TIMING = """
+Buyers who bought again within {days} days of {origin}: {population}. The interval held for
+{coverage_80:.1%} of them (aim: 80 %); the middle one is {median_width_days:.0f} days wide.
+Used for the list: {selected}.
+
+| scorer | median error, days | mean error, days |
+|---|---|---|
+"""
+VALUE = """
+All {population} buyers known at {origin}, and their net spend in the {days} days after, scaled
+to 365 days. Used for the list: {selected}.
+
+| scorer | rank correlation | spend of the top tenth over the mean | predicted over realised |
+|---|---|---|---|
+"""
 MOVED = 0.25  # the usual limit of the population stability index
 NO_COMPLAINTS = """
   This shop records no complaints: satisfaction is unknown, and no feature describes it."""
@@ -114,6 +130,24 @@ def _own(own: dict[str, Any] | None) -> str:
     return f"\n\n**Own model {own['class']}:** {own['grade']}" if own else ""
 
 
+def _timing(measured: dict[str, Any] | None) -> str:
+    if not measured:
+        return NOT_FORECAST
+    names = ("median_abs_error_days", "mean_abs_error_days")
+    scorers = {"model": measured, **measured["baselines"]}
+    rows = ((name, *(f"{m[key]:.1f}" for key in names)) for name, m in scorers.items())
+    return TIMING.format(**measured) + _table(rows)
+
+
+def _value(measured: dict[str, Any] | None) -> str:
+    if not measured:
+        return NOT_FORECAST
+    scorers = {"model": measured, **measured["baselines"]}
+    names = ("spearman", "realised_at_10", "total")
+    rows = ((name, *(f"{m[key]:.3f}" for key in names)) for name, m in scorers.items())
+    return VALUE.format(**measured) + _table(rows)
+
+
 def model_card(
     evaluation: dict[str, Any],
     bands: list[dict[str, Any]],
@@ -164,5 +198,7 @@ def model_card(
         deltas=_table((name, *_delta(delta)) for name, delta in bench["delta"].items()),
         stages=_table((stage, entry["population"], *_stage(entry)) for stage, entry in stages),
         bands=_table((band["stage"], band["band"], *_band(band)) for band in bands),
+        timing=_timing(evaluation["timing"]),
+        value=_value(evaluation["value"]),
         costs=_table((text, f"{getattr(costs, name):g}") for name, text in ASSUMED.items()),
     )

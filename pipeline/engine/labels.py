@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.kernel import entry, kernel
-from features.records import NEVER, Bytes, Flags, Ints, Tables
+from features.records import NEVER, UNIT, Bytes, Flags, Floats, Ints, Tables
 from pipeline.engine.calendar import dates
 from pipeline.engine.part import Part
 
@@ -20,6 +20,21 @@ def next_purchase(tables: Tables, customer: int, snapshot: int, until: int) -> i
         if line.day >= snapshot and is_paid and line.cancelled >= until:
             return int(line.day)
     return NEVER
+
+
+@kernel
+def net_spend_between(tables: Tables, customer: int, snapshot: int, until: int) -> float:
+    """The spend less returns of [snapshot, until) in currency, without lines cancelled by then."""
+    amount = 0
+    for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
+        line = tables.lines[i]
+        is_paid = line.quantity > 0 and line.amount > 0
+        if snapshot <= line.day < until and is_paid and line.cancelled >= until:
+            amount += line.amount
+    for i in range(tables.return_start[customer], tables.return_start[customer + 1]):
+        if snapshot <= tables.returns[i].day < until:
+            amount -= tables.returns[i].amount
+    return amount / UNIT
 
 
 @entry
@@ -48,17 +63,43 @@ def fill_labels(
             count += 1
 
 
-def label_rows(part: Part, snapshots: Ints, horizon: int, end: int) -> pa.Table:
+@entry
+def fill_orders(
+    tables: Tables,
+    horizon: int,
+    value_days: int,
+    end: int,
+    customers: Ints,
+    at: Ints,
+    next_days: Ints,
+    spend_next: Floats,
+) -> None:
+    """Fill in one value per row: -1 and nan where the data ends before the outcome is known."""
+    for row in range(len(at)):
+        snapshot, within, year = at[row], at[row] + 2 * horizon, at[row] + value_days
+        next_days[row], spend_next[row] = -1, np.nan
+        if within <= end:
+            day = next_purchase(tables, customers[row], snapshot, within)
+            next_days[row] = day - snapshot if day != NEVER else -1
+        if year <= end:
+            spend_next[row] = net_spend_between(tables, customers[row], snapshot, year)
+
+
+def label_rows(part: Part, snapshots: Ints, horizon: int, value_days: int, end: int) -> pa.Table:
     """The labels of a partition: one row per customer and snapshot."""
     size = int((part.tables.known[:, None] < snapshots).sum())
     customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
     defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
     fill_labels(part.tables, snapshots, horizon, end, customers, at, defected, returned)
+    next_days, spend_next = np.empty(size, np.int32), np.empty(size)
+    fill_orders(part.tables, horizon, value_days, end, customers, at, next_days, spend_next)
     return pa.table(
         {
             "customer_id": part.customer_id.take(pa.array(customers)),
             "snapshot": dates(at),
             "defected": defected,
             "returned": pa.array(returned == 1, mask=returned < 0),
+            "next_days": pa.array(next_days, mask=next_days < 0),
+            "spend_next": pa.array(spend_next, mask=np.isnan(spend_next)),
         }
     )

@@ -10,6 +10,11 @@ where snapshot = $snapshot::date and customer_id in (
     select customer_id from {lifecycle} where snapshot = $snapshot::date and scored)
 order by customer_id
 
+-- query: buyers_features
+select * exclude (snapshot, filename, part) from {features}
+where snapshot = $snapshot::date and purchases >= 1
+order by customer_id
+
 -- query: joined
 with sampled as (
     select customer_id from {features}
@@ -21,5 +26,17 @@ from {features} f
 join {lifecycle} l using (customer_id, snapshot)
 join {labels} y using (customer_id, snapshot)
 where f.customer_id in (from sampled) and f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
+  and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
+order by f.customer_id, f.snapshot
+
+-- query: forecast
+with sampled as (
+    select customer_id from {features}
+    where snapshot = $newest::date and purchases >= 1
+    order by md5(customer_id), customer_id limit $most)
+select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
+       y.next_days, y.spend_next
+from {features} f join {labels} y using (customer_id, snapshot)
+where f.customer_id in (from sampled) and f.purchases >= 1
   and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
 order by f.customer_id, f.snapshot

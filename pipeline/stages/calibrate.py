@@ -100,6 +100,12 @@ def calibrate(
     recency = params.benchmark_recency_days
     recent = 2 * horizon if recency == "auto" else recency
     snapshots = {end, *season.values(), *days["final"], *training, *sum(training.values(), [])}
+    forecasts = {}
+    for name, plan in days["forecasts"].items():
+        dated = {key: list(map(iso_date, plan[key])) for key in ("training", "final")}
+        forecasts[name] = {"days": plan["days"], "origin": iso_date(plan["origin"]), **dated}
+        if plan["training"]:
+            snapshots |= {plan["origin"], *plan["training"], *plan["final"]}
     return {
         "calibration": {
             "expected_ipt": expected_ipt,
@@ -109,11 +115,13 @@ def calibrate(
             "horizon_days": horizon,
             "step_days": days["step"],
             "benchmark_recency_days": recent,
+            "value_days": days["forecasts"]["value"]["days"],
             "sample_customers": params.sample_customers,
             "first_event": meta["first_event"],
             "data_end": meta["data_end"],
             "origins": {iso_date(day): list(map(iso_date, ts)) for day, ts in training.items()},
             "season": {iso_date(day): iso_date(before) for day, before in season.items()},
+            "forecasts": forecasts,
             "final_training": list(map(iso_date, days["final"])),
             "snapshots": list(map(iso_date, sorted(snapshots))),
             "tracking": list(map(iso_date, days["tracking"])),

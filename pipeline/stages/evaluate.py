@@ -18,6 +18,7 @@ from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
 from pipeline.engine.rows import joined, scored_features
+from pipeline.registry.forecasts import measure_forecasts
 from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
 from pipeline.runtime.errors import QualityError
@@ -111,7 +112,7 @@ def evaluate(
 
     Top level: the scored population; `benchmark`: customers with at least two purchases and a
     recent one, on which the scorer is selected. Both have one row per customer and origin.
-    `grouped_cv` is of the training rows.
+    `grouped_cv` is of the training rows. `timing`, `value`: the forecasts, on all buyers.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
@@ -129,7 +130,11 @@ def evaluate(
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "newest")),
         "benchmark": None,
+<<<<<<< HEAD
         OWN: None,
+=======
+        **measure_forecasts(features, labels, model, about, calibration, params.capacity),
+>>>>>>> d5e5db8 (Predict the next order and a year's spend of every buyer)
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := _too_few(benchmark["defected"], params)):

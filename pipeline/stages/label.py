@@ -21,9 +21,11 @@ def label(
 
     `defected`: churned, that is no purchase in [snapshot, snapshot + horizon). `returned`: a
     churned customer who bought in the two horizons after; null for the others, and if the data ends
-    before.
+    before. `next_days`: days to the next purchase, if it comes within two horizons. `spend_next`:
+    net spend in [snapshot, snapshot + value_days). Both are null where the data ends before.
     """
     horizon, end = calibration["horizon_days"], day_number(calibration["data_end"])
     days = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)
-    work = partial(label_rows, snapshots=days[days + horizon <= end], horizon=horizon, end=end)
+    spans = {"horizon": horizon, "value_days": calibration["value_days"], "end": end}
+    work = partial(label_rows, snapshots=days[days + horizon <= end], **spans)
     return {"labels": over(events, engine, work, "labels")}

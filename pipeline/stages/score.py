@@ -23,6 +23,7 @@ from pipeline.delivery.outcomes import SAVE_RATES
 from pipeline.delivery.published import REPORTS
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
+from pipeline.registry.forecasts import forecasts
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.params import Evaluate, Privacy, Score
 from pipeline.runtime.playbook import read_playbook
@@ -68,6 +69,8 @@ def score(
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
     rates = returned.read(SAVE_RATES) if returned and returned.has(SAVE_RATES) else None
     rows["save_rate"] = rates_for(rows, rates, costs.save_rate)
+    coming = forecasts(features, model, metrics, as_of).reindex(rows["customer_id"])
+    rows = rows.join(coming.reset_index(drop=True))
     before = earlier(events, root / "data" / "lists", as_of)
     day = day_number(as_of)
     rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)

@@ -23,6 +23,7 @@ from models.defection.leakage import date_columns
 from models.defection.season import learn_season
 from models.settings import Boosting, Form
 from pipeline.engine.rows import buyers, feature_names, joined, purged
+from pipeline.registry.forecasts import raw_scores, train_forecasts
 from pipeline.runtime.progress import progress, warn
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
@@ -105,11 +106,16 @@ def train(
             "slope": model.slope,
             "shift": model.shift,
         }
+    forecasts, about["forecasts"] = train_forecasts(features, labels, calibration, spec)
+    for name, booster in forecasts.items():
+        files[name] = without_feature_ranges(text_of(booster))
+        about["sha256"][name] = text_sha256(files[name])
     about["sha256"]["baselines.json"] = text_sha256(to_json(baselines))
     canary = canary_rows(training, columns)
     frame = canary_frame(canary, columns)
     scorers: dict[str, Model | Baseline] = {"model": model, **fitted}
     scores = {key: rounded(scorer.predict(frame)) for key, scorer in scorers.items()}
+    scores |= {name: rounded(raw_scores(booster, frame)) for name, booster in forecasts.items()}
     about |= {
         "grouped_cv": grouped_cv(training, selected, spec),
         "trained": True,

@@ -1,0 +1,118 @@
+"""When the next purchase comes: a day and an interval that holds for four customers in five.
+
+Three boosters estimate the .1, .5 and .9 quantile of the days to the next purchase, of customers
+who buy within two horizons. The interval is widened or narrowed by one margin so that it holds
+(conformalised quantile regression: Romano, Patterson and Candès 2019). The margin comes from the
+newest snapshot, by boosters of other customers.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from features.records import Floats
+from models.defection import bg_nbd
+from models.defection.baselines import PAST, histories
+from models.defection.booster import THREADS, ModelSpec, fit_regression, matrix
+from models.defection.selection import select_forecast
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+HOLDS = 0.8  # of the intervals contain the purchase
+QUANTILES = {"from": 0.1, "on": 0.5, "to": 0.9}
+STEPS = 64  # of the time in which a purchase may come, to look for the middle of a distribution
+
+
+class Timing(NamedTuple):
+    """One booster per quantile, on a logarithmic scale; `margin` on the same; `longest` in days."""
+
+    boosters: dict[str, "lgb.Booster"]
+    columns: list[str]
+    margin: float
+    longest: int
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return whole days to the next purchase, if one comes: `from`, `on` and `to`."""
+        logs = _quantiles(self.boosters, matrix(rows, self.columns))
+        logs += self.margin * np.array([-1, 0, 1])
+        days = np.clip(np.expm1(np.sort(logs, axis=1)), 0, self.longest)
+        begin = np.ceil(days[:, 0])  # whole days within the interval: rounding would widen it
+        end = np.maximum(np.floor(days[:, 2]), begin)
+        middle = np.clip(np.rint(days[:, 1]), begin, end)
+        return pd.DataFrame({"from": begin, "on": middle, "to": end}, rows.index)
+
+
+def fit_timing(rows: pd.DataFrame, spec: ModelSpec) -> Timing:
+    """Train on rows of buyers with `next_days`, NaN without a purchase within two horizons."""
+    rows = rows[rows["next_days"].notna()].reset_index(drop=True)
+    fold = pd.factorize(rows["customer_id"])[0] % 2
+    newest = (rows["snapshot"] == rows["snapshot"].max()).to_numpy()
+    errors = []
+    for half in (0, 1):
+        test = rows[newest & (fold == half)]
+        logs = _quantiles(_boosters(rows[fold != half], spec), matrix(test, spec.columns))
+        true = np.log1p(test["next_days"].to_numpy(np.float64))
+        errors.append(np.maximum(logs[:, 0] - true, true - logs[:, 2]))
+    pooled = np.concatenate(errors)
+    share = min(HOLDS * (1 + 1 / max(len(pooled), 1)), 1.0)
+    margin = float(np.quantile(pooled, share, method="higher")) if len(pooled) else 0.0
+    longest = 2 * spec.horizon_days
+    return Timing(_boosters(rows, spec), spec.columns, float(f"{margin:.6g}"), longest)
+
+
+def _boosters(rows: pd.DataFrame, spec: ModelSpec) -> dict[str, "lgb.Booster"]:
+    true = np.log1p(rows["next_days"].to_numpy(np.float64))
+    return {
+        name: fit_regression(rows, true, spec, {"objective": "quantile", "alpha": alpha})
+        for name, alpha in QUANTILES.items()
+    }
+
+
+def _quantiles(boosters: dict[str, "lgb.Booster"], values: Floats) -> Floats:
+    if not len(values):
+        return np.empty((0, len(boosters)))
+    return np.column_stack([b.predict(values, num_threads=THREADS) for b in boosters.values()])
+
+
+def by_expected_ipt(rows: pd.DataFrame) -> Floats:
+    """Return the days to the last purchase plus the expected IPT; 0 where that day has passed."""
+    return np.maximum(rows["expected_next_days"].to_numpy(np.float64), 0)
+
+
+def by_bg_nbd(rows: pd.DataFrame, parameters: bg_nbd.Parameters, longest: int) -> Floats:
+    """Return the median days to the next purchase in BG/NBD, if one comes within `longest` days."""
+    history, days = histories(matrix(rows, PAST)), np.linspace(0, longest, STEPS + 1)
+    bought = np.array([1 - bg_nbd.no_purchase(parameters, *history, day) for day in days])
+    half = bought[-1] / 2
+    after = np.clip((bought < half).sum(axis=0), 1, STEPS)
+    low, high = (np.take_along_axis(bought, at[None], axis=0)[0] for at in (after - 1, after))
+    part = (half - low) / np.where(high > low, high - low, 1)
+    return np.asarray(days[after - 1] + part * (days[after] - days[after - 1]))
+
+
+def measure_timing(
+    rows: pd.DataFrame, interval: pd.DataFrame, predicted: dict[str, Floats]
+) -> dict[str, Any]:
+    """Return how often the intervals hold, and each scorer's errors, on rows with a purchase.
+
+    `selected`: the model, or a baseline that it does not beat by more than chance.
+    """
+    true = rows["next_days"].to_numpy(np.float64)
+    held = (interval["from"] <= true) & (true <= interval["to"])
+    errors = {name: np.abs(days - true) for name, days in predicted.items()}
+    figures = {
+        name: {
+            "median_abs_error_days": round(float(np.median(error)), 3),
+            "mean_abs_error_days": round(float(error.mean()), 3),
+        }
+        for name, error in errors.items()
+    }
+    return {
+        "selected": select_forecast({name: -error for name, error in errors.items()}),
+        "coverage_80": round(float(held.mean()), 4),
+        "median_width_days": float((interval["to"] - interval["from"]).median()),
+        **figures.pop("model"),
+        "baselines": figures,
+    }

@@ -1,0 +1,128 @@
+"""How much a customer will spend: net of returns, within `value_days`, shown for 365 days.
+
+One booster with a Tweedie loss: most customers spend nothing, a few very much. Beside it the spend
+of the last 365 days, and BG/NBD's expected purchases times the mean spend per purchase that
+gamma-gamma expects (Fader and Hardie 2013, "The gamma-gamma model of monetary value"): amounts are
+gamma (p, v) distributed, and v itself is gamma (q, gamma) distributed over the customers.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from features.records import Floats
+from models.defection import bg_nbd
+from models.defection.baselines import PAST, histories
+from models.defection.booster import ModelSpec, fit_regression, matrix
+from models.defection.selection import select_forecast
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+YEAR = 365
+TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
+HUGE = 0.999  # quantile of the spend above which one purchase must not bend the model
+TINY = 1e-9  # stands for nothing in a denominator
+BOUND = 8.0  # of the logarithms of the parameters
+
+
+class GammaGamma(NamedTuple):
+    """The parameters of the whole shop; v in currency. q is above 1: the mean is finite."""
+
+    p: float
+    q: float
+    v: float
+
+    def mean_spend(self, purchases: Floats, mean: Floats) -> Floats:
+        """Return the expected spend per purchase after so many purchases of this mean."""
+        weight = self.p * purchases + self.q - 1
+        return np.asarray(self.p * (self.v + purchases * mean) / weight)
+
+
+def gamma_gamma_loss(parameters: GammaGamma, purchases: Floats, mean: Floats) -> float:
+    """Return the negative log-likelihood per customer."""
+    from scipy.special import gammaln
+
+    p, q, v = parameters
+    total = p * purchases
+    logs = gammaln(total + q) - gammaln(total) - gammaln(q) + q * np.log(v)
+    logs += (total - 1) * np.log(mean) + total * np.log(purchases)
+    return -float(np.mean(logs - (total + q) * np.log(v + purchases * mean)))
+
+
+def fit_gamma_gamma(purchases: Floats, mean: Floats) -> GammaGamma:
+    """Maximise the likelihood over customers with a mean spend above 0."""
+    from scipy.optimize import minimize
+
+    purchases, mean = purchases[mean > 0], mean[mean > 0]
+    unit = float(mean.mean()) if len(mean) else 1.0  # parameters near one, whatever the currency
+
+    def of(logs: Floats) -> GammaGamma:
+        p, q, v = np.exp(logs)
+        return GammaGamma(float(p), float(1 + q), float(v))
+
+    if not len(mean):
+        return GammaGamma(1.0, 2.0, 1.0)
+    bounds = [(-BOUND, BOUND)] * 3
+    fitted = minimize(
+        lambda logs: gamma_gamma_loss(of(logs), purchases, mean / unit), np.zeros(3), bounds=bounds
+    )
+    p, q, v = of(fitted.x)
+    return GammaGamma(*(float(f"{value:.5g}") for value in (p, q, v * unit)))
+
+
+def by_gamma_gamma(
+    rows: pd.DataFrame, buying: bg_nbd.Parameters, spend: GammaGamma, days: int
+) -> Floats:
+    """Return BG/NBD's expected purchases within `days` times gamma-gamma's spend, for 365 days."""
+    expected = bg_nbd.expected_purchases(buying, *histories(matrix(rows, PAST)), days)
+    amounts = matrix(rows, ["purchases", "basket_mean"]).T
+    return np.asarray(expected * spend.mean_spend(*amounts) * YEAR / days)
+
+
+def by_last_year(rows: pd.DataFrame) -> Floats:
+    """Return the net spend of the last 365 days, never negative."""
+    return np.maximum(rows["net_spend_365d"].to_numpy(np.float64), 0)
+
+
+def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":
+    """Train on rows of buyers with `spend_next`, net spend within value_days."""
+    spend = np.maximum(rows["spend_next"].to_numpy(np.float64), 0)
+    return fit_regression(rows, np.minimum(spend, np.quantile(spend, HUGE)), spec, TWEEDIE)
+
+
+def measure_value(
+    rows: pd.DataFrame, predicted: dict[str, Floats], days: int, capacity: float
+) -> dict[str, Any]:
+    """Return rank correlation and realised spend of the top share, for each scorer.
+
+    `realised_at_10`: mean net spend of those ranked highest, over the mean of all. `total`:
+    predicted over realised spend of all rows. `selected`: the model, or a baseline whose rank
+    correlation it does not beat by more than chance.
+    """
+    from scipy.stats import rankdata
+
+    true = rows["spend_next"].to_numpy(np.float64) * YEAR / days
+    normal = _standardised(rankdata(true))
+    products = {
+        name: normal * _standardised(rankdata(values)) for name, values in predicted.items()
+    }
+    figures = {}
+    for name, values in predicted.items():
+        top = np.argsort(-values, kind="stable")[: int(np.ceil(capacity * len(values)))]
+        figures[name] = {
+            "spearman": _rounded(products[name].mean()),
+            "realised_at_10": _rounded(true[top].mean() / max(true.mean(), TINY)),
+            "total": _rounded(values.sum() / max(true.sum(), TINY)),
+        }
+    selected = select_forecast(products)
+    return {"selected": selected, **figures.pop("model"), "baselines": figures}
+
+
+def _standardised(ranks: Floats) -> Floats:
+    return np.asarray((ranks - ranks.mean()) / max(ranks.std(), TINY))
+
+
+def _rounded(figure: float) -> float:
+    return round(float(figure), 4)

@@ -1,0 +1,181 @@
+"""Forecasts for every buyer, beside the risk: the day of the next purchase, the spend of a year.
+
+Each is trained twice: on what was known at its test origin, to be measured there, and on all that
+is known at the end of the data. `calibration["forecasts"]` names the snapshots.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.records import Floats
+from models.defection import bg_nbd, timing, value
+from models.defection.baselines import PAST, BgNbd
+from models.defection.booster import THREADS, ModelSpec, matrix
+from pipeline.engine.rows import QUERIES, buyers, query, rows_of
+from pipeline.registry.model_files import about_of, booster_of, require_known_scores
+from pipeline.runtime.store import Folder
+
+OUTCOMES = {"timing": "next_days", "value": "spend_next"}
+SPEND = ["purchases", "basket_mean"]
+NEEDS = {*PAST, *SPEND, "expected_next_days", "net_spend_365d"}  # features of the baselines
+COLUMNS = ("next_order_on", "next_order_from", "next_order_to", "value_next_365d")
+
+
+def _rows(
+    features: Folder, labels: Folder, calibration: dict[str, Any], snapshots: list[str]
+) -> pd.DataFrame:
+    """One row per sampled buyer and snapshot: features, next_days and spend_next."""
+    sql = QUERIES["forecast"].format(features=rows_of(features), labels=rows_of(labels))
+    newest, most = calibration["data_end"], calibration["sample_customers"]
+    return query(sql, snapshots=snapshots, newest=newest, most=most)
+
+
+def train_forecasts(
+    features: Folder, labels: Folder, calibration: dict[str, Any], spec: ModelSpec
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the boosters by file name, and what model.json says of them.
+
+    A forecast with too few rows to train on is None.
+    """
+    boosters: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+    for name, plan in calibration["forecasts"].items():
+        entry: dict[str, Any] = {"days": plan["days"]}
+        fitted: dict[str, Any] = {}
+        for kind, origin, days in (
+            ("origin", plan["origin"], plan["training"]),
+            ("final", calibration["data_end"], plan["final"]),
+        ):
+            rows = _rows(features, labels, calibration, days)
+            if not _enough(rows, OUTCOMES[name], spec):
+                break
+            of_kind, entry[kind] = _fit(name, rows, spec)
+            fitted |= {_file(name, kind, key): booster for key, booster in of_kind.items()}
+            entry[kind]["bg_nbd"] = BgNbd.fit(rows, buyers(features, origin), spec).parameters
+        else:
+            boosters |= fitted
+        about[name] = entry if len(fitted) and "final" in entry else None
+    return boosters, about
+
+
+def _enough(rows: pd.DataFrame, outcome: str, spec: ModelSpec) -> bool:
+    """Return whether some customers buy, and the baselines have their features."""
+    bought = rows["customer_id"][rows[outcome].gt(0)].nunique()
+    return bought >= 2 * spec.params.min_child_samples and set(spec.columns) >= NEEDS
+
+
+def _fit(name: str, rows: pd.DataFrame, spec: ModelSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    if name == "timing":
+        fitted = timing.fit_timing(rows, spec)
+        return fitted.boosters, {"margin": fitted.margin}
+    repeated = rows[(rows["purchases"] >= 2) & (rows["snapshot"] == rows["snapshot"].max())]
+    spend = value.fit_gamma_gamma(*matrix(repeated, SPEND).T)
+    return {"spend": value.fit_value(rows, spec)}, {"gamma_gamma": spend._asdict()}
+
+
+def _file(name: str, kind: str, booster: str) -> str:
+    return f"forecasts/{kind}/{name}_{booster}.txt"
+
+
+def _loaded(model: Folder, about: dict[str, Any], name: str, kind: str, key: str) -> Any:
+    """Load a booster after all checks. Raises ModelError."""
+    file = _file(name, kind, key)
+    booster = booster_of(model, about, file)
+    if kind == "final":
+        require_known_scores(about, file, lambda rows: raw_scores(booster, rows))
+    return booster
+
+
+def raw_scores(booster: Any, rows: pd.DataFrame) -> Floats:
+    """Return what a booster predicts, on its own scale."""
+    return np.asarray(booster.predict(matrix(rows, booster.feature_name()), num_threads=THREADS))
+
+
+def _days(
+    model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Floats]]:
+    """Return the intervals of the rows in days, and the days that each scorer predicts."""
+    entry = about["forecasts"]["timing"]
+    boosters = {key: _loaded(model, about, "timing", kind, key) for key in timing.QUANTILES}
+    fitted = timing.Timing(boosters, about["features"], entry[kind]["margin"], entry["days"])
+    days, past = fitted.predict(rows), bg_nbd.Parameters(**entry[kind]["bg_nbd"])
+    return days, {
+        "model": days["on"].to_numpy(),
+        "expected_ipt": timing.by_expected_ipt(rows),
+        "bg_nbd": timing.by_bg_nbd(rows, past, entry["days"]),
+    }
+
+
+def _spend(
+    model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame
+) -> dict[str, Floats]:
+    """Return the net spend of 365 days that each scorer predicts."""
+    entry = about["forecasts"]["value"]
+    days, booster = entry["days"], _loaded(model, about, "value", kind, "spend")
+    past = bg_nbd.Parameters(**entry[kind]["bg_nbd"])
+    spend = value.GammaGamma(**entry[kind]["gamma_gamma"])
+    return {
+        "model": raw_scores(booster, rows) * value.YEAR / days,
+        "last_year": value.by_last_year(rows),
+        "bg_nbd_gamma_gamma": value.by_gamma_gamma(rows, past, spend, days),
+    }
+
+
+def measure_forecasts(
+    features: Folder,
+    labels: Folder,
+    model: Folder,
+    about: dict[str, Any],
+    calibration: dict[str, Any],
+    capacity: float,
+) -> dict[str, Any]:
+    """Return `timing` and `value`: the forecasts at their test origins, None where not trained."""
+    measured: dict[str, Any] = {}
+    for name in OUTCOMES:
+        measured[name] = None
+        if not (about.get("forecasts") or {}).get(name):
+            continue
+        plan = calibration["forecasts"][name]
+        rows = _rows(features, labels, calibration, [plan["origin"]])
+        rows = rows[rows[OUTCOMES[name]].notna()]
+        head = {"origin": plan["origin"], "days": plan["days"], "population": len(rows)}
+        if name == "timing":
+            figures = timing.measure_timing(rows, *_days(model, about, "origin", rows))
+        else:
+            spend = _spend(model, about, "origin", rows)
+            figures = value.measure_value(rows, spend, plan["days"], capacity)
+        measured[name] = head | figures
+    return measured
+
+
+def forecasts(
+    features: Folder, model: Folder, metrics: dict[str, Any], snapshot: str
+) -> pd.DataFrame:
+    """One row per buyer, by customer_id: COLUMNS, by the scorers that `metrics` selected.
+
+    Without a trained forecast the expected IPT gives the day, without an interval, and the last
+    year the spend.
+    """
+    rows = query(
+        QUERIES["buyers_features"].format(features=rows_of(features)), snapshot=snapshot
+    ).set_index("customer_id")
+    about = about_of(model)
+    trained = {name for name, entry in (about.get("forecasts") or {}).items() if entry}
+    on, interval, spend = timing.by_expected_ipt(rows), None, value.by_last_year(rows)
+    if "timing" in trained and metrics.get("timing"):
+        interval, by = _days(model, about, "final", rows)
+        on = by[metrics["timing"]["selected"]]
+    if "value" in trained and metrics.get("value"):
+        spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]
+    days = {"next_order_on": on}
+    if interval is not None:
+        begin, end = interval["from"].to_numpy(), interval["to"].to_numpy()
+        days["next_order_on"] = np.clip(on, begin, end)
+        days |= {"next_order_from": begin, "next_order_to": end}
+    dates = {
+        name: pd.Timestamp(snapshot) + pd.to_timedelta(np.rint(n), "D") for name, n in days.items()
+    }
+    columns = dict.fromkeys(COLUMNS) | {name: index.date for name, index in dates.items()}
+    return pd.DataFrame(columns, rows.index).assign(value_next_365d=np.round(spend, 2))
