@@ -18,6 +18,22 @@ ORIGINS = {
     "2025-08-01": "2025-04-18 2025-05-03 2025-05-18 2025-06-02 2025-06-17 2025-07-02".split(),
 }
 DATA_END = "2025-09-01"
+LABELS = ["defected", "next_days", "spend_next"]
+# no outcome is known longer than a horizon here: `next_days` and `spend_next` are drawn
+FORECASTS = {
+    "timing": {
+        "days": 60,
+        "origin": "2025-07-02",
+        "training": ["2025-04-02", "2025-05-02"],
+        "final": ["2025-05-02", "2025-06-02", "2025-07-02"],
+    },
+    "value": {
+        "days": 90,
+        "origin": "2025-06-02",
+        "training": ["2025-03-18"],
+        "final": ["2025-05-02", "2025-06-02"],
+    },
+}
 FINAL = ["2025-06-18", "2025-07-03", "2025-07-18", "2025-08-02"]
 
 
@@ -36,6 +52,8 @@ def calibration() -> dict[str, Any]:
         "data_end": DATA_END,
         "origins": ORIGINS,
         "season": {},
+        "value_days": 90,
+        "forecasts": FORECASTS,
         "final_training": FINAL,
         "snapshots": snapshots,
     }
@@ -62,10 +80,17 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
         }
     )
     frame["tenure_days"] = frame["recency_days"] + 20 * (frame["purchases"] - 1)
+    frame["expected_next_days"] = 20 - frame["recency_days"]
+    frame["basket_mean"] = frame["spend"] / frame["purchases"]
     frame["purchases_in_90d"] = np.minimum(frame["purchases"], 4)
     frame["spend_in_90d"] = frame["spend"] / 2
     logit = signal * np.sign(frame["mood"] * frame["weather"]) - 0.3
     frame["defected"] = random.random(size) < 1 / (1 + np.exp(-logit))
+    bought = frame["purchases"] / frame["tenure_days"]  # per day
+    wait = random.exponential(1 / bought)
+    frame["next_days"] = np.where(wait < 2 * HORIZON, np.floor(wait), np.nan)
+    orders = random.poisson(90 * bought)
+    frame["spend_next"] = orders * frame["basket_mean"] * random.gamma(4, 0.25, size)
     return frame
 
 
@@ -148,9 +173,9 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     mature = frame[frame["snapshot"].astype(str) != DATA_END]
     returned = pd.array([None] * len(mature), dtype="boolean")
     tables = {
-        "features": frame.drop(columns="defected"),
+        "features": frame.drop(columns=LABELS),
         "lifecycle": lifecycle,
-        "labels": mature[[*keys, "defected"]].assign(returned=returned),
+        "labels": mature[[*keys, *LABELS]].assign(returned=returned),
     }
     for name, table in tables.items():
         store.write(folder / name / "part-000.parquet", table)

@@ -10,7 +10,7 @@ import pytest
 from situations import past_of, random_customers, tables_of
 
 from features.records import NEVER, Tables
-from pipeline.engine.labels import fill_labels, next_purchase
+from pipeline.engine.labels import fill_labels, fill_orders, next_purchase
 
 
 def labels(
@@ -94,3 +94,31 @@ def test_random_labels_equal_the_reference_implementation() -> None:
         ]
         assert churned == (not kept)
     assert {churned for churned, _ in rows.values()} == {True, False}
+
+
+def orders_after(
+    *orders: Any, returns: Any = (), value_days: int = 100, end: int = 1000
+) -> tuple[int, float]:
+    """Days from day 100 to the next purchase (-1: none in 60 days, or unknown), and the spend."""
+    tables = past_of(known=0, orders=orders, returns=returns)
+    days, spend = np.empty(1, np.int32), np.empty(1)
+    row = np.zeros(1, np.int32), np.full(1, 100, np.int32)
+    fill_orders(tables, 30, value_days, end, *row, days, spend)
+    return int(days[0]), float(spend[0])
+
+
+@pytest.mark.parametrize(("day", "days"), [(99, -1), (100, 0), (159, 59), (160, -1)])
+def test_the_next_order_counts_up_to_two_horizons_after_the_snapshot(day: int, days: int) -> None:
+    assert orders_after(day)[0] == days
+
+
+@pytest.mark.parametrize(("end", "known"), [(159, False), (160, True)])
+def test_the_next_order_is_unknown_where_the_data_ends_before(end: int, known: bool) -> None:
+    assert (orders_after(110, end=end)[0] == 10) == known
+
+
+def test_spend_is_of_the_days_from_the_snapshot_on_less_returns_and_cancelled_lines() -> None:
+    orders = [(99, 5), (100, 10), (120, 20, 1, 150), (199, 40), (200, 80)]
+    assert orders_after(*orders)[1] == 50
+    assert orders_after(*orders, returns=[(150, 15), (200, 7)])[1] == 35
+    assert np.isnan(orders_after(*orders, end=199)[1])

@@ -281,7 +281,7 @@ def test_a_feature_that_is_the_date_is_not_trained_on_and_no_leak(
 ) -> None:
     rows = small_shop.rows(150, 2.0)
     dated = rows.assign(known_days=pd.to_datetime(rows["snapshot"]).map(pd.Timestamp.toordinal))
-    features = [*dated.columns.drop(["customer_id", "snapshot", "defected"])]
+    features = [*dated.columns.drop(["customer_id", "snapshot", *small_shop.LABELS])]
     assert date_columns(dated, features) == ["known_days"]
     model = trained(tmp_path, dated)
     assert "known_days" in capsys.readouterr().err

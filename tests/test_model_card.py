@@ -40,6 +40,15 @@ METRICS = {
         "base_rate": 0.2,
         "returned_later": 0.5,
         "grouped_cv": {"folds": 2, "customers": 77, "rows": 1234, "auc": 0.72},
+        "timing": {
+            **{"origin": "2025-07-01", "days": 60, "population": 40, "selected": "model"},
+            **{"coverage_80": 0.81, "median_width_days": 20.0},
+            **{"median_abs_error_days": 5.0, "mean_abs_error_days": 7.0},
+            "baselines": {
+                "expected_ipt": {"median_abs_error_days": 6.0, "mean_abs_error_days": 8.0}
+            },
+        },
+        "value": None,
         "newest": {
             "snapshot": "2025-09-01",
             "population": 88,
@@ -73,6 +82,8 @@ def test_a_card_has_all_its_parts_in_their_order() -> None:
             "Results on the benchmark",
             "Profit on the benchmark",
             "Results by stage",
+            "The next order",
+            "Spend of the next 365 days",
             "Risk bands",
         ),
         *("Costs: assumed", "Limits", "Misuse", "Ethics"),
@@ -91,6 +102,12 @@ def test_figures_are_shown_with_their_intervals_by_scorer_origin_and_stage() -> 
     assert "| late | not computed | | | |" in card()
     assert "| 2025-07-01 | 50 | 0.300 | 0.700 | 0.600 to 0.800 |" in card()
     assert "| core | 44 | 0.100 | 0.700 | 0.600 to 0.800 | 0.100 | 0.100 |" in card()
+
+
+def test_a_forecast_is_shown_beside_its_baselines_or_as_not_measured() -> None:
+    assert "The interval held for\n81.0% of them" in card()
+    assert "| expected_ipt | 6.0 | 8.0 |" in card()
+    assert "Not measured: there is too little data." in card()
 
 
 def test_profit_is_shown_with_intervals_of_each_scorer_and_of_the_differences() -> None:

@@ -90,6 +90,9 @@ def events(folder: Path, ids: list[str]) -> Folder:
     return Folder(folder / "events")
 
 
+FORECASTS = {"timing": {"selected": "model"}, "value": {"selected": "bg_nbd_gamma_gamma"}}
+
+
 def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Path:
     frame = small_shop.rows(400, 2.0)
     folders = small_shop.write(folder, frame)
@@ -110,7 +113,7 @@ def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Pa
         model=small_shop.model_folder(folder, files),
         category_falls=falls,
         calibration=small_shop.calibration(),
-        metrics={"verdict": verdict, "grade": "see the evaluation"},
+        metrics={"verdict": verdict, "grade": "see the evaluation", **FORECASTS},
         shop="small",
         params=PARAMS.score,
         costs=PARAMS.costs,

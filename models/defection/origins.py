@@ -29,10 +29,10 @@ def calendar(
     """Return test origins and, for each, the training snapshots T with T + horizon <= origin.
 
     Days are numbers. `final`: the training snapshots of the final model, whose origin is the end of
-    the data. `forecasts`: the same for the day of the next purchase and for the spend of a year,
-    see `forecast_plan`. `season`: with the day a year before each, as far as the history reaches, the days at
-    which a model scores or is evaluated, and training snapshots a horizon apart. `tracking`:
-    regular snapshots back to the first event.
+    the data. `season`: with the day a year before each, as far as the history reaches, the days at
+    which a model scores or is evaluated, and training snapshots a horizon apart. `forecasts`: the
+    plan (see `forecast_plan`) for the day of the next purchase, and for the spend of a year or of
+    what the history allows. `tracking`: regular snapshots back to the first event.
     """
     step = math.ceil(horizon / 2) if step_days == "auto" else step_days
     earliest = first + (2 * horizon if min_history_days == "auto" else min_history_days)

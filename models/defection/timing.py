@@ -78,7 +78,7 @@ def _quantiles(boosters: dict[str, "lgb.Booster"], values: Floats) -> Floats:
 
 def by_expected_ipt(rows: pd.DataFrame) -> Floats:
     """Return the days to the last purchase plus the expected IPT; 0 where that day has passed."""
-    return np.maximum(rows["expected_next_days"].to_numpy(np.float64), 0)
+    return np.asarray(np.maximum(rows["expected_next_days"].to_numpy(np.float64), 0))
 
 
 def by_bg_nbd(rows: pd.DataFrame, parameters: bg_nbd.Parameters, longest: int) -> Floats:

@@ -83,7 +83,7 @@ def by_gamma_gamma(
 
 def by_last_year(rows: pd.DataFrame) -> Floats:
     """Return the net spend of the last 365 days, never negative."""
-    return np.maximum(rows["net_spend_365d"].to_numpy(np.float64), 0)
+    return np.asarray(np.maximum(rows["net_spend_365d"].to_numpy(np.float64), 0))
 
 
 def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":

@@ -62,8 +62,8 @@ SCORED = (
            f"{_WORKLIST}.ranked"),
     Output("value_365d", FLOAT, "currency", "net spend of the last 365 days; of a prospect the "
            "median of first-time buyers", f"{_WORKLIST}.values"),
-    Output("value_next_365d", FLOAT, "currency", "predicted net spend of the next 365 days, by the "
-           "scorer `value.selected` of reports/metrics.json; null for who never bought", _FORECASTS),
+    Output("value_next_365d", FLOAT, "currency", "predicted net spend of the next 365 days, by "
+           "`value.selected` of metrics.json; null for prospects", _FORECASTS),
     Output("value_at_risk", FLOAT, "currency", "risk x value_365d x horizon / 365",
            f"{_WORKLIST}.stakes"),
     Output("expected_profit", FLOAT, "currency", "profit expected of a contact under the assumed "
@@ -85,10 +85,10 @@ SCORED = (
     Output("act_by", DATE, "date", "the last day for it: `by` of playbook.yaml",
            "models.decision.playbook.to_do"),
     Output("last_purchase_on", DATE, "date", "the last purchase", "lifecycle.last_purchase_on"),
-    Output("next_order_on", DATE, "date", "the middle day of the next purchase, if one comes within "
-           "two horizons; by expected IPT alone it may lie later", _FORECASTS),
-    Output("next_order_from", DATE, "date", "four in five of those who buy within two horizons buy "
-           "from this day on,", _FORECASTS),
+    Output("next_order_on", DATE, "date", "the middle day of the next purchase, if one comes "
+           "within two horizons, by `timing.selected` of metrics.json", _FORECASTS),
+    Output("next_order_from", DATE, "date", "four in five of those who buy within two horizons "
+           "do so from this day on,", _FORECASTS),
     Output("next_order_to", DATE, "date", "and not after this one; both null if never measured",
            _FORECASTS),
     Output("late_on", DATE, "date", "the day from which the customer is overdue",

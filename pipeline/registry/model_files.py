@@ -241,7 +241,9 @@ def require_known_scores(about: dict[str, Any], name: str, predict: Predict) -> 
     if len(scores.get(name, [])) != len(rows) or any(len(row) != width for row in rows):
         rule = "its canary rows do not fit its features or this scorer"
         raise ModelError("E_MODEL_CANARY", "model.json canary", rule, TRAIN_AGAIN)
-    drift = np.abs(predict(canary_frame(rows, about["features"])) - scores[name]).max()
+    expected = np.array(scores[name])
+    drift = np.abs(predict(canary_frame(rows, about["features"])) - expected)
+    drift = (drift / np.maximum(np.abs(expected), 1)).max()
     if not drift <= 1e-9:
         rule = f"known rows score differently by {drift:.2g}"
         raise ModelError("E_MODEL_CANARY", name, rule, INSTALL)

@@ -115,7 +115,7 @@ def train(
     frame = canary_frame(canary, columns)
     scorers: dict[str, Model | Baseline] = {"model": model, **fitted}
     scores = {key: rounded(scorer.predict(frame)) for key, scorer in scorers.items()}
-    scores |= {name: rounded(raw_scores(booster, frame)) for name, booster in forecasts.items()}
+    scores |= {name: rounded(raw_scores(booster, frame), 12) for name, booster in forecasts.items()}
     about |= {
         "grouped_cv": grouped_cv(training, selected, spec),
         "trained": True,

@@ -1,0 +1,143 @@
+"""The day of the next order and the spend of a year."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_shop
+from frozen import params
+
+from models.defection import bg_nbd, timing, value
+from models.defection.booster import ModelSpec
+from models.defection.selection import select_forecast
+from pipeline.registry import forecasts
+from pipeline.stages.evaluate import evaluate
+from pipeline.stages.train import train
+
+PARAMS = params()
+CDNOW = bg_nbd.Parameters(0.243, 4.414, 0.793, 2.426)  # in weeks, as published
+SMALL = PARAMS.train.model_copy(update={"forecast_rounds": 60})
+
+
+def spec(columns: list[str]) -> ModelSpec:
+    return ModelSpec(columns, SMALL, {}, 30)
+
+
+def waiting(count: int, seed: int) -> pd.DataFrame:
+    """Customers whose days to the next purchase are exponential; `pace` is the mean."""
+    random = np.random.default_rng(seed)
+    pace = random.uniform(3, 20, count)
+    days = np.floor(random.exponential(pace))
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{seed}-{number:05d}" for number in range(count)],
+            "snapshot": "2025-05-01",
+            "pace": pace,
+            "next_days": np.where(days < 60, days, np.nan),
+        }
+    )
+
+
+def test_intervals_hold_for_four_new_customers_in_five() -> None:
+    fitted = timing.fit_timing(waiting(3000, 1), spec(["pace"]))
+    new = waiting(3000, 2).dropna()
+    days, true = fitted.predict(new), new["next_days"]
+    assert 0.77 <= ((days["from"] <= true) & (true <= days["to"])).mean() <= 0.83
+    assert (days["from"] <= days["on"]).all()
+    assert (days["on"] <= days["to"]).all()
+    assert days.to_numpy().min() >= 0
+    assert days.to_numpy().max() <= 60
+    slow = new["pace"] > 12
+    assert days["on"][slow].mean() > days["on"][~slow].mean() + 2
+
+
+def test_bg_nbd_expects_the_purchases_of_the_published_example() -> None:
+    history = (np.array([n]) for n in (2.0, 30.43, 38.86))
+    assert bg_nbd.expected_purchases(CDNOW, *history, 39)[0] == pytest.approx(1.226, abs=5e-4)
+
+
+def test_expected_purchases_grow_with_the_horizon_and_vanish_with_it() -> None:
+    history = np.array([0.0, 3, 9]), np.array([0.0, 20, 38]), np.array([39.0, 39, 39])
+    months = [bg_nbd.expected_purchases(CDNOW, *history, horizon) for horizon in (0, 4, 40, 400)]
+    assert months[0] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert (np.diff(months, axis=0) > 0).all()
+
+
+def test_the_median_of_bg_nbd_halves_the_chance_of_a_purchase() -> None:
+    rows = pd.DataFrame({"purchases": [1, 4, 9], "recency_days": [5, 1, 30], "tenure_days": 39})
+    days = timing.by_bg_nbd(rows, CDNOW, 60)
+    history = rows["purchases"] - 1, 39 - rows["recency_days"], rows["tenure_days"]
+    columns = [column.to_numpy(np.float64) for column in history]
+    for row, day in enumerate(days):
+        own = [column[row : row + 1] for column in columns]
+        half, whole = (1 - bg_nbd.no_purchase(CDNOW, *own, span)[0] for span in (day, 60))
+        assert half == pytest.approx(whole / 2, rel=0.02)
+
+
+def test_gamma_gamma_fits_the_parameters_published_for_cdnow() -> None:
+    """Fader and Hardie (2013): p = 6.25, q = 3.74, gamma = 15.44, repeat buyers of 39 weeks."""
+    path = Path(os.environ.get("COREKEEP_SHARED_DATA", "unset")) / "cdnow_sample.txt"
+    if not path.is_file():
+        pytest.skip("COREKEEP_SHARED_DATA names no folder with cdnow_sample.txt")
+    rows = pd.read_fwf(path, header=None, names=["id", "sample", "day", "cds", "spend"])
+    rows = rows[rows["day"] <= 19970930].groupby(["id", "day"], as_index=False)["spend"].sum()
+    repeats = rows[rows.duplicated("id")].groupby("id")["spend"].agg(["size", "mean"])
+    counts, means = (repeats[name].to_numpy(np.float64) for name in ("size", "mean"))
+    fitted = value.fit_gamma_gamma(counts, means)
+    assert fitted == pytest.approx((6.25, 3.74, 15.44), rel=0.01)
+
+
+def test_the_mean_spend_moves_from_the_shops_to_the_customers_own() -> None:
+    spend = value.GammaGamma(6.25, 3.74, 15.44)
+    own = spend.mean_spend(np.array([0.0, 1, 1000]), np.full(3, 100.0))
+    assert own[0] == pytest.approx(6.25 * 15.44 / 2.74)
+    assert own[0] < own[1] < own[2] == pytest.approx(100, rel=0.01)
+
+
+def test_a_model_that_is_no_better_than_a_baseline_is_not_used() -> None:
+    noise = np.random.default_rng(1).normal(size=(3, 400))
+    assert select_forecast(dict(zip("model weak strong".split(), noise, strict=True))) != "model"
+    better = {"model": noise[0] + 1, "weak": noise[1], "strong": noise[2] + 0.2}
+    assert select_forecast(better) == "model"
+    assert select_forecast({**better, "strong": noise[0] + 2}) == "strong"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A small shop, trained and evaluated: its folders, and the evaluation."""
+    folder = tmp_path_factory.mktemp("forecasts")
+    folders = small_shop.write(folder, small_shop.rows(400, 2.0))
+    given = {"shop": "small", "calibration": small_shop.calibration()}
+    files = train(**folders, **given, monotone_constraints={}, params=SMALL)["model"]
+    model = small_shop.model_folder(folder, files)
+    outputs = evaluate(**folders, **given, model=model, params=PARAMS.evaluate, costs=PARAMS.costs)
+    return {"features": folders["features"], "model": model, **outputs}
+
+
+def test_forecasts_are_measured_beside_their_baselines(shop: dict[str, Any]) -> None:
+    measured, metrics = shop["evaluation"], shop["metrics"]
+    assert list(measured["timing"]["baselines"]) == ["expected_ipt", "bg_nbd"]
+    assert list(measured["value"]["baselines"]) == ["last_year", "bg_nbd_gamma_gamma"]
+    assert 0.6 < measured["timing"]["coverage_80"] < 0.95
+    assert metrics["timing"]["coverage_80"] == measured["timing"]["coverage_80"]
+    assert metrics["value"]["spearman"] == measured["value"]["spearman"]
+
+
+def test_every_buyer_gets_a_day_within_the_interval_and_a_spend(shop: dict[str, Any]) -> None:
+    given = shop["features"], shop["model"], shop["metrics"], small_shop.DATA_END
+    rows = forecasts.forecasts(*given)
+    assert len(rows) == 400
+    assert rows.notna().all().all()
+    assert (rows["next_order_from"] <= rows["next_order_on"]).all()
+    assert (rows["next_order_on"] <= rows["next_order_to"]).all()
+    assert str(rows["next_order_from"].min()) >= small_shop.DATA_END
+
+
+def test_without_a_measured_forecast_the_expected_ipt_gives_the_day(shop: dict[str, Any]) -> None:
+    rows = forecasts.forecasts(shop["features"], shop["model"], {}, small_shop.DATA_END)
+    assert rows["next_order_on"].notna().all()
+    assert rows["next_order_from"].isna().all()
+    assert (rows["value_next_365d"] > 0).all()
