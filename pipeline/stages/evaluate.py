@@ -130,11 +130,8 @@ def evaluate(
         **dict.fromkeys(("model", "baselines", "delta", "by_stage", "by_origin")),
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "newest")),
         "benchmark": None,
-<<<<<<< HEAD
         OWN: None,
-=======
         **measure_forecasts(features, labels, model, about, calibration, params.capacity),
->>>>>>> d5e5db8 (Predict the next order and a year's spend of every buyer)
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := _too_few(benchmark["defected"], params)):
