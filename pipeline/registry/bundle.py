@@ -44,6 +44,7 @@ class Scoring(BaseModel):
     shop: str
     verdict: str
     grade: str | None
+    forecasts: dict[str, dict[str, str] | None] = {}  # the selected scorer of each
     calibration: Calibration
     params: dict[str, Any]
 
@@ -55,6 +56,10 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
         "shop": params.shop,
         "verdict": metrics["verdict"],
         "grade": metrics["grade"],
+        "forecasts": {
+            name: {"selected": measured["selected"]} if (measured := metrics.get(name)) else None
+            for name in ("timing", "value")
+        },
         "calibration": calibration,
         "params": params.model_dump(mode="json", include=kept),
     }
