@@ -113,7 +113,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     given = {"shop": "small", "calibration": small_shop.calibration()}
     files = train(**folders, **given, monotone_constraints={}, params=SMALL)["model"]
     model = small_shop.model_folder(folder, files)
-    outputs = evaluate(**folders, **given, model=model, params=PARAMS.evaluate, costs=PARAMS.costs)
+    costs, root = PARAMS.costs, folder
+    outputs = evaluate(
+        **folders, **given, model=model, params=PARAMS.evaluate, costs=costs, root=root
+    )
     return {"features": folders["features"], "model": model, **outputs}
 
 
