@@ -285,6 +285,26 @@ def test_each_reason_has_a_sentence_made_of_its_facts(language: str) -> None:
     assert "X7" in texts[2]
 
 
+def test_a_boredom_sentence_names_the_gaps_only_where_they_grow() -> None:
+    facts = {"product": ["tea-04"] * 2, "run": [9, 9]}
+    gaps = {"gap_from_days": pa.array([27, None]), "gap_to_days": pa.array([32, None])}
+    rows = pa.table({f"boredom_{name}": values for name, values in (facts | gaps).items()})
+    growing, steady = sentences(rows, np.array([3, 3]), "en").to_pylist()
+    assert growing == "Indication: tea-04 alone 9 times in a row, IPT from 27 to 32 days."
+    assert steady == "Indication: tea-04 alone 9 times in a row."
+
+
+def test_a_fall_too_small_to_convince_anybody_is_no_evidence() -> None:
+    event = (1, 265, 400)
+    drops = []
+    for share in np.arange(0.5, 1.01, 0.02):
+        orders = lines(*[20] * 9, *[20 * share] * 3)
+        row = evidence_rows(past_of(orders=orders), 340, at=context(event))[0, 340]
+        if row["evidence_competitor"] > 0:
+            drops.append(row["competitor_drop"])
+    assert RULES.competitor_least_fall < min(drops) < RULES.competitor_least_fall + 0.03
+
+
 def test_an_incomplete_reason_is_refused_with_the_missing_part() -> None:
     module: Any = SimpleNamespace(__name__="models.reasons.price", __file__="price.py", NEEDS=())
     with pytest.raises(TypeError, match=r"price\.py has no .*FEATURES, FACTS, SENTENCE.*price"):

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from features.columns import Feature, Values
 from features.history import begin_customer, past_before
 from features.kernel import entry, kernel
-from features.records import Buffers, Floats, Ints, Past, Tables
+from features.records import NEVER, Buffers, Floats, Ints, Past, Tables
 from models.reasons.context import Context
 from models.reasons.settings import ReasonRules
 
@@ -23,10 +23,10 @@ FEATURES = (
 )
 FACTS = {"product": "product", "run": "number", "gap_from_days": "number", "gap_to_days": "number"}
 SENTENCE = {
-    "en": "{product} alone {run} times in a row, IPT from {gap_from_days} to {gap_to_days} days.",
-    "de": "{run}-mal in Folge nur {product}, Abstand von {gap_from_days} auf {gap_to_days} Tage.",
-    "it": "Solo {product} per {run} volte di fila, intervallo da {gap_from_days} a {gap_to_days} "
-    "giorni.",
+    "en": "{product} alone {run} times in a row[, IPT from {gap_from_days} to {gap_to_days} days].",
+    "de": "{run}-mal in Folge nur {product}[, Abstand von {gap_from_days} auf {gap_to_days} Tage].",
+    "it": "Solo {product} per {run} volte di fila[, intervallo da {gap_from_days} a {gap_to_days} "
+    "giorni].",
 }
 WORDS: dict[str, dict[str, str]] = {}
 BLIND = "Boredom of customers who buy several products at once, or a shop with one product."
@@ -72,11 +72,13 @@ def boredom(past: Past, at: Context, row: Values) -> None:
     long_run = at.long_runs[line.group]
     evidence = 1 / (1 + math.exp((long_run - run) / rules.boredom_width))
     growing = False
+    row.boredom_gap_from_days = row.boredom_gap_to_days = NEVER
     if run >= 3:
         middle = n - run // 2
         gap_from, gap_to = usual_gap(past, n - run + 1, middle), usual_gap(past, middle, n)
         growing = gap_to > gap_from
-        row.boredom_gap_from_days, row.boredom_gap_to_days = round(gap_from), round(gap_to)
+        if round(gap_to) > round(gap_from):
+            row.boredom_gap_from_days, row.boredom_gap_to_days = round(gap_from), round(gap_to)
     row.evidence_boredom = evidence * (1.0 if growing else rules.boredom_steady)
     row.boredom_product, row.boredom_run = line.line, run
 

@@ -7,6 +7,7 @@ groups of columns of which a shop must have one; the kernel with the name of the
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -39,7 +40,7 @@ class Reason(NamedTuple):
     needs: tuple[tuple[str, ...], ...]  # groups of columns: one of them is enough
     features: tuple[Feature, ...]
     facts: Mapping[str, Any]  # name: day, number, ratio, id, product, category, or names
-    sentence: Mapping[str, str]  # by language; facts stand in braces
+    sentence: Mapping[str, str]  # by language; facts in braces, what a null leaves out in brackets
     words: Mapping[str, Mapping[str, str]]  # by language: the names that facts may have
     blind: str  # what the evidence cannot see
     by_purchase: bool  # the evidence changes with a purchase only
@@ -148,19 +149,31 @@ UNKNOWN = {
 
 
 def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Array:
-    """Return a fact as text: a share in percent, names and dates in the language, – for none."""
+    """Return a fact as text: a share in percent, names and dates in the language."""
     values = rows[f"{reason.name}_{fact}"].combine_chunks()
     if reason.facts[fact] == "ratio":
         values = pc.round(pc.multiply(values, 100)).cast(pa.int32()).cast(pa.string())
         return pc.binary_join_element_wise(values, "%", " ")
     if reason.facts[fact] == "day":
-        return spelled_days(values, language).fill_null("–")
-    values = values.cast(pa.string()).fill_null("–")
+        return spelled_days(values, language)
+    values = values.cast(pa.string())
     if isinstance(reason.facts[fact], tuple):
         words = reason.words.get(language, {})
         places = pc.index_in(values, pa.array(reason.facts[fact]))
         return pa.array([words.get(name, name) for name in reason.facts[fact]]).take(places)
     return values
+
+
+def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
+    """Return the sentence of a reason for each row; – for a null outside brackets."""
+    parts = [PREFIX[language]]
+    for place, part in enumerate(re.split(r"[][]", reason.sentence[language])):
+        pieces: list[Any] = [""]
+        for text, name, _, _ in Formatter().parse(part):
+            value = None if name is None else _spelled(rows, reason, name, language)
+            pieces += [text, "" if value is None else value if place % 2 else value.fill_null("–")]
+        parts.append(pc.fill_null(pc.binary_join_element_wise(*pieces, ""), ""))
+    return pc.binary_join_element_wise(*parts, "")
 
 
 def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) -> pa.Array:
@@ -171,10 +184,7 @@ def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) ->
     order = [np.flatnonzero(reason == place) for place in range(-1, len(CATALOGUE))]
     texts = [pa.array([UNKNOWN[language]] * len(order[0]), pa.string())]
     for each, which in zip(CATALOGUE, order[1:], strict=True):
-        some, pieces = rows.take(pa.array(which)), [PREFIX[language]]
-        for text, fact, _, _ in Formatter().parse(each.sentence[language]):
-            pieces += [text] if fact is None else [text, _spelled(some, each, fact, language)]
         if len(which):
-            texts.append(pc.binary_join_element_wise(*pieces, ""))
+            texts.append(_indication(rows.take(pa.array(which)), each, language))
     together = pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
     return elided(together) if language == "it" else together

@@ -122,16 +122,21 @@ def judge(
             change = tally.log_now / tally.now - tally.log_before / tally.before
             noise = rules.competitor_log_sd**2 * (1 / tally.before + 1 / tally.now)
             adjusted = change - trend(at, tally.group, SPEND, tally.group, days)
+            smaller = max(change, adjusted)
             support = (fall * adjusted - fall**2 / 2) / noise
         else:
             usual = tally.before / purchases_before * purchases_now
             usual *= math.exp(trend(at, tally.group, VISITS, len(at.trends) - 1, days))
-            change, support = -NEVER, (1 - rules.competitor_kept) * usual
+            change = smaller = -NEVER
+            support = (1 - rules.competitor_kept) * usual
         share = min(1.0, tally.total / spend / rules.competitor_full_share)
         odds = support + math.log(prior / (1 - prior))
         evidence = most * share / (1 + math.exp(-odds))
         row.category_drop = max(row.category_drop, -max(change, -3.0) * share)
-        if change < 0 and evidence > row.evidence_competitor:
+        if (
+            smaller < math.log(1 - rules.competitor_least_fall)
+            and evidence > row.evidence_competitor
+        ):
             row.evidence_competitor = evidence
             row.competitor_category, row.competitor_from_on = tally.line, since
             row.competitor_event_on = event_on
@@ -147,6 +152,7 @@ def competitor(past: Past, at: Context, row: Values) -> None:
       before, less the change of the category among all customers.
     * The evidence is the chance that it fell to {competitor_kept} rather than not at all. Before
       the comparison this chance is {competitor_prior_event} in an event, else {competitor_prior}.
+    * There is none unless the spend, with and without that change, fell by {competitor_least_fall}.
     * It counts fully for a category with {competitor_full_share} of the spend, less for others.
     * Without an event it is at most {competitor_without_event}, or
       {competitor_without_market} where the shop records no market events.

@@ -31,6 +31,7 @@ class ReasonRules(NamedTuple):
     competitor_recent_ipts: Positive
     competitor_min_purchases: Count
     competitor_kept: Chance
+    competitor_least_fall: Chance
     competitor_log_sd: Positive
     competitor_prior_event: Chance
     competitor_prior: Chance

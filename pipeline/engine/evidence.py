@@ -159,7 +159,7 @@ def _fact(
         return pa.DictionaryArray.from_arrays(codes, getattr(names, kind))
     if isinstance(kind, tuple):
         return pa.DictionaryArray.from_arrays(pa.array(values, pa.int8(), mask=none), list(kind))
-    return pa.array(np.ascontiguousarray(values), mask=none)
+    return pa.array(np.ascontiguousarray(values), mask=none | (values == NEVER))
 
 
 def evidence_columns(
