@@ -189,8 +189,8 @@ def _judge_days(db: Db, params: Ingest, closed: Sequence[str]) -> None:
 def without_lone_days(days: Counts, limits: Plausible, keep_end: bool = False) -> Counts:
     """Return the days without the first and last ones whose few orders stand far from all others.
 
-    Far: over the days they stretch, less than a share of the orders was made that the rest makes
-    expected. A shop grows slowly at first, so only a gap makes its first days stand alone.
+    Far: over the days they stretch, less than a share of the orders was made that as many days next
+    to them let expect. A shop grows slowly at first, so only a gap makes its first days stand alone.
     """
     kept = list(days)
     total = sum(count for _, count in days)
@@ -208,17 +208,22 @@ def _lone(days: Counts, limits: Plausible, total: int) -> int:
     count, reverse = 0, len(days) > 1 and days[0][0] > days[1][0]
     for position in range(1, len(days) - 2):
         count += days[position - 1][1]
-        rest = total - count
         if count > max(1, limits.lone_share * total):
             return 0
         stretch = abs((days[position][0] - days[0][0]).days)
-        per_day = rest / (abs((days[-1][0] - days[position][0]).days) + 1)
+        per_day = _rate_after(days[position:], max(stretch, limits.lone_days))
         alone = abs((days[position][0] - days[position - 1][0]).days)
         if (
             stretch if reverse else alone
         ) >= limits.lone_days and count < limits.lone_rate * per_day * stretch:
             return position
     return 0
+
+
+def _rate_after(days: Counts, length: int) -> float:
+    """Return the orders a day in so many days from the first on: a shop may begin slowly."""
+    counts = [count for day, count in days if abs((day - days[0][0]).days) < length]
+    return sum(counts) / length
 
 
 def widest_gap(days: Counts, closed: Sequence[str]) -> tuple[int, dt.date, dt.date, float] | None:
