@@ -11,12 +11,14 @@ import pytest
 import tracking_server
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Project, base_rate
 
+from pipeline.delivery.nightly import model_at
 from pipeline.registry import commands, mlflow_server, spool
 from pipeline.registry.mlflow_server import connect
 from pipeline.registry.spool import WaitingRun
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError, TrackingError
 from pipeline.runtime.params import load
+from pipeline.runtime.runner import champion_folder
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 PASSWORD = "hunter2"
@@ -122,6 +124,20 @@ def test_a_slow_server_gets_one_more_run_each_time(
     assert len(spool.waiting_runs(local.root)) == 2
     assert local.track("wednesday")["run_id"] is None
     assert local.track("wednesday")["model_version"] == "3"
+
+
+def test_a_list_waits_once_for_an_absent_server_and_is_made_with_the_champion_kept_here(
+    away: str, local: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    local.track()
+    params = local.params(uri=f"http://{away}", timeout_seconds=1)
+    began = time.monotonic()
+    with model_at(local.root, params, f"models:/{local.name}@champion") as bundle:
+        assert bundle.path == champion_folder(local.root, "demo")
+    assert time.monotonic() - began < 5
+    assert "the champion kept on this machine is used" in capfd.readouterr().err
+    with pytest.raises(TrackingError):
+        model_at(local.root, params, f"models:/{local.name}/1").__enter__()
 
 
 def test_a_password_in_the_address_is_never_shown(

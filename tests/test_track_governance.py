@@ -1,5 +1,6 @@
 """The champion: which new version becomes it, what a person may decide, and what is listed."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Made, Project, project_at
 
+from pipeline.delivery.nightly import model_at
 from pipeline.registry import commands
+from pipeline.registry.bundle import files_of
 from pipeline.registry.mlflow_server import connect
 from pipeline.runtime import store
-from pipeline.runtime.errors import BusyError, ConfigError
-from pipeline.runtime.runner import ROOT, locked
+from pipeline.runtime.errors import BusyError, ConfigError, ModelError
+from pipeline.runtime.runner import ROOT, champion_folder, locked
+from pipeline.runtime.store import Folder
 
 NEXT = "It makes the next list: run `make repro` or `corekeep score`"
 pytestmark = MLFLOWS_OWN_WARNINGS
@@ -67,6 +71,20 @@ def test_champion_moves_only_to_a_newcomer_that_beats_it(governed: Governed) -> 
     assert (mute["model_version"], mute["alias"]) == ("4", "challenger")
     assert mute["reason"].startswith("nobody is scored by it")
     assert governed.aliases == {"champion": "2", "challenger": "4"}
+
+
+def test_the_champion_of_the_registry_is_the_bundle_that_lies_here(governed: Governed) -> None:
+    root, name = governed.project.root, governed.project.name
+    kept = files_of(Folder(champion_folder(root, "demo")))
+    assert json.loads(kept.pop("registered.json"))["model_version"] == "2"
+    for version in ("@champion", "/2"):
+        with model_at(root, governed.project.params(), f"models:/{name}{version}") as bundle:
+            assert files_of(bundle) == kept
+    with model_at(root, governed.project.params(), f"models:/{name}/1") as another:
+        assert files_of(another) != kept
+    params = governed.project.params()
+    with pytest.raises(ModelError, match="E_MODEL_MISSING .* no such version"):
+        model_at(root, params, f"models:/{name}/99").__enter__()
 
 
 def test_promote_and_rollback_move_the_alias_and_keep_the_reason(
