@@ -189,8 +189,8 @@ def _judge_days(db: Db, params: Ingest, closed: Sequence[str]) -> None:
 def without_lone_days(days: Counts, limits: Plausible, keep_end: bool = False) -> Counts:
     """Return the days without the first and last ones whose few orders stand far from all others.
 
-    Far: over the days they stretch, less than a share of the orders was made that as many days next
-    to them let expect. A shop grows slowly at first, so only a gap makes its first days stand alone.
+    Far: over the days they stretch, less than a share of the orders was made that as many days
+    next to them let expect. A shop grows slowly at first, so only a gap sets its first days apart.
     """
     kept = list(days)
     total = sum(count for _, count in days)
