@@ -215,7 +215,8 @@ def docs() -> None:
     from pipeline.runtime.runner import ROOT
 
     for path, content in {**documents(ROOT), **demo_documents(ROOT)}.items():
-        store.write(ROOT / path, content)
+        # texts as they are, JSON texts too
+        store.write(ROOT / path, content.encode() if isinstance(content, str) else content)
         say(path)
 
 
