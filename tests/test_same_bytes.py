@@ -56,7 +56,7 @@ def test_training_gives_the_same_bytes_under_two_kernels_of_the_linear_algebra(
             for name in Folder(folder / form).names("**/*")
         }
     first, second = (files[kernel] for kernel in KERNELS)
-    assert len(first) == 2 * (len(small_shop.ORIGINS) + 3)
+    assert len(first) > 2 * (len(small_shop.ORIGINS) + 3)  # and the boosters of the forecasts
     assert first.keys() == second.keys()
     for name, content in first.items():
         assert second[name] == content, name

@@ -35,7 +35,11 @@ def test_a_model_is_trained_on_the_sample_and_everybody_is_scored(tmp_path: Path
     folders = small_shop.write(tmp_path, small_shop.rows(200, 1.0))
     calibration: dict[str, Any] = {**small_shop.calibration(), "sample_customers": 150}
     files = train(
-        **folders, monotone_constraints={}, calibration=calibration, params=params().train
+        **folders,
+        monotone_constraints={},
+        calibration=calibration,
+        shop="small",
+        params=params().train,
     )["model"]
     assert files["model.json"]["grouped_cv"]["customers"] == 150
     everybody = scored_features(folders["features"], folders["lifecycle"], small_shop.DATA_END)

@@ -35,7 +35,8 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     source = Path(os.environ.get("COREKEEP_SHARED_DATA", "unset")) / RAW[request.param]
     if not source.is_file():
         pytest.skip(f"COREKEEP_SHARED_DATA names no folder with {source.name}")
-    root = project(tmp_path_factory.mktemp(request.param), "dvc.yaml", "sources", "shops")
+    files = ("dvc.yaml", "playbook.yaml", "sources", "shops")
+    root = project(tmp_path_factory.mktemp(request.param), *files)
     raw = root / "data" / "shops" / request.param
     raw.mkdir(parents=True)
     (root / "data" / "truth" / request.param).mkdir(parents=True)

@@ -62,7 +62,7 @@ def test_a_feature_that_predicts_churn_is_worth_more_than_chance(tmp_path: Path)
     assert result.rows == 300 * len(small_shop.ORIGINS)
     assert result.deltas[WITHOUT]["auc"][1] > 0.1
     assert result.deltas[WITHOUT]["brier"][2] < 0
-    assert abs(result.deltas[AGAIN]["auc"][0]) < 0.02
+    assert abs(result.deltas[AGAIN]["auc"][0]) < result.deltas[WITHOUT]["auc"][0] / 3
 
 
 def test_a_feature_that_predicts_nothing_is_worth_nothing_beyond_chance(tmp_path: Path) -> None:

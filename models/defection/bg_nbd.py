@@ -108,11 +108,11 @@ def fit(repeats: Floats, last: Floats, age: Floats) -> Parameters:
         return np.asarray(-np.exp(logs) * np.average(slopes, axis=1, weights=counts))
 
     near = minimize(loss, np.zeros(4), jac=slope, method="L-BFGS-B", bounds=[(-BOUND, BOUND)] * 4).x
-    r, alpha, a, b = np.exp(_converged(slope, near))
+    r, alpha, a, b = np.exp(converged(slope, near))
     return Parameters(float(r), float(alpha * unit), float(a), float(b))
 
 
-def _converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
+def converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
     """Finish with Newton's method, to the point that no longer depends on the kind of CPU.
 
     L-BFGS-B stops at a point that depends on BLAS's last bits. A parameter stays at its bound while
@@ -121,7 +121,7 @@ def _converged(slope: Callable[[Floats], Floats], logs: Floats) -> Floats:
     for _ in range(50):
         downhill = -slope(logs)
         free = np.flatnonzero((np.abs(logs) < BOUND) | (np.sign(logs) != np.sign(downhill)))
-        steps = STEP * np.eye(4)[free]
+        steps = STEP * np.eye(len(logs))[free]
         rows = [slope(logs + h)[free] - slope(logs - h)[free] for h in steps]
         curvature = np.reshape(rows, (len(free), len(free))) / (2 * STEP)
         sizes, axes = np.linalg.eigh((curvature + curvature.T) / 2)

@@ -51,6 +51,18 @@ def gamma_gamma_loss(parameters: GammaGamma, purchases: Floats, mean: Floats) ->
     return -float(np.mean(logs - (total + q) * np.log(v + purchases * mean)))
 
 
+def gamma_gamma_slopes(parameters: GammaGamma, purchases: Floats, mean: Floats) -> Floats:
+    """Return the derivatives of the loss by p, q and v."""
+    from scipy.special import digamma
+
+    p, q, v = parameters
+    total, paid = p * purchases, v + purchases * mean
+    by_total = digamma(total + q) - digamma(total) + np.log(purchases * mean) - np.log(paid)
+    by_q = digamma(total + q) - digamma(q) + np.log(v) - np.log(paid)
+    by_v = q / v - (total + q) / paid
+    return np.array([-(purchases * by_total).mean(), -by_q.mean(), -by_v.mean()])
+
+
 def fit_gamma_gamma(purchases: Floats, mean: Floats) -> GammaGamma:
     """Maximise the likelihood over customers with a mean spend above 0."""
     from scipy.optimize import minimize
@@ -65,10 +77,15 @@ def fit_gamma_gamma(purchases: Floats, mean: Floats) -> GammaGamma:
     if not len(mean):
         return GammaGamma(1.0, 2.0, 1.0)
     bounds = [(-BOUND, BOUND)] * 3
-    fitted = minimize(
-        lambda logs: gamma_gamma_loss(of(logs), purchases, mean / unit), np.zeros(3), bounds=bounds
-    )
-    p, q, v = of(fitted.x)
+
+    def loss(logs: Floats) -> float:
+        return gamma_gamma_loss(of(logs), purchases, mean / unit)
+
+    def slope(logs: Floats) -> Floats:
+        return np.exp(logs) * gamma_gamma_slopes(of(logs), purchases, mean / unit)
+
+    near = minimize(loss, np.zeros(3), jac=slope, method="L-BFGS-B", bounds=bounds).x
+    p, q, v = of(bg_nbd.converged(slope, near))
     return GammaGamma(*(float(f"{value:.5g}") for value in (p, q, v * unit)))
 
 

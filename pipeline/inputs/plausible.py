@@ -18,6 +18,7 @@ Counts = list[tuple[dt.date, int]]  # orders by day, sorted
 BITS = {note.code: 1 << position for position, note in enumerate(NOTES)}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SAMPLE = 1_000_000  # lines: enough to know how the orders of a shop are written
+AROUND = 30  # days on either side of a gap that say how many orders are usual
 EXPECTED = 20  # with so many orders to be expected, none at all is no chance
 ENOUGH = 20  # customers: with fewer, one may have a large share
 PLACE = "min_by(source_file || ':' || source_line, (source_file, source_line))"
@@ -230,12 +231,16 @@ def widest_gap(days: Counts, closed: Sequence[str]) -> tuple[int, dt.date, dt.da
     """Return the widest gap: open days without an order, the days around it, orders expected."""
     if len(days) < 3:
         return None
-    per_day = sum(count for _, count in days) / ((days[-1][0] - days[0][0]).days + 1)
     gaps = []
-    for (before, _), (after, _) in zip(days, days[1:], strict=False):
+    for place, ((before, _), (after, _)) in enumerate(zip(days, days[1:], strict=False), 1):
         between = (before + dt.timedelta(days=n) for n in range(1, (after - before).days))
         length = sum(not is_closed(day, closed) for day in between)
-        gaps.append((length, before, after, per_day * length))
+        if length:  # the quieter side counts: a shop may begin and end slowly
+            beside = (days[:place][::-1], days[place:])
+            per_day = min(_rate_after(side, max(length, AROUND)) for side in beside)
+            gaps.append((length, before, after, per_day * length))
+    if not gaps:
+        return None
     widest = max(gaps)
     return widest if widest[3] >= EXPECTED else None
 
