@@ -46,9 +46,12 @@ def agreement(sums: Floats, evidence: Floats, least: float) -> pa.Array:
 
 
 def medians(values: Floats, group: Longs) -> Floats:
-    """Return the median of each column among the rows of the same group, groups x columns."""
-    each = [np.nanmedian(values[group == g], axis=0) for g in range(int(group.max(initial=-1)) + 1)]
-    return np.array(each).reshape(-1, values.shape[1])
+    """Return the median of each column among the rows of the same group, groups x columns.
+
+    NaN where no row of the group has a value.
+    """
+    each = pd.DataFrame(values).groupby(group).median()
+    return each.reindex(range(int(group.max(initial=-1)) + 1)).to_numpy(np.float64)
 
 
 def _rounded(digits: int, after: str = "") -> Callable[[Floats], pa.Array]:
