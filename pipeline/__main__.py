@@ -38,20 +38,23 @@ models = typer.Typer(
     no_args_is_help=True, help="Show and change the registered versions of the model."
 )
 app.add_typer(models, name="model")
+Chosen = Annotated[
+    str | None, typer.Option(help="Choose this shop first; default: the one of params.yaml.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show what the stages, DVC and MLflow print.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Sink = Annotated[
+    str | None, typer.Option(help="postgresql://...: also put the list into a table there.")
+]
 Reason = Annotated[
     str, typer.Option(help="Why, in a few words; kept with the version. Name nobody.")
 ]
 
 
 @app.command()
-def repro(
-    shop: Annotated[
-        str | None, typer.Option(help="Choose this shop first; default: the one of params.yaml.")
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what the stages, DVC and MLflow print.")
-    ] = False,
-) -> None:
+def repro(shop: Chosen = None, verbose: Verbose = False) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
     from pipeline.delivery.collect import collect
     from pipeline.delivery.page import publish_champion
@@ -68,14 +71,7 @@ def repro(
 
 
 @app.command()
-def train(
-    shop: Annotated[
-        str | None, typer.Option(help="Choose this shop first; default: the one of params.yaml.")
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what the stages, DVC and MLflow print.")
-    ] = False,
-) -> None:
+def train(shop: Chosen = None, verbose: Verbose = False) -> None:
     """Train, evaluate and register a model on the newest data. List and page stay as they are."""
     from pipeline.runtime.repro import repro as run
     from pipeline.runtime.runner import ROOT, whole_pipeline
@@ -104,13 +100,11 @@ def score(
         Path | None, typer.Option(help="The folder of the lists; default: data/lists.")
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Do everything but publish.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
     engine: Annotated[
         Engine | None, typer.Option(help="Where the kernels run; default: params.yaml.")
     ] = None,
-    sink: Annotated[
-        str | None, typer.Option(help="postgresql://...: also put the list into a table there.")
-    ] = None,
+    sink: Sink = None,
 ) -> None:
     """Make the list of a day from a shop's raw files, with a model that was trained before."""
     from pipeline.delivery.nightly import in_words, run
@@ -190,9 +184,7 @@ def init(
 
 
 @app.command()
-def check(
-    shop: str, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
-) -> None:
+def check(shop: str, as_json: AsJson = False) -> None:
     """Report all that is wrong with a shop's data at once, then what the data supports."""
     from pipeline.delivery.readiness import as_text, readiness
     from pipeline.runtime.runner import ROOT
@@ -249,14 +241,12 @@ def outcomes() -> None:
 
 
 @app.command()
-def audit(file: str) -> None:
+def audit(file: Path) -> None:
     """Compare how often groups of customers are called; FILE: customer_id and attributes."""
-    from pathlib import Path
-
     from pipeline.delivery.audit import audit as run
     from pipeline.runtime.runner import ROOT
 
-    run(Path(file), ROOT)
+    run(file, ROOT)
 
 
 @app.command()
@@ -268,8 +258,6 @@ def erase(
     dry_run: Annotated[bool, typer.Option(help="Change nothing; list the files.")] = False,
 ) -> None:
     """Erase customers from raw files, lists, results and caches; they stay out for ever."""
-    from pathlib import Path
-
     from pipeline.delivery.erase import erase as run
     from pipeline.delivery.erase import report
     from pipeline.runtime.runner import ROOT, whole_pipeline
@@ -301,9 +289,7 @@ def export(
     changed_only: Annotated[
         bool, typer.Option("--changed-only", help="Leave out rows as they were exported last.")
     ] = False,
-    sink: Annotated[
-        str | None, typer.Option(help="postgresql://...: also put the list into a table there.")
-    ] = None,
+    sink: Sink = None,
 ) -> None:
     """Write the list in force as import files of a CRM, or into PostgreSQL."""
     from pipeline.delivery.export import export as run
