@@ -12,10 +12,10 @@ from test_satisfaction import PATIENT
 from test_why_stage import LIMITS, NUMBER, table_of
 
 from features.records import Shop
-from models.lifecycle.change import CHANGES, change
-from models.lifecycle.facts import of_one
-from models.lifecycle.why_stage import facts
 from models.settings import Language
+from pipeline.delivery.change import CHANGES, change
+from pipeline.delivery.facts import of_one
+from pipeline.delivery.why_stage import facts
 
 LANGUAGES = get_args(Language)
 MONTHS = [*range(0, 271, 30)]

@@ -35,7 +35,7 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np, pyarrow as pa
 from situations import past_of, shop, life_cycle
-from models.lifecycle.why_stage import facts, why_stage
+from pipeline.delivery.why_stage import facts, why_stage
 from pipeline.docs.documents import documents
 from pipeline.engine.lifecycle import lifecycle_table
 from pipeline.runtime.params import Params

@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from models.dates import MONTHS, elided, spelled_days
+from pipeline.delivery.dates import MONTHS, elided, spelled_days
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 from frozen import ROOT, params
 
-from models.decision.playbook import DATES, SITUATIONS, Playbook, Words, to_do
+from models.decision.playbook import DATES, SITUATIONS, Playbook, Words
 from models.decision.queues import QUEUES
-from models.lifecycle.facts import Facts, fact
 from models.settings import Language
+from pipeline.delivery.facts import Facts, fact
+from pipeline.delivery.to_do import to_do
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.playbook import read_playbook
 

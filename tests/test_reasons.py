@@ -34,8 +34,9 @@ from test_metamorphic import dearer, renumbered, split
 
 from features.records import NEVER
 from models.lifecycle.state_machine import CORE_DEFECTOR, DEFECTING
-from models.reasons.catalogue import CATALOGUE, REASONS, band, primary, reason_of, sentences
+from models.reasons.catalogue import CATALOGUE, REASONS, band, primary, reason_of
 from models.reasons.evidence import strong_evidence
+from pipeline.delivery.indications import sentences
 
 RULES = params().reasons
 MONTHLY = [0, 30, 60, 90]

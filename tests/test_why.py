@@ -11,10 +11,11 @@ import pytest
 import small_shop
 from frozen import ROOT, params
 
-from models.dates import MONTHS
-from models.reasons.catalogue import REASONS, UNKNOWN
+from models.reasons.catalogue import REASONS
 from models.settings import Language
+from pipeline.delivery.dates import MONTHS
 from pipeline.delivery.explanations import texts
+from pipeline.delivery.indications import UNKNOWN
 from pipeline.delivery.why import strongest
 from pipeline.runtime.playbook import read_playbook
 

@@ -12,10 +12,10 @@ from test_lifecycle import MONTHLY, REFUSED
 
 from features.records import STRONG, Shop
 from models.decision.queues import queue_of
-from models.lifecycle.facts import combined, of_one
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import life_cycle
-from models.lifecycle.why_stage import DATES, beside, facts, why_stage
+from pipeline.delivery.facts import combined, of_one
+from pipeline.delivery.why_stage import DATES, beside, facts, why_stage
 from pipeline.engine.lifecycle import lifecycle_table
 
 LIMITS = params().assign

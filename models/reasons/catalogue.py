@@ -7,22 +7,17 @@ groups of columns of which a shop must have one; the kernel with the name of the
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from string import Formatter
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.columns import Feature, absent_values
 from features.records import NEVER, Floats
 from features.settings import Windows
-from models.dates import elided, spelled_days
 from models.reasons.settings import ReasonRules
 
 TOOLS = {"catalogue", "context", "evidence", "settings"}
@@ -138,53 +133,3 @@ def band(evidence: Any, rules: ReasonRules) -> npt.NDArray[np.str_]:
     names = np.array(["none", "weak", "medium", "strong"])
     bands: npt.NDArray[np.str_] = names[np.searchsorted(edges, np.nan_to_num(evidence), "right")]
     return bands
-
-
-PREFIX = {"en": "Indication: ", "de": "Hinweis: ", "it": "Indizio: "}
-UNKNOWN = {
-    "en": "No recorded cause.",
-    "de": "Kein Grund verzeichnet.",
-    "it": "Nessuna causa registrata.",
-}
-
-
-def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Array:
-    """Return a fact as text: a share in percent, names and dates in the language."""
-    values = rows[f"{reason.name}_{fact}"].combine_chunks()
-    if reason.facts[fact] == "ratio":
-        values = pc.round(pc.multiply(values, 100)).cast(pa.int32()).cast(pa.string())
-        return pc.binary_join_element_wise(values, "%", " ")
-    if reason.facts[fact] == "day":
-        return spelled_days(values, language)
-    values = values.cast(pa.string())
-    if isinstance(reason.facts[fact], tuple):
-        words = reason.words.get(language, {})
-        places = pc.index_in(values, pa.array(reason.facts[fact]))
-        return pa.array([words.get(name, name) for name in reason.facts[fact]]).take(places)
-    return values
-
-
-def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
-    """Return the sentence of a reason for each row; – for a null outside brackets."""
-    parts = [PREFIX[language]]
-    for place, part in enumerate(re.split(r"[][]", reason.sentence[language])):
-        pieces: list[Any] = [""]
-        for text, name, _, _ in Formatter().parse(part):
-            value = None if name is None else _spelled(rows, reason, name, language)
-            pieces += [text, "" if value is None else value if place % 2 else value.fill_null("–")]
-        parts.append(pc.fill_null(pc.binary_join_element_wise(*pieces, ""), ""))
-    return pc.binary_join_element_wise(*parts, "")
-
-
-def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) -> pa.Array:
-    """Return the dated indication of each row of data/lifecycle, for a place in REASONS each.
-
-    -1 stands for no recorded cause.
-    """
-    order = [np.flatnonzero(reason == place) for place in range(-1, len(CATALOGUE))]
-    texts = [pa.array([UNKNOWN[language]] * len(order[0]), pa.string())]
-    for each, which in zip(CATALOGUE, order[1:], strict=True):
-        if len(which):
-            texts.append(_indication(rows.take(pa.array(which)), each, language))
-    together = pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
-    return elided(together) if language == "it" else together

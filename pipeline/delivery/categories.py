@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.dates import MONTHS
+from pipeline.delivery.dates import MONTHS
 from pipeline.delivery.schema import CATEGORIES, fill
 from pipeline.engine.categories import MONTH
 

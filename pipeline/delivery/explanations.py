@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 from features.columns import Feature
 from features.records import Floats, Longs
 from features.settings import Windows
-from models.decision.playbook import DATES, FAILURES, PLACEHOLDERS, SECOND_FAILURE, Playbook, to_do
-from models.lifecycle.facts import Facts, fact
+from models.decision.playbook import DATES, FAILURES, PLACEHOLDERS, SECOND_FAILURE, Playbook
 from models.lifecycle.limits import Limits
-from models.lifecycle.why_stage import facts, why_stage
 from models.reasons.catalogue import REASONS
 from pipeline.delivery.drivers import agreement, columns_of, driver_texts, medians, reason_sums
+from pipeline.delivery.facts import Facts, fact
 from pipeline.delivery.schema import EXPLANATIONS, fill
+from pipeline.delivery.to_do import to_do
 from pipeline.delivery.why import places, reason_facts, risk_fact, why
+from pipeline.delivery.why_stage import facts, why_stage
 from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
 

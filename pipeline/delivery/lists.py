@@ -12,11 +12,11 @@ from features.records import NEVER, Floats
 from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES, queue_of
 from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
-from models.lifecycle.facts import combined, fact
 from models.reasons.catalogue import band
 from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
+from pipeline.delivery.facts import combined, fact
 from pipeline.delivery.published import listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
 from pipeline.delivery.spreadsheet import safe_table

@@ -79,11 +79,11 @@ SCORED = (
     Output("why", TEXT, "text", "what changed against the customer's own normal, and the strongest "
            "indication of a reason to leave", f"{_WHY}.why"),
     Output("why_stage", TEXT, "text", "the values that put the customer into the stage",
-           "models.lifecycle.why_stage.why_stage"),
+           "pipeline.delivery.why_stage.why_stage"),
     Output("action", TEXT, "text", "what to do and what to avoid, from playbook.yaml",
-           "models.decision.playbook.to_do"),
+           "pipeline.delivery.to_do.to_do"),
     Output("act_by", DATE, "date", "the last day for it: `by` of playbook.yaml",
-           "models.decision.playbook.to_do"),
+           "pipeline.delivery.to_do.to_do"),
     Output("last_purchase_on", DATE, "date", "the last purchase", "lifecycle.last_purchase_on"),
     Output("next_order_on", DATE, "date", "the middle day of the next purchase, if one comes "
            "within two horizons, by `timing.selected` of metrics.json", _FORECASTS),
@@ -102,7 +102,7 @@ SCORED = (
 # <queue>.csv: the columns above, then these; one row per customer of the queue who may be contacted
 FOR_PEOPLE = (
     Output("owner", TEXT, "role", "whose task it is, from playbook.yaml",
-           "models.decision.playbook.to_do"),
+           "pipeline.delivery.to_do.to_do"),
     Output("on_list_since", TEXT, "date", "the day on which the customer was first on this list",
            "pipeline.delivery.lists.people_list"),
     Output("decision", TEXT, "text", "what was decided", BY_HAND),
@@ -166,7 +166,7 @@ EXPLANATIONS = (
            "whether the model raises the risk for the strongest one", _EXPLAINED),
     Output("position", COUNT, "position", "1 for the strongest driver; 0 for the facts", _DRIVERS),
     Output("facts", TEXT, "JSON", "at position 0: the values in `why` and `why_stage`",
-           "models.lifecycle.why_stage.facts"),
+           "pipeline.delivery.why_stage.facts"),
 )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import Floats, Ints
-from models.lifecycle.change import change
-from models.lifecycle.facts import Fact, Facts, fact, say
-from models.reasons.catalogue import CATALOGUE, OTHER_UNKNOWN, REASONS, primary, sentences
+from models.reasons.catalogue import CATALOGUE, OTHER_UNKNOWN, REASONS, primary
 from models.reasons.settings import ReasonRules
+from pipeline.delivery.change import change
+from pipeline.delivery.facts import Fact, Facts, fact, say
+from pipeline.delivery.indications import sentences
 
 NO_CAUSE = {  # with a risk, which is then what speaks for a call
     "en": "No recorded cause; risk {risk_percent} %.",

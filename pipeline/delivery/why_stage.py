@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from features.records import Flags, Floats
 from models.lifecycle.core_rules import CONDITIONS, GRAVE_OPEN, PAST_SLA, Candidate, Condition
-from models.lifecycle.facts import Fact, Facts, constant, fact, listed, of_these, only, say
 from models.lifecycle.limits import Limits
+from pipeline.delivery.facts import Fact, Facts, constant, fact, listed, of_these, only, say
 
 DATES = "since first_on last_purchase_on core_since late_on defects_on lapses_on".split()
 

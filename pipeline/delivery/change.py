@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.records import Flags
-from models.lifecycle.facts import Facts, of_these, say
+from pipeline.delivery.facts import Facts, of_these, say
 
 
 class Change(NamedTuple):
