@@ -43,6 +43,7 @@ def calibration() -> dict[str, Any]:
     return {
         "expected_ipt": 20.0,
         "log_sd": 0.8,
+        "long_runs": {"": 5},
         "learnt_before": "2025-07-01",
         "horizon_days": HORIZON,
         "step_days": 15,

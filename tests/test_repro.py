@@ -17,6 +17,7 @@ import pytest
 
 from models.lifecycle.state_machine import STAGES
 from pipeline.delivery.nightly import run as score_nightly
+from pipeline.delivery.page import publish_champion
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ModelError, StorageError
 from pipeline.runtime.lock import locked
@@ -228,6 +229,34 @@ def score_with(folder: Path, out: Path, model: Path | None) -> dict[str, Any]:
     """Score in this process, with the defaults of a shop."""
     name = str(model) if model else None
     return score_nightly(folder, None, None, None, name, out, dry_run=False, engine=None)
+
+
+def test_a_champion_that_this_version_cannot_use_gives_way_to_the_model_just_trained(
+    small: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = small
+    champion, state = folder / "data" / "champion" / "demo", folder / ".cache" / "published.json"
+    before, list_before = hashes(champion), hashes((folder / "data" / "lists").resolve())
+    kept = shutil.copytree(champion, tmp_path / "kept"), shutil.copy(state, tmp_path)
+    (champion / "scoring.json").unlink()
+    assert publish_champion(folder)
+    said = capsys.readouterr().err
+    assert "cannot use the champion (demo/scoring.json: " in said
+    registered = store.read(champion / "registered.json")
+    assert (registered["alias"], hashes((folder / "data" / "lists").resolve())) == (
+        None,
+        list_before,
+    )
+    assert {k: v for k, v in hashes(champion).items() if k != "registered.json"} == {
+        k: v for k, v in before.items() if k != "registered.json"
+    }
+    assert not publish_champion(folder)
+    store.write(champion / "model.txt", "tree\n")
+    with pytest.raises(ModelError, match="E_MODEL_CHANGED"):
+        publish_champion(folder)
+    shutil.rmtree(champion)
+    shutil.copytree(kept[0], champion)
+    shutil.copy(kept[1], state)
 
 
 def test_a_nightly_job_that_is_killed_leaves_nothing_that_the_next_does_not_remove(

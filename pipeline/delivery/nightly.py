@@ -27,6 +27,7 @@ from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageE
 from pipeline.runtime.lock import locked
 from pipeline.runtime.params import Params, load, require_shop
 from pipeline.runtime.playbook import NAME as PLAYBOOK
+from pipeline.runtime.playbook import text_of
 from pipeline.runtime.progress import say, warn
 from pipeline.runtime.publishing import Published
 from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
@@ -203,8 +204,10 @@ def _like_the_project(job: Job, work: Path, written: set[str]) -> None:
     (work / "data" / "lists").symlink_to(job.out)
     if (job.root / ".cache").is_dir() and os.access(job.root / ".cache", os.W_OK):
         (work / ".cache").symlink_to((job.root / ".cache").resolve())
-    own = job.model.path if job.model.has(PLAYBOOK) else job.root
-    (work / PLAYBOOK).symlink_to((own / PLAYBOOK).resolve())
+    if job.model.has(PLAYBOOK):
+        store.write(work / PLAYBOOK, text_of(job.model.path, job.root))
+    else:
+        (work / PLAYBOOK).symlink_to((job.root / PLAYBOOK).resolve())
 
 
 def _stage(stage: Any, params: Params, work: Path, inputs: dict[str, Path]) -> dict[str, Any]:

@@ -9,18 +9,26 @@ import pandas as pd
 
 from pipeline.delivery import nightly
 from pipeline.delivery.published import REPORTS
-from pipeline.registry.bundle import SCORING, scoring_in, with_decisions
+from pipeline.registry.bundle import SCORING, bundle_of, scoring_in, with_decisions, write_champion
 from pipeline.registry.run_record import dvc_outputs
 from pipeline.runtime import publishing, store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.playbook import NAME as PLAYBOOK
+from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
 from pipeline.runtime.store import Folder, sha256, text_sha256
 
 CODE = ("*.py", "*.sql", "*.yaml", "*.html", "*.css", "*.js")
 STATE = "published.json"  # in .cache: what the list and the page that lie here were made of
 PAGE = "data/desk/retention_desk.html"
+# the codes of a champion that is sound but not of this version, and of one that is not whole
+OUTDATED = ("E_MODEL_BROKEN", "E_MODEL_MISSING", "E_MODEL_SCHEMA", "E_MODEL_VERSION")
+TRAINED = {  # what the stages made just now
+    "model": "data/model",
+    "evaluation": "reports/evaluation.json",
+    "calibration": "data/calibration.json",
+}
 PAGES_REPORTS = ("stage_counts.csv", "net_flow.csv", "ingest.json")
 
 
@@ -78,9 +86,28 @@ def _state(root: Path, params: Params, model: Folder) -> str:
 def publish_champion(root: Path) -> bool:
     """Make list and page with the champion. Return False if they are made of the same already.
 
-    The decisions of params.yaml hold for the champion too, and are kept with it.
+    The decisions of params.yaml hold for the champion too, and are kept with it. A champion that
+    this code cannot apply gives way to the model that was just trained, as on a first run.
     """
     params = load(root)
+    try:
+        return _publish(root, params)
+    except ModelError as error:
+        if error.code not in OUTDATED:
+            raise
+        trained = {name: root / path for name, path in TRAINED.items()}
+        if not all(path.exists() for path in trained.values()):
+            raise
+        bundle = bundle_of(root, *(store.read(path) for path in trained.values()))
+        write_champion(
+            root, params.shop, bundle, dict.fromkeys(("model_name", "model_version", "alias"))
+        )
+        why = "the model that was just trained makes the list; `corekeep model promote` keeps it"
+        warn(f"this version cannot use the champion ({error.place}: {error.rule}): {why}")
+        return _publish(root, params)
+
+
+def _publish(root: Path, params: Params) -> bool:
     model = Folder(champion_folder(root, params.shop))
     scoring = with_decisions(scoring_in(model, params.shop), params)
     if scoring != model.read(SCORING):
@@ -90,11 +117,7 @@ def publish_champion(root: Path) -> bool:
     lists, page = root / "data" / "lists", root / PAGE
     if kept.exists() and store.read(kept) == _published(lists, page, state):
         return False
-    try:
-        nightly.score(nightly.job(root, model, params, lists))
-    except ModelError as error:
-        fix = "make a version that this code has trained champion: `corekeep model promote`"
-        raise ModelError(error.code, f"the champion: {error.place}", error.rule, fix) from None
+    nightly.score(nightly.job(root, model, params, lists))
     follow(root, params, model)
     store.write(kept, _published(lists, page, state))
     return True

@@ -47,7 +47,7 @@ def _version(champion: Path) -> str:
     """Which version made the list."""
     kept = store.read(champion / "registered.json")
     if kept["alias"] != "champion":
-        return "just trained: no champion is registered yet"
+        return "just trained: no champion of this version is registered"
     return f"the champion, {kept['model_name']} version {kept['model_version']}"
 
 

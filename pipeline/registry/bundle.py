@@ -16,6 +16,7 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.params import Date, Days, Params, load
 from pipeline.runtime.playbook import NAME as PLAYBOOK
+from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder
 from pipeline.runtime.store import Folder
 
@@ -34,6 +35,7 @@ class Calibration(BaseModel):
     log_sd: float = Field(ge=0)
     horizon_days: Days
     data_end: Date
+    long_runs: dict[str, Any]
 
 
 class Scoring(BaseModel):
@@ -51,7 +53,6 @@ class Scoring(BaseModel):
 
 def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Params) -> Any:
     """Return the content of scoring.json for a model that was just evaluated."""
-    kept = {*OF_MODEL, *OF_DECISIONS}
     return {
         "shop": params.shop,
         "verdict": metrics["verdict"],
@@ -61,8 +62,17 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
             for name in ("timing", "value")
         },
         "calibration": calibration,
-        "params": params.model_dump(mode="json", include=kept),
+        "params": _by_name(params, *OF_MODEL, *OF_DECISIONS),
     }
+
+
+def _by_name(params: Params, *sections: str) -> dict[str, Any]:
+    """Return sections as params.yaml has them: pydantic writes a named tuple without its names."""
+    dumped = params.model_dump(mode="json", include=set(sections))
+    for section in sections:
+        if names := getattr(getattr(params, section), "_fields", None):
+            dumped[section] = dict(zip(names, dumped[section], strict=True))
+    return dumped
 
 
 def bundle_of(
@@ -115,24 +125,51 @@ def scoring_in(bundle: Folder, shop: str, horizon: int | None = None) -> Scoring
 
 
 def with_sections(scoring: Scoring, params: Params) -> Params:
-    """Return the parameters with those that travel with the model. Raises ModelError."""
-    kept = {*OF_MODEL, *OF_DECISIONS}
-    if odd := sorted(kept ^ set(scoring.params)):
-        rule = f"the sections of its parameters differ: {', '.join(odd)}"
-        raise ModelError("E_MODEL_BROKEN", f"{SCORING} params", rule, TRAIN_AGAIN)
+    """Return the parameters with those that travel with the model.
+
+    A parameter that came after the model keeps its present value, and one that no longer exists is
+    left out; a warning names both. Raises ModelError for a value that cannot be used.
+    """
+    present = _by_name(params, *OF_MODEL, *OF_DECISIONS)
+    later: list[str] = []
+    gone: list[str] = []
+    own = _completed(scoring.params, present, "", later, gone)
+    for names, why in (
+        (later, "came after the model: the value of params.yaml is used"),
+        (gone, "no longer exists: it is left out"),
+    ):
+        if names:
+            warn(f"{SCORING}: {', '.join(names)} {why}")
     try:
-        return Params.model_validate({**params.model_dump(mode="json"), **scoring.params})
+        return Params.model_validate({**params.model_dump(mode="json"), **own})
     except ValidationError as error:
         first = error.errors()[0]
         place = f"{SCORING} params.{'.'.join(map(str, first['loc']))}"
         raise ModelError("E_MODEL_BROKEN", place, first["msg"], TRAIN_AGAIN) from None
 
 
+def _completed(kept: Any, present: Any, place: str, later: list[str], gone: list[str]) -> Any:
+    """Return what a bundle holds under the keys of today; name the others in `later` and `gone`."""
+    if not isinstance(present, dict):
+        return kept
+    if isinstance(kept, list) and len(kept) == len(present):  # as earlier versions wrote a section
+        kept = dict(zip(present, kept, strict=True))
+    if not isinstance(kept, dict):
+        rule = "its values are not those of this version, and have no names"
+        raise ModelError("E_MODEL_BROKEN", f"{SCORING} params.{place}", rule, TRAIN_AGAIN)
+    dotted = {key: f"{place}.{key}" if place else key for key in (*present, *kept)}
+    later += [dotted[key] for key in present if key not in kept]
+    gone += [dotted[key] for key in kept if key not in present]
+    return {
+        key: _completed(kept[key], value, dotted[key], later, gone) if key in kept else value
+        for key, value in present.items()
+    }
+
+
 def with_decisions(scoring: Scoring, params: Params) -> dict[str, Any]:
     """Return scoring.json with the decisions of params.yaml: whom to call is the shop's to say."""
-    own = params.model_dump(mode="json", include=set(OF_DECISIONS))
     kept = scoring.model_dump(mode="json")
-    return {**kept, "params": {**kept["params"], **own}}
+    return {**kept, "params": {**kept["params"], **_by_name(params, *OF_DECISIONS)}}
 
 
 def at_snapshot(scoring: Scoring, meta: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 import difflib
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from models.decision.playbook import By, Play, Playbook, Words
 from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.progress import warn
 from pipeline.runtime.yaml_file import place_of, read_yaml
 
 NAME = "playbook.yaml"
@@ -39,3 +41,28 @@ def read_playbook(root: Path, characters: int | None = None) -> Playbook:
             fix = f"did you mean {near[0]}?" if near else "remove the key"
         place = f"{NAME}:{line} {'.'.join(keys)}".strip()
         raise ConfigError("E_PLAYBOOK", place, rule, fix or "correct the entry") from None
+
+
+def text_of(bundle: Path, root: Path) -> str:
+    """Return the text of a bundle's playbook. What came after it is that of the project, and a
+    warning names it.
+
+    Raises ConfigError where the project's playbook is needed and cannot be used.
+    """
+    text = (bundle / NAME).read_bytes().decode(errors="replace")
+    try:
+        read_playbook(bundle)
+        return text
+    except ConfigError:
+        read_playbook(root)
+    present = read_yaml(root / NAME, root)
+    try:
+        own = read_yaml(bundle / NAME, bundle)
+        completed = {key: own.get(key, present[key]) for key in present}
+        Playbook.model_validate(completed)
+    except (ConfigError, ValidationError):
+        warn(f"the model's {NAME} is not one of this version: the project's is used")
+        return (root / NAME).read_text(encoding="utf-8")
+    odd = ", ".join(sorted(set(own) ^ set(present)))
+    warn(f"the model's {NAME} differs in {odd}: what is missing there is the project's")
+    return yaml.safe_dump(completed, allow_unicode=True, sort_keys=False)
