@@ -4,6 +4,7 @@ On a sqlite file, and on a real MLflow server with a real PostgreSQL.
 """
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import small_shop
 from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Project, project_at
 
 from models.defection.booster import matrix, probabilities
+from pipeline.delivery.prune import prune
 from pipeline.registry import commands, spool
 from pipeline.registry.bundle import files_of, scoring_in
 from pipeline.registry.mlflow_server import _escape_percent, connect
@@ -183,6 +185,29 @@ def test_nothing_of_a_customer_reaches_mlflow(
     }
     for canary in (CANARY, str(SPENT), f"{SPENT:.2f}", f"{SPENT:.6g}", f"{SPENT:.17g}"):
         assert [name for name, text in texts.items() if canary.encode() in text] == []
+
+
+def test_prune_removes_the_files_of_old_runs_that_registered_no_version_and_keeps_the_others(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.delivery.prune.load", lambda _: local.params())
+    monkeypatch.setenv("DVC_EXP_NAME", "quick-fox")
+    experiments = [local.track(name)["run_id"] for name in ("one", "two", "three")]
+    monkeypatch.delenv("DVC_EXP_NAME")
+    registered = local.track("four")["run_id"]
+    local.client.delete_run(experiments[1])
+    years_ago = sqlite3.connect(str(local.uri).removeprefix("sqlite:///"))
+    with years_ago:
+        old = (experiments[0], registered)
+        years_ago.execute("update runs set start_time = 0 where run_uuid in (?, ?)", old)
+    expected = sorted(f"mlartifacts/{run_id}" for run_id in experiments[:2])
+    assert prune(local.root).paths == expected
+    assert {run.info.run_id for run in local.runs()} == {*experiments[::2], registered}
+    assert prune(local.root, dry_run=False).paths == expected
+    assert {run.info.run_id for run in local.runs()} == {experiments[2], registered}
+    kept = {path.name for path in (local.root / "mlartifacts").iterdir()}
+    assert kept == {experiments[2], registered}
+    assert prune(local.root).paths == []
 
 
 def test_a_folder_with_a_percent_sign_does_not_break_mlflows_database(

@@ -110,8 +110,9 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
     The simpler one, boosting alone, unless the other is better by more than one standard error
     (Breiman et al. 1984).
     """
-    if len(losses) == 1:
-        return next(iter(losses)), 0.0
+    first = next(iter(losses))
+    if len(losses) == 1 or len(losses[first]) == 1:  # one row has no standard error
+        return first, 0.0
     better = losses["plain"] - losses["offset"]
     error = float(better.std(ddof=1) / np.sqrt(len(better)))
     return ("offset" if better.mean() > error else "plain"), error
@@ -133,7 +134,7 @@ def select_form(rows: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
     models = {form: fit_form(form, older, base, params.max_rounds, spec) for form in params.forms}
     losses: dict[Form, Floats] = {}
     rounds: dict[Form, int] = {}
-    grid = range(params.round_step, params.max_rounds + 1, params.round_step)
+    grid = [*range(params.round_step, params.max_rounds, params.round_step), params.max_rounds]
     for form, model in models.items():
         by_rounds = {n: log_losses(model.predict(inner, n), inner) for n in grid}
         rounds[form] = min(by_rounds, key=lambda n: by_rounds[n].mean())

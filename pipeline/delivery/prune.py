@@ -1,7 +1,8 @@
 """`corekeep prune`: remove what no run needs any more, after showing it.
 
-Objects of DVC's cache that the results here do not use, published lists and exports older than
-`lists` allows, and temporary files of runs that were killed. A list that people filled in stays.
+Objects of DVC's cache that the results here do not use; published lists, exports and tracked runs
+without a registered version that are older than `lists` allows; temporary files of runs that were
+killed. A list that people filled in stays.
 """
 
 import datetime as dt
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.registry.mlflow_server import forget_old_runs
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Lists, load
 from pipeline.runtime.progress import say
@@ -28,10 +30,12 @@ class Pruned(NamedTuple):
 
 def prune(root: Path, dry_run: bool = True) -> Pruned:
     """Remove what no run needs; with `dry_run` only list it. Call it while no run is at work."""
-    keep = load(root).lists
+    params = load(root)
+    keep = params.lists
     lists = root / "data" / "lists"
     old_lists = list(too_old(lists, in_force(lists), keep))
     others = [*_old_exports(root / "data" / "exports", keep), *_leftovers(root)]
+    others += forget_old_runs(root, params.track, keep.keep_days, dry_run)
     names = [str(path.relative_to(root)) for path in (*old_lists, *others)]
     objects = _unused_objects(root, dry_run)
     if not dry_run:
