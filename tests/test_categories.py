@@ -207,12 +207,14 @@ def test_a_shop_without_a_fall_has_an_empty_list() -> None:
 @pytest.mark.parametrize(
     ("language", "of_a", "of_b"),
     [
-        ("en", "stopped buying stationery since May 2025; tea unchanged",
-         "75% less spent on tea since May 2025"),
-        ("de", "seit Mai 2025 nichts mehr aus stationery gekauft; tea unverändert",
-         "seit Mai 2025 75 % weniger für tea ausgegeben"),
-        ("it", "da maggio 2025 nessun acquisto di stationery; tea come prima",
-         "da maggio 2025 75% in meno spesi per tea"),
+        ("en", "stopped buying stationery since May 2025, usually every 20 days; tea unchanged",
+         "75 % less spent on tea since May 2025, usually every 20 days"),
+        ("de",
+         "seit Mai 2025 nichts mehr aus stationery gekauft, sonst alle 20 Tage; tea unverändert",
+         "seit Mai 2025 75 % weniger für tea ausgegeben, sonst alle 20 Tage"),
+        ("it",
+         "da maggio 2025 nessun acquisto di stationery, di solito ogni 20 giorni; tea come prima",
+         "da maggio 2025 75 % in meno spesi per tea, di solito ogni 20 giorni"),
     ],
 )  # fmt: skip
 def test_the_words_name_the_first_fall_and_what_did_not_change(

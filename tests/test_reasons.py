@@ -295,6 +295,46 @@ def test_a_boredom_sentence_names_the_gaps_only_where_they_grow() -> None:
     assert steady == "Indication: tea-04 alone 9 times in a row."
 
 
+def said(reason: str, **facts: Any) -> str:
+    """The indication of one customer with these facts, all others unknown."""
+    each = next(each for each in CATALOGUE if each.name == reason)
+    columns = {
+        f"{reason}_{name}": pa.array([facts.get(name)], pa.date32() if kind == "day" else None)
+        for name, kind in each.facts.items()
+    }
+    place = np.array([REASONS.index(reason)])
+    return str(sentences(pa.table(columns), place, "en")[0].as_py()).partition(": ")[2]
+
+
+def test_a_resolved_case_reads_as_resolved_and_an_open_one_as_open() -> None:
+    day = dt.date(2025, 10, 11)
+    case = {"kind": "complaint", "id": "K7", "opened_on": day, "days": 9, "sla_days": 3}
+    resolved = said("unrepaired", resolved_on=dt.date(2025, 10, 20), **case)
+    assert resolved == (
+        "Complaint K7 of 11 October 2025 resolved on 20 October 2025, after 9 days, SLA 3."
+    )
+    assert said("unrepaired", **case) == "Complaint K7 open since 11 October 2025, 9 days, SLA 3."
+
+
+def test_a_fall_since_a_market_event_says_so() -> None:
+    day = dt.date(2025, 7, 11)
+    fall = {"category": "honey", "drop": 0.51, "from_on": day}
+    begins = "Spend on honey per purchase down by 51 % since "
+    assert said("competitor", **fall) == f"{begins}11 July 2025."
+    event = said("competitor", event_on=day, **fall)
+    assert event == f"{begins}the market event of 11 July 2025."
+
+
+def test_gaps_that_hardly_grow_are_neither_evidence_nor_named() -> None:
+    grown = {}
+    for longer in (30, 32, 40):
+        days = np.cumsum([0, *[30] * 5, *[longer] * 5])
+        grown[longer] = evidence_rows(past_of(orders=one_item(*days)), 400)[0, 400]
+    assert [row["boredom_gap_to_days"] for row in grown.values()] == [NEVER, NEVER, 40]
+    assert grown[30]["evidence_boredom"] == grown[32]["evidence_boredom"]
+    assert grown[40]["evidence_boredom"] > grown[32]["evidence_boredom"]
+
+
 def test_a_fall_too_small_to_convince_anybody_is_no_evidence() -> None:
     event = (1, 265, 400)
     drops = []

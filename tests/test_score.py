@@ -170,7 +170,7 @@ def test_a_reason_is_published_with_its_evidence_and_other_unknown_without(
 def test_why_says_what_changed_and_then_the_indication_or_the_risk(scored: pd.DataFrame) -> None:
     by_reason = dict(scored.groupby("reason")["why"].first())
     beginnings = scored["why"].str.extract(r"^(\w+)")[0]
-    assert set(beginnings) == {"Nothing", "75"}, "75% less spent on tea"
+    assert set(beginnings) == {"Not", "75"}, "75 % less spent on tea"
     assert " Indication: Complaint K1 of " in by_reason["unrepaired"]
     assert re.search(r" No recorded cause; risk \d+ %\.$", by_reason["other_unknown"])
 

@@ -84,8 +84,7 @@ def test_it_prints_stage_queue_and_why_and_what_follows_without_a_purchase(shop:
     lines = printed(shop, as_of="2025-04-20")
     assert lines[0] == "2025-04-20: early_repeat, active. Queue: early_care."
     assert (
-        lines[1]
-        == "Nothing changed: last purchase 19 days ago, usually every 30. No recorded cause."
+        lines[1] == "Not overdue: last purchase 19 days ago, usually every 30. No recorded cause."
     )
     assert lines[2].startswith("To do: service desk, by 2025-04-2")
     assert lines[3].startswith(

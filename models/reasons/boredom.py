@@ -62,7 +62,8 @@ def boredom(past: Past, at: Context, row: Values) -> None:
 
     * Half for a run that {boredom_quantile} of the customers do not have, at least
       {boredom_min_run} purchases, and growing with the run.
-    * {boredom_steady} times that unless the gaps grow: the later half against the earlier one.
+    * {boredom_steady} times that unless the gaps grow: those of the later half are
+      {boredom_growth} times those of the earlier one, or longer.
     """
     rules, run, n = at.rules, one_item_run(past), len(past.purchases)
     row.one_item_run = run
@@ -76,8 +77,8 @@ def boredom(past: Past, at: Context, row: Values) -> None:
     if run >= 3:
         middle = n - run // 2
         gap_from, gap_to = usual_gap(past, n - run + 1, middle), usual_gap(past, middle, n)
-        growing = gap_to > gap_from
-        if round(gap_to) > round(gap_from):
+        growing = gap_to >= rules.boredom_growth * gap_from
+        if growing and round(gap_to) > round(gap_from):
             row.boredom_gap_from_days, row.boredom_gap_to_days = round(gap_from), round(gap_to)
     row.evidence_boredom = evidence * (1.0 if growing else rules.boredom_steady)
     row.boredom_product, row.boredom_run = line.line, run

@@ -35,7 +35,9 @@ class Reason(NamedTuple):
     needs: tuple[tuple[str, ...], ...]  # groups of columns: one of them is enough
     features: tuple[Feature, ...]
     facts: Mapping[str, Any]  # name: day, number, ratio, id, product, category, or names
-    sentence: Mapping[str, str]  # by language; facts in braces, what a null leaves out in brackets
+    sentence: Mapping[
+        str, str
+    ]  # by language; facts in braces; in [a|b] b stands for a without its facts
     words: Mapping[str, Mapping[str, str]]  # by language: the names that facts may have
     blind: str  # what the evidence cannot see
     by_purchase: bool  # the evidence changes with a purchase only

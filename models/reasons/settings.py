@@ -43,3 +43,4 @@ class ReasonRules(NamedTuple):
     boredom_min_customers: Count
     boredom_width: Positive
     boredom_steady: Part
+    boredom_growth: Annotated[float, Field(ge=1)]

@@ -31,9 +31,12 @@ FACTS = {
     "id": "id",
 }
 SENTENCE = {
-    "en": "{kind} {id} of {opened_on}: {days} days without a solution, SLA {sla_days}.",
-    "de": "{kind} {id} vom {opened_on}: {days} Tage ohne Lösung, zugesagt {sla_days}.",
-    "it": "{kind} {id} del {opened_on}: {days} giorni senza soluzione, previsti {sla_days}.",
+    "en": "{kind} {id} [of {opened_on} resolved on {resolved_on}, after {days} days"
+    "|open since {opened_on}, {days} days], SLA {sla_days}.",
+    "de": "{kind} {id} [vom {opened_on} am {resolved_on} gelöst, nach {days} Tagen"
+    "|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
+    "it": "{kind} {id} [del {opened_on} risolto il {resolved_on}, dopo {days} giorni"
+    "|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
 }
 WORDS = {
     "en": {"complaint": "Complaint", "return": "Return"},

@@ -11,18 +11,18 @@ from pipeline.engine.categories import MONTH
 
 WORDS = {  # per language: stopped; fell; a category that did not change
     "en": (
-        "stopped buying {category} since {month}",
-        "{percent}% less spent on {category} since {month}",
+        "stopped buying {category} since {month}, usually every {days} days",
+        "{percent} % less spent on {category} since {month}, usually every {days} days",
         "{steady} unchanged",
     ),
     "de": (
-        "seit {month} nichts mehr aus {category} gekauft",
-        "seit {month} {percent} % weniger für {category} ausgegeben",
+        "seit {month} nichts mehr aus {category} gekauft, sonst alle {days} Tage",
+        "seit {month} {percent} % weniger für {category} ausgegeben, sonst alle {days} Tage",
         "{steady} unverändert",
     ),
     "it": (
-        "da {month} nessun acquisto di {category}",
-        "da {month} {percent}% in meno spesi per {category}",
+        "da {month} nessun acquisto di {category}, di solito ogni {days} giorni",
+        "da {month} {percent} % in meno spesi per {category}, di solito ogni {days} giorni",
         "{steady} come prima",
     ),
 }
@@ -47,7 +47,8 @@ def category_list(falls: pa.Table, scored: pd.DataFrame, as_of: str) -> pa.Table
 def category_words(categories: pa.Table, language: str) -> pa.Table:
     """One row per customer of categories.parquet, customer_id and words: their first fall by rank.
 
-    The words are a part of a sentence: "stopped buying stationery since May 2025; tea unchanged".
+    The words are a part of a sentence: "stopped buying stationery since May
+    2025, usually every 30 days; tea unchanged".
     """
     months, (stopped, fell, unchanged) = MONTHS[language].split(), WORDS[language]
     words: dict[str, str] = {}
@@ -55,7 +56,8 @@ def category_words(categories: pa.Table, language: str) -> pa.Table:
         since = row["since"]
         month, percent = f"{months[since.month - 1]} {since.year}", round(100 * row["fall"])
         template = stopped if row["change"] == "stopped" else fell
-        parts = [template.format(category=row["category"], percent=percent, month=month)]
+        days = round(row["usual_days"])
+        parts = [template.format(category=row["category"], percent=percent, month=month, days=days)]
         parts += [unchanged.format(steady=row["steady"])] if row["steady"] else []
         words.setdefault(row["customer_id"], "; ".join(parts))
     return pa.table(

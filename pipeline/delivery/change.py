@@ -84,22 +84,28 @@ CHANGES = (
     Change(
         lambda f: _fell(f, "spend_fell_percent", "purchases_fell_percent"),
         {
-            "en": "Spends {spend_fell_percent} % less than before; "
+            "en": "Spends {spend_fell_percent} % less over the last {partial_days} days "
+            "than before; "
             "last purchase {days_since_last_purchase:day|days} ago.",
-            "de": "Gibt {spend_fell_percent} % weniger aus als zuvor; "
+            "de": "Gibt in den letzten {partial_days} Tagen {spend_fell_percent} % weniger aus "
+            "als zuvor; "
             "letzter Kauf vor {days_since_last_purchase:Tag|Tagen}.",
-            "it": "Spesa calata del {spend_fell_percent} % rispetto a prima; "
+            "it": "Spesa degli ultimi {partial_days} giorni calata del {spend_fell_percent} % "
+            "rispetto a prima; "
             "ultimo acquisto {days_since_last_purchase:giorno|giorni} fa.",
         },
     ),
     Change(
         lambda f: f["purchases_fell_percent"].each(0) > 0,
         {
-            "en": "Buys {purchases_fell_percent} % less often than before; "
+            "en": "Buys {purchases_fell_percent} % less often over the last {partial_days} days "
+            "than before; "
             "last purchase {days_since_last_purchase:day|days} ago.",
-            "de": "Kauft {purchases_fell_percent} % seltener als zuvor; "
+            "de": "Kauft in den letzten {partial_days} Tagen {purchases_fell_percent} % seltener "
+            "als zuvor; "
             "letzter Kauf vor {days_since_last_purchase:Tag|Tagen}.",
-            "it": "Acquisti calati del {purchases_fell_percent} % rispetto a prima; "
+            "it": "Acquisti degli ultimi {partial_days} giorni calati "
+            "del {purchases_fell_percent} % rispetto a prima; "
             "ultimo acquisto {days_since_last_purchase:giorno|giorni} fa.",
         },
     ),
@@ -117,11 +123,11 @@ CHANGES = (
     Change(
         lambda f: np.ones(len(f["stage"].codes), bool),
         {
-            "en": "Nothing changed: last purchase {days_since_last_purchase:day|days} ago, "
+            "en": "Not overdue: last purchase {days_since_last_purchase:day|days} ago, "
             "usually every {expected_ipt_days}.",
-            "de": "Nichts verändert: letzter Kauf vor {days_since_last_purchase:Tag|Tagen}, "
+            "de": "Nicht überfällig: letzter Kauf vor {days_since_last_purchase:Tag|Tagen}, "
             "sonst alle {expected_ipt_days}.",
-            "it": "Nessun cambiamento: ultimo acquisto "
+            "it": "Non in ritardo: ultimo acquisto "
             "{days_since_last_purchase:giorno|giorni} fa, di solito ogni {expected_ipt_days}.",
         },
     ),

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from models.reasons.catalogue import CATALOGUE, Reason
 from pipeline.delivery.dates import elided, spelled_days
 
+_NULL = pa.scalar(None, pa.string())
 PREFIX = {"en": "Indication: ", "de": "Hinweis: ", "it": "Indizio: "}
 UNKNOWN = {
     "en": "No recorded cause.",
@@ -37,14 +38,25 @@ def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Arr
 
 
 def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
-    """Return the sentence of a reason for each row; – for a null outside brackets."""
-    parts = [PREFIX[language]]
+    """Return the sentence of a reason for each row; – for a null outside brackets.
+
+    In brackets stands the first alternative whose facts are all known, or nothing.
+    """
+
+    def said(template: str, absent: Any) -> pa.Array:
+        pieces: list[Any] = [pa.repeat("", len(rows))]
+        for text, name, _, _ in Formatter().parse(template):
+            pieces.append(text)
+            if name:
+                pieces.append(pc.coalesce(_spelled(rows, reason, name, language), absent))
+        return pc.binary_join_element_wise(*pieces, "")
+
+    parts: list[Any] = [PREFIX[language]]
     for place, part in enumerate(re.split(r"[][]", reason.sentence[language])):
-        pieces: list[Any] = [""]
-        for text, name, _, _ in Formatter().parse(part):
-            value = None if name is None else _spelled(rows, reason, name, language)
-            pieces += [text, "" if value is None else value if place % 2 else value.fill_null("–")]
-        parts.append(pc.fill_null(pc.binary_join_element_wise(*pieces, ""), ""))
+        if place % 2:
+            parts.append(pc.coalesce(*(said(each, _NULL) for each in part.split("|")), ""))
+        else:
+            parts.append(said(part, "–"))
     return pc.binary_join_element_wise(*parts, "")
 
 

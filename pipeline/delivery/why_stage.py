@@ -102,6 +102,8 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
     open_then = lacks.holds(bool) | won_back
     is_partial = flag("partial_defection")
 
+    partial_days = np.ceil(limits.partial_ipts * rows["ipt_days"].to_numpy().astype(float) - 1e-6)
+
     def fallen(name: str) -> Fact:
         below = rounded(100 * (1 - rows[name].to_numpy().astype(float)), 0)
         return fact(below, is_partial & (below > 0))
@@ -120,6 +122,7 @@ def facts(rows: pa.Table, limits: Limits, expected_ipt: float) -> Facts:
         "partial_defection": constant(True, is_partial),
         "purchases_fell_percent": fallen("visits_level"),
         "spend_fell_percent": fallen("spend_level"),
+        "partial_days": fact(partial_days.astype(np.int64), is_partial),
         "category_change": fact(changes, bought),
         "lacks": lacks,
         "purchases_back": column("purchases_back", back | won_back),
