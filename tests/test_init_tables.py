@@ -102,6 +102,33 @@ def test_a_list_of_opt_outs_needs_no_column_of_flags(tmp_path: Path) -> None:
     assert result.account["tables"]["suppressions"]["accepted"] == 1
 
 
+def test_a_list_of_opt_outs_may_name_its_customers_in_any_column(tmp_path: Path) -> None:
+    content = text("added by|who", [["shop desk", "C2"], ["web", "C4"]])
+    result = given(tmp_path, orders=text(ORDERS, ROWS), optout=content)
+    assert listed(result, "customers", "do_not_contact") == [False, True, False, True]
+
+
+def test_a_word_for_nobody_is_no_customer_and_counted(tmp_path: Path) -> None:
+    rows = [["Guest", *row[1:]] if row[0] == "C4" else row for row in ROWS]
+    result = given(tmp_path, orders=text(ORDERS, rows))
+    assert result.codes("orders") == {"E_NO_CUSTOMER": 6}
+    assert listed(result, "customers", "customer_id") == ["C1", "C2", "C3"]
+
+
+def test_the_number_of_a_line_is_no_product(tmp_path: Path) -> None:
+    rows = [[*row[:3], line, *row[4:]] for row in ROWS for line in ("1", "2")]
+    head = ORDERS.replace("sku", "line")
+    given(tmp_path, orders=text(head, rows))
+    sql = (tmp_path / "sources" / "own.sql").read_text()
+    assert "line as line_id" in sql and "sku" not in sql
+
+
+def test_a_column_of_amounts_with_many_other_words_is_still_the_amount(tmp_path: Path) -> None:
+    rows = [[*row[:5], "free" if i % 5 == 0 else row[5]] for i, row in enumerate(ROWS)]
+    with pytest.raises(Refused, match=r"E_NUMBER_UNREADABLE orders.csv:2 net_amount"):
+        given(tmp_path, orders=text(ORDERS, rows))
+
+
 def test_refunded_orders_came_back_a_month_later_and_cancelled_ones_were_no_purchase(
     tmp_path: Path,
 ) -> None:

@@ -118,6 +118,15 @@ def test_a_suppression_of_an_unknown_customer_stops_the_run_by_default(tmp_path:
     assert "C2" not in str(refused.value)
 
 
+def test_an_opt_out_in_another_spelling_is_named_before_all_unknown_ones(tmp_path: Path) -> None:
+    orders = csv("00123,O9,2026-01-05T10:00:00,A,tea,1,9.99", GOOD)
+    suppressions = csv("C1", "123", "C7", head="customer_id")
+    files = {"orders.csv": orders, "suppressions.csv": suppressions}
+    near = r"^E_SUPPRESSIONS suppressions\.csv:3 customer_id — 1 suppressions name .* spelling only"
+    with pytest.raises(QualityError, match=near):
+        ingested(tmp_path, files, quarantine_limit=PARAMS.ingest.quarantine_limit)
+
+
 def today(folder: Path, text: str, hours: float = 1) -> dict[str, bool]:
     write(folder / "optout.csv", text)
     os.utime(folder / "optout.csv", (0, MIDNIGHT - hours * 3600))

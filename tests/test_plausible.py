@@ -64,6 +64,14 @@ def test_one_mistyped_date_moves_neither_the_first_day_nor_the_end(
         judged(tmp_path, rows, 0)
 
 
+def test_a_lone_date_behind_few_orders_stands_out_by_their_own_days(tmp_path: Path) -> None:
+    days = ("2024-01-05", "2024-02-06", "2024-03-07", "2026-11-02", "2024-04-02")
+    rows = [(f"C{i % 3}", str(i), f"{day}T09:00:00", "1", "20.00") for i, day in enumerate(days)]
+    result = judged(tmp_path, rows)
+    assert result.events.read("meta.json")["data_end"] == "2024-04-03"
+    assert result.codes("orders") == {"E_LONE_TIME": 1}
+
+
 def test_several_mistyped_dates_are_quarantined_together(tmp_path: Path) -> None:
     rows = changed(300, ordered_at="2024-09-01T10:00:00")
     rows[302] = ("C01", "O900", "2025-03-01T10:00:00", "0", "5.00")

@@ -88,6 +88,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], Form, str]] = {
     ),
     "a damaged spreadsheet": ({"orders.xlsx": sheet()[:900]}, {}, "E_TRUNCATED orders.xlsx"),
     "a sheet that is not there": ({"orders.xlsx": sheet()}, {"sheet": "June"}, "one of: Sheet"),
+    "a workbook named as text": ({"orders.csv": sheet()}, {}, "this is an Excel .* name it .xlsx"),
     "another encoding than said": (
         {"orders.csv": PLAIN.encode("cp1252")},
         {"encoding": "ascii"},

@@ -77,10 +77,10 @@ def checked(
             if returned:
                 drop_erased(db, returned.path)
             end = relate_rows(db, delivered, params, place, closed)
-            for table in delivered:
-                check_limits(db, table, params)
             if "suppressions" in delivered:
                 require_matches(db, place)
+            for table in delivered:
+                check_limits(db, table, params)
         except (InputError, QualityError) as error:
             raise everything_wrong(db, place, params, error) from None
     except (duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InterruptException):

@@ -9,6 +9,7 @@ ending says, is refused before anything is read from it.
 import codecs
 import csv
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,11 +28,12 @@ from pipeline.runtime.store import Folder
 BLOCK = 1 << 24
 LONG = 1 << 21  # DuckDB reads no longer lines, and may lose the row behind one
 MISTAKEN = {
-    b"\x1f\x8b": ("a gzip file", "unpack it"),
-    b"PK\x03\x04": ("a zip file", "unpack it"),
+    b"\x1f\x8b": ("a gzip file", "name it .csv.gz"),
+    b"PK\x03\x04": ("a zip file", "name it .zip"),
     b"\xff\xfe": ("UTF-16", "save it as UTF-8"),
     b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
     b"PAR1": ("a parquet file", "name it .parquet"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "name it .xls"),
 }
 SEPARATORS = {";": ("semicolons", '";"'), "\t": ("tabs", '"\\t"'), "|": ("bars", '"|"')}
 CSVS = (".csv", ".tsv", *SHEETS)
@@ -145,7 +147,7 @@ def is_raw(path: Path) -> bool:
 
 def _check_kind(path: Path, root: Path, form: RawFile) -> None:
     """Refuse a file whose bytes are not what its ending says."""
-    place, utf16 = str(path.relative_to(root)), form.encoding.startswith("utf-16")
+    place = str(path.relative_to(root))
     if not path.resolve().is_relative_to(root):
         raise refusal("E_OUTSIDE file", place)
     size = path.stat().st_size
@@ -160,12 +162,23 @@ def _check_kind(path: Path, root: Path, form: RawFile) -> None:
             raise refusal("E_TRUNCATED parquet", place)
         _check_names(path, place)
         return
-    packed = path.suffix.lower() in (*PACKED, *SHEETS)
-    for magic, (kind, fix) in () if packed else MISTAKEN.items():
-        if start.startswith(magic) and not (kind == "UTF-16" and utf16):
-            raise refusal("E_FILE_KIND", place, kind=kind, ending=path.suffix[1:], fix=fix)
-    if not packed and is_utf8(form):
+    if path.suffix.lower() in (*PACKED, *SHEETS):
+        return
+    refuse_mistaken(path, place, form)
+    if is_utf8(form):
         _check_text(path)
+
+
+def refuse_mistaken(path: Path, place: str, form: RawFile) -> None:
+    """Refuse a text file whose first bytes are those of another kind of file."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    for magic, (kind, fix) in MISTAKEN.items():
+        if not start.startswith(magic) or (kind == "UTF-16" and form.encoding.startswith("utf-16")):
+            continue
+        if zipfile.is_zipfile(path) and "xl/workbook.xml" in zipfile.ZipFile(path).namelist():
+            kind, fix = "an Excel workbook", "name it .xlsx"  # noqa: PLW2901
+        raise refusal("E_FILE_KIND", place, kind=kind, ending=path.suffix[1:], fix=fix)
 
 
 def _check_names(path: Path, place: str) -> None:

@@ -212,7 +212,9 @@ def _lone(days: Counts, limits: Plausible, total: int) -> int:
         if count > max(1, limits.lone_share * total):
             return 0
         stretch = abs((days[position][0] - days[0][0]).days)
-        per_day = _rate_after(days[position:], max(stretch, limits.lone_days))
+        # a history shorter than the stretch shows its rate in its own days
+        span = abs((days[-1][0] - days[position][0]).days) + 1
+        per_day = _rate_after(days[position:], max(min(stretch, span), limits.lone_days))
         alone = abs((days[position][0] - days[position - 1][0]).days)
         if (
             stretch if reverse else alone

@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
-from pipeline.inputs.init.times import CLOCK, ENOUGH, TimeForm, share_of, time_form
+from pipeline.inputs.init.times import CLOCK, ENOUGH, MOST, TimeForm, share_of, time_form
 
 SAMPLE = 5000  # different values of a column that are looked at for their form
-MOST_NUMBERS = 0.9  # of the values are numbers; `corekeep check` names the others
 NUMBER = re.compile(
     r"\(?[-+]?\s*[^\d\s.,+()-]{0,4}\s*([-+]?[\d.,'\u00a0\u202f ]*\d)\s*[^\d.,]{0,4}\)?"
 )
@@ -128,7 +127,7 @@ def _number_form(values: list[str], kind: str) -> NumberForm | None:
     if kind != "VARCHAR":
         return None
     bodies = [(value, match[1]) for value in values if (match := NUMBER.fullmatch(value))]
-    if len(bodies) < MOST_NUMBERS * len(values):
+    if len(bodies) < MOST * len(values):  # `corekeep check` names the others
         return None
     symbols = any(re.search(r"[^\d.,+()\s'-]", value) for value, _ in bodies)
     texts = [re.sub(r"[^\d.,']", "", body) for _, body in bodies]

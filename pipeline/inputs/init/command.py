@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline.inputs.database import Db, fetch_all, identifier, open_database
-from pipeline.inputs.files import is_raw, raw_tables, register
+from pipeline.inputs.files import is_raw, raw_tables, refuse_mistaken, register
 from pipeline.inputs.init.columns import Column, columns_of, name_sql
 from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.exports import recognised, statements
@@ -23,6 +23,7 @@ from pipeline.inputs.init.roles import TIMES, by_values, words_of
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
 from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.init.trial import settings_text, try_out
+from pipeline.inputs.plain import TEXTS
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
@@ -85,6 +86,8 @@ def _collect(files: list[Path], folder: Path) -> dict[str, RawFile]:
             raise refusal("E_FILE_KIND init", file.name)
         if not file.is_dir() and not file.stat().st_size:
             raise refusal("E_EMPTY", file.name)
+        if file.suffix.lower() in TEXTS:
+            refuse_mistaken(file, file.name, RawFile(encoding="utf-16"))  # guess reads UTF-16
         form = guess(file)
         target = folder / file.name
         if target.exists():
@@ -141,7 +144,8 @@ def _compose(
         tables, answers = _settled(db, folder, widths, answers)
     except duckdb.Error as error:
         raise unreadable(error, "the file", db, Folder(folder)) from None
-    draft, roles = _draft(db, tables, answers)
+    draft = Draft(db, nobody=tuple(params.ingest.plausible.nobody))
+    roles = _draft(draft, tables, answers)
     settings = settle(answers, draft, roles)
     tried = try_out(draft, shop, folder, kept, settings, params)
     for line in [*draft.remarks, *tried.lines]:
@@ -210,17 +214,16 @@ def _largest(tables: list[RawTable], kinds: dict[str, Kind], kind: Kind) -> RawT
     return max(of_kind, key=lambda table: table.rows, default=None)
 
 
-def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dict[str, Column]]:
-    """Return the SQL of all tables, and the roles of the columns of the orders."""
-    draft = Draft(db)
-    tables = [with_properties(db, table, answers.columns) for table in tables]
+def _draft(draft: Draft, tables: list[RawTable], answers: Answers) -> dict[str, Column]:
+    """Draft the SQL of all tables; return the roles of the columns of the orders."""
+    tables = [with_properties(draft.db, table, answers.columns) for table in tables]
     kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
     for table in tables:
         if template := recognised(table):
             say(f"{table.file}: {table.rows} rows, an export of {template.split('.')[0]}")
             for statement in statements(template, table):
                 draft.add(statement)
-            return draft, table.roles("orders", answers.columns)
+            return table.roles("orders", answers.columns)
     orders = _largest(tables, kinds, "orders")
     if orders is None:
         raise refusal("E_NO_TABLE init", ", ".join(t.file for t in tables))
@@ -246,7 +249,7 @@ def _draft(db: Db, tables: list[RawTable], answers: Answers) -> tuple[Draft, dic
             draft_other(draft, kinds[table.name], table, own)
             if own.keys() & {"optout", "consent"} and kinds[table.name] == "customers":
                 draft_other(draft, "suppressions", table, own)
-    return draft, joined
+    return joined
 
 
 def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:

@@ -75,6 +75,7 @@ class Draft:
     """The SQL so far, remarks for people, and values of ingest.plausible with their reasons."""
 
     db: Db
+    nobody: tuple[str, ...] = ()  # words for no customer
     views: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     plausible: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -106,7 +107,7 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
     when = time_sql(day)
     if "clock" in roles and day.time and day.time.dates_only:
         when = clocked_sql(draft.db, source, day, roles["clock"])
-    customer = customer_sql(roles["customer"])
+    customer = _somebody(draft, roles["customer"], source)
     order = id_sql(roles["order"]) if "order" in roles else f"{customer} || '-' || source_line"
     order = order.replace("source_line", "l.source_line") if " l\n" in source else order
     fields: list[Field] = [("customer_id", customer), ("order_id", order), ("ordered_at", when)]
@@ -119,6 +120,8 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
         fields.append(("quantity", text_number(roles["quantity"])))
     if amount := _amount(draft, roles, source):
         fields.append(("net_amount", amount))
+    else:
+        draft.remarks.append("no amounts: the list ranks by risk and shows no money (--amount)")
     if "currency" in roles and roles["currency"].distinct > 1:
         fields.append(("currency", roles["currency"].sql))
     if "status" in roles:
@@ -132,6 +135,19 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
             fields.append((name, time_sql(roles[name])))
     origin = [(n, f"l.{n}") for n, _ in ORIGIN] if " l\n" in source else list(ORIGIN)
     return [*fields, *origin]
+
+
+def _somebody(draft: Draft, column: Column, source: str) -> str:
+    """SQL for the customer, null where a word for nobody has several rows."""
+    sql = customer_sql(column)
+    words = [value for value in column.samples if value.lower() in draft.nobody]
+    for word in words:
+        rows = draft.count(f"select count(*) from {source} where {column.sql} = {literal(word)}")
+        if rows > 1:
+            draft.remarks.append(f"{word} is no customer: {rows} rows without a customer")
+            shown = word.lower() if "lower(" in sql else word
+            sql = f"nullif({sql}, {literal(shown)})"
+    return sql
 
 
 def _names_lines(draft: Draft, roles: dict[str, Column], source: str) -> bool:

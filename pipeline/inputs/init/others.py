@@ -30,6 +30,8 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> bool
         "complaints": _complaints,
         "suppressions": _suppressions,
     }
+    if kind == "suppressions":
+        roles = _with_known_customers(draft, table, roles)
     if kind in ("returns", "complaints"):
         roles = _with_known_orders(draft, table, roles)
     fields = drafts[kind](draft, table, roles)
@@ -45,6 +47,27 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> bool
     comment = f"{table.file}: one row per {ROWS[kind]}."
     draft.add(view(kind, [*fields.items(), *ORIGIN], source, comment, where))
     return True
+
+
+def _with_known_customers(draft: Draft, table: RawTable, roles: Roles) -> Roles:
+    """Return the roles with the column that names the most customers of the orders.
+
+    A list of opt-outs has few columns, of any name. Where none names a customer, ingest refuses it.
+    """
+    known = "(select lower(customer_id::varchar) from orders where customer_id is not null)"
+    others = [column for role, column in roles.items() if role != "customer"]
+    free = [column for column in table.columns if column.filled and column not in others]
+    named = {
+        column.name: draft.count(
+            f"""select count(*) from {table.sql}
+            where lower(({customer_sql(column)})::varchar) in {known}"""
+        )
+        for column in free
+    }
+    best = max(free, key=lambda column: (named[column.name], column is roles.get("customer")))
+    if best is not roles.get("customer"):
+        draft.remarks.append(f"{table.file}: {best.name} names the customers")
+    return {**roles, "customer": best}
 
 
 def _with_known_orders(draft: Draft, table: RawTable, roles: Roles) -> Roles:

@@ -25,6 +25,7 @@ AT_MOST = dict.fromkeys(("status", "category", "currency", "severity"), 2000)
 AT_MOST |= {"optout": 6, "consent": 6}
 NUMBERS = ("net_amount", "price", "quantity", "discount", "refunded")
 OF_PRODUCT = ("sku", "label", "category")
+FIRST_LINES = ("1", "0", "10", "01", "001")  # the most frequent numbers of an order's lines
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,20 @@ def _can_be(column: Column, role: str) -> bool:
         return (
             number is not None and not is_time and bool(whole or name_score(column.name, role) > 7)
         )
-    if (column.time and not column.time.expression) or (role in OF_PRODUCT and column.of_customer):
+    if (column.time and not column.time.expression) or _is_no_product(column, role):
         return False
     if limit := AT_MOST.get(role):
         return column.distinct <= limit
     if role in ("customer", "order", "sku") and number and not number.is_whole:
         return all(re.fullmatch(r"\d+[.,]0+", value) for value in column.samples)
     return role != "customer" or column.distinct > 1 or column.rows == 1
+
+
+def _is_no_product(column: Column, role: str) -> bool:
+    """Whether a column describes the customer, or numbers the lines, so that it is no product."""
+    numbers_lines = role == "sku" and column.samples[0] in FIRST_LINES
+    is_line = numbers_lines and name_score(column.name, role) < 7
+    return (role in OF_PRODUCT and column.of_customer) or is_line
 
 
 def assign(

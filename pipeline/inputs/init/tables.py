@@ -100,7 +100,7 @@ def kind_of(table: RawTable, fixed: dict[str, str], alone: bool) -> Kind:
     one_a_row = customer is not None and _is_unique(customer)
     tests: list[tuple[Kind, bool]] = [
         ("orders", alone),
-        ("suppressions", "optout" in about and customer is not None),
+        ("suppressions", "optout" in about or about >= {"refused", "contact"}),
         ("complaints", best["severity"] > 0 or best["complaint_id"] > 0),
         ("complaints", "complaint" in about and "order" not in about),
         ("returns", "return" in about or best["return_id"] > 5),

@@ -10,6 +10,7 @@ from pipeline.inputs.checks import ISO
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 
 ENOUGH = 0.98  # of the values have the form; the rest is reported
+MOST = 0.5  # of the values can be read in one form: the others are wrong, not of another kind
 DATES = {
     "ymd": ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     "dmy": ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d-%m-%y"),
@@ -184,7 +185,7 @@ def _strptime_form(
             read = int(more)
         if read == total:
             break
-    if read < 0.9 * total:
+    if read < MOST * total:
         return None
     return TimeForm(
         formats=tuple(chosen),

@@ -10,6 +10,7 @@ from typing import Any
 
 from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from pipeline.inputs.checked import checked
+from pipeline.inputs.checks import CODES
 from pipeline.inputs.database import Db, fetch_all
 from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.questions import Settings
@@ -93,7 +94,7 @@ def _limits(db: Db, table: str, default: float, known: dict[str, float], tried: 
         limit = math.ceil(share * 110) / 100 if share > 0.02 else math.ceil(share * 1100) / 1000
         if code not in tried.limits or tried.limits[code][0] < limit:
             tried.limits[code] = (limit, reason)
-        tried.lines.append(f"{code}: {reason} are left out")
+        tried.lines.append(f"{code}: {reason} are left out: {CODES[code].message}")
     total = fetch_all(db, f"select count(*) from staged_{table}")[0][0]
     tried.lines.append(f"{table}: {accepted} of {total} rows accepted")
 
