@@ -121,6 +121,7 @@ def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Pa
         assign=PARAMS.assign,
         reasons=PARAMS.reasons,
         windows=PARAMS.windows,
+        engine=PARAMS.engine,
         privacy=privacy,
         root=folder,
     )

@@ -14,17 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
-from frozen import ROOT, params
+from frozen import PATH, ROOT, params
 from pydantic import ValidationError
 from raw_shop import csv, ingested
 
+from benchmarks.extreme_params import tiny_shop
+from pipeline.delivery import nightly
 from pipeline.engine.java import java
 from pipeline.engine.part import partitions
 from pipeline.engine.spark import TABLES, session
+from pipeline.registry.bundle import bundle_of
 from pipeline.runtime.errors import ConfigError, Refused
-from pipeline.runtime.params import Engine, Spark
-from pipeline.runtime.store import Folder, write
+from pipeline.runtime.params import Engine, Params, Spark
+from pipeline.runtime.store import Folder, read, write
 from pipeline.stages.assign import assign
 from pipeline.stages.calibrate import calibrate
 from pipeline.stages.extract import extract
@@ -33,6 +38,11 @@ from pipeline.stages.simulate import simulate
 
 P = params()
 LOCAL = P.engine
+KEYS = {
+    "scored": [("customer_id", "ascending")],
+    "explanations": [("customer_id", "ascending"), ("position", "ascending")],
+    "categories": [("customer_id", "ascending"), ("category", "ascending")],
+}
 # Small and short: a compiler that thinks longer than the job takes is no help.
 QUICK = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -132,9 +142,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Spark on two cores."""
     conf = {**QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
     yield LOCAL.model_copy(
-        update={"kind": "spark", "spark": Spark(master="local[2]", conf=conf, events=None)}
+        update={
+            "kind": "spark",
+            "spark": Spark(master="local[2]", conf=conf, events=None, lists=None),
+        }
     )
-    session(Spark(master="local[2]", conf=conf, events=None)).stop()
+    session(Spark(master="local[2]", conf=conf, events=None, lists=None)).stop()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -256,6 +269,41 @@ def test_a_lake_that_does_not_hold_the_events_is_refused(
     assert "C0" not in str(raised.value) + "".join(capfd.readouterr())
 
 
+def test_the_list_that_a_cluster_scores_is_the_local_one_and_lies_in_the_lake_row_for_row(
+    spark: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.engine.spark.ROWS", 20)  # so that several tasks score
+    root, lake = tmp_path / "shop", f"file://{tmp_path}/lake"
+    root.mkdir()
+    params_of = Params.model_validate(tiny_shop(root, PATH))
+    evaluation, calibration = (
+        read(root / name) for name in ("reports/evaluation.json", "data/calibration.json")
+    )
+    evaluation |= {"verdict": "model"}
+    model = root / "data" / "champion" / "demo"
+    bundle = bundle_of(root, Folder(root / "data" / "model"), evaluation, calibration)
+    write(model, bundle)
+    settings = spark.spark.model_copy(update={"lists": lake})
+    engines = {"local": LOCAL, "spark": spark.model_copy(update={"spark": settings})}
+    made_by = {}
+    for name, engine in engines.items():
+        own = params_of.model_copy(update={"engine": engine})
+        raw = root / "data" / "shops" / "demo"
+        job = nightly.job(root, Folder(model), own, tmp_path / name, raw)
+        folder, _, _ = nightly.score(job)
+        assert folder
+        made_by[name] = {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert made_by["spark"] == made_by["local"]
+    scored = pq.read_table(tmp_path / "spark" / "scored.parquet")
+    assert len(scored.filter(pc.is_valid(scored["risk"]))) > 40
+    for name in ("scored", "explanations", "categories"):
+        table = pq.read_table(tmp_path / "spark" / f"{name}.parquet")
+        written = pq.read_table(tmp_path / "lake" / name).select(table.column_names)
+        assert written.cast(table.schema).sort_by(KEYS[name]).equals(table.sort_by(KEYS[name]))
+    kept = pq.read_table(tmp_path / "lake" / "manifest")["manifest"][0].as_py()
+    assert kept.encode() == made_by["spark"]["manifest.json"]
+
+
 def fake_java(folder: Path, version: str) -> str:
     """A JAVA_HOME whose Java can only report its version."""
     program = folder / version / "bin" / "java"
@@ -339,7 +387,7 @@ def test_a_master_that_does_not_answer_is_reported_at_once() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
         settings = Spark(
-            master=f"spark://127.0.0.1:{nobody.getsockname()[1]}", conf={}, events=None
+            master=f"spark://127.0.0.1:{nobody.getsockname()[1]}", conf={}, events=None, lists=None
         )
         with pytest.raises(
             ConfigError, match="E_SPARK engine.spark.master — no master answers there"
@@ -354,7 +402,8 @@ from pipeline.runtime.errors import Refused
 from pipeline.runtime.params import Spark
 from pipeline.engine.spark import session
 try:
-    running = session(Spark(master="local[1]", conf=json.loads(sys.argv[1]), events=None))
+    conf = json.loads(sys.argv[1])
+    running = session(Spark(master="local[1]", conf=conf, events=None, lists=None))
 except Refused as error:
     sys.exit(str(error))
 print(running.range(3).count(), running._jvm.System.getProperty("java.home"))
@@ -401,10 +450,10 @@ def test_a_spark_that_does_not_start_is_reported_in_one_line(tmp_path: Path) -> 
     ["local", "local[*]", "local[4,2]", "spark://a:7077,b:7077", "yarn", "k8s://https://host:443"],
 )
 def test_every_kind_of_master_may_be_named(master: str) -> None:
-    assert Spark(master=master, conf={}, events=None).master == master
+    assert Spark(master=master, conf={}, events=None, lists=None).master == master
 
 
 @pytest.mark.parametrize("master", ["nonsense", "", "local[]", "spark://a", "http://a:80"])
 def test_what_is_no_master_is_refused_as_a_parameter(master: str) -> None:
     with pytest.raises(ValidationError):
-        Spark(master=master, conf={}, events=None)
+        Spark(master=master, conf={}, events=None, lists=None)

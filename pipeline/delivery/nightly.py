@@ -140,7 +140,21 @@ def score(job: Job, dry_run: bool = False) -> tuple[Path | None, Published, dict
         if dry_run:
             return None, lists, account
         folder = publishing.publish(job.out, lists, job.params.lists)
+        if job.params.engine.kind == "spark" and job.params.engine.spark.lists:
+            _to_lake(folder, lists, job.params)
     return folder, lists, account
+
+
+def _to_lake(folder: Path, lists: Published, params: Params) -> None:
+    from pipeline.engine.spark import write_list
+
+    tables = {
+        name.removesuffix(".parquet"): table
+        for name, table in lists.files.items()
+        if name.endswith(".parquet") and "/" not in name
+    }
+    manifest = (folder / publishing.MANIFEST).read_text(encoding="utf-8")
+    write_list(tables, manifest, params.engine.spark)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
-"""Runs kernels over customer partitions: on threads, or on Spark.
+"""Runs kernels over customer partitions, and scorers over rows: on threads, or on Spark.
 
 Threads run in parallel because the kernels release the interpreter's lock.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,3 +56,21 @@ def over(events: Folder, engine: Engine, work: Work, label: str) -> Iterator[tup
 
         return progress(on_spark(events, engine.spark, names, work), len(names), label)
     return progress(_on_threads(events, engine.threads, names, work), len(names), label)
+
+
+def by_rows(work: Callable[[pd.DataFrame], Any], engine: Engine) -> Callable[[pd.DataFrame], Any]:
+    """Return a function of rows with the results of `work`, which treats each row alone.
+
+    The result is an array or a frame with one entry for each row.
+    """
+    if engine.kind == "local":
+        return work
+    from pipeline.engine.spark import rows_on_spark
+
+    def run(rows: pd.DataFrame) -> Any:
+        parts = rows_on_spark(rows, engine.spark, work) or [work(rows)]
+        if isinstance(parts[0], pd.DataFrame):
+            return pd.concat(parts, ignore_index=True)
+        return np.concatenate(parts)
+
+    return run

@@ -1,20 +1,23 @@
-"""Runs kernels on Spark: one task gets one partition as Arrow and returns its table.
+"""Runs kernels on Spark: one task gets one partition as Arrow and returns its table. Runs scorers
+there, and writes lists to a lake.
 
 The only file that imports pyspark. All tables travel as one stream of tagged rows. Executors import
 this project, so it has to be installed there: docs/how-to/spark.md.
 """
 
+import json
 import os
 import re
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial, reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,6 +32,7 @@ from pipeline.runtime.store import Folder
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+ROWS = 50_000  # that a task scores: features of some 40 MB
 SETTINGS = {
     "spark.log.level": "OFF",  # errors are shown in one line; WARN in `conf` shows more
     "spark.ui.enabled": "false",
@@ -260,3 +264,30 @@ def on_spark(
                 yield name, pa.ipc.open_stream(row.table).read_all()
         finally:
             results.unpersist()
+
+
+def rows_on_spark(
+    rows: pd.DataFrame, settings: Spark, work: Callable[[pd.DataFrame], Any]
+) -> list[Any]:
+    """Return the work's result for each ROWS of the rows, in order; a task has so many."""
+    parts = [rows.iloc[start : start + ROWS] for start in range(0, len(rows), ROWS)]
+    if not parts:
+        return []
+    context = session(settings).sparkContext
+    with _spark_errors():
+        results: list[Any] = context.parallelize(parts, len(parts)).map(work).collect()
+    return results
+
+
+def write_list(tables: Mapping[str, pa.Table], manifest: str, settings: Spark) -> None:
+    """Let Spark write the tables of a list to `settings.lists`, and its manifest last.
+
+    A table is a folder of parquet files with a folder `as_of=<snapshot>` for each list. Another
+    list of the same day replaces it.
+    """
+    spark, day = session(settings), json.loads(manifest)["snapshot"]
+    last = {"manifest": pa.table({"manifest": [manifest]})}
+    with _spark_errors():
+        for name, table in {**tables, **last}.items():
+            rows = spark.createDataFrame(table).drop("as_of")
+            rows.write.mode("overwrite").parquet(f"{settings.lists}/{name}/as_of={day}")

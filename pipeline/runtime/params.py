@@ -71,6 +71,7 @@ class Spark(Section):
     ]
     conf: dict[str, str]
     events: Annotated[str, Field(min_length=1)] | None  # a namespace of tables; null: data/events
+    lists: Annotated[str, Field(min_length=1)] | None  # a folder for the lists; null: none there
 
 
 class Engine(Section):

@@ -23,9 +23,10 @@ from pipeline.delivery.outcomes import SAVE_RATES
 from pipeline.delivery.published import REPORTS
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import feature_names, scored_features
+from pipeline.engine.run import by_rows
 from pipeline.registry.forecasts import forecasts
-from pipeline.registry.model_files import scorer
-from pipeline.runtime.params import Evaluate, Privacy, Score
+from pipeline.registry.model_files import Scorer, scorer
+from pipeline.runtime.params import Engine, Evaluate, Privacy, Score
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.publishing import Published
 from pipeline.runtime.store import Folder, text_sha256, to_json
@@ -46,6 +47,7 @@ def score(
     assign: Limits,
     reasons: ReasonRules,
     windows: Windows,
+    engine: Engine,
     privacy: Privacy,
     root: Path,
     returned: Folder | None = None,
@@ -62,6 +64,8 @@ def score(
     chosen, numbers = None, pd.DataFrame()
     if verdict != "no_signal" and rows["scored"].any():
         chosen = scorer(model, verdict, feature_names(features), as_of)
+        of_rows = (by_rows(work, engine) for work in (chosen.predict, chosen.explain))
+        chosen = Scorer(chosen.model_id, *of_rows)
         numbers = scored_features(features, lifecycle, as_of)
         numbers = numbers.loc[rows.loc[rows["scored"], "customer_id"]]
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
