@@ -106,6 +106,18 @@ def by_refund(visits: pd.DataFrame) -> Iterator[Row]:
                 yield row._replace(measured=f"{row.measured} ({counts})")
 
 
+def shown(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table, and below it what cannot be tested, by cause."""
+    causes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.result == WORDS[UNKNOWN]:
+            cause = re.sub(r"^the rest: |, [\d,]+ and [\d,]+ orders$", "", row.measured)
+            causes.setdefault(cause, []).append(row.statement)
+    untested = [f"* {cause}: {'; '.join(dict.fromkeys(of))}" for cause, of in causes.items()]
+    tested = table(HEAD, [row for row in rows if row.result != WORDS[UNKNOWN]])
+    return "\n".join([tested, "", "What this data cannot test, and why:", "", *untested])
+
+
 def main() -> None:
     """Print the rows of the finished run, and write them."""
     argparse.ArgumentParser(description=__doc__).parse_args()
@@ -120,11 +132,11 @@ def main() -> None:
     columns = {f"{table}.{column}" for table, names in tables.items() for column in names}
     visits = mature(rows["visits"], DAYS, day_number(calibration["data_end"]))
     results = [*catalogue(observed(rows, calibration), {*tables, *columns}), *by_refund(visits)]
-    print(shown := table(HEAD, results))
+    print(text := shown(results))
     store.write(RESULTS, [row._asdict() for row in results])
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    store.write(readme, BLOCK.sub(lambda _: f"\n{shown}\n\n", text))
+    before = readme.read_text(encoding="utf-8")
+    store.write(readme, BLOCK.sub(lambda _: f"\n{text}\n\n", before))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ import yaml
 from frozen import project
 from morning_page import DAY, customer, published
 
-from benchmarks.food_delivery import BLOCK, HEAD, RESULTS
+from benchmarks.food_delivery import BLOCK, RESULTS, Row, shown
 from models.hypotheses.catalogue import HYPOTHESES
 from pipeline.docs.documents import demo_documents
-from pipeline.docs.markdown import table
 from pipeline.docs.readme import readme
 from pipeline.runtime import store
 from pipeline.runtime.repro import choose
@@ -50,12 +49,12 @@ def test_the_figures_of_readme_are_those_of_the_demos_run_that_dvc_lock_names() 
 
 
 def test_the_table_of_real_orders_is_the_measured_one() -> None:
-    rows = [tuple(row.values()) for row in store.read(RESULTS)]
-    [shown] = BLOCK.findall(README)
-    assert shown.strip() == table(HEAD, rows)
+    rows = [Row(**row) for row in store.read(RESULTS)]
+    [written] = BLOCK.findall(README)
+    assert written.strip() == shown(rows)
     assert {row[-1] for row in rows} == {"recovered", "not recovered", "cannot be tested"}
     # every statement is there, losses included
-    assert {one.statement for one in HYPOTHESES} <= {row[0] for row in rows}
+    assert all(one.statement in written for one in HYPOTHESES)
 
 
 def test_the_figures_of_readme_are_read_from_the_list_and_the_evaluation(tmp_path: Path) -> None:
