@@ -17,7 +17,7 @@ from pipeline.inputs.origins import ORIGIN
 from pipeline.inputs.staging import Types
 
 HASHES = 20_000_000  # 0.16 GB
-BATCH = 1_000_000
+BATCH = 100_000
 COUNTED = ("orders", "returns")  # two equal rows of these may be two pieces
 
 

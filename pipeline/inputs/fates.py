@@ -13,7 +13,7 @@ from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
 from pipeline.inputs.duplicates import mark_duplicates, second_place
 from pipeline.inputs.origins import add_origins, raw_column
-from pipeline.inputs.plausible import judge_customers, judge_orders
+from pipeline.inputs.plausible import judge_customers, judge_orders, note_counts
 from pipeline.inputs.rates import convert
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
@@ -214,17 +214,11 @@ def notes_of(db: Db, delivered: Delivered) -> dict[str, dict[str, int]]:
     moved = """select count(*) from customers_known k join accepted_customers c using (customer_id)
         where k.known < day_of(c.created_at)"""
     for table in delivered:
-        counts: dict[str, int] = {}
-        sql = f"""select notes, count(*) from staged_{table}
-            where fate is null and notes > 0 group by 1"""
-        for bits, count in fetch_all(db, sql):
-            for position, note in enumerate(NOTES):
-                if bits >> position & 1:
-                    counts[note.code] = counts.get(note.code, 0) + count
+        counts = note_counts(db, table)
         if table == "customers" and (count := fetch_value(db, moved)):
             noted[table] = {"created_at_moved": count}
         noted.setdefault(table, {}).update(
-            {note.code: counts[note.code] for note in NOTES if note.code in counts}
+            {note.code: counts[note.code] for note in NOTES if counts[note.code]}
         )
     return noted
 

@@ -5,6 +5,7 @@ orders. The limits are ingest.plausible; what exceeds one stops the run, or goes
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.inputs.checks import NOTES, PLAUSIBLE
@@ -17,7 +18,7 @@ from pipeline.runtime.progress import warn
 Counts = list[tuple[dt.date, int]]  # orders by day, sorted
 BITS = {note.code: 1 << position for position, note in enumerate(NOTES)}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-SAMPLE = 1_000_000  # lines: enough to know how the orders of a shop are written
+SAMPLE = 100_000  # lines: enough to know how the orders of a shop are written
 AROUND = 30  # days on either side of a gap that say how many orders are usual
 EXPECTED = 20  # with so many orders to be expected, none at all is no chance
 ENOUGH = 20  # customers: with fewer, one may have a large share
@@ -40,31 +41,47 @@ def judge_orders(db: Db, params: Ingest, closed: Sequence[str]) -> None:
     _judge_days(db, params, closed)
 
 
+def note_counts(db: Db, table: str) -> Counter[str]:
+    """Return how many accepted rows of a table have each note, by its code."""
+    counts: Counter[str] = Counter()
+    sql = f"select notes, count(*) from accepted_{table} where notes > 0 group by 1"
+    for bits, count in fetch_all(db, sql):
+        counts.update({n.code: count for at, n in enumerate(NOTES) if bits >> at & 1})
+    return counts
+
+
 def _quarantine(db: Db, code: str, **names: object) -> None:
     rule = PLAUSIBLE[code]
     db.execute(f"""update staged_orders as t set fate = '{code} {rule.column}'
         where t.fate is null and ({rule.breaks.format(**names)})""")
 
 
+def _first_order(db: Db, condition: str) -> str | None:
+    """Return the place of the first accepted line that meets a condition, if any does.
+
+    It takes as long as all other figures together, so it is computed for a refusal alone.
+    """
+    place: str | None = fetch_value(db, f"select {PLACE} from accepted_orders where {condition}")
+    return place
+
+
 def _judge_columns(db: Db, params: Ingest) -> None:
     """Refuse amounts whose point groups thousands, and dates written as instants."""
-    has = {name: f"count(*) filter (notes & {bit} <> 0)" for name, bit in BITS.items()}
-    lines, grouped, decimals, days, texts, none, when, where = fetch_all(
-        db,
-        f"""select count(*), {has["thousands_point"]}, {has["decimals"]}, {has["midnight_utc"]},
-            {has["midnight_utc_text"]}, {has["no_price"]},
-            {PLACE} filter (ordered_at <> date_trunc('day', ordered_at)),
-            {PLACE} filter (notes & {BITS["thousands_point"]} <> 0)
-        from accepted_orders""",
-    )[0]
-    if grouped >= 2 and not decimals and params.plausible.thousands:
+    lines = fetch_value(db, "select count(*) from accepted_orders")
+    counts = note_counts(db, "orders")
+    grouped = counts["thousands_point"]
+    if grouped >= 2 and not counts["decimals"] and params.plausible.thousands:
         raw = raw_column(db, "orders", "net_amount")
+        where = _first_order(db, f"notes & {BITS['thousands_point']} <> 0")
         raise refusal("E_THOUSANDS", f"{where} {raw}", count=grouped, raw=raw)
-    if lines >= 2 and days + texts == lines and when:
+    days = counts["midnight_utc"]
+    if lines >= 2 and days + counts["midnight_utc_text"] == lines:
         raw = raw_column(db, "orders", "ordered_at")
-        sql = f"timezone('UTC', {raw})::date" if days else f"left({raw}, 10)"
-        zone = params.timezone
-        raise refusal("E_TIME_DATES", f"{when} {raw}", count=lines, zone=zone, sql=sql)
+        if when := _first_order(db, "ordered_at <> date_trunc('day', ordered_at)"):
+            sql = f"timezone('UTC', {raw})::date" if days else f"left({raw}, 10)"
+            zone = params.timezone
+            raise refusal("E_TIME_DATES", f"{when} {raw}", count=lines, zone=zone, sql=sql)
+    none = counts["no_price"]
     if none > params.plausible.no_price * lines:
         warn(
             f"orders: {none} of {lines} lines at no price are no purchase; what a voucher paid "
@@ -119,18 +136,21 @@ def judge_customers(db: Db, limits: Plausible) -> None:
 def _judge_totals(db: Db, limits: Plausible) -> None:
     """Refuse order totals that every line of the order repeats; a sample of orders shows it."""
     parts = 1 + fetch_value(db, "select count(*) from accepted_orders") // SAMPLE
-    orders = f"""select order_id, min(net_amount) as amount, {PLACE} as place,
+    sample = f"net_amount > 0 and hash(order_id) % {parts} = 0"
+    orders = f"""select order_id, min(net_amount) as amount,
             min(net_amount) = max(net_amount) as one
-        from accepted_orders where net_amount > 0 and hash(order_id) % {parts} = 0
-        group by order_id having count(*) > 1"""
-    several, repeated, amounts, place = fetch_all(
+        from accepted_orders where {sample} group by order_id having count(*) > 1"""
+    several, repeated, amounts = fetch_all(
         db,
-        f"""select count(*), count(*) filter (one), count(distinct amount) filter (one),
-            min(place) filter (one) from ({orders})""",
+        f"""select count(*), count(*) filter (one), count(distinct amount) filter (one)
+        from ({orders})""",
     )[0]
     # a shop of one price has few amounts
     if several >= 3 and repeated > limits.repeated_totals * several and amounts > repeated / 2:
         raw = raw_column(db, "orders", "net_amount")
+        place = _first_order(
+            db, f"{sample} and order_id in (select order_id from ({orders}) where one)"
+        )
         raise refusal("E_TOTAL_REPEATED", f"{place} {raw}", share=repeated / several)
 
 
@@ -179,10 +199,10 @@ def _judge_days(db: Db, params: Ingest, closed: Sequence[str]) -> None:
     gap = widest_gap(kept, closed)
     if gap and gap[0] > limits.empty_days:
         length, first, last, expected = gap
-        place = f"""select {PLACE} from accepted_orders where ordered_at::date = date '{last}'"""
+        place = _first_order(db, f"ordered_at::date = date '{last}'")
         raw = raw_column(db, "orders", "ordered_at")
         details = {"days": length, "first": first, "last": last, "expected": round(expected)}
-        raise refusal("E_NO_ORDER_DAYS", f"{fetch_value(db, place)} {raw}", **details)
+        raise refusal("E_NO_ORDER_DAYS", f"{place} {raw}", **details)
     for name in never_open(kept, closed):
         warn(f"orders: none on any {name}: list it under closed, unless it is by chance")
 

@@ -99,15 +99,6 @@ def stage_table(
     delivered = [column for column in table.columns if column.name in types]
     absent = {"source_file": literal(table.name), "source_line": "row_number() over ()"}
     origin = {name: f"{sql} as {name}" for name, sql in absent.items()}
-    values = []
-    for column in table.columns:
-        value = f"v_{column.name}"
-        if column not in delivered:
-            stored = STORED.get(column.kind, "varchar")
-            value = f"null::{'bigint' if column.name in whole else stored}"
-        elif column.kind == "money":
-            value = amount_sql(column, types[column.name])
-        values.append(f"{value} as {identifier(column.name)}")
     raw = [delivered_sql(table, column, types[column.name]) for column in delivered]
     raw += [column if column in types else origin[column] for column in ORIGIN]
     read = [
@@ -116,16 +107,29 @@ def stage_table(
         else f"{value_sql(c, types[c.name])} as v_{c.name}"
         for c in delivered
     ]
+    values = [
+        f"{amount_sql(c, types[c.name]) if c.kind == 'money' else f'v_{c.name}'} "
+        f"as {identifier(c.name)}, "
+        for c in delivered
+    ]
     source = f"(select {', '.join(raw)} from {identifier(table.name)})"
     if not delivered:
         source = "(select '' as source_file, 0 as source_line limit 0)"
+    # rows carry their place, so they may be stored in any order, which takes two thirds of the time
+    db.execute("set preserve_insertion_order = false")
     db.execute(f"""
         create table staged_{table.name} as
-        select {", ".join(values)},
+        select {"".join(values)}
                source_file::varchar as source_file, source_line::bigint as source_line,
                ({first_broken_rule(table, types, settings)})::varchar as fate,
                {notes_sql(table, types, settings)} as notes
         from (select {", ".join(["*", *read])} from {source})""")
+    db.execute("set preserve_insertion_order = true")
+    for column in table.columns:
+        if column not in delivered:
+            stored = "bigint" if column.name in whole else STORED.get(column.kind, "varchar")
+            name = identifier(column.name)
+            db.execute(f"alter table staged_{table.name} add column {name} {stored}")
     db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
 
 
