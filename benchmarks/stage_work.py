@@ -22,6 +22,7 @@ from benchmarks.measure import Cost, peak, spent
 from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
 from models.defection.forms import select_form
 from models.reasons.catalogue import REASONS
+from pipeline.delivery.drivers import columns_of, explained
 from pipeline.delivery.explanations import explanations
 from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.model_files import about_of, booster_of, scorer
@@ -171,9 +172,15 @@ def explaining(shop: Shop, out: Path) -> Run:
         "stage": pa.array(np.where(which % 2, "core", "early_repeat")),
         **{f"evidence_{reason}": which % 100 / 100 for reason in REASONS},
     }
-    rules = params, shop.params.windows, shop.params.reasons.defecting
-    given = pa.table(known), facts, which, numbers, chosen, *rules
-    return lambda: store.write(out / "explanations.parquet", explanations(*given))
+    people, columns = pa.table(known), columns_of(shop.params.windows)
+    least = shop.params.reasons.defecting
+
+    def run() -> None:
+        of = explained(people, which, numbers, chosen)
+        table = explanations(people, facts, of, columns, params, least)
+        store.write(out / "explanations.parquet", table)
+
+    return run
 
 
 PIECES: dict[str, Piece] = {

@@ -1,6 +1,7 @@
 """The drivers of a risk in words, and whether model and records agree."""
 
-from typing import Any
+from string import Formatter
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -8,13 +9,19 @@ import pytest
 from frozen import params
 
 from models.reasons.catalogue import REASONS
+from models.settings import Language
+from pipeline.delivery.driver_words import WORDS
 from pipeline.delivery.drivers import (
     AGREE,
     DISAGREE,
+    EVIDENCE,
+    FEATURES,
+    Explained,
     agreement,
     agreement_report,
     columns_of,
     driver_texts,
+    main_drivers,
     medians,
     reason_sums,
 )
@@ -54,10 +61,10 @@ def test_strong_evidence_for_which_the_model_raises_no_risk_is_shown_as_disagree
 @pytest.mark.parametrize(
     ("term", "value", "median", "text"),
     [
-        ("recency_days", 86.2, 24.0, "Since the last purchase: 86 days (median in core: 24 days)"),
+        ("recency_days", 86.2, 1.0, "Since the last purchase: 86 days (median in core: 1 day)"),
         ("gap_cv", 0.456, np.nan,
-         "Standard deviation over mean of the IPT; needs two: 0.46 (median in core: unknown)"),
-        ("complaints_open", 2, 0, "Unresolved complaints at the snapshot: 2 (median in core: 0)"),
+         "Variation of the time between purchases (sd over mean): 0.46 (median in core: unknown)"),
+        ("complaints_open", 2, 0, "Unresolved complaints: 2 (median in core: 0)"),
         ("late_share_365d", 0.25, 0, None),
         ("unheard_of", 1.5, 1.25, "Unheard_of: 1.5 (median in core: 1.25)"),
     ],
@@ -66,8 +73,60 @@ def test_a_driver_is_its_meaning_with_the_value_and_the_median_in_its_unit(
     term: str, value: float, median: float, text: str | None
 ) -> None:
     given: Any = np.array([term], object), np.array([value]), np.array([median])
-    words = driver_texts(*given, pa.array(["core"]), COLUMNS)[0].as_py()
-    assert words == text if text else words.endswith(": 25% (median in core: 0%)")
+    words = driver_texts(*given, pa.array(["core"]), COLUMNS, "en")[0].as_py()
+    assert words == text if text else words.endswith(": 25 % (median in core: 0 %)")
+
+
+def test_every_feature_has_words_as_a_driver_in_each_language() -> None:
+    names = {feature.name: bool(feature.windows) for feature in (*FEATURES, *EVIDENCE)}
+    assert set(WORDS) == set(get_args(Language))
+    for language, words in WORDS.items():
+        assert set(words) == set(names), language
+        assert len(set(words.values())) == len(words), language
+        for name, text in words.items():
+            days = {field for _, field, _, _ in Formatter().parse(text) if field}
+            assert days == ({"days"} if names[name] else set()), (language, name)
+
+
+def test_a_driver_is_written_as_the_language_writes_numbers() -> None:
+    given: Any = np.array(["gap_cv"], object), np.array([0.456]), np.array([np.nan])
+    german = columns_of(params().windows, "de")
+    words = driver_texts(*given, pa.array(["core"]), german, "de")[0].as_py()
+    assert words.endswith(": 0,46 (Median in core: unbekannt)")
+    assert words.startswith("Schwankung des Abstands der Käufe")
+
+
+def main_driver(value: float = 2.0, **added: float) -> tuple[str | None, str | None, str | None]:
+    """The driver of a customer with this value of each feature; medians are 0, 1 and 1.9."""
+    terms = list(added)
+    median = np.array([[0.0 if term == "spend" else 1.9 if term == "returns" else 1.0
+                        for term in terms]])  # fmt: skip
+    of = Explained(
+        np.array([1]),
+        terms,
+        np.array([0]),
+        median,
+        np.full((1, len(terms)), value),
+        np.array([list(added.values())]),
+    )
+    texts = main_drivers(of, 2, COLUMNS, "en", 0.2).values()
+    assert [each[0].as_py() for each in texts] == [None] * 3, "nobody explained this customer"
+    driver, shown, beside = (each[1].as_py() for each in texts)
+    return driver, shown, beside
+
+
+def test_the_main_driver_raises_the_risk_is_not_said_already_and_differs_from_the_median() -> None:
+    assert main_driver(purchases=0.1, spend=0.2) == ("spend so far", "2", "0")
+    assert main_driver(purchases=0.3, spend=0.2) == ("purchases so far", "2", "1")
+    said = {"recency_days": 0.9, "evidence_boredom": 0.8, "returns": 0.7, "unheard_of": 0.6}
+    assert main_driver(**said, purchases=0.1) == ("purchases so far", "2", "1")
+    assert main_driver(**said, purchases=-0.1) == (None, None, None)
+
+
+def test_no_purchase_of_late_is_said_by_the_first_sentence() -> None:
+    late = {"purchases_in_60d": 0.9}
+    assert main_driver(**late)[0] == "purchases in the last 60 days"
+    assert main_driver(value=0.0, **late) == (None, None, None)
 
 
 def test_the_median_is_that_of_the_same_stage_alone() -> None:

@@ -173,7 +173,9 @@ def test_why_says_what_changed_and_then_the_indication_or_the_risk(scored: pd.Da
     beginnings = scored["why"].str.extract(r"^(\w+)")[0]
     assert set(beginnings) == {"Not", "75"}, "75 % less spent on tea"
     assert " Indication: Complaint K1 of " in by_reason["unrepaired"]
-    assert re.search(r" No recorded cause; risk \d+ %\.$", by_reason["other_unknown"])
+    assert re.search(
+        r"; risk \d+ %, raised by: .+, .+ \(median in core: .+\)\.$", by_reason["other_unknown"]
+    )
 
 
 def test_the_action_belongs_to_the_reason_and_a_second_failure_is_for_a_manager(

@@ -14,6 +14,7 @@ from frozen import ROOT, params
 from models.reasons.catalogue import REASONS
 from models.settings import Language
 from pipeline.delivery.dates import MONTHS
+from pipeline.delivery.drivers import DRIVER
 from pipeline.delivery.explanations import texts
 from pipeline.delivery.indications import UNKNOWN
 from pipeline.delivery.why import strongest
@@ -33,7 +34,9 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     return pq.read_table(folder / "lifecycle" / "part-000.parquet")
 
 
-def written(rows: pa.Table, language: str = "en", risk: float = 0.48) -> list[dict[str, Any]]:
+def written(
+    rows: pa.Table, language: str = "en", risk: float = 0.48, **driver: str
+) -> list[dict[str, Any]]:
     """The texts of these rows, with the reason that their evidence names."""
     reason = pa.array(strongest(rows, PARAMS.reasons)["reason"])
     columns = {
@@ -42,6 +45,7 @@ def written(rows: pa.Table, language: str = "en", risk: float = 0.48) -> list[di
         "risk": np.full(len(rows), risk),
         "category_change": pa.nulls(len(rows), pa.string()),
         "limit_on": pa.nulls(len(rows), pa.date32()),
+        **{name: pa.array([driver.get(name)] * len(rows), pa.string()) for name in DRIVER},
     }
     for name, values in columns.items():
         rows = rows.append_column(name, pa.array(values))
@@ -101,6 +105,20 @@ def test_without_the_evidence_why_no_longer_gives_the_indication(
         assert after["reason"] == "other_unknown"
         assert after["why"].endswith(" No recorded cause; risk 48 %.")
         assert f"{reason}_" not in after["facts"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_reason_why_names_the_driver_with_its_value_and_the_median(
+    lifecycle: pa.Table, language: str
+) -> None:
+    driver = {"driver": "spend so far", "driver_value": "12", "driver_median": "34"}
+    for row in written(with_evidence(lifecycle, "none of them"), language, **driver):
+        known = json.loads(row["facts"])
+        assert {name: known[name] for name in DRIVER} == driver
+        stage = known["stage"].replace("_", " ")
+        assert re.search(rf" 48 %, .+: spend so far, 12 \(.+ in {stage}: 34\)\.$", row["why"])
+    for row in written(with_evidence(lifecycle, "boredom"), language, **driver):
+        assert "spend so far" not in row["why"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

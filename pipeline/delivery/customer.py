@@ -22,6 +22,7 @@ from rich.text import Text
 from models.decision.playbook import Playbook
 from models.decision.queues import queue_of
 from models.reasons.catalogue import REASONS
+from pipeline.delivery.drivers import DRIVER
 from pipeline.delivery.explanations import texts
 from pipeline.delivery.lists import money_of
 from pipeline.delivery.timeline import Entry, history
@@ -161,9 +162,11 @@ def story(
     known = {"queue": [queue_of(*states)], "reason": evidence["reason"], "risk": [np.nan]}
     for column, values in known.items():
         today = today.append_column(column, pa.array(values))
-    # the list knows the next two; this command reads the customer alone
+    # the list knows the next columns; this command reads the customer alone
     today = today.append_column("category_change", pa.nulls(1, pa.string()))
     today = today.append_column("limit_on", pa.nulls(1, pa.date32()))
+    for name in DRIVER:
+        today = today.append_column(name, pa.nulls(1, pa.string()))
     about_today = params.assign, calibration["expected_ipt"], playbook, params.score.language
     (row,) = texts(today, *about_today).to_pylist()
     currency = money_of(events.read("meta.json"))["currency"]

@@ -1,7 +1,7 @@
 """What drives a risk, in words, beside comparable customers and the recorded reasons."""
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,24 @@ from features.records import Floats, Longs
 from features.settings import Windows
 from models.reasons.catalogue import CATALOGUE, REASONS
 from models.settings import SMALLEST_CELL
+from pipeline.delivery.driver_words import WORDS
+from pipeline.registry.model_files import Scorer
 
 AGREE, DISAGREE = "model and records agree", "model and records disagree"
 EVIDENCE = [feature for reason in CATALOGUE for feature in reason.features]
 GROUPS = {feature.name: reason.name for reason in CATALOGUE for feature in reason.features}
 
 
-def columns_of(windows: Windows) -> dict[str, Feature]:
-    """Return every column that a model may see, by name; the parts of a reason's evidence too."""
-    return {column.name: column for column in expand([*FEATURES, *EVIDENCE], windows)}
+def columns_of(windows: Windows, language: str = "en") -> dict[str, Feature]:
+    """Return every column that a model may see, by name; the parts of a reason's evidence too.
+
+    The meaning is that of `driver_words`, in the language; the catalogue's for other features.
+    """
+    words = WORDS[language]
+    spoken = [
+        replace(each, meaning=words.get(each.name, each.meaning)) for each in (*FEATURES, *EVIDENCE)
+    ]
+    return {column.name: column for column in expand(spoken, windows)}
 
 
 def reason_sums(contributions: Floats, terms: list[str], columns: dict[str, Feature]) -> Floats:
@@ -54,54 +63,124 @@ def medians(values: Floats, group: Longs) -> Floats:
     return each.reindex(range(int(group.max(initial=-1)) + 1)).to_numpy(np.float64)
 
 
-def _rounded(digits: int, after: str = "") -> Callable[[Floats], pa.Array]:
-    def text(values: Floats) -> pa.Array:
-        scaled = np.round(values, digits)
-        shown = scaled.astype(np.int64) if digits == 0 else scaled
-        return pc.binary_join_element_wise(pa.array(shown).cast(pa.string()), after, "")
+class Spelling(NamedTuple):
+    """How a language writes the values of drivers."""
 
-    return text
-
-
-def _share(values: Floats) -> pa.Array:
-    return _rounded(0, "%")(100 * values)
-
-
-def _yes(values: Floats) -> pa.Array:
-    return pa.array(np.where(values > 0, "yes", "no"))
+    day: str
+    days: str
+    yes: str
+    no: str
+    unknown: str
+    point: str
+    median: str
 
 
-UNITS: dict[str, Callable[[Floats], pa.Array]] = {
-    "days": _rounded(0, " days"),
-    "count": _rounded(0),
-    "share": _share,
-    "0 or 1": _yes,
+SPELLING = {
+    "en": Spelling(" day", " days", "yes", "no", "unknown", ".", "median in"),
+    "de": Spelling(" Tag", " Tage", "ja", "nein", "unbekannt", ",", "Median in"),
+    "it": Spelling(" giorno", " giorni", "sì", "no", "ignoto", ",", "mediana in"),
 }
-OTHER_UNIT = _rounded(2)
+# Said already, by the first sentence of `why` or by the reason in the second.
+SAID = {"recency_days", "expected_next_days", "recency_over_ipt", "recency_surprise", "ipt_days"}
+SAID |= {f"evidence_{reason}" for reason in REASONS}
+DRIVER = ("driver", "driver_value", "driver_median")
+OF_LATE = ("purchases_in_", "spend_in_")  # 0 says no more than the days since the last purchase
+CANDIDATES = 4  # strongest drivers of which `why` names the first that differs from the median
 
 
-def _numbers(values: Floats, units: Any) -> pa.Array:
+def _in_unit(values: Floats, unit: str, spelling: Spelling) -> pa.Array:
+    """Write values in their unit."""
+    if unit == "0 or 1":
+        return pa.array(np.where(values > 0, spelling.yes, spelling.no))
+    if unit not in ("days", "count", "share"):
+        texts = pa.array(np.round(values, 2)).cast(pa.string())
+        return pc.replace_substring(texts, ".", spelling.point)
+    whole = np.rint(100 * values if unit == "share" else values).astype(np.int64)
+    after: Any = {"share": " %", "count": ""}.get(unit)
+    if unit == "days":
+        after = pa.array(np.where(whole == 1, spelling.day, spelling.days))
+    return pc.binary_join_element_wise(pa.array(whole).cast(pa.string()), after, "")
+
+
+def in_units(values: Floats, units: Any, language: str) -> pa.Array:
     """Write each value in its unit; NaN as unknown."""
-    texts = np.full(len(values), "unknown", object)
+    spelling = SPELLING[language]
+    texts = np.full(len(values), spelling.unknown, object)
     known = ~np.isnan(values)
     for unit in np.unique(units.astype(str)):
         here = known & (units == unit)
-        write = UNITS.get(unit, OTHER_UNIT)
-        texts[here] = write(values[here]).to_numpy(zero_copy_only=False)
+        texts[here] = _in_unit(values[here], unit, spelling).to_numpy(zero_copy_only=False)
     return pa.array(texts, pa.string())
 
 
 def driver_texts(
-    terms: Any, values: Floats, median: Floats, stage: Any, columns: dict[str, Feature]
+    terms: Any,
+    values: Floats,
+    median: Floats,
+    stage: Any,
+    columns: dict[str, Feature],
+    language: str,
 ) -> pa.Array:
     """Return the words of each driver: its meaning, the value, the median of the same stage."""
     units = np.array([columns[term].unit if term in columns else "" for term in terms], object)
     meaning = [columns[term].meaning if term in columns else term for term in terms]
     titles = pa.array([text[:1].upper() + text[1:] for text in meaning], pa.string())
-    beside = pc.binary_join_element_wise(" (median in ", pa.array(stage), ": ", "")
-    shown = (_numbers(numbers, units) for numbers in (values, median))
-    value, usual = shown
-    return pc.binary_join_element_wise(titles, ": ", value, beside, usual, ")", "")
+    value, usual = (in_units(numbers, units, language) for numbers in (values, median))
+    beside, stage = f" ({SPELLING[language].median} ", pc.replace_substring(stage, "_", " ")
+    return pc.binary_join_element_wise(titles, ": ", value, beside, stage, ": ", usual, ")", "")
+
+
+class Explained(NamedTuple):
+    """Explained customers, rows x terms: the values, and what each adds to the log-odds."""
+
+    place: Longs  # of each customer among all of the list
+    terms: list[str]
+    group: Longs  # the place of the customer's stage in `median`
+    median: Floats  # of each term among the explained customers of a stage
+    values: Floats
+    contribution: Floats
+
+
+def explained(known: pa.Table, place: Longs, features: pd.DataFrame, scorer: Scorer) -> Explained:
+    """Explain the customers in these places; `features` has their rows by customer_id."""
+    rows = known.select(["customer_id", "stage"]).take(pa.array(place))
+    features = features.loc[rows["customer_id"].to_numpy()]
+    added = scorer.explain(features)
+    terms = list(added.columns)
+    values = features[terms].to_numpy(np.float64)
+    group = rows["stage"].cast(pa.string()).combine_chunks().dictionary_encode().indices
+    codes = group.to_numpy().astype(np.int64)
+    median = medians(values, codes)
+    return Explained(place, terms, codes, median, values, added.to_numpy(np.float64))
+
+
+def main_drivers(
+    of: Explained | None, size: int, columns: dict[str, Feature], language: str, differs_by: float
+) -> dict[str, pa.Array]:
+    """Return `driver`, `driver_value` and `driver_median` of each of all `size` customers as text.
+
+    It is the feature that raises the risk most, of those that `why` has not SAID and whose value
+    differs from the median by this share of it. Null without one.
+    """
+    if of is None or len(of.place) == 0:
+        return {name: pa.nulls(size, pa.string()) for name in DRIVER}
+    eligible = np.array([term in columns and term not in SAID for term in of.terms])
+    added = np.where(eligible, of.contribution, 0)
+    of_late = np.array([term.startswith(OF_LATE) for term in of.terms])
+    strongest = np.argsort(-added, axis=1, kind="stable")[:, :CANDIDATES]
+    units = np.array([columns[term].unit if term in columns else "" for term in of.terms], object)
+    meanings = [columns[term].meaning if term in columns else term for term in of.terms]
+    chosen = {name: np.full(size, None, object) for name in DRIVER}
+    rows = np.arange(len(of.place))
+    for term in strongest.T[::-1]:  # the strongest last, in the place of the others
+        value, median = of.values[rows, term], of.median[of.group, term]
+        differs = ~(np.abs(value - median) < np.maximum(differs_by * np.abs(median), 1e-9))
+        here = (added[rows, term] > 0) & differs & ~(of_late[term] & (value == 0))
+        shown = (in_units(each, units[term], language) for each in (value, median))
+        texts = (np.array(meanings, object)[term], *(each.to_numpy(False) for each in shown))
+        for name, text in zip(DRIVER, texts, strict=True):
+            chosen[name][of.place[here]] = text[here]
+    return {name: pa.array(texts, pa.string()) for name, texts in chosen.items()}
 
 
 def agreement_report(heads: pa.Table, known: pa.Table, least: float) -> pd.DataFrame:

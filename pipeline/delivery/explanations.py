@@ -2,26 +2,23 @@
 
 import json
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.columns import Feature
-from features.records import Floats, Longs
-from features.settings import Windows
+from features.records import Floats
 from models.decision.playbook import DATES, FAILURES, PLACEHOLDERS, SECOND_FAILURE, Playbook
 from models.lifecycle.limits import Limits
 from models.reasons.catalogue import REASONS
-from pipeline.delivery.drivers import agreement, columns_of, driver_texts, medians, reason_sums
+from pipeline.delivery.drivers import DRIVER, Explained, agreement, driver_texts, reason_sums
 from pipeline.delivery.facts import Facts, fact
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.delivery.to_do import to_do
 from pipeline.delivery.why import places, reason_facts, risk_fact, why
 from pipeline.delivery.why_stage import facts, why_stage
-from pipeline.registry.model_files import Scorer
 from pipeline.runtime.params import Score
 
 AT_HEAD = (*(f"contribution_{reason}" for reason in REASONS), "agreement")
@@ -52,7 +49,7 @@ def texts(
 ) -> pa.Table:
     """One row per row of the life cycle: what to do, why, why_stage, facts as JSON.
 
-    The rows have `queue`, `reason`, `risk` and `category_change` besides.
+    The rows have `queue`, `reason`, `risk`, `category_change` and those of `main_drivers` besides.
     """
     parts = []
     for start in range(0, max(len(lifecycle), 1), CHUNK):
@@ -61,13 +58,15 @@ def texts(
         queue = fact(rows["queue"], np.ones(len(rows), bool))
         reason = places(rows["reason"])
         known |= reason_facts(rows, reason)
+        everybody = queue.codes >= 0
+        known |= {name: fact(rows[name], everybody) for name in DRIVER}
         known["risk_percent"] = risk_fact(rows["risk"].to_numpy())
         again = rows["recent_failures"].to_numpy() > 1
         again &= pc.is_in(rows["reason"], pa.array(FAILURES)).to_numpy()
         situation = pc.if_else(pa.array(again), SECOND_FAILURE, rows["reason"])
         today = rows["snapshot"].cast(pa.int32()).to_numpy()
         dates = {name: _days(rows, name) for name in (*DATES, "ipt_days")}
-        acting = {**known, "queue": queue, "situation": fact(situation, queue.codes >= 0)}
+        acting = {**known, "queue": queue, "situation": fact(situation, everybody)}
         acting |= {name: known[f"{of}_{name}"] for name, of in PLACEHOLDERS.items()}
         columns = {
             **to_do(playbook, acting, today, dates, language),
@@ -79,46 +78,25 @@ def texts(
     return pa.concat_tables(parts)
 
 
-class Explained(NamedTuple):
-    """Explained customers: who they are, and what each feature adds to the log-odds of each."""
-
-    ids: pa.Array
-    features: pd.DataFrame  # one row per customer, as `stage`
-    stage: pa.Array
-    terms: list[str]
-    contribution: Floats
-
-
-def explained(ids: pa.Array, stage: pa.Array, features: pd.DataFrame, scorer: Scorer) -> Explained:
-    """Explain these customers; `features` has one row for each of them, by customer_id."""
-    features = features.loc[ids.to_numpy(zero_copy_only=False)]
-    added = scorer.explain(features)
-    return Explained(ids, features, stage, list(added.columns), added.to_numpy(np.float64))
-
-
-def drivers(of: Explained, most: int, columns: dict[str, Feature]) -> pa.Table:
+def drivers(
+    of: Explained, known: pa.Table, most: int, columns: dict[str, Feature], language: str
+) -> pa.Table:
     """One row per customer and driver, at most so many each, strongest first from position 1."""
-    ids, terms = of.ids, of.terms
     strongest = np.argsort(-np.abs(of.contribution), axis=1, kind="stable")[:, :most]
-    size = strongest.shape[1]
-    values = of.features[terms].to_numpy(np.float64)
-    codes = of.stage.dictionary_encode()
-    group = codes.indices.to_numpy().astype(np.int64)
-    median = medians(values, group)[np.repeat(group, size), strongest.ravel()]
-
-    def picked(cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.take_along_axis(cells, strongest, axis=1).ravel()
-
-    term, value = np.array(terms, object)[strongest].ravel(), picked(values)
-    stage = codes.dictionary.take(pa.array(np.repeat(group, size)))
+    count, size = strongest.shape
+    row, column = np.repeat(np.arange(count), size), strongest.ravel()
+    value, median = of.values[row, column], of.median[of.group[row], column]
+    term = np.array(of.terms, object)[column]
+    who = known.select(["customer_id", "stage"]).take(pa.array(of.place[row])).combine_chunks()
+    stage = who["stage"].cast(pa.string()).combine_chunks()
     rows = {
-        "customer_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), size))),
+        "customer_id": who["customer_id"],
         "driver": term,
         "value": value,
-        "contribution": picked(of.contribution).round(9),
+        "contribution": of.contribution[row, column].round(9),
         "median": median,
-        "driver_text": driver_texts(term, value, median, stage, columns),
-        "position": np.tile(np.arange(1, size + 1), len(ids)),
+        "driver_text": driver_texts(term, value, median, stage, columns, language),
+        "position": np.tile(np.arange(1, size + 1), count),
         "facts": pa.nulls(strongest.size),
         **dict.fromkeys(AT_HEAD, pa.nulls(strongest.size)),
     }
@@ -126,22 +104,18 @@ def drivers(of: Explained, most: int, columns: dict[str, Feature]) -> pa.Table:
 
 
 def beside_records(
-    of: Explained,
-    size: int,
-    place: Longs,
-    evidence: Floats,
-    columns: dict[str, Feature],
-    least: float,
+    of: Explained, known: pa.Table, columns: dict[str, Feature], least: float
 ) -> dict[str, pa.Array]:
     """What the model adds for each reason, and whether the records agree: one row per customer.
 
-    `place`: that of each explained customer among all `size`; null for the others.
+    Null for those who are not explained.
     """
+    evidence = np.column_stack([known[f"evidence_{r}"].to_numpy() for r in REASONS])[of.place]
     sums = reason_sums(of.contribution, of.terms, columns)
-    row = np.full(size, -1)
-    row[place] = np.arange(len(place))
+    row = np.full(len(known), -1)
+    row[of.place] = np.arange(len(of.place))
     take = pa.array(row, mask=row < 0)
-    agreed = agreement(sums, evidence[place], least)
+    agreed = agreement(sums, evidence, least)
     parts = {f"contribution_{r}": pa.array(sums[:, k].round(9)) for k, r in enumerate(REASONS)}
     return {name: each.take(take) for name, each in {**parts, "agreement": agreed}.items()}
 
@@ -149,32 +123,24 @@ def beside_records(
 def explanations(
     known: pa.Table,
     facts_json: pa.ChunkedArray,
-    scored: Longs,
-    features: pd.DataFrame,
-    scorer: Scorer | None,
+    of: Explained | None,
+    columns: dict[str, Feature],
     params: Score,
-    windows: Windows,
     least: float,
 ) -> pa.Table:
     """explanations.parquet: per customer the facts at position 0, then the drivers.
 
-    `known`: the rows of the life cycle. `scored`: places in them of the customers with a risk, by
-    rank; the first `params.explain` of them get drivers. `least`: evidence that counts.
+    `known`: the rows of the life cycle. `least`: evidence that counts.
     """
     size, ids = len(known), known["customer_id"].combine_chunks()
     of_driver = ("driver", "value", "contribution", "median", "driver_text")
     rows = dict.fromkeys((*of_driver, *AT_HEAD), pa.nulls(size))
     rows |= {"customer_id": ids, "position": np.zeros(size, np.int64), "facts": facts_json}
-    scored = np.sort(scored[: params.explain])
-    if scorer is None or len(scored) == 0:
+    if of is None or len(of.place) == 0:
         return fill(EXPLANATIONS, rows)
-    columns, place = columns_of(windows), pa.array(scored)
-    stage = known["stage"].take(place).cast(pa.string()).combine_chunks()
-    of = explained(ids.take(place), stage, features, scorer)
-    evidence = np.column_stack([known[f"evidence_{r}"].to_numpy() for r in REASONS])
-    heads = fill(EXPLANATIONS, rows | beside_records(of, size, scored, evidence, columns, least))
-    driven = drivers(of, params.drivers, columns)
-    owners = np.repeat(scored, len(driven) // len(scored))
+    heads = fill(EXPLANATIONS, rows | beside_records(of, known, columns, least))
+    driven = drivers(of, known, params.drivers, columns, params.language)
+    owners = np.repeat(of.place, len(driven) // len(of.place))
     parts = []
     for start in range(0, size, CHUNK):
         part = heads.slice(start, CHUNK)

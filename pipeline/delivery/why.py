@@ -13,10 +13,15 @@ from pipeline.delivery.change import change
 from pipeline.delivery.facts import Fact, Facts, fact, say
 from pipeline.delivery.indications import sentences
 
-NO_CAUSE = {  # with a risk, which is then what speaks for a call
-    "en": "No recorded cause; risk {risk_percent} %.",
-    "de": "Kein Grund verzeichnet; Risiko {risk_percent} %.",
-    "it": "Nessuna causa registrata; rischio {risk_percent} %.",
+NO_CAUSE = {  # with a risk, which is then what speaks for a call, and what raises it
+    "en": "No recorded cause; risk {risk_percent} %{driven}.",
+    "de": "Kein Grund verzeichnet; Risiko {risk_percent} %{driven}.",
+    "it": "Nessuna causa registrata; rischio {risk_percent} %{driven}.",
+}
+DRIVEN = {
+    "en": ", raised by: {driver}, {driver_value} (median in {kind}: {driver_median})",
+    "de": ", erhöht durch: {driver}, {driver_value} (Median in {kind}: {driver_median})",
+    "it": ", accresciuto da: {driver}, {driver_value} (mediana in {kind}: {driver_median})",
 }
 
 
@@ -62,12 +67,17 @@ def risk_fact(risk: Floats) -> Fact:
     return fact(np.rint(100 * np.nan_to_num(risk)).astype(np.int64), has_risk)
 
 
+def _driven(f: Facts, language: str) -> pa.Array:
+    kind = f["stage"].spelled(lambda stage: stage.replace("_", " "))
+    return say(f, DRIVEN[language], kind=kind).fill_null("")
+
+
 def why(rows: pa.Table, f: Facts, reason: Ints, language: str) -> pa.Array:
     """Return both sentences of each row; every number in them is a fact of `f`.
 
-    `f`: the facts of the rows, those of the reason and `risk_percent`.
+    `f`: the facts of the rows, those of the reason and of the driver, and `risk_percent`.
     """
     indication = sentences(rows, reason, language)
-    no_cause = say(f, NO_CAUSE[language])
+    no_cause = say(f, NO_CAUSE[language], driven=_driven(f, language))
     second = pc.if_else(pa.array(reason < 0), pc.coalesce(no_cause, indication), indication)
     return pc.binary_join_element_wise(change(f, language), second, " ")

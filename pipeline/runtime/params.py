@@ -292,6 +292,7 @@ class Score(Section):
     hold_out_seed: Annotated[str, Field(min_length=1, max_length=64)]
     cooldown_days: dict[str, Annotated[int, Field(ge=0, le=3650)]]
     drivers: Count
+    driver_differs: Share
     explain: Count
     action_characters: Count
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
-from pipeline.delivery.drivers import agreement_report
+from pipeline.delivery.drivers import agreement_report, columns_of, explained, main_drivers
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import explanations, texts
 from pipeline.delivery.outcomes import SAVE_RATES
@@ -81,20 +82,24 @@ def score(
     fallen = category_list(category_falls, rows, as_of)
     changes = category_changes(known["customer_id"], fallen, params.language)
     known = known.append_column("category_change", changes)
-    for name in ("queue", "reason", "risk"):
-        known = known.append_column(name, pa.array(rows[name].sort_index()))
+    with_risk = rows.index.to_numpy()[rows["risk"].notna()][: params.explain]
+    columns = columns_of(windows, params.language)
+    of = explained(known, np.sort(with_risk), numbers, chosen) if chosen else None
+    added = {name: pa.array(rows[name].sort_index()) for name in ("queue", "reason", "risk")}
+    added |= main_drivers(of, len(known), columns, params.language, params.driver_differs)
+    for name, values in added.items():
+        known = known.append_column(name, values)
     playbook = read_playbook(root, params.action_characters)
     written = texts(known, assign, calibration["expected_ipt"], playbook, params.language)
     scored = lists.scored_table(known, written, rows)
 
     owner = written["owner"].take(rows.index.to_numpy())
-    with_risk = rows.index.to_numpy()[rows["risk"].notna()]
-    by_model = (with_risk, numbers, chosen, params, windows, reasons.defecting)
-    explained = explanations(known, written["facts"], *by_model)
+    facts = written["facts"]
+    explanation = explanations(known, facts, of, columns, params, reasons.defecting)
     people = lists.people_files(lists.people_list(scored, owner, before.since))
-    tables = {"scored": scored, "explanations": explained, "categories": fallen}
+    tables = {"scored": scored, "explanations": explanation, "categories": fallen}
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
-    heads = explained.filter(pc.equal(explained["position"], 0))
+    heads = explanation.filter(pc.equal(explanation["position"], 0))
     assumed = rows.drop(columns="save_rate")
     reports = {
         "reason_agreement.csv": agreement_report(heads, known, reasons.defecting),
