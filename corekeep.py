@@ -66,10 +66,11 @@ class Results:
 
         Each scorer was trained on nothing after the origin.
         """
-        folders = {name: Folder(self.root / "data" / name) for name in (*FOLDERS, "model")}
-        model, calibration = folders.pop("model"), store.read(self.root / "data/calibration.json")
+        *folders, model = (Folder(self.root / "data" / name) for name in (*FOLDERS, "model"))
+        calibration = store.read(self.root / "data/calibration.json")
+        features, lifecycle, labels = folders
         origins = list(calibration["origins"])
-        rows = joined(**folders, calibration=calibration, snapshots=origins)
+        rows = joined(features, lifecycle, calibration, labels, origins)
         costs = load_params(self.root).costs
         scored = predictions(rows[rows["benchmark"]], model, about_of(model), costs)
         return scored.set_index(["customer_id", "origin"])[TESTED]

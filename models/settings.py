@@ -35,6 +35,7 @@ class Boosting(BaseModel):
     season_prior: Positive  # squares that count as much as the assumption that half recurs
     season_sd: Positive  # standard deviation of a season's shift and slope before any evidence
     monotone: bool  # whether monotone_constraints are obeyed
+    task_rounds: Annotated[int, Field(ge=1, le=100_000)]  # the most trees of a task's model
     forecast_rounds: Count  # trees of the forecasts of the next order and of a year's spend
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads

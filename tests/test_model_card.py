@@ -49,6 +49,16 @@ METRICS = {
             },
         },
         "value": None,
+        "tasks": {
+            "return": {
+                **{"population": 40, "base_rate": 0.04, "verdict": "bg_nbd", "grade": "no"},
+                **{"model": FIGURES, "baselines": {"bg_nbd": FIGURES | {"auc": 0.72}}},
+            },
+            "conversion": {
+                **{"population": 0, "base_rate": None, "verdict": "no_signal"},
+                **{"grade": "no signal: no rows", "model": None, "baselines": None},
+            },
+        },
         "newest": {
             "snapshot": "2025-09-01",
             "population": 88,
@@ -84,6 +94,7 @@ def test_a_card_has_all_its_parts_in_their_order() -> None:
             "Results by stage",
             "The next order",
             "Spend of the next 365 days",
+            "Chance of a purchase in the other queues",
             "Risk bands",
         ),
         *("Costs: assumed", "Limits", "Misuse", "Ethics"),
@@ -108,6 +119,14 @@ def test_a_forecast_is_shown_beside_its_baselines_or_as_not_measured() -> None:
     assert "The interval held for\n81.0% of them" in card()
     assert "| expected_ipt | 6.0 | 8.0 |" in card()
     assert "Not measured: there is too little data." in card()
+
+
+def test_each_task_is_shown_beside_its_best_baseline_or_with_the_reason_why_not() -> None:
+    row = (
+        "| return | 40 | 0.040 | 0.700 | 0.600 to 0.800 | bg_nbd 0.720 | 0.600 to 0.800 | bg_nbd |"
+    )
+    assert row in card()
+    assert "| conversion | 0 | unknown | not computed | | | | no signal: no rows |" in card()
 
 
 def test_profit_is_shown_with_intervals_of_each_scorer_and_of_the_differences() -> None:

@@ -29,7 +29,9 @@ ROUNDS = 200  # trees of expert_windows: not searched, because more or fewer cha
 TREES, LEAVES, ROWS_PER_LEAF = 50, 32, 20  # of the forest: more makes the file long, not better
 
 BASELINES: dict[str, type["Baseline"]] = {}
-"""Every baseline by its name, in the order of this file."""
+"""Every baseline of buyers by its name, in the order of this file."""
+OF_PROSPECTS: dict[str, type["Baseline"]] = {}
+"""Likewise of customers who have not bought yet."""
 
 
 def rounded(values: Floats, digits: int = 9) -> list[float]:
@@ -42,17 +44,21 @@ class Baseline(ABC):
     """A fitted scorer; its fields are what its JSON holds.
 
     `class New(Baseline, name="new")` adds a baseline. `simple`: a person can follow it, so a model
-    has to beat it. A field `text` is a booster: it is checked before it is loaded.
+    has to beat it. `prospects`: it needs no purchase, and is not for buyers. A field `text` is a
+    booster: it is checked before it is loaded.
     """
 
     columns: list[str]
 
     simple: ClassVar[bool]
+    uses: ClassVar[list[str]] = []  # features, if they are always the same
 
-    def __init_subclass__(cls, name: str | None = None, simple: bool = False) -> None:
+    def __init_subclass__(
+        cls, name: str | None = None, simple: bool = False, prospects: bool = False
+    ) -> None:
         cls.simple = simple
         if name is not None:
-            BASELINES[name] = cls
+            (OF_PROSPECTS if prospects else BASELINES)[name] = cls
 
     @classmethod
     @abstractmethod
@@ -79,14 +85,15 @@ class Baseline(ABC):
 
 @dataclass(frozen=True)
 class Logistic(Baseline):
-    """Logistic regression on log1p of the columns, each centred and scaled."""
+    """Logistic regression on log1p of the columns, each centred and scaled.
+
+    A value that is not known counts as the mean.
+    """
 
     centre: list[float]
     scale: list[float]
     coefficients: list[float]
     intercept: float
-
-    uses: ClassVar[list[str]]
 
     @classmethod
     def fit(
@@ -95,7 +102,10 @@ class Logistic(Baseline):
         from sklearn.linear_model import LogisticRegression
 
         logs = _logs(rows, cls.uses)
-        centre, scale = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-9)
+        known = ~np.isnan(logs)
+        centre = np.nansum(logs, axis=0) / np.maximum(known.sum(axis=0), 1)
+        logs = np.where(known, logs, centre)
+        scale = np.maximum(logs.std(axis=0), 1e-9)
         # Newton's method to the end: another solver stops earlier, at a point that depends on BLAS
         fitted = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
             (logs - centre) / scale, rows["defected"].to_numpy(bool)
@@ -111,7 +121,7 @@ class Logistic(Baseline):
         return np.asarray(1 / (1 + np.exp(-self.log_odds(rows))))
 
     def contributions(self, rows: pd.DataFrame) -> Floats:
-        centred = _logs(rows, self.columns) - np.array(self.centre)
+        centred = np.nan_to_num(_logs(rows, self.columns) - np.array(self.centre))
         return np.asarray(centred / np.array(self.scale) * np.array(self.coefficients))
 
 
@@ -125,6 +135,18 @@ class LogisticRFM(Logistic, name="logistic_rfm", simple=True):
     """Recency, frequency and monetary value."""
 
     uses = RFM
+
+
+class LastContact(Logistic, name="last_contact", simple=True, prospects=True):
+    """Days since the last contact alone."""
+
+    uses = ["days_since_touch"]
+
+
+class LogisticContacts(Logistic, name="logistic_contacts", simple=True, prospects=True):
+    """Days since the customer became known and since the last contact, and number of contacts."""
+
+    uses = ["known_days", "days_since_touch", "touches"]
 
 
 @dataclass(frozen=True)
@@ -164,6 +186,8 @@ class BgNbd(BySubsets, name="bg_nbd", simple=True):
 
     horizon_days: int
     parameters: dict[str, float]
+
+    uses = PAST
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
@@ -252,9 +276,14 @@ class RandomForestRFM(BySubsets, name="random_forest_rfm"):
         return total / len(self.trees)
 
 
+def baseline_class(name: str) -> type[Baseline]:
+    """Return the class of a baseline. Raises KeyError."""
+    return OF_PROSPECTS[name] if name in OF_PROSPECTS else BASELINES[name]
+
+
 def is_simple(name: str) -> bool:
     """Return whether a scorer is a baseline that a person can follow."""
-    return name in BASELINES and BASELINES[name].simple
+    return name in {**BASELINES, **OF_PROSPECTS} and baseline_class(name).simple
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:

@@ -20,7 +20,8 @@ THREADS = 1  # for predictions: LightGBM's threads spin, two on a busy machine a
 REPEATABLE = {"deterministic": True, "force_row_wise": True}
 FIXED = {"objective": "binary", "bagging_freq": 1, "verbosity": -1, **REPEATABLE}
 NOT_LIGHTGBM = set(
-    "max_rounds round_step monotone forms season_prior season_sd forecast_rounds".split()
+    "max_rounds round_step monotone forms season_prior season_sd".split()
+    + "task_rounds forecast_rounds".split()
 )
 
 

@@ -64,28 +64,32 @@ def by_origin(population: pd.DataFrame, scorer: str) -> list[tuple[Floats, Float
 
 
 def resampled(
-    population: pd.DataFrame, scorer: str, costs: Costs, capacity: float
+    population: pd.DataFrame, scorer: str, costs: Costs | None, capacity: float
 ) -> Callable[[Floats], Floats]:
     """Return a function of weights, draws x rows, to the metrics `RESAMPLED`, draws x metrics.
 
-    Profits are means over the origins. The median value at an origin stays that of the population:
-    costs do not depend on the draw.
+    Without costs to the first two of them. Profits are means over the origins. The median value at
+    an origin stays that of the population: costs do not depend on the draw.
     """
     scores, value, defected = _arrays(population, scorer)
     count, errors = metrics.counts_by_score(scores, defected), (scores - defected) ** 2
     campaigns = []
     for rows in population.groupby("origin").indices.values():
+        if not costs:
+            break
         profit = contact_profit(value[rows], defected[rows], costs)
         orders = expected_profit(scores[rows], value[rows], costs), scores[rows]
         campaigns.append((rows, [profit_at_capacity(order, profit, capacity) for order in orders]))
 
     def of_weights(weights: Floats) -> Floats:
         counts = count(weights)
+        brier = weights @ errors / weights.sum(axis=1)
+        if not costs:
+            return np.column_stack([metrics.auc_of(*counts), brier])
         profits = [
             [profit(np.take(weights, rows, axis=1)) for profit in by_order]
             for rows, by_order in campaigns
         ]
-        brier = weights @ errors / weights.sum(axis=1)
         return np.column_stack(
             [metrics.auc_of(*counts), brier, empc(*counts), *np.mean(profits, axis=0)]
         )
@@ -103,7 +107,7 @@ def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) ->
     scores, value, defected = _arrays(population, scorer)
     top = np.argsort(-scores, kind="stable")[: int(np.ceil(len(scores) / 10))]
     origins = by_origin(population, scorer)
-    values = dict(zip(RESAMPLED, points, strict=True)) | {
+    values = dict(zip(RESAMPLED, points, strict=False)) | {
         "pr_auc": average_precision_score(defected, scores),
         "log_loss": -np.log(np.clip(np.where(defected, scores, 1 - scores), 1e-9, 1)).mean(),
         "ece": np.mean([metrics.calibration_error(risk, label) for risk, _, label in origins]),
@@ -121,12 +125,15 @@ def measure(population: pd.DataFrame, scorer: str, points: Floats, seed: int) ->
 def compare(
     population: pd.DataFrame,
     scorers: list[str],
-    costs: Costs,
+    costs: Costs | None,
     capacity: float,
     count: int,
     seed: int,
 ) -> tuple[dict[str, dict[str, Any]], Deltas]:
-    """Return each scorer's metrics, and [point, low, high] of the first less each of the others."""
+    """Return each scorer's metrics, and [point, low, high] of the first less each of the others.
+
+    Without costs EMPC and profit stay null.
+    """
     if len(population) < metrics.BINS or population["defected"].nunique() < 2:
         return {scorer: dict.fromkeys(METRICS) for scorer in scorers}, {}
     functions = [resampled(population, scorer, costs, capacity) for scorer in scorers]
@@ -140,7 +147,7 @@ def compare(
     parts = [np.stack([of_weights(some) for of_weights in functions], axis=1) for some in weights]
     draws = np.concatenate(parts)  # draws x scorers x metrics
     deltas: Deltas = {scorer: {} for scorer in scorers[1:]}
-    for i, metric in enumerate(RESAMPLED):
+    for i, metric in enumerate(RESAMPLED[: draws.shape[2]]):
         for n, scorer in enumerate(scorers):
             measured[scorer][f"{metric}_ci"] = interval(draws[:, n, i])
             if n:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.defection.baselines import Baseline, LogisticRFM
+from models.defection.baselines import Baseline, baseline_class
 from models.defection.booster import ModelSpec, fit_booster, matrix, probabilities, shap
 from models.defection.season import NO_SEASON, Season
 from models.settings import Form
@@ -118,11 +118,12 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
     return ("offset" if better.mean() > error else "plain"), error
 
 
-def select_form(rows: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
+def select_form(rows: pd.DataFrame, spec: ModelSpec, base_name: str = BASE) -> SelectedForm:
     """Select form and number of trees on the newest snapshot of the rows.
 
-    The candidates are trained on snapshots at least a horizon older. A shop without older snapshots
-    takes the first form with a quarter of the most trees: it would soon overfit.
+    The candidates, and the base of this name, are trained on snapshots at least a horizon older. A
+    shop without older snapshots takes the first form with a quarter of the most trees: it would
+    soon overfit.
     """
     params = spec.params
     day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
@@ -130,7 +131,7 @@ def select_form(rows: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
     if older["defected"].nunique() < 2:
         return SelectedForm(params.forms[0], max(params.max_rounds // 4, 1), {}, 0.0)
     inner = rows[rows["snapshot"] == newest]
-    base = LogisticRFM.fit(older)
+    base = baseline_class(base_name).fit(older, older, spec)
     models = {form: fit_form(form, older, base, params.max_rounds, spec) for form in params.forms}
     losses: dict[Form, Floats] = {}
     rounds: dict[Form, int] = {}
@@ -141,6 +142,6 @@ def select_form(rows: pd.DataFrame, spec: ModelSpec) -> SelectedForm:
         losses[form] = by_rounds[rounds[form]]
     form, error = preferred(losses)
     means = {str(name): of_rows.mean() for name, of_rows in losses.items()}
-    means[BASE] = log_losses(base.predict(inner), inner).mean()
+    means[base_name] = log_losses(base.predict(inner), inner).mean()
     rounded = {name: float(f"{loss:.6g}") for name, loss in means.items()}
     return SelectedForm(form, rounds[form], rounded, float(f"{error:.6g}"))

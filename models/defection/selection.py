@@ -22,12 +22,18 @@ def _shows_signal(metrics: dict[str, Any], scorers: int) -> bool:
     return bool(metrics["auc"] - wider * (metrics["auc"] - metrics["auc_ci"][0]) > 0.5)
 
 
-def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str, Any]]) -> str:
+def select_scorer(
+    metrics: dict[str, dict[str, Any]],
+    deltas: dict[str, dict[str, Any]],
+    probabilities: bool = False,
+) -> str:
     """Return `model`, a baseline, or `no_signal` where none shows any.
 
     The model has to beat each simple baseline by more than chance, and no baseline may beat the
     model. Otherwise the baseline that beats it scores. Where none does, the best simple baseline
-    that it does not beat scores: an opaque model has to be better.
+    that it does not beat scores: an opaque model has to be better. With `probabilities` a better
+    Brier score counts like a better AUC: where most rates are near zero, a good order may come with
+    probabilities that are wrong by half.
     """
     signal = {key: m["auc"] for key, m in metrics.items() if _shows_signal(m, len(metrics))}
     better = {
@@ -35,7 +41,11 @@ def select_scorer(metrics: dict[str, dict[str, Any]], deltas: dict[str, dict[str
         for baseline, delta in deltas.items()
         if baseline in signal and delta["auc"][2] < 0
     }
-    beaten = {baseline for baseline, delta in deltas.items() if delta["auc"][1] > 0}
+    beaten = {
+        baseline
+        for baseline, delta in deltas.items()
+        if delta["auc"][1] > 0 or (probabilities and delta["brier"][2] < 0)
+    }
     if "model" in signal and not better and beaten >= set(filter(is_simple, deltas)):
         return "model"
     simple = {baseline: auc for baseline, auc in signal.items() if is_simple(baseline)}
@@ -63,7 +73,7 @@ def grade(
 ) -> str:
     """Return the model's result beside the best simple baseline, or beside the one used instead."""
     if selected == NO_SIGNAL:
-        return "no signal: no scorer ranks churned above retained customers better than chance"
+        return "no signal: no scorer separates the outcomes better than chance"
     aucs = {key: m["auc"] for key, m in metrics.items() if is_simple(key) and m["auc"] is not None}
     rival = max(aucs, key=lambda key: aucs[key]) if selected == "model" else selected
     point, low, high = deltas[rival]["auc"]
@@ -76,6 +86,10 @@ def grade(
     result = (
         "the model wins" if selected == "model" else f"the model does not win, {selected} is used"
     )
+    if selected == "model" and low <= 0:  # it won by its probabilities
+        rank = "no difference beyond chance"
+        errors = deltas[rival]["brier"]
+        result += ", by its Brier score ({:+.4f} [{:+.4f}, {:+.4f}])".format(*errors)
     figures = f"AUC {metrics['model']['auc']:.3f} against {metrics[rival]['auc']:.3f} of {rival}"
     return f"{result}: {figures}, {rank}: {point:+.3f} [{low:+.3f}, {high:+.3f}]"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade")
 COMPARED = ("auc", "brier", "empc")
+OF_TASK = ("auc", "auc_ci", "brier")
 COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
@@ -24,12 +25,28 @@ def _short(measured: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, 
     return {key: measured[key] for key in ("selected", *keys)} | {"baselines": baselines}
 
 
+def _of_task(task: dict[str, Any]) -> dict[str, Any]:
+    """Return the AUC of a task's scorers with their intervals, in the same structure."""
+    figures = {key: task[key] for key in HEAD if key in task}
+    if task["model"] is None:
+        return figures | dict.fromkeys(("model", "baselines", "delta"))
+    return figures | {
+        "model": {key: task["model"][key] for key in OF_TASK},
+        "baselines": {
+            name: {key: m[key] for key in OF_TASK} for name, m in task["baselines"].items()
+        },
+        "delta": {name: delta and {"auc": delta["auc"]} for name, delta in task["delta"].items()},
+    }
+
+
 def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of an evaluation that runs are compared by, in the same structure."""
     figures = {key: evaluation[key] for key in HEAD if key in evaluation}
     for forecast, keys in FORECASTS.items():
         if forecast in evaluation:
             figures[forecast] = _short(evaluation[forecast], keys)
+    if "tasks" in evaluation:
+        figures["tasks"] = {name: _of_task(task) for name, task in evaluation["tasks"].items()}
     if evaluation["model"] is None:
         return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
     baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()

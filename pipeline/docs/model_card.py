@@ -34,6 +34,10 @@ to 365 days. Used for the list: {selected}.
 | scorer | rank correlation | spend of the top tenth over the mean | predicted over realised |
 |---|---|---|---|
 """
+TASKS = """
+| queue | rows | bought | AUC of the model | 95 % CI | best baseline | 95 % CI | used |
+|---|---|---|---|---|---|---|---|
+"""
 MOVED = 0.25  # the usual limit of the population stability index
 NO_COMPLAINTS = """
   This shop records no complaints: satisfaction is unknown, and no feature describes it."""
@@ -148,6 +152,21 @@ def _value(measured: dict[str, Any] | None) -> str:
     return VALUE.format(**measured) + _table(rows)
 
 
+def _task(task: dict[str, Any]) -> tuple[str, ...]:
+    """Return rows, rate, the model's AUC, that of the best baseline, and the scorer in use."""
+    head = str(task["population"]), number(task["base_rate"])
+    if not task["model"]:
+        return *head, *NOT_COMPUTED, task["grade"]
+    auc = {name: m["auc"] or 0 for name, m in task["baselines"].items()}
+    best = max(auc, key=lambda name: auc[name])
+    value, ends = _auc(task["baselines"][best])
+    return *head, *_auc(task["model"]), f"{best} {value}", ends, task["verdict"]
+
+
+def _tasks(tasks: dict[str, dict[str, Any]]) -> str:
+    return TASKS + _table((name, *_task(task)) for name, task in tasks.items())
+
+
 def model_card(
     evaluation: dict[str, Any],
     bands: list[dict[str, Any]],
@@ -200,5 +219,6 @@ def model_card(
         bands=_table((band["stage"], band["band"], *_band(band)) for band in bands),
         timing=_timing(evaluation["timing"]),
         value=_value(evaluation["value"]),
+        tasks=_tasks(evaluation["tasks"]),
         costs=_table((text, f"{getattr(costs, name):g}") for name, text in ASSUMED.items()),
     )

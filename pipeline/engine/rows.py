@@ -1,6 +1,6 @@
 """Rows read by SQL from folders of parquet files: for the model, and for the list."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -10,6 +10,22 @@ from pipeline.runtime.resources import read_queries
 from pipeline.runtime.store import Folder
 
 KEYS = ["customer_id", "snapshot"]
+
+
+class Population(NamedTuple):
+    """Whose rows a model is trained and evaluated on, as SQL over features `f` and life cycle `l`.
+
+    `purchases`: at least so many by the newest snapshot have all of them, so the sample is drawn
+    among those. `benchmark`: the rows to train on.
+    """
+
+    purchases: int
+    rows: str
+    benchmark: str = "true"
+
+
+RECENT = "f.recency_days <= {recency}"
+REPEAT_BUYERS = Population(2, f"f.purchases >= 2 and (l.scored or {RECENT})", RECENT)
 QUERIES = read_queries(__file__, "rows.sql")
 
 
@@ -50,10 +66,15 @@ def buyers(features: Folder, snapshot: str) -> pd.DataFrame:
     return query(QUERIES["buyers"].format(features=rows_of(features)), snapshot=snapshot)
 
 
-def scored_features(features: Folder, lifecycle: Folder, snapshot: str) -> pd.DataFrame:
-    """One row per customer to be scored at the snapshot, indexed and sorted by customer_id."""
+def scored_features(
+    features: Folder, lifecycle: Folder, snapshot: str, rows: str = "l.scored"
+) -> pd.DataFrame:
+    """One row per customer to be scored at the snapshot, indexed and sorted by customer_id.
+
+    `rows`: who is, as SQL over the life cycle `l`.
+    """
     folders = {"features": rows_of(features), "lifecycle": rows_of(lifecycle)}
-    sql = QUERIES["scored_features"].format(**folders)
+    sql = QUERIES["scored_features"].format(**folders, rows=rows)
     return query(sql, snapshot=snapshot).set_index("customer_id")
 
 
@@ -63,17 +84,24 @@ def joined(
     calibration: dict[str, Any],
     labels: Folder,
     snapshots: list[str],
+    population: Population = REPEAT_BUYERS,
 ) -> pd.DataFrame:
-    """One row per customer and snapshot, sorted by both: 2 or more purchases, scored or benchmark.
+    """One row per customer and snapshot, sorted by both; by default 2 or more purchases, scored or
+    benchmark.
 
     Of a large shop a sample of customers, `calibrate.sample_customers`, the same for every stage.
     Columns: customer_id, snapshot (ISO), features, stage, scored, benchmark, defected, returned.
     """
     folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
-    sql = QUERIES["joined"].format(**{name: rows_of(at) for name, at in folders.items()})
+    recency = int(calibration["benchmark_recency_days"])
+    sql = QUERIES["joined"].format(
+        **{name: rows_of(at) for name, at in folders.items()},
+        rows=population.rows.format(recency=recency),
+        benchmark=population.benchmark.format(recency=recency),
+    )
     return query(
         sql,
-        recency=calibration["benchmark_recency_days"],
+        purchases=population.purchases,
         snapshots=snapshots,
         newest=calibration["data_end"],
         most=calibration["sample_customers"],

@@ -7,7 +7,7 @@ order by customer_id
 -- query: scored_features
 select * exclude (snapshot, filename, part) from {features}
 where snapshot = $snapshot::date and customer_id in (
-    select customer_id from {lifecycle} where snapshot = $snapshot::date and scored)
+    select customer_id from {lifecycle} l where snapshot = $snapshot::date and {rows})
 order by customer_id
 
 -- query: buyers_features
@@ -18,14 +18,14 @@ order by customer_id
 -- query: joined
 with sampled as (
     select customer_id from {features}
-    where snapshot = $newest::date and purchases >= 2
+    where snapshot = $newest::date and purchases >= $purchases
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       l.stage, l.scored, f.recency_days <= $recency as benchmark, y.defected, y.returned
+       l.stage, l.activity, l.scored, {benchmark} as benchmark, y.defected, y.returned
 from {features} f
 join {lifecycle} l using (customer_id, snapshot)
 join {labels} y using (customer_id, snapshot)
-where f.customer_id in (from sampled) and f.purchases >= 2 and (l.scored or f.recency_days <= $recency)
+where f.customer_id in (from sampled) and {rows}
   and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
 order by f.customer_id, f.snapshot
 

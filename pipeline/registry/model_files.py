@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.records import Floats
-from models.defection.baselines import BASELINES, Baseline
+from models.defection.baselines import BASELINES, Baseline, baseline_class
 from models.defection.booster import canary_frame, schema_hash
 from models.defection.forms import BASE, Model
 from models.defection.profit import value_of
@@ -126,7 +126,7 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
     try:
         kept = json.loads(verified(model, about, name))
         fitted = {
-            file: {key: BASELINES[key](**fields) for key, fields in beside.items()}
+            file: {key: baseline_class(key)(**fields) for key, fields in beside.items()}
             for file, beside in kept.items()
         }
     except (ValueError, AttributeError, KeyError, TypeError):
@@ -148,7 +148,7 @@ def require_version(about: dict[str, Any]) -> None:
         raise ModelError("E_MODEL_VERSION", "model.json lightgbm", rule, INSTALL)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def check_booster(text: str, name: str) -> None:
     """Let another process load a booster's text first. Raises ModelError where LightGBM cannot.
 
@@ -195,21 +195,23 @@ def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
         rule = f"key `chosen` does not name {name}"
         raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
     selected = about["chosen"][name]
-    booster, base = booster_of(model, about, name), baselines_of(model, about)[name][BASE]
-    return Model(booster, about["features"], base, selected["slope"], selected["shift"])
+    booster, base = booster_of(model, about, name), selected.get("base", BASE)
+    fitted = baselines_of(model, about)[name][base]
+    return Model(booster, about["features"], fitted, selected["slope"], selected["shift"])
 
 
 def predictions(
-    rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs
+    rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs, folder: str = ""
 ) -> pd.DataFrame:
     """Return the rows at test origins with a probability from each scorer of their origin.
 
-    Columns besides: origin, customer (int), value (currency).
+    `folder`: where its boosters lie, empty for those of defection. Columns besides: origin,
+    customer (int), value (currency).
     """
     baselines = baselines_of(model, about)
     parts = []
     for origin, at in rows.groupby("snapshot", sort=True):
-        name = f"origins/{origin}.txt"
+        name = f"{folder}origins/{origin}.txt"
         own = model_of(model, about, name)
         scorers: dict[str, Model | Baseline] = {"model": own, **baselines[name]}
         risks = {key: scorer.predict(at) for key, scorer in scorers.items()}

@@ -21,6 +21,7 @@ from pipeline.engine.rows import joined, scored_features
 from pipeline.registry.forecasts import measure_forecasts
 from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
+from pipeline.registry.tasks import measure_tasks, too_few
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Evaluate
 from pipeline.runtime.store import Folder
@@ -62,14 +63,6 @@ def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[s
         for day, rows in origins
     ]
     return {**_measured(population, params, costs), "by_origin": each}
-
-
-def _too_few(defected: pd.Series, params: Evaluate) -> str | None:
-    """Return why rows are too few to compare scorers on, None where they are enough."""
-    if len(defected) < params.min_rows:
-        return f"fewer than {params.min_rows}"
-    rarer = min(int(defected.sum()), int((~defected.astype(bool)).sum()))
-    return f"{rarer} of the rarer outcome" if rarer < params.min_outcomes else None
 
 
 def _newest(
@@ -132,9 +125,12 @@ def evaluate(
         "benchmark": None,
         OWN: None,
         **measure_forecasts(features, labels, model, about, calibration, params.capacity),
+        "tasks": measure_tasks(
+            features, lifecycle, labels, model, about, calibration, params, costs
+        ),
     }
     bands: list[dict[str, Any]] = []
-    if not about["trained"] or (few := _too_few(benchmark["defected"], params)):
+    if not about["trained"] or (few := too_few(benchmark["defected"], params)):
         reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {few}"
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:

@@ -18,24 +18,15 @@ from models.defection.booster import (
 )
 from models.defection.cross_validation import grouped_cv
 from models.defection.drift import reference
-from models.defection.forms import BASE, Model, fit_form, select_form
+from models.defection.forms import Model
 from models.defection.leakage import date_columns
-from models.defection.season import learn_season
+from models.defection.training import fit_model, too_little
 from models.settings import Boosting, Form
 from pipeline.engine.rows import buyers, feature_names, joined, purged
 from pipeline.registry.forecasts import raw_scores, train_forecasts
+from pipeline.registry.tasks import train_tasks
 from pipeline.runtime.progress import progress, warn
 from pipeline.runtime.store import Folder, text_sha256, to_json
-
-
-def _too_little(rows: pd.DataFrame, params: Boosting) -> str | None:
-    """Return why rows are too few to train on, None where they are enough."""
-    customers = rows["customer_id"].nunique()
-    if rows["defected"].nunique() == 2 and customers >= 2 * params.min_child_samples:
-        return None
-    return (
-        f"{customers} customers on {rows['snapshot'].nunique()} snapshots, one outcome or too few"
-    )
 
 
 def train(
@@ -82,7 +73,7 @@ def train(
     snapshots_of = {**calibration["origins"], end: calibration["final_training"]}
     for origin, snapshots in progress(snapshots_of.items(), len(snapshots_of), "train"):
         training = purged(rows, snapshots, origin, horizon) if snapshots else rows[:0]
-        if reason := _too_little(training, params):
+        if reason := too_little(training, params):
             return {"model": {"model.json": {**about, "reason": f"origin {origin}: {reason}"}}}
         name = "model.txt" if origin == end else f"origins/{origin}.txt"
         newest = max(snapshots)
@@ -90,34 +81,28 @@ def train(
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
         if origin == end and forms:  # the final model is of the kind that the origins measure
             spec = spec._replace(params=params.model_copy(update={"forms": (mode(forms[::-1]),)}))
-        selected = select_form(training, spec)
-        forms.append(selected.form)
         years = [(at(season.get(day), origin), at(day, origin)) for day in snapshots]
-        year_ago = at(season.get(origin), origin)
-        prior = params.season_prior, params.season_sd
-        learnt = learn_season(fitted[BASE], training, years, year_ago, *prior)
-        model = fit_form(selected.form, training, fitted[BASE], selected.rounds, spec, learnt)
-        files[name] = without_feature_ranges(text_of(model.booster))
+        trained = fit_model(training, fitted, years, at(season.get(origin), origin), spec)
+        forms.append(trained.selected.form)
+        files[name] = without_feature_ranges(text_of(trained.model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
-        about["sha256"][name] = text_sha256(files[name])
-        about["chosen"][name] = {
-            **selected._asdict(),
-            "season_weight": learnt.weight,
-            "slope": model.slope,
-            "shift": model.shift,
-        }
+        about["chosen"][name] = trained.about()
+    tasks = train_tasks(features, lifecycle, labels, calibration, spec)
+    files |= tasks.files
+    baselines |= tasks.baselines
+    about["chosen"] |= tasks.chosen
+    about["tasks"] = tasks.reasons
     forecasts, about["forecasts"] = train_forecasts(features, labels, calibration, spec)
-    for name, booster in forecasts.items():
-        files[name] = without_feature_ranges(text_of(booster))
-        about["sha256"][name] = text_sha256(files[name])
+    files |= {name: without_feature_ranges(text_of(b)) for name, b in forecasts.items()}
+    about["sha256"] = {name: text_sha256(text) for name, text in files.items()}
     about["sha256"]["baselines.json"] = text_sha256(to_json(baselines))
     canary = canary_rows(training, columns)
     frame = canary_frame(canary, columns)
-    scorers: dict[str, Model | Baseline] = {"model": model, **fitted}
+    scorers: dict[str, Model | Baseline] = {"model": trained.model, **fitted, **tasks.scorers}
     scores = {key: rounded(scorer.predict(frame)) for key, scorer in scorers.items()}
     scores |= {name: rounded(raw_scores(booster, frame), 12) for name, booster in forecasts.items()}
     about |= {
-        "grouped_cv": grouped_cv(training, selected, spec),
+        "grouped_cv": grouped_cv(training, trained.selected, spec),
         "trained": True,
         "lightgbm": version("lightgbm"),
         "trained_through": newest,
