@@ -68,15 +68,15 @@ def of_shop(seed: int, **changes: float) -> dict[str, dict[str, float]]:
         return shares(made(Path(folder), {"seed": seed, **changes}, ()))
 
 
-def placebo(seed: int) -> dict[str, dict[str, float]]:
+def placebo(seed: int, **changes: float) -> dict[str, dict[str, float]]:
     """Return the shares of a shop whose complaints belong to other customers."""
     with TemporaryDirectory() as folder:
-        root = made(Path(folder), {"seed": seed}, ())
+        root = made(Path(folder), {"seed": seed, **changes}, ())
         files = {
             name: root / "data/shops/demo" / f"{name}.parquet" for name in ("orders", "complaints")
         }
         with duckdb.connect() as db:
-            dealt = db.execute(DEALT.format(**files)).to_arrow_table()
+            dealt = db.sql(DEALT.format(**files)).to_arrow_table()
         store.write(files["complaints"], dealt)
         for stage in ("ingest", "calibrate", "assign"):
             run_stage(stage, root)

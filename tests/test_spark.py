@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from raw_shop import csv, ingested
 
 from benchmarks.extreme_params import tiny_shop
+from models.reasons.catalogue import REASONS
 from pipeline.delivery import nightly
 from pipeline.engine.java import java
 from pipeline.engine.part import partitions
@@ -157,6 +158,12 @@ def test_a_stage_writes_the_same_bytes_on_spark(
     found = made(stage, small, spark, tmp_path / "spark")
     assert found == made(stage, small, LOCAL, tmp_path / "local")
     assert all(len(content) > 100 for content in found.values())
+
+
+def test_the_shop_has_evidence_of_every_reason(small: Shop, tmp_path: Path) -> None:
+    made("assign", small, LOCAL, tmp_path)
+    rows = pq.read_table(tmp_path / "lifecycle")
+    assert all(pc.max(rows[f"evidence_{reason}"]).as_py() > 0.3 for reason in REASONS)
 
 
 def test_partitions_without_customers_and_tables_without_rows_make_no_difference(
