@@ -15,7 +15,7 @@ import pyarrow as pa
 from features.settings import Windows
 from models.decision.queues import QUEUES
 from models.settings import Costs
-from pipeline.delivery.schema import SCORED, arrow_schema
+from pipeline.delivery.schema import arrow_schema, with_segments
 from pipeline.runtime.params import Lists, Report
 from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.store import Folder, to_json
@@ -110,6 +110,7 @@ def published(
     verdict: str = "model",
     currency: str | None = "EUR",
 ) -> Folder:
+    segments = [name for name in rows[0] if name.startswith("segment_")] if rows else []
     explanations = [row for r in rows for row in explained(r["customer_id"], drivers)]
     columns = {
         "customer_id": str,
@@ -119,7 +120,7 @@ def published(
         "facts": object,
     }
     files = {
-        "scored.parquet": pa.Table.from_pylist(rows, arrow_schema(SCORED)),
+        "scored.parquet": pa.Table.from_pylist(rows, arrow_schema(with_segments(segments))),
         "explanations.parquet": pd.DataFrame(explanations).astype(columns),
         **{f"{name}.csv": pd.DataFrame({"customer_id": []}) for name in ("call", *QUEUES)},
     }

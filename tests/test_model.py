@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_shop
 from frozen import params
@@ -21,6 +22,7 @@ from models.defection.booster import NOT_LIGHTGBM, ModelSpec, fit_booster, proba
 from pipeline.registry import model_files
 from pipeline.registry.model_files import booster_of, scorer
 from pipeline.registry.run_record import flat
+from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
@@ -49,8 +51,12 @@ def trained(
 def evaluated(folder: Path, customers: int = 400, signal: float = 2.0) -> dict[str, Any]:
     folders, files = trained(folder, customers, signal)
     model = small_shop.model_folder(folder, files)
+    ids = [f"c{i:04d}" for i in range(customers)]
+    regions = pd.DataFrame({"customer_id": ids[::2], "segment_region": "north"})
+    store.write(folder / "events" / "segments.parquet", regions)
     return evaluate(
         **folders,
+        events=Folder(folder / "events"),
         model=model,
         calibration=small_shop.calibration(),
         shop="small",
@@ -154,13 +160,23 @@ def test_metrics_hold_a_screenful_of_the_evaluation_in_the_same_structure(
     )
 
 
+def test_each_segment_has_its_counts_base_rate_and_auc(evaluation: dict[str, Any]) -> None:
+    entries = {entry["value"]: entry for entry in evaluation["by_segment"]["segment_region"]}
+    north, unknown = entries["north"], entries[None]
+    assert north["customers"] == 200
+    assert north["population"] + unknown["population"] == evaluation["population"]
+    for entry in (north, unknown):
+        low, high = entry["auc_ci"]
+        assert 0.5 < low <= entry["auc"] <= high
+
+
 def test_the_evaluation_has_the_keys_its_readers_expect(evaluation: dict[str, Any]) -> None:
     assert (
         list(evaluation)
         == (
             "shop horizon_days origins population base_rate verdict grade model baselines delta "
             "by_stage by_origin returned_later risk_bands sensitivity grouped_cv newest benchmark "
-            "own_model timing value tasks"
+            "own_model by_segment timing value tasks"
         ).split()
     )
     scorer_keys = (

@@ -104,6 +104,20 @@ def test_the_search_has_all_rows_of_a_list_even_when_the_page_shows_only_the_fir
     assert unpacked(page)["core_care"][10][0] == why
 
 
+def test_the_lists_can_be_searched_and_filtered_by_the_segments_of_the_shop(tmp_path: Path) -> None:
+    regions = ["north", "<b>south", None]
+    rows = [
+        customer(f"C{i}", i, segment_region=r, segment_store="7") for i, r in enumerate(regions)
+    ]
+    page = page_of(tmp_path, rows)
+    assert (
+        '<option value="">all</option><option>&lt;b&gt;south</option><option>north</option>' in page
+    )
+    assert unpacked(page)["core_care"][-2:] == [["north", "<b>south", ""], ["7", "7", "7"]]
+    assert "<small>north</small><small>7</small>" in page
+    assert "data-segments" not in page_of(tmp_path / "none", [customer("C1", 1)])
+
+
 def test_a_hundred_thousand_customers_fit_into_a_page_of_three_megabytes() -> None:
     dates = [DAY + dt.timedelta(days=i % 700) for i in range(2000)]
     rows = [

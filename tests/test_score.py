@@ -33,6 +33,7 @@ from pipeline.delivery.schema import (
     Output,
     arrow_schema,
     fill,
+    with_segments,
 )
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime import publishing, store
@@ -52,7 +53,8 @@ CONTRACT = (
     "value_365d value_at_risk expected_profit contact reason evidence reason_2 evidence_2 why "
     "action last_purchase_on late_on lapses_on model_id"
 ).split()
-FILES = {"scored": SCORED, "explanations": EXPLANATIONS, "categories": CATEGORIES}
+PUBLISHED = with_segments(["segment_region"])
+FILES = {"scored": PUBLISHED, "explanations": EXPLANATIONS, "categories": CATEGORIES}
 DATES = {"as_of", "stage_since", "last_purchase_on", "late_on", "lapses_on"}
 COUNTS = {"rank", "rank_in_stage"}
 NUMBERS = {"risk", "value_365d", "value_at_risk", "expected_profit", "evidence", "evidence_2"}
@@ -83,6 +85,8 @@ def events(folder: Path, ids: list[str]) -> Folder:
     store.write(
         folder / "events" / "touches" / "part-000.parquet", pd.DataFrame(touches).astype(np.int32)
     )
+    regions = {"customer_id": ids[::2], "segment_region": ["north"] * len(ids[::2])}
+    store.write(folder / "events" / "segments.parquet", pd.DataFrame(regions))
     store.write(
         folder / "events" / "meta.json",
         {"currency": "EUR", "timezone": "UTC", "tables": {"orders": ["net_amount"]}},
@@ -290,13 +294,25 @@ def test_lists_for_people_end_with_the_columns_that_people_fill_in(
     lists: Path, scored: pd.DataFrame
 ) -> None:
     people = pd.read_csv(lists / "core_care.csv", dtype=str, keep_default_na=False)
-    assert list(people.columns) == [column.name for column in (*SCORED, *FOR_PEOPLE)]
+    assert list(people.columns) == [column.name for column in (*PUBLISHED, *FOR_PEOPLE)]
     assert list(people.columns)[-5:] == ["owner", "on_list_since", "decision", "done_on", "note"]
     assert set(people["owner"]) == {"account manager", "manager"}
     assert (people[["decision", "done_on", "note"]] == "").all().all()
     since = dict(zip(people["customer_id"], people["on_list_since"], strict=True))
     assert since.pop(f"c{LISTED:04d}") == "2025-07-31"
     assert set(since.values()) == {small_shop.DATA_END}
+
+
+def test_segments_stand_in_all_lists_and_in_no_explanation(
+    lists: Path, scored: pd.DataFrame
+) -> None:
+    even = scored["customer_id"].str[1:].astype(int) % 2 == 0
+    assert set(scored.loc[even, "segment_region"]) == {"north"}
+    assert scored.loc[~even, "segment_region"].isna().all()
+    calls = pd.read_csv(lists / "call.csv", dtype=str)
+    assert calls.columns[-1] == "segment_region"
+    drivers = pq.read_table(lists / "explanations.parquet")["driver"].to_pylist()
+    assert not [name for name in drivers if name and "segment" in name]
 
 
 def test_the_strongest_drivers_stand_first(lists: Path, scored: pd.DataFrame) -> None:
@@ -390,7 +406,7 @@ def test_the_list_of_today_has_the_calls_of_all_queues_and_what_a_caller_needs_f
     lists: Path, scored: pd.DataFrame
 ) -> None:
     calls = pd.read_csv(lists / "call.csv", dtype=str, keep_default_na=False)
-    assert list(calls.columns) == list(CALL_LIST)
+    assert list(calls.columns) == [*CALL_LIST, "segment_region"]
     called = scored[scored["contact"] == "call"]
     assert calls["customer_id"].tolist() == called["customer_id"].tolist()
     assert set(called["risk_band"]) <= {"medium", "high"}, "nobody is overdue in this shop"

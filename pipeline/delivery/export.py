@@ -20,6 +20,7 @@ from pydantic import Field
 from pipeline.delivery.published import listed, published_table
 from pipeline.delivery.schema import SCORED
 from pipeline.inputs.aliases import canonical_ids
+from pipeline.inputs.segments import PREFIX
 from pipeline.inputs.suppressed import suppressed_today
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
@@ -69,7 +70,8 @@ def target_of(name: str, root: Path) -> Target:
     target = Target.model_validate(read_yaml(root / "exports" / f"{name}.yaml", root))
     place = f"exports/{name}.yaml columns"
     published = {column.name for column in SCORED}
-    if unknown := sorted(set(target.columns.values()) - published):
+    wanted = {name for name in target.columns.values() if not name.startswith(PREFIX)}
+    if unknown := sorted(wanted - published):
         fix = "docs/outputs.md names them all"
         raise ConfigError("E_EXPORT", place, f"not published: {', '.join(unknown)}", fix)
     if target.max_columns and len(target.columns) + 1 > target.max_columns:
@@ -155,6 +157,9 @@ def export(target_name: str, root: Path, changed_only: bool = False) -> Exported
     if not lists.has(MANIFEST):
         raise ConfigError("E_EXPORT", "data/lists", "there is no list yet", "run `make repro`")
     rows, manifest = exportable(lists, params, root)
+    if absent := sorted(set(target.columns.values()) - {*rows.column_names}):
+        place, fix = f"exports/{target_name}.yaml columns", "leave it out for this shop"
+        raise ConfigError("E_EXPORT", place, f"the list has no {', '.join(absent)}", fix)
     lines, refused = import_lines(rows, target)
     folder = root / "data" / "exports" / target_name
     sent_path = folder / SENT

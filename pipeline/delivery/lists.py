@@ -18,12 +18,13 @@ from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.facts import combined, fact
 from pipeline.delivery.published import listed
-from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, SCORED, fill
+from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, fill, with_segments
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.delivery.why import strongest
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import rows_of, table
 from pipeline.inputs.aliases import canonical_ids
+from pipeline.inputs.segments import PREFIX, segments_of
 from pipeline.inputs.suppressed import suppressed_today
 from pipeline.runtime.params import Privacy, Score
 from pipeline.runtime.progress import say
@@ -43,7 +44,7 @@ def known_customers(
     lifecycle: Folder, events: Folder, snapshot: str, privacy: Privacy, root: Path
 ) -> tuple[pa.Table, int]:
     """One row per customer known at the snapshot, by customer_id: life cycle, do_not_contact, and
-    `limit_on`, the next limit that the customer has set and nobody has met.
+    `limit_on`, the next limit that the customer has set and nobody has met; then the segments.
 
     Suppressions are read again here: see `suppressed_today`. Customers who object to profiling are
     left out; their number is returned beside the rows.
@@ -66,6 +67,8 @@ def known_customers(
     ).combine_chunks()
     objected = f"select * from {rows_of(events, 'customers/*.parquet')} where profiling_objection"
     objections = len(table(f"from ({objected}) where known < $day", day=day))
+    own = segments_of(events, rows["customer_id"])
+    rows = pa.table([*rows.columns, *own.values()], [*rows.column_names, *own])
     ids, zone = rows["customer_id"].to_pylist(), events.read("meta.json")["timezone"]
     suppressed = suppressed_today(ids, snapshot, zone, privacy, root, canonical_ids(events))
     if not suppressed:
@@ -163,7 +166,8 @@ def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Tab
     columns = {name: pa.array(computed[name], from_pandas=True) for name in computed.columns}
     for given in (known, texts):
         columns |= dict(zip(given.column_names, given.columns, strict=True))
-    return fill(SCORED, columns).take(rows.index.to_numpy())
+    segments = [name for name in known.column_names if name.startswith(PREFIX)]
+    return fill(with_segments(segments), columns).take(rows.index.to_numpy())
 
 
 def people_list(scored: pa.Table, owner: pa.ChunkedArray, since: pd.DataFrame) -> pa.Table:
@@ -190,4 +194,5 @@ def people_files(people: pa.Table) -> dict[str, pa.Table]:
     """call.csv with today's calls of all queues, and one file with all customers of each queue."""
     calls = people.filter(pc.equal(people["contact"], "call"))
     by_queue = {f"{q}.csv": people.filter(pc.equal(people["queue"], q)) for q in QUEUES}
-    return {"call.csv": calls.select(CALL_LIST), **by_queue}
+    segments = [name for name in people.column_names if name.startswith(PREFIX)]
+    return {"call.csv": calls.select([*CALL_LIST, *segments]), **by_queue}

@@ -9,7 +9,7 @@ The files, their test and docs/outputs.md are made from it. The source of a colu
 * BY_HAND: the column stays empty.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -98,6 +98,15 @@ SCORED = (
     Output("model_id", TEXT, "id", "the scorer behind `risk`: first 12 digits of its sha256",
            _SCORER),
 )  # fmt: skip
+
+
+def with_segments(names: Iterable[str]) -> tuple[Output, ...]:
+    """The columns of scored.parquet of a shop with these segments (segment_region and so on)."""
+    meaning = "what the shop groups its customers by: the table `segments`; null if unknown"
+    source = "pipeline.inputs.segments.segments_of"
+    own = (Output(name, TEXT, "name", meaning, source) for name in names)
+    return (*SCORED, *own)
+
 
 # <queue>.csv: the columns above, then these; one row per customer of the queue who may be contacted
 FOR_PEOPLE = (

@@ -24,7 +24,7 @@ from pipeline.delivery.scorers import best_simple_baseline, measured_scorers, sc
 from pipeline.delivery.spreadsheet import safe
 from pipeline.desk import formats
 from pipeline.desk.charts import GONE, STAGE_NAMES, ScorerAuc, auc_chart, flow_chart, stage_chart
-from pipeline.desk.tabs import packed, tabs
+from pipeline.desk.tabs import packed, segments, tabs
 from pipeline.runtime.resources import read_text
 
 PERIODS = 12  # rows of the table of net flows
@@ -129,6 +129,7 @@ def retention_desk(
         leak=bool(flows) and bool(flows[-1]["leak"]),
         tabs=tabs(scored, explanations, features, manifest, most),
         packed=packed(scored),
+        segments=segments(scored),
         most=most,
         **shown,
     )

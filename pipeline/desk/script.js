@@ -3,6 +3,7 @@
 const panels = [...document.querySelectorAll(".panel")];
 const tabs = [...document.querySelectorAll(".tabs a")];
 const filter = document.querySelector("#filter");
+const selects = [...document.querySelectorAll(".filter select")]; // one per segment
 const matches = document.querySelector("#matches");
 const packed = document.querySelector("#packed");
 const most = Number(packed.dataset.most); // rows shown at once
@@ -16,7 +17,8 @@ class List {
     this.body = panel.querySelector(".list > tbody");
     this.rows = this.body ? [...this.body.rows].map((element) => {
       const cells = [...element.cells].map((cell) => cell.textContent.trim());
-      return { cells, text: cells.join(" ").toLowerCase(), element };
+      const segments = JSON.parse(element.dataset.segments || "[]");
+      return { cells, text: cells.join(" ").toLowerCase(), segments, element };
     }) : [];
     this.order = null; // [column, direction]
   }
@@ -33,14 +35,16 @@ class List {
   show() {
     if (!this.body) return (matches.textContent = "");
     const wanted = filter.value.trim().toLowerCase();
-    const rows = this.rows.filter((row) => row.text.includes(wanted));
+    const chosen = selects.map((select) => select.value);
+    const rows = this.rows.filter((row) => row.text.includes(wanted)
+      && chosen.every((value, i) => !value || row.segments[i] === value));
     if (this.order) sort(rows, ...this.order);
     const shown = rows.slice(0, most);
     this.body.replaceChildren(...shown.map((row) => row.element || (row.element = build(row, this.panel.id))));
     const total = Number(this.panel.dataset.total);
     const searched = total > this.rows.length ? "the first " + figure(this.rows.length) : figure(total);
     const part = rows.length > shown.length ? ", the first " + figure(most) + " shown" : "";
-    matches.textContent = wanted ? figure(rows.length) + " of " + searched + part : "";
+    matches.textContent = wanted || chosen.some(Boolean) ? figure(rows.length) + " of " + searched + part : "";
   }
 
   sortBy(header) {
@@ -75,10 +79,11 @@ function make(tag, text, kind) {
 }
 
 function build({ values }, list) {
-  const [rank, id, contact, stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses] = values;
+  const [rank, id, contact, stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses, ...segments] = values;
   const named = make("td", "", "id");
   named.append(make("b", id));
   if (contact === "call" && list !== "call") named.append(make("small", "call today", "yes"));
+  segments.filter(Boolean).forEach((value) => named.append(make("small", value)));
   const staged = make("td", stage);
   staged.append(make("small", activity, activity));
   const risky = make("td", risk ? risk + "\u00a0% " : MISSING, risk ? "risk " + band : "");
@@ -97,10 +102,10 @@ function build({ values }, list) {
 function rowsOf(columns) {
   return (columns[0] || []).map((_, i) => {
     const values = columns.map((column) => column[i]);
-    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses] = values;
+    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses, ...segments] = values;
     const risky = risk ? risk + " % " + band : MISSING;
     const cells = [rank, id, stage + " " + activity, risky, value, atRisk, profit, why, action, late || MISSING, lapses || MISSING];
-    return { values, cells, text: cells.join(" ").toLowerCase() };
+    return { values, cells, segments, text: [...cells, ...segments].join(" ").toLowerCase() };
   });
 }
 
@@ -154,7 +159,7 @@ lists.forEach((list) => list.panel.querySelectorAll(".list thead th").forEach((h
   button.addEventListener("click", () => list.sortBy(header));
   header.append(button);
 }));
-filter.addEventListener("input", () => current().show());
+[filter, ...selects].forEach((field) => field.addEventListener("input", () => current().show()));
 document.documentElement.classList.add("live");
 open(Math.max(0, panels.findIndex((panel) => "#" + panel.id === location.hash)), false);
 if ("DecompressionStream" in window) unpack();

@@ -14,8 +14,10 @@ from models.decision.queues import QUEUES
 from pipeline.delivery.published import UNLISTED, listed
 from pipeline.delivery.spreadsheet import safe
 from pipeline.desk.formats import activity_name, labelled, measure, number, readable
+from pipeline.inputs.segments import PREFIX
 
 OWN_COLUMN = {"stage", "activity", "late_on", "lapses_on"}  # facts that the table shows anyway
+MOST_VALUES = 200  # of a segment: more are no list to choose from
 SEARCHED = 100_000  # rows packed for the search: about 2.5 MB of page
 
 
@@ -52,6 +54,29 @@ def details(
     return by_customer
 
 
+def segments(scored: pa.Table) -> list[dict[str, Any]]:
+    """The segments of the shop: column, title, and the values of listed customers to choose from.
+
+    A segment of more than MOST_VALUES has none: the search has them.
+    """
+    names = [name for name in scored.column_names if name.startswith(PREFIX)]
+    shown = listed(scored)
+    values = {n: sorted(map(safe, filter(None, pc.unique(shown[n]).to_pylist()))) for n in names}
+    return [
+        {
+            "name": name,
+            "title": readable(name.removeprefix(PREFIX)),
+            "values": values[name] if len(values[name]) <= MOST_VALUES else [],
+        }
+        for name in names
+    ]
+
+
+def segment_values(row: Mapping[str, Any]) -> list[str]:
+    """The row's value of each segment, empty where none is known."""
+    return [safe(row[name] or "") for name in row if name.startswith(PREFIX)]
+
+
 def tab(name: str, title: str, customers: pa.Table, most: int) -> dict[str, Any]:
     """One list: its rows by rank, at most so many, and `csv`, the file that holds all of them."""
     contacts = collections.Counter(customers["contact"].to_pylist())
@@ -61,7 +86,10 @@ def tab(name: str, title: str, customers: pa.Table, most: int) -> dict[str, Any]
         "title": title,
         "total": len(shown),
         "withheld": [(contact, contacts[contact]) for contact in UNLISTED if contacts[contact]],
-        "rows": [{**row, "drivers": [], "facts": []} for row in shown.slice(0, most).to_pylist()],
+        "rows": [
+            {**row, "drivers": [], "facts": [], "segments": segment_values(row)}
+            for row in shown.slice(0, most).to_pylist()
+        ],
         "csv": f"{name}.csv",
         "has_risk": shown["risk"].null_count < len(shown),
     }
@@ -102,6 +130,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         safe(row["action"]),
         str(row["late_on"] or ""),
         str(row["lapses_on"] or ""),
+        *segment_values(row),
     ]
 
 

@@ -40,10 +40,13 @@ def _in_every_row(column: InputColumn) -> str:
 
 def _section(of: InputTable) -> str:
     rows = [(f"`{c.name}`", _in_words(c), _in_every_row(c), c.meaning) for c in of.columns]
+    more = (
+        f" And up to {of.own_columns} columns of any name, each a text." if of.own_columns else ""
+    )
     key = f" Key: {', '.join(f'`{name}`' for name in of.key)}." if of.key else ""
     need = " Required." if of.name in REQUIRED else ""
     columns = table("column, value, in every row, meaning", rows)
-    return f"\n## {of.name}\n\nA row is {of.row}.{need}{key}\n\n{columns}\n"
+    return f"\n## {of.name}\n\nA row is {of.row}.{need}{key}{more}\n\n{columns}\n"
 
 
 def contract_markdown() -> str:

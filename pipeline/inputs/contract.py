@@ -3,12 +3,14 @@
 contract.yaml is the one place for what each table and column holds.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from pipeline.runtime.resources import read_yaml_table
 
 Kind = Literal["id", "text", "time", "money", "quantity", "number", "flag", "choice", "currency"]
+ORIGIN = ("source_file", "source_line")  # where a row comes from: any table may have these
 FORBIDDEN = ("label", "churned", "truth")  # the model predicts these, so they are never an input
 # no feature may know these, so they are never read; `corekeep audit` compares groups by them
 PROTECTED = frozenset(
@@ -37,13 +39,26 @@ class InputColumn:
 
 @dataclass(frozen=True)
 class InputTable:
-    """One input table: what a row is, its columns, the time of its event, the key of a row."""
+    """One input table: what a row is, its columns, the time of its event, the key of a row.
+
+    `own_columns`: up to so many further columns, named by the shop, each a text.
+    """
 
     name: str
     row: str
     columns: tuple[InputColumn, ...]
     event: str | None = None
     key: tuple[str, ...] = ()
+    own_columns: int = 0
+
+    def own(self, delivered: Iterable[str]) -> list[str]:
+        """Return the delivered columns that the shop named itself, if the table allows them."""
+        return [c for c in delivered if self.own_columns and c not in (*self.names, *ORIGIN)]
+
+    def with_own(self, delivered: Iterable[str]) -> Self:
+        """Return the table with the delivered columns that the shop named itself."""
+        own = tuple(InputColumn(name, "text", "a segment") for name in self.own(delivered))
+        return replace(self, columns=(*self.columns, *own))
 
     def column(self, name: str) -> InputColumn:
         return next(column for column in self.columns if column.name == name)
@@ -66,7 +81,8 @@ def _tables() -> dict[str, InputTable]:
             for column, fields in entry["columns"].items()
         )
         key = tuple(entry.get("key", ()))
-        tables[name] = InputTable(name, entry["row"], columns, entry.get("event"), key)
+        own = entry.get("own_columns", 0)
+        tables[name] = InputTable(name, entry["row"], columns, entry.get("event"), key, own)
     return tables
 
 

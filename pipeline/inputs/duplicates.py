@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.inputs.contract import InputTable
+from pipeline.inputs.contract import ORIGIN, InputTable
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier
-from pipeline.inputs.origins import ORIGIN
 from pipeline.inputs.staging import Types
 
 HASHES = 20_000_000  # 0.16 GB

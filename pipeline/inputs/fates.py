@@ -67,7 +67,8 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
     add_origins(db)
     delivered = delivered_types(db, place)
     whole = whole_numbers(delivered)
-    for table in TABLES.values():
+    for of in TABLES.values():
+        table = of.with_own(delivered.get(of.name, {}))
         stage_table(db, table, delivered.get(table.name, {}), whole, settings)
         if table.name in delivered:
             needed = table.name in ("customers", "orders")  # the other tables may be empty
@@ -149,8 +150,10 @@ def relate_rows(
             events_of = [f"exists (from accepted_{table} e where {same})" for table in events]
             late += f" and not ({' or '.join(events_of)})"
             _set_fate(db, "customers", "out_of_window", late)
-    if "suppressions" in delivered:
-        _set_fate(db, "suppressions", "out_of_window", UNKNOWN_CUSTOMER)
+    for table in {"suppressions", "segments"} & delivered.keys():
+        _set_fate(db, table, "out_of_window", UNKNOWN_CUSTOMER)
+    if "segments" in delivered and not fetch_all(db, "from accepted_segments limit 1"):
+        raise refusal("E_SEGMENTS unknown", f"{place} segments")
     return end
 
 
@@ -184,7 +187,9 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
     """
     account = {}
     written = {"customers": "customers_known"}
-    written |= {name: f"accepted_{name}" for name in ("market_events", "aliases", "rates")}
+    written |= {
+        name: f"accepted_{name}" for name in ("market_events", "aliases", "rates", "segments")
+    }
     for table in (table for table in TABLES if table in delivered):
         rows_in = fetch_value(db, f"select count(*) from main.{table}")
         counted = f"select count(*) from {written.get(table, f'placed_{table}')}"

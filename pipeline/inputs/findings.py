@@ -90,7 +90,7 @@ def everything_wrong(db: Db, place: str, params: Ingest, first: Refused) -> Refu
     wrong: list[Finding] = []
     for table, types in delivered.items():
         try:
-            wrong += table_findings(db, TABLES[table], types, params)
+            wrong += table_findings(db, TABLES[table].with_own(types), types, params)
         except duckdb.Error:
             continue  # what cannot be read at all is what stopped the run
     refused = [f for f in wrong if f.stops or f.count > f.limit(params) * f.total]

@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
+from pipeline.inputs.contract import ORIGIN
 from pipeline.inputs.database import Db, fetch_all, identifier
 
-ORIGIN = ("source_file", "source_line")
 VIEW = re.compile(r"^CREATE VIEW (?:\w+|\"[^\"]+\"|\.)+ AS (.*?);?\s*$", re.DOTALL | re.IGNORECASE)
 Node = dict[str, Any]
 

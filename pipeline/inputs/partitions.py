@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.records import NEVER
+from pipeline.inputs import segments
 from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES, UNSERVED_WORDS
 from pipeline.inputs.database import Db, fetch_value
 from pipeline.inputs.line_order import in_order
@@ -57,6 +58,8 @@ def write(db: Db, lines: Spill, parts: int, meta: dict[str, Any]) -> Iterator[tu
     yield "products.parquet", _table(db, "products")
     yield "market_events.parquet", _table(db, "market_events")
     yield "aliases.parquet", _table(db, "aliases")
+    if names := meta["tables"].get("segments", ["customer_id"])[1:]:
+        yield segments.FILE, segments.rows(db, names)
     names_orders = fetch_value(db, SQL["names_orders"])
     db.execute(SQL["no_baskets"])
     empty = {

@@ -4,6 +4,8 @@ A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_windo
 'CODE column' of the rule it broke.
 """
 
+import re
+
 from pipeline.inputs.checks import (
     CODES,
     CUSTOMERS,
@@ -15,9 +17,9 @@ from pipeline.inputs.checks import (
     notes_sql,
     value_sql,
 )
-from pipeline.inputs.contract import FORBIDDEN, PROTECTED, TABLES, InputTable
+from pipeline.inputs.contract import FORBIDDEN, ORIGIN, PROTECTED, TABLES, InputTable
 from pipeline.inputs.database import Db, fetch_all, identifier, literal
-from pipeline.inputs.origins import ORIGIN, raw_column
+from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import warn
@@ -28,6 +30,7 @@ SCALARS = {
     *("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UUID", "ENUM"),
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE"),
 }
+OWN_NAME = "[a-z][a-z0-9_]*"  # of a segment: a column of lists and exports
 NUMBERS = ("money", "quantity", "number", "flag")
 Types = dict[str, str]  # the DuckDB type of each column
 
@@ -53,24 +56,29 @@ def delivered_types(db: Db, place: str) -> dict[str, Types]:
 
 def _check_columns(table: InputTable, types: Types, place: str) -> None:
     """Refuse a forbidden column, or one whose type lost its values; warn of a column not read."""
+    own, full = table.own(types), table.with_own(types)
+    if len(own) > table.own_columns:
+        raise refusal("E_SEGMENTS", f"{place} {table.name}", most=table.own_columns)
     for column, kind in types.items():
         where = f"{place} {table.name}.{column}"
         if column in FORBIDDEN:
             raise refusal("E_FORBIDDEN", where)
         if column in PROTECTED:
             raise refusal("E_PROTECTED", where)
-        if column not in table.names:
+        if column not in full.names:
             continue
-        wanted = table.column(column).kind
+        wanted = full.column(column).kind
         if wanted == "id" and kind in ("FLOAT", "DOUBLE"):
             raise refusal("E_ID_TYPE", where)
         if wanted == "time" and kind not in ("VARCHAR", "DATE") and kind[:9] != "TIMESTAMP":
             rule = CODES["E_TIME_NUMBER"]
             raise InputError(rule.code, where, rule.message, rule.fix)
+        if column in own and not re.fullmatch(OWN_NAME, column):
+            raise refusal("E_SEGMENTS name", where)
         scalar = kind.partition("(")[0] in SCALARS or kind.startswith("TIME")
         if not scalar or (wanted in NUMBERS and kind.startswith(("DATE", "TIME"))):
             raise refusal("E_TYPE", where, type=kind, kind=wanted)
-    unknown = [column for column in types if column not in (*table.names, *ORIGIN)]
+    unknown = [column for column in types if column not in (*full.names, *ORIGIN)]
     if unknown and table.name != "treatments":  # a re-imported list has more columns
         warn(f"{place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from models.defection.baselines import BASELINES
+from models.defection.by_segment import by_segment
 from models.defection.drift import estimated, stability
 from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
@@ -18,6 +20,7 @@ from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
 from pipeline.engine.rows import joined, scored_features
+from pipeline.inputs.segments import segments_of
 from pipeline.registry.forecasts import measure_forecasts
 from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
@@ -80,6 +83,17 @@ def _newest(
     }
 
 
+def _by_segment(
+    rows: pd.DataFrame, segments: dict[str, pa.Array], scorer: str | None, params: Evaluate
+) -> dict[str, list[dict[str, Any]]]:
+    """Return counts, base rate and AUC for each value of each segment."""
+    limits = params.min_outcomes, params.bootstrap, params.seed
+    return {
+        name: by_segment(rows.assign(segment=values.to_pylist()), scorer, *limits)
+        for name, values in segments.items()
+    }
+
+
 def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
     """Raise QualityError for a feature or a model that contains the outcome.
 
@@ -100,18 +114,22 @@ def evaluate(
     params: Evaluate,
     costs: Costs,
     root: Path,
+    events: Folder | None = None,
 ) -> dict[str, Any]:
     """Return `evaluation`, the part of it that runs are compared by (`metrics`), and what shows it.
 
     Top level: the scored population; `benchmark`: customers with at least two purchases and a
     recent one, on which the scorer is selected. Both have one row per customer and origin.
-    `grouped_cv` is of the training rows. `timing`, `value`: the forecasts, on all buyers.
+    `grouped_cv` is of the training rows. `by_segment`: the selected scorer on the scored population
+    by today's segments. `timing`, `value`: the forecasts, on all buyers.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
     past = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     rows = past[past["snapshot"].isin(origins)]
     scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
+    ids = pa.array(scored["customer_id"], pa.string())
+    segments = segments_of(events, ids) if events else {}
     evaluation: dict[str, Any] = {
         "shop": shop,
         "horizon_days": calibration["horizon_days"],
@@ -124,6 +142,7 @@ def evaluate(
         **dict.fromkeys(("returned_later", "risk_bands", "sensitivity", "grouped_cv", "newest")),
         "benchmark": None,
         OWN: None,
+        "by_segment": _by_segment(scored, segments, None, params),
         **measure_forecasts(features, labels, model, about, calibration, params.capacity),
         "tasks": measure_tasks(
             features, lifecycle, labels, model, about, calibration, params, costs
@@ -165,6 +184,7 @@ def evaluate(
             "grouped_cv": about["grouped_cv"],
             "newest": _newest(features, lifecycle, model, about, calibration["data_end"]),
             "benchmark": bench,
+            "by_segment": _by_segment(scored, segments, scorer, params),
         }
     return {
         "metrics": compared(evaluation),

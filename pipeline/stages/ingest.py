@@ -47,7 +47,7 @@ def ingest(
     merged = {"aliases": aliases.account(db)} if "aliases" in delivered else {}
     meta = {
         "tables": {
-            table: [name for name in TABLES[table].names if name in columns]
+            table: [name for name in TABLES[table].with_own(columns).names if name in columns]
             for table, columns in delivered.items()
         },
         "currency": params.currency,
