@@ -38,9 +38,10 @@ def _shop() -> Shop:
 
 def _features(part: Part, days: Ints, shop: Shop) -> pa.Table:
     names = [column.name for column in expand(FEATURES, Windows(WINDOWS, TRENDS))]
-    customers, at, columns = feature_matrix(part.tables, days, shop)
-    shared = {name: columns[names.index(name)] for name in COLUMNS}
+    kept = [names.index(name) for name in COLUMNS]
+    customers, at, columns = feature_matrix(part.tables, days, shop, kept)
     ids = part.customer_id.take(pa.array(customers))
+    shared = dict(zip(COLUMNS, columns, strict=True))
     return pa.table({"customer_id": ids, "snapshot": dates(at), **shared})
 
 

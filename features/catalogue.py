@@ -19,7 +19,17 @@ from features import families
 from features.columns import Feature, Values, absent_values
 from features.history import begin_customer, past_before
 from features.kernel import entry, one_after_another
-from features.records import Buffers, Ints, Past, Shop, Singles, Tables, buffers_for, known_pairs
+from features.records import (
+    Buffers,
+    Ints,
+    Longs,
+    Past,
+    Shop,
+    Singles,
+    Tables,
+    buffers_for,
+    known_pairs,
+)
 from features.settings import Windows
 
 
@@ -64,9 +74,10 @@ def write_features(
     absent: Values,
     values: Values,
     cells: Singles,
+    kept: Longs,
     matrix: Any,
 ) -> None:
-    """Fill one column of `matrix` per pair of `known_pairs`.
+    """Fill one column of `matrix` per pair of `known_pairs`, one row per place of `kept`.
 
     `cells` is the one record of `values` seen as float32. It is filled again and again and copied
     field by field, so that one feature of all customers is contiguous, as files want it.
@@ -78,25 +89,27 @@ def write_features(
             if tables.known[customer] < snapshots[k]:
                 values[0] = absent[0]
                 all_families(past_before(tables, customer, snapshots[k], buffers), shop, values[0])
-                for i in range(len(cells)):
-                    matrix[i, count] = cells[i]
+                for i in range(len(kept)):
+                    matrix[i, count] = cells[kept[i]]
                 count += 1
 
 
 def feature_matrix(
-    tables: Tables, snapshots: Ints, shop: Shop
+    tables: Tables, snapshots: Ints, shop: Shop, kept: Sequence[int] | None = None
 ) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
     """Return `known_pairs` and a matrix with one column per pair.
 
-    The matrix has a row for each of `expand(FEATURES, windows)`, in their order.
+    The matrix has a row for each of `expand(FEATURES, windows)`, in their order, or for those at
+    the places `kept`: those that a shop does not record would take memory.
     """
     customers, days = known_pairs(tables, snapshots)
     absent = absent_values(FEATURES, Windows(tuple(shop.counts), tuple(shop.trends)))
     values = absent.copy()
     cells = values.view(np.float32)
-    matrix = np.empty((len(cells), len(days)), np.float32)
+    places = np.arange(len(cells)) if kept is None else np.array(kept, np.int64)
+    matrix = np.empty((len(places), len(days)), np.float32)
     buffers = buffers_for(tables, shop.opened)
-    write_features(tables, snapshots, shop, buffers, absent, values, cells, matrix)
+    write_features(tables, snapshots, shop, buffers, absent, values, cells, places, matrix)
     return customers, days, matrix
 
 

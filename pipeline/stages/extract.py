@@ -23,11 +23,11 @@ from pipeline.runtime.store import Folder
 def feature_table(
     part: Part, snapshots: Ints, shop: Shop, columns: list[tuple[int, str]], market: Market
 ) -> pa.Table:
-    """Return the features of a partition; `columns` are rows of the feature matrix with names."""
-    customers, days, matrix = feature_matrix(part.tables, snapshots, shop)
+    """Return the features of a partition; `columns` are places in the catalogue with names."""
+    customers, days, matrix = feature_matrix(part.tables, snapshots, shop, [i for i, _ in columns])
     evidence = evidence_at(part.tables, snapshots, market.context)[2]
     keys = {"customer_id": part.customer_id.take(pa.array(customers)), "snapshot": dates(days)}
-    features = {name: matrix[i] for i, name in columns}
+    features = {name: row for (_, name), row in zip(columns, matrix, strict=True)}
     return pa.table({**keys, **features, **dict(evidence_features(evidence, market))})
 
 
