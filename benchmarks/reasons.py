@@ -3,8 +3,8 @@
 Printed and written to benchmarks/results/reasons.json:
 
 * seeds: recall of each reason, and the share of core customers who stayed and have one named.
-* knock_out: nobody leaves for a reason, or for any; the shares of each reason named, see `shares`. Those of
-  the customers who left without a cause have to be those of the overdue ones who stayed.
+* knock_out: nobody leaves for a reason, or for any; the shares of each reason named, see `shares`.
+  Those of the customers who left without a cause have to be those of the overdue who stayed.
 * dose: the chance to leave for a reason is twice as high; its share of `left` has to rise.
 * placebo: complaints are dealt out to other customers with as many orders; the same shares.
 """
