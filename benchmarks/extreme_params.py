@@ -1,6 +1,6 @@
 """Extreme parameters: each value of params.yaml set to the ends of what loads, on a tiny shop.
 
-    python -m benchmarks.extreme_params --seconds 600
+    python -m benchmarks.extreme_params --seconds 600 [section ...]
 
 The stages that read the section, and those after them, run in this process. Each must end with a
 result or with an error that names the parameter or the data: never with a traceback.
@@ -9,14 +9,17 @@ result or with an error that names the parameter or the data: never with a trace
 import argparse
 import contextlib
 import copy
+import json
 import os
+import select
 import shutil
-import signal
+import subprocess
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,11 +50,8 @@ SMALL: dict[str, Any] = {
     "ingest": {"quarantine_limit": {"default": 1}},
 }
 STAGES = "simulate ingest calibrate extract assign label train evaluate score".split()
-SLOW = 20  # seconds after which a run is given up
-
-
-class TooSlow(Exception):
-    """A run that would take long: no traceback, and no result."""
+SLOW = 60  # seconds after which a run is given up, on a busy machine too
+RUNS, SLOWLY, TRACEBACK = "runs", "takes long", "TRACEBACK"
 
 
 def leaves(content: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -133,37 +133,20 @@ def readers(section: str) -> list[str]:
     return STAGES[STAGES.index(reading[0]) :] if reading else []
 
 
-@contextlib.contextmanager
-def at_most(seconds: int) -> Iterator[None]:
-    """Raise TooSlow in what takes longer."""
-
-    def stop(*_: Any) -> None:
-        raise TooSlow
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-
-
 def outcome(base: Path, params: Params, names: list[str]) -> str:
     """Run stages on a copy of the tiny shop; return how it ended."""
     with TemporaryDirectory() as folder:
         root = Path(folder) / "shop"
         shutil.copytree(base, root, copy_function=os.link, symlinks=True)
         try:
-            with at_most(SLOW), warnings.catch_warnings():
+            with silence(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 run(root, params, names)
-        except TooSlow:
-            return "slow"
         except Refused as refused:
             return str(refused).splitlines()[0]
         except Exception:
-            return f"TRACEBACK {traceback.format_exc()}"
-    return "runs"
+            return f"{TRACEBACK} {traceback.format_exc()}"
+    return RUNS
 
 
 @contextlib.contextmanager
@@ -177,39 +160,72 @@ def silence() -> Iterator[None]:
         yield
 
 
-def report(*words: object) -> None:
-    """Print a line, also while the stages are silenced."""
-    print(*words, file=sys.__stdout__, flush=True)
+def trials(content: dict[str, Any], sections: list[str]) -> list[tuple[str, Params, list[str]]]:
+    """Return each odd value as text, the parameters with it, and the stages to run."""
+    return [
+        (f"{'.'.join(keys)}: {value!r}", params, names)
+        for keys in leaves(content)
+        if (names := readers(keys[0])) and (not sections or keys[0] in sections)
+        for value, params in extremes(content, keys)
+    ]
+
+
+def work(base: Path, sections: list[str], first: int) -> None:
+    """Print how each trial from the first on ends, one line of JSON each."""
+    content = read_yaml(base / "params.yaml", base)
+    for _, params, names in trials(content, sections)[first:]:
+        print(json.dumps(outcome(base, params, names)), flush=True)
+
+
+def endings(base: Path, sections: list[str], count: int) -> Generator[str]:
+    """Yield how each trial ends. One that takes long is killed: no signal stops a kernel."""
+    number = 0
+    while number < count:
+        command = [sys.executable, "-m", "benchmarks.extreme_params", *sections]
+        command += ["--work", str(base), str(number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:
+            assert worker.stdout
+            try:
+                while number < count:
+                    number += 1
+                    if not select.select([worker.stdout], [], [], SLOW)[0]:
+                        yield SLOWLY
+                        break
+                    line = worker.stdout.readline()
+                    yield json.loads(line) if line else f"{TRACEBACK} the process ended"
+                    if not line:
+                        break
+            finally:
+                worker.kill()
 
 
 def main() -> int:
     """Run the campaign; return the number of tracebacks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--sections", nargs="*")
+    parser.add_argument("--work", nargs=2, metavar=("FOLDER", "FIRST"), help=argparse.SUPPRESS)
+    parser.add_argument("sections", nargs="*")
     given = parser.parse_args()
-    end, tracebacks, ends = (
-        time.monotonic() + given.seconds,
-        0,
-        {"runs": 0, "slow": 0, "refused": 0},
-    )
-    with TemporaryDirectory() as folder, silence():
-        content = tiny_shop(Path(folder))
-        for keys in leaves(content):
-            names = readers(keys[0])
-            if not names or (given.sections and keys[0] not in given.sections):
-                continue
-            for value, params in extremes(content, keys):
-                if time.monotonic() > end:
-                    report("stopped: time is up at", ".".join(keys))
-                    return tracebacks
-                how = outcome(Path(folder), params, names)
-                tracebacks += how.startswith("TRACEBACK")
-                ends[how if how in ends else "refused"] += not how.startswith("TRACEBACK")
-                if how != "runs":
-                    report(f"{'.'.join(keys)}: {value!r}: {how}")
-    report(ends, "tracebacks:", tracebacks)
-    return tracebacks
+    if given.work:
+        work(Path(given.work[0]), given.sections, int(given.work[1]))
+        return 0
+    end, counts = time.monotonic() + given.seconds, Counter[str]()
+    with TemporaryDirectory() as folder:
+        with silence():
+            content = tiny_shop(Path(folder))
+        tried = trials(content, given.sections)
+        ends = endings(Path(folder), given.sections, len(tried))
+        for (name, _, _), how in zip(tried, ends, strict=True):
+            kind = next((k for k in (RUNS, SLOWLY, TRACEBACK) if how.startswith(k)), "refused")
+            counts[kind] += 1
+            if kind != RUNS:
+                print(f"{name}: {how}", flush=True)
+            if time.monotonic() > end:
+                print("time is up")
+                ends.close()
+                break
+    print(f"{sum(counts.values())} of {len(tried)} tried: {dict(counts)}")
+    return counts[TRACEBACK]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=10_000)]  # days or factors: more is a typing error
 
 
 def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
@@ -28,11 +28,11 @@ class IptRules(NamedTuple):
     prior_weight: Positive  # IPTs that the shop's own figures count for
     last_gaps: Annotated[int, Field(ge=1)]  # how many of the customer's latest IPTs count
     late_sigmas: Positive
-    late_floor_days: Annotated[int, Field(ge=1)]
+    late_floor_days: Annotated[int, Field(ge=1, le=3650)]
     late_clip_low: Positive
     late_clip_high: Positive
     lapse_sigmas: Positive
-    lapse_floor_days: Annotated[int, Field(ge=1)]
+    lapse_floor_days: Annotated[int, Field(ge=1, le=3650)]
     lapse_clip_low: Positive
     lapse_clip_high: Positive
     own_gaps: Annotated[int, Field(ge=2)]  # IPTs from which on the customer's longest ones count

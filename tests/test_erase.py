@@ -91,6 +91,27 @@ def test_no_byte_of_the_folder_names_an_erased_customer(
     assert erase(folder, {GONE}).rows == 0  # the second time there is nothing left
 
 
+def test_all_ids_of_a_customer_are_erased_also_before_a_new_run_shows_them_again(
+    tmp_path: Path,
+) -> None:
+    folder = filled(tmp_path)
+    cards = {"card-1": GONE, "card-2": GONE, "card-3": "K-5000"}
+    pairs = {"customer_id": [*cards], "canonical_id": [*cards.values()]}
+    store.write(folder / "data" / "events" / "aliases.parquet", pa.table(pairs))
+    raw = folder / "data" / "shops" / "demo" / "cards.csv"
+    lines = [f"{card},{name}" for card, name in cards.items()]
+    store.write(raw, "\n".join(["card,name", *lines, "card-10,K-6000", ""]))
+    erase(folder, {"card-2"})
+    assert raw.read_text() == "card,name\ncard-3,K-5000\ncard-10,K-6000\n"
+    assert places(folder, "card-2") == places(folder, GONE) == []
+    assert not (folder / "data" / "events").exists()
+    erase(folder, {"K-5000"})
+    assert raw.read_text() == "card,name\ncard-10,K-6000\n"
+    assert places(folder, "card-3") == []
+    kept_out = store.read(folder / "data" / "returned" / "demo" / "erased.json")
+    assert len(kept_out) == len({*pairs["customer_id"], *pairs["canonical_id"]})
+
+
 def test_a_dry_run_names_the_files_and_changes_nothing(tmp_path: Path) -> None:
     folder = filled(tmp_path)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

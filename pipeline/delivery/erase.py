@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.inputs.aliases import canonical_ids
+from pipeline.inputs.aliases import FILE, canonical_ids
 from pipeline.inputs.erased import HASHES, KEY, remember
 from pipeline.inputs.returned import SEPARATORS, text_of
 from pipeline.runtime import store
@@ -155,11 +155,26 @@ def _mend_manifest(folder: Path) -> None:
     store.write(folder / MANIFEST, manifest)
 
 
-def _with_aliases(root: Path, customers: set[str]) -> set[str]:
-    """Return the customers with all their other ids, as of the last run."""
-    canonical = canonical_ids(Folder(root / "data" / "events"))
-    named = {canonical.get(name.strip(), name.strip()) for name in customers}
-    return customers | named | {alias for alias, name in canonical.items() if name in named}
+def _aliases(root: Path) -> dict[str, str]:
+    """Return the canonical id of each other id, of the last run, or as the last erasure kept it."""
+    events = root / "data" / "events"
+    return canonical_ids(Folder(events if events.is_dir() else root / ".cache"))
+
+
+def _with_aliases(aliases: dict[str, str], customers: set[str]) -> set[str]:
+    """Return the customers with all their other ids."""
+    named = {aliases.get(name.strip(), name.strip()) for name in customers}
+    return customers | named | {alias for alias, name in aliases.items() if name in named}
+
+
+def _keep_aliases(root: Path, aliases: dict[str, str], erased: set[str]) -> None:
+    """Keep the other ids of the others: the next erasure may come before the next run."""
+    left = [pair for pair in aliases.items() if not erased & set(pair)]
+    names = ("customer_id", "canonical_id")
+    rows = pa.table(
+        [pa.array(ids, pa.string()) for ids in zip(*left, strict=True)] or [[], []], names
+    )
+    store.write(root / ".cache" / FILE, rows)
 
 
 def erase(root: Path, customers: set[str], dry_run: bool = False) -> Erased:
@@ -167,7 +182,8 @@ def erase(root: Path, customers: set[str], dry_run: bool = False) -> Erased:
 
     Raises InputError without an id, and QualityError if a file still names one of them at the end.
     """
-    ids = Ids(_with_aliases(root, customers))
+    aliases = _aliases(root)
+    ids = Ids(_with_aliases(aliases, customers))
     if not ids.ids:
         raise InputError("E_ERASE", "corekeep erase", "no id was given", "name one, or use --from")
     shop = load(root).shop
@@ -182,6 +198,7 @@ def erase(root: Path, customers: set[str], dry_run: bool = False) -> Erased:
     if not dry_run:
         for folder in sorted(lists):
             _mend_manifest(folder)
+        _keep_aliases(root, aliases, ids.ids)
         for name in REMOVED:
             path = root / name
             if path.is_dir():

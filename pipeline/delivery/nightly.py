@@ -216,12 +216,24 @@ def _like_the_project(job: Job, work: Path, written: set[str]) -> None:
             if path.name not in {*written, "data", "reports", PLAYBOOK} and path.name[0] != ".":
                 (work / path.relative_to(job.root)).symlink_to(path.resolve())
     (work / "data" / "lists").symlink_to(job.out)
-    if (job.root / ".cache").is_dir() and os.access(job.root / ".cache", os.W_OK):
-        (work / ".cache").symlink_to((job.root / ".cache").resolve())
+    (work / ".cache").symlink_to(_cache(job))
     if job.model.has(PLAYBOOK):
         store.write(work / PLAYBOOK, text_of(job.model.path, job.root))
     else:
         (work / PLAYBOOK).symlink_to((job.root / PLAYBOOK).resolve())
+
+
+def _cache(job: Job) -> Path:
+    """Return the folder that keeps the figures of the last run: beside the lists where the
+    project's folder is read-only.
+    """
+    for folder in (job.root, job.out):
+        with contextlib.suppress(OSError):
+            (folder / ".cache").mkdir(mode=0o700, exist_ok=True)
+            if os.access(folder / ".cache", os.W_OK):
+                return (folder / ".cache").resolve()
+    rule, fix = "no figures of this run can be kept", "free space or permissions"
+    raise StorageError("E_DISK", str(job.out), rule, fix)
 
 
 def _stage(stage: Any, params: Params, work: Path, inputs: dict[str, Path]) -> dict[str, Any]:

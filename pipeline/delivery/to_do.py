@@ -27,7 +27,8 @@ def to_do(
     size = len(today)
     queue, situation = f["queue"], f["situation"]
     codes = queue.codes.astype(np.int64) * len(situation.values) + situation.codes
-    owners, texts, order = np.empty(size, object), [], []
+    owners = np.empty(size, object)
+    texts, order = [pa.array([], pa.string())], [np.empty(0, np.int64)]  # for no rows at all
     act_by = np.empty(size, np.int32)
     for code in np.unique(codes):
         which = np.flatnonzero(codes == code)
