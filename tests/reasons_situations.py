@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from frozen import params
-from situations import shop
+from situations import CRITICAL, MINOR, Complaint, Customer, Order, random_customers, shop
 
 from features.records import NEVER, Tables
 from models.lifecycle.state_machine import life_cycle
@@ -58,11 +58,33 @@ def defecting_at(tables: Tables, *snapshots: int) -> Rows:
     return dict(zip(zip(customers.tolist(), on.tolist(), strict=True), states, strict=True))
 
 
-def first_strong_day(tables: Tables, after: int, first: int, last: int) -> int:
-    """The first of these days with strong evidence, from one day after the other."""
-    names = [name for name in FEATURES if name.startswith("evidence_")]
-    for day in range(first, last + 1):
-        row = evidence_rows(tables, day)[0, day]
-        if max(row[name] for name in names) >= params().reasons.defecting:
-            return day
-    return NEVER
+def eventful(seed: int, count: int) -> list[Customer]:
+    """Random customers, some of whom buy one item again and again or spend less from an event on;
+    some returns are settled, some complaints say that nothing came, and some come late.
+    """
+    random, made = np.random.default_rng(seed), []
+    for customer in random_customers(seed, count):
+        returns = [
+            r._replace(settled=r.day + int(random.choice([0, 3, 14, 15, 40, NEVER - r.day])))
+            for r in customer.returns
+        ]
+        complaints = [c._replace(unserved=bool(random.random() < 0.3)) for c in customer.complaints]
+        pace, start = int(random.integers(5, 60)), int(random.integers(0, 200))
+        share, item = random.choice([1, 0.8, 0.5, 0.1]), int(random.choice([-1, 1, 2]))
+        steady = [
+            Order(start + k * pace + k * k, 20 * (share if start + k * pace > EVENT[1] else 1),
+                  sku=item, category=1)
+            for k in range(int(random.choice([0, 0, 4, 9, 14])))
+        ]  # fmt: skip
+        orders = [*(customer.orders if not steady or random.random() < 0.5 else []), *steady]
+        for _ in range(int(random.integers(0, 4)) if orders else 0):
+            opened = orders[int(random.integers(len(orders)))].day + int(random.integers(0, 120))
+            resolved, reopened = (
+                opened + int(random.integers(0, 40)) if random.random() < share else NEVER
+                for share in (0.7, 0.2)
+            )
+            severity = int(random.integers(MINOR, CRITICAL + 1))
+            complaints.append(Complaint(opened, severity, resolved, reopened))
+        known = min([customer.known, *(order.day for order in steady)])
+        made.append(Customer(orders, returns, complaints, [], known))
+    return made

@@ -1,7 +1,6 @@
 """Evidence of reasons to leave: rules in small situations, relations on random histories."""
 
 import datetime as dt
-import itertools
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,10 +14,11 @@ from reasons_situations import (
     Rows,
     context,
     defecting_at,
+    eventful,
     evidence_features_at,
     evidence_rows,
-    first_strong_day,
 )
+from reference_features import bought_lines
 from situations import (
     CRITICAL,
     MAJOR,
@@ -217,21 +217,27 @@ def test_one_more_overdue_complaint_never_lowers_the_evidence(reason: str) -> No
 
 
 def test_the_day_of_strong_evidence_is_the_first_of_all_days_before_the_lapse() -> None:
-    checked = 0
-    for customer in random_customers(seed=13, count=60, days=500, cancelling=0):
-        tables, at = tables_of(customer), context(EVENT)
-        start, strong = strong_evidence(tables, 700, at)
-        by_purchase = dict(strong.tolist())
-        days = sorted({o.day for o in customer.orders if o.amount > 0 and o.quantity > 0})
-        for n, (after, until) in enumerate(itertools.pairwise([*days, 700]), 1):
-            row = defecting_at(tables, after + 1)[0, after + 1]
-            first, last = int(row["late_on"]), min(int(row["lapses_on"]) - 1, until, 700)
-            if n < 2 or after >= 700:
-                continue
-            expected = first_strong_day(tables, after, first, last)
-            assert by_purchase.get(after, NEVER) == expected
-            checked += expected != NEVER
-    assert checked > 10
+    names, checked = [f"evidence_{reason}" for reason in REASONS], 0
+    for customer in eventful(13, 100):
+        tables, until = tables_of(customer), 500
+        start, strong = strong_evidence(tables, until, context(EVENT))
+        evidence = evidence_features_at(tables, *range(customer.known + 1, until + 1))
+        bought = {day: bought_lines(customer, day) for _, day in evidence}
+        last = {day: max((line.day for line in lines), default=-1) for day, lines in bought.items()}
+        for after in sorted({line.day for line in customer.orders if line.day < until}):
+            state = defecting_at(tables, after + 1).get((0, after + 1))
+            days = range(int(state["late_on"]), min(int(state["lapses_on"]), until + 1))
+            strong_on = [
+                day
+                for day in days
+                if last[day] == after
+                and max(evidence[0, day][name] for name in names) >= RULES.defecting
+            ]
+            if last[after + 1] == after and state["purchases"] > 1:
+                expected = strong_on[0] if strong_on else NEVER
+                assert dict(strong.tolist()).get(after, NEVER) == expected, (customer, after)
+                checked += days.start < expected < NEVER
+    assert checked >= 5
 
 
 def test_daily_weekly_and_direct_evaluation_give_the_same_stage() -> None:

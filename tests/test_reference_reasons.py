@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from histories import compare, customers, snapshots
 from hypothesis import given, settings
-from reasons_situations import CATEGORIES, EVENT, FEATURES, context, evidence_features_at
+from reasons_situations import CATEGORIES, EVENT, FEATURES, context, eventful, evidence_features_at
 from reference_reasons import reference_reasons
-from situations import Complaint, Customer, Order, Return, random_customers, tables_of
+from situations import Complaint, Customer, Order, Return, tables_of
 
-from features.records import NEVER
 from models.reasons.context import Context
 
 SNAPSHOTS = (90, 250, 251, 400, 777)
@@ -29,30 +28,6 @@ SHOPS: dict[str, Context] = {
     "no resolutions": context(EVENT, resolutions=False),
     "no settlements": context(EVENT, settlements=False),
 }
-
-
-def eventful(seed: int, count: int) -> list[Customer]:
-    """Random customers, some of whom buy one item again and again or spend less from an event on;
-    some returns are settled, and some complaints say that nothing came.
-    """
-    random, made = np.random.default_rng(seed), []
-    for customer in random_customers(seed, count):
-        returns = [
-            r._replace(settled=r.day + int(random.choice([0, 3, 14, 15, 40, NEVER - r.day])))
-            for r in customer.returns
-        ]
-        complaints = [c._replace(unserved=bool(random.random() < 0.3)) for c in customer.complaints]
-        pace, start = int(random.integers(5, 60)), int(random.integers(0, 200))
-        share, item = random.choice([1, 0.8, 0.5, 0.1]), int(random.choice([-1, 1, 2]))
-        steady = [
-            Order(start + k * pace + k * k, 20 * (share if start + k * pace > EVENT[1] else 1),
-                  sku=item, category=1)
-            for k in range(int(random.choice([0, 0, 4, 9, 14])))
-        ]  # fmt: skip
-        orders = customer.orders if not steady or random.random() < 0.5 else []
-        known = min([customer.known, *(order.day for order in steady)])
-        made.append(Customer([*orders, *steady], returns, complaints, [], known))
-    return made
 
 
 def check(customer: Customer, snapshot: int, at: Context, row: Any, name: str) -> None:

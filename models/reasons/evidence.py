@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from features.history import begin_customer, is_open, past_before
-from features.ipt import deadlines
+from features.history import begin_customer, past_before, sla_days
+from features.ipt import deadlines, shrunk_ipt
 from features.kernel import entry, kernel, one_after_another
 from features.records import (
     NEVER,
@@ -21,7 +21,7 @@ from features.records import (
     known_pairs,
 )
 from models.reasons.catalogue import ABSENT, CATALOGUE, EVIDENCE, REASONS
-from models.reasons.context import TALLY, Context
+from models.reasons.context import TALLY, Context, fade
 
 by_purchase = one_after_another([each.kernel for each in CATALOGUE if each.by_purchase])
 by_day = one_after_another([each.kernel for each in CATALOGUE if not each.by_purchase])
@@ -48,20 +48,45 @@ def later_on(past: Past, day: int) -> Past:
 
 
 @kernel
-def is_waiting(past: Past) -> bool:
-    """Return whether a case is open or an order of the last purchase is not delivered."""
-    for i in range(len(past.complaints)):
-        if is_open(past.complaints[i], past.snapshot - 1):
-            return True
-    for i in range(len(past.returns)):
-        if past.returns[i].settled == NEVER:
-            return True
-    i, last = len(past.orders) - 1, past.purchases[len(past.purchases) - 1].day
-    while i >= 0 and past.orders[i].day >= last:
-        if past.orders[i].promised != NEVER and past.orders[i].delivered == NEVER:
-            return True
-        i -= 1
-    return False
+def sooner(day: int, after: int, best: int) -> int:
+    """Return the earlier of a day and the best so far, if the day comes after another one."""
+    return min(day, best) if day > after else best
+
+
+@kernel
+def next_rise(
+    past: Past, at: Context, day: int, complaints: Records, returns: Records, orders: Records
+) -> int:
+    """Return the next day on which the evidence may rise if no purchase comes; NEVER without one.
+
+    Between two of them it stays or fades. A date is known, and a deadline has passed, on the day
+    after. An open case past its SLA grows daily; it matters while purchases since leave enough.
+    """
+    best, sla = NEVER, at.shop.sla
+    expected_ipt = shrunk_ipt(past.purchases, len(past.purchases), at.shop)[0]
+    for i in range(len(complaints) + len(returns)):
+        if i < len(complaints):
+            case = complaints[i]
+            opened, length = case.opened, int(sla_days(case.severity, sla))
+            closed = case.resolved if case.reopened == NEVER else NEVER
+            best = sooner(case.reopened + 1, day, best) if case.reopened != NEVER else best
+        else:
+            back = returns[i - len(complaints)]
+            opened, length, closed = back.day, at.rules.return_days, back.settled
+        over = opened + length + 1
+        best = sooner(over, day, sooner(opened + 1, day, best))
+        grows = over <= day < closed
+        if grows and fade(past, over - 1, 0, expected_ipt, at.rules) >= at.rules.defecting:
+            best = day + 1
+    for i in range(len(orders)):
+        order = orders[i]
+        best = sooner(order.day + 1, day, best)
+        if order.cancelled != NEVER:
+            best = sooner(order.cancelled + 1, day, best)
+        if order.promised != NEVER:
+            best = sooner(order.promised + sla.delivery_grace + 1, day, best)
+            best = sooner(order.promised + int(sla.major_late) + 1, day, best)
+    return best
 
 
 @kernel
@@ -84,12 +109,12 @@ def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
 
     NEVER without one.
     """
-    first, lapses_on = deadlines(past, at.shop)
-    first = max(first, past.snapshot)
-    last = lapses_on - 1 if is_waiting(past) else min(first, lapses_on - 1)
-    for day in range(first, last + 1):
+    day, lapses_on = deadlines(past, at.shop)
+    day = max(day, past.snapshot)
+    while day < lapses_on:
         if is_strong(later_on(past, day), at, work, cells):
             return day
+        day = next_rise(past, at, day, past.complaints, past.returns, past.orders)
     return NEVER
 
 
@@ -130,28 +155,6 @@ def judge_all(
 
 
 @kernel
-def is_unsettled(tables: Tables, customer: int, first: int, last: int) -> bool:
-    """Return whether anything but a purchase may change the evidence between two days.
-
-    It looks ahead, only to spare days on which nothing happens.
-    """
-    for i in range(tables.complaint_start[customer], tables.complaint_start[customer + 1]):
-        case = tables.complaints[i]
-        if case.opened < last and (case.resolved >= first or first <= case.reopened < NEVER):
-            return True
-    for i in range(tables.return_start[customer], tables.return_start[customer + 1]):
-        if tables.returns[i].day < last and tables.returns[i].settled >= first:
-            return True
-    for i in range(tables.line_start[customer], tables.line_start[customer + 1]):
-        line = tables.lines[i]
-        if line.day < last and (
-            first <= line.cancelled < last or (line.promised < last and line.delivered >= first)
-        ):
-            return True
-    return False
-
-
-@kernel
 def next_purchase(tables: Tables, place: int, end: int) -> int:
     """Return the place of the next paid line of a later day."""
     day = tables.lines[place].day
@@ -177,17 +180,25 @@ def strong_from(
     work: Records,
     cells: Singles,
 ) -> int:
-    """Return the first of these days with strong evidence and no purchase since, or NEVER."""
-    last = last if is_unsettled(tables, customer, first, last) else first
-    for day in range(first, last + 1):
+    """Return the first of these days with strong evidence and no purchase since, or NEVER.
+
+    It looks ahead, only to spare days on which nothing happens.
+    """
+    complaints = tables.complaints[
+        tables.complaint_start[customer] : tables.complaint_start[customer + 1]
+    ]
+    returns = tables.returns[tables.return_start[customer] : tables.return_start[customer + 1]]
+    lines = tables.lines[tables.line_start[customer] : tables.line_start[customer + 1]]
+    day = first
+    while day <= last:
         past = past_before(tables, customer, day, buffers)
         n = len(past.purchases)
-        if n == 0 or past.purchases[n - 1].day != after:
-            continue
-        work[0] = absent[0]
-        by_purchase(past, at, work[0])
-        if is_strong(past, at, work, cells):
-            return day
+        if n > 0 and past.purchases[n - 1].day == after:
+            work[0] = absent[0]
+            by_purchase(past, at, work[0])
+            if is_strong(past, at, work, cells):
+                return day
+        day = next_rise(past, at, day, complaints, returns, lines)
     return NEVER
 
 
