@@ -28,6 +28,7 @@ from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.model_files import about_of, booster_of, scorer
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, load
+from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.runner import bind, function, stages
 from pipeline.runtime.store import Folder
 
@@ -53,7 +54,7 @@ Piece = Callable[[Shop, Path], Run]  # prepares, unmeasured; what it returns is 
 def stage(name: str, **instead: Any) -> Piece:
     """Run a stage as the runner does: read its inputs, write its outputs.
 
-    `instead` replaces arguments: the calibration or the parameters.
+    `instead` replaces arguments, as the calibration.
     """
 
     def prepared(shop: Shop, out: Path) -> Run:
@@ -64,7 +65,10 @@ def stage(name: str, **instead: Any) -> Piece:
                 **{**arguments, **{key: change(arguments[key]) for key, change in instead.items()}}
             )
             for output, value in returned.items() if isinstance(returned, Mapping) else returned:
-                store.write(out / spec.outputs[output], value)
+                if isinstance(value, Published):
+                    publish(out / spec.outputs[output], value, shop.params.lists)
+                else:
+                    store.write(out / spec.outputs[output], value)
 
         return run
 
@@ -191,7 +195,7 @@ PIECES: dict[str, Piece] = {
     "training": training,
     "training_bare": training_bare,
     "rounds": rounds,
-    "scoring": stage("score", params=lambda params: params.model_copy(update={"explain": 0})),
+    "scoring": stage("score"),
     "scoring_bare": scoring_bare,
     "explanations": explaining,
 }

@@ -45,8 +45,8 @@ class Target(NamedTuple):
 TARGETS = {
     "life_cycle_over_features": Target("life_cycle", "features", "cpu_s", 1, 0.5),
     "training_over_bare": Target("training", "training_bare", "cpu_s", 1.15, None),
-    "scoring_over_bare": Target("scoring", "scoring_bare", "cpu_s", 1.5, None),
-    f"explanations_of_{EXPLAINED}": Target("explanations", None, "cpu_s", 15, None),
+    "scoring_over_bare": Target("scoring", "scoring_bare", "cpu_s", 1.2, 1),
+    f"explanations_of_{EXPLAINED}": Target("explanations", None, "cpu_s", 2, 1),
     "one_snapshot_over_all": Target("features_newest", "features", "cpu_s", 1, 0.3),
     "second_day_over_first": Target("demo_second_day", "demo_first_time", "cpu_s", 0.3, 0.15),
     "unchanged_over_bare_dvc": Target("unchanged", "unchanged_bare", "cpu_s", 1.2, None),

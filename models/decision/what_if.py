@@ -4,7 +4,7 @@ from itertools import product
 
 import pandas as pd
 
-from models.decision.worklist import contacts, places, ranked, stakes
+from models.decision.worklist import contacts, places, ranked, stakes, worth_a_call
 from models.defection.profit import changed
 from models.settings import CallWhen, Costs
 
@@ -26,25 +26,27 @@ def what_if(
     today's calls if those assumptions were true; `overlap` is the share of today's calls that stay.
     Incentive and contact cost stay the same in currency.
     """
-    today = rows.index[rows["contact"] == "call"]
-    entries = []
-    for more, margin, save_rate in product(FACTORS, FACTORS, FACTORS):
+    today, calls = rows.index[rows["contact"] == "call"], places(rows, capacity)
+    entries = {}
+    for margin, save_rate in product(FACTORS, FACTORS):
         assumed = changed(changed(costs, "value", margin), "save_rate", save_rate)
         assumed = assumed.model_copy(update={"margin": min(costs.margin * margin, 1.0)})
-        then = ranked(stakes(rows, horizon, assumed, thresholds))
-        some = round(places(rows, capacity) * more)
-        flags = (then[name].to_numpy(bool) for name in ("control", "resting"))
-        called = then[contacts(then, call_when, some, *flags) == "call"]
-        kept = len(today.intersection(called.index))
-        entries.append(
-            {
+        then = stakes(rows, horizon, assumed, thresholds)
+        of_todays = round(float(then.loc[today, "expected_profit"].sum()), 2)
+        # the order of the few who are worth a call does not depend on the others
+        worth = ranked(then[worth_a_call(then, call_when) & ~then["resting"].to_numpy(bool)])
+        flags = [worth[name].to_numpy(bool) for name in ("control", "resting")]
+        for more in FACTORS:
+            some = round(calls * more)
+            called = worth[contacts(worth, call_when, some, *flags) == "call"]
+            kept = len(today.intersection(called.index))
+            entries[more, margin, save_rate] = {
                 "capacity": some,
                 "margin": round(assumed.margin, 4),
                 "save_rate": round(assumed.save_rate, 4),
                 "calls": len(called),
                 "profit": round(float(called["expected_profit"].sum()), 2),
-                "profit_of_todays": round(float(then.loc[today, "expected_profit"].sum()), 2),
+                "profit_of_todays": of_todays,
                 "overlap": round(kept / len(today), 4) if len(today) else None,
             }
-        )
-    return pd.DataFrame(entries)
+    return pd.DataFrame([entries[factors] for factors in sorted(entries)])

@@ -4,6 +4,8 @@ Each is trained twice: on what was known at its test origin, to be measured ther
 is known at the end of the data. `calibration["forecasts"]` names the snapshots.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from pipeline.engine.rows import QUERIES, buyers, query, rows_of
 from pipeline.registry.model_files import about_of, booster_of, require_known_scores
 from pipeline.runtime.store import Folder
 
+Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then computes its predictions
 OUTCOMES = {"timing": "next_days", "value": "spend_next"}
 SPEND = ["purchases", "basket_mean"]
 NEEDS = {*PAST, *SPEND, "expected_next_days", "net_spend_365d"}  # features of the baselines
@@ -95,32 +98,34 @@ def raw_scores(booster: Any, rows: pd.DataFrame) -> Floats:
 
 def _days(
     model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, Floats]]:
-    """Return the intervals of the rows in days, and the days that each scorer predicts."""
+) -> tuple[pd.DataFrame, Scorers]:
+    """Return the intervals of the rows in days, and the scorers of the day."""
     entry = about["forecasts"]["timing"]
     boosters = {key: _loaded(model, about, "timing", kind, key) for key in timing.QUANTILES}
     fitted = timing.Timing(boosters, about["features"], entry[kind]["margin"], entry["days"])
     days, past = fitted.predict(rows), bg_nbd.Parameters(**entry[kind]["bg_nbd"])
     return days, {
-        "model": days["on"].to_numpy(),
-        "expected_ipt": timing.by_expected_ipt(rows),
-        "bg_nbd": timing.by_bg_nbd(rows, past, entry["days"]),
+        "model": days["on"].to_numpy,
+        "expected_ipt": partial(timing.by_expected_ipt, rows),
+        "bg_nbd": partial(timing.by_bg_nbd, rows, past, entry["days"]),
     }
 
 
-def _spend(
-    model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame
-) -> dict[str, Floats]:
-    """Return the net spend of 365 days that each scorer predicts."""
+def _spend(model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame) -> Scorers:
+    """Return the scorers of the net spend of 365 days."""
     entry = about["forecasts"]["value"]
     days, booster = entry["days"], _loaded(model, about, "value", kind, "spend")
     past = bg_nbd.Parameters(**entry[kind]["bg_nbd"])
     spend = value.GammaGamma(**entry[kind]["gamma_gamma"])
     return {
-        "model": raw_scores(booster, rows) * value.YEAR / days,
-        "last_year": value.by_last_year(rows),
-        "bg_nbd_gamma_gamma": value.by_gamma_gamma(rows, past, spend, days),
+        "model": lambda: raw_scores(booster, rows) * value.YEAR / days,
+        "last_year": partial(value.by_last_year, rows),
+        "bg_nbd_gamma_gamma": partial(value.by_gamma_gamma, rows, past, spend, days),
     }
+
+
+def _all(scorers: Scorers) -> dict[str, Floats]:
+    return {name: predict() for name, predict in scorers.items()}
 
 
 def measure_forecasts(
@@ -142,9 +147,10 @@ def measure_forecasts(
         rows = rows[rows[OUTCOMES[name]].notna()]
         head = {"origin": plan["origin"], "days": plan["days"], "population": len(rows)}
         if name == "timing":
-            figures = timing.measure_timing(rows, *_days(model, about, "origin", rows))
+            interval, scorers = _days(model, about, "origin", rows)
+            figures = timing.measure_timing(rows, interval, _all(scorers))
         else:
-            spend = _spend(model, about, "origin", rows)
+            spend = _all(_spend(model, about, "origin", rows))
             figures = value.measure_value(rows, spend, plan["days"], capacity)
         measured[name] = head | figures
     return measured
@@ -166,9 +172,9 @@ def forecasts(
     on, interval, spend = timing.by_expected_ipt(rows), None, value.by_last_year(rows)
     if "timing" in trained and metrics.get("timing"):
         interval, by = _days(model, about, "final", rows)
-        on = by[metrics["timing"]["selected"]]
+        on = by[metrics["timing"]["selected"]]()
     if "value" in trained and metrics.get("value"):
-        spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]
+        spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]()
     days = {"next_order_on": on}
     if interval is not None:
         begin, end = interval["from"].to_numpy(), interval["to"].to_numpy()
