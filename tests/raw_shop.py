@@ -37,6 +37,8 @@ SETTINGS: dict[str, Any] = {
         "thousands": False,
         "no_price": 1,
         "empty_days": 100_000,
+        "refund_times": 1000,
+        "unbought": 1,
     },
     "quarantine_limit": {"default": 1.0},
 }

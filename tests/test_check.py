@@ -21,12 +21,13 @@ START = dt.date(2022, 1, 1)
 
 
 def visits(customers: int, days: int, amount: str = "12.50") -> list[str]:
-    """Orders of customers who come about once a month."""
+    """Orders of customers who come about once a month, every fourth for a while only."""
     draw = random.Random(1)  # noqa: S311
     rows = []
     for customer in range(customers):
         day = draw.randrange(30)
-        while day < days:
+        until = draw.randrange(days // 2, days) if customer % 4 == 0 else days
+        while day < until:
             when = START + dt.timedelta(days=day)
             rows.append(f"C{customer},{customer}-{day},{when},{amount}")
             day += draw.randrange(20, 40)
@@ -77,6 +78,29 @@ def test_all_findings_come_at_once_with_the_worst_one_first(check: Check) -> Non
     assert codes[0] == "E_NUMBER_COMMA"
     assert any(finding["place"] == "orders.csv:7 ordered_at" for finding in report["findings"])
     assert all(finding["fix"] for finding in report["findings"])
+
+
+def test_where_nobody_leaves_there_is_nothing_to_learn(check: Check) -> None:
+    rows = [row for row in visits(200, 730) if int(row[1 : row.index(",")]) % 4]
+    supports = json.loads(check(rows, "--json").stdout)["supports"]
+    assert "tested customers have the rarer outcome" in supports["why_not"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ("calibrate: {ipt_range: [40, 1000]}", "E_IPT_RANGE"),
+        ("evaluate: {base_rate_range: [0.5, 0.9]}", "E_BASE_RATE"),
+    ],
+)
+def test_a_cycle_or_a_base_rate_that_no_shop_has_is_a_finding(
+    check: Check, tmp_path: Path, settings: str, code: str
+) -> None:
+    (tmp_path / "shops").mkdir()
+    (tmp_path / "shops" / "own.yaml").write_text(settings, encoding="utf-8")
+    result = check(visits(250, 730))
+    assert result.exit_code == 4
+    assert f"1. {code} data/" in result.stdout and "set " in result.stdout
 
 
 def test_too_many_bad_rows_exit_with_the_code_of_quality(check: Check) -> None:

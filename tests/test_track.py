@@ -18,7 +18,7 @@ from models.defection.booster import matrix, probabilities
 from pipeline.delivery.prune import prune
 from pipeline.registry import commands, spool
 from pipeline.registry.bundle import files_of, scoring_in
-from pipeline.registry.mlflow_server import _escape_percent, connect
+from pipeline.registry.mlflow_server import _escape_percent, connect, uri_of
 from pipeline.registry.model_files import booster_of
 from pipeline.registry.run_record import dvc_hashes
 from pipeline.runtime.runner import champion_folder, unregistered
@@ -220,6 +220,19 @@ def test_a_folder_with_a_percent_sign_does_not_break_mlflows_database(
     config = Config()
     config.set_main_option("script_location", "/50% off/scripts")
     assert config.get_main_option("script_location") == "/50% off/scripts"
+
+
+def test_a_folder_named_like_a_part_of_an_address_holds_its_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import create_engine
+
+    root = tmp_path / "my shop #1%20?"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    with create_engine(uri_of(PARAMS.track, root)).connect() as connection:
+        connection.exec_driver_sql("create table tried (x integer)")
+    assert (root / "mlflow.db").exists()
 
 
 def test_hashes_are_those_of_dvc_only_while_dvc_runs_the_stage(

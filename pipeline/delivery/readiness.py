@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ from features.catalogue import FEATURES, is_recorded
 from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from models.hypotheses.catalogue import HYPOTHESES
 from models.reasons.catalogue import CATALOGUE
+from pipeline.engine.base_rate import require_plausible
 from pipeline.engine.calendar import day_number
 from pipeline.engine.lifecycle import lifecycle_work
 from pipeline.engine.run import over
@@ -26,7 +28,7 @@ from pipeline.runtime.params import Params, load, require_shop, require_source
 from pipeline.runtime.runner import function
 from pipeline.runtime.store import Folder
 
-COLUMNS = ("snapshot", "purchases", "last_purchase_on", "scored")
+COLUMNS = ("customer_id", "snapshot", "purchases", "last_purchase_on", "scored")
 
 
 def readiness(shop: str, root: Path) -> dict[str, Any]:
@@ -56,10 +58,9 @@ def readiness(shop: str, root: Path) -> dict[str, Any]:
                     Folder(returned) if returned.is_dir() else None,
                 )
                 store.write(Path(folder) / "events", result["events"])
+                supports = _supports(Folder(Path(folder) / "events"), params)
         except Refused as error:
             return _refused(shop, error)
-        with contextlib.redirect_stdout(io.StringIO()):
-            supports = _supports(Folder(Path(folder) / "events"), params)
     return {
         "shop": shop,
         "exit_code": 0,
@@ -99,7 +100,7 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
         return {**supports, "model": False, "why_not": f"{error.rule}: {error.fix}"}
     calibration = frozen["calibration"]
     counts = _counts(events, params, calibration, frozen["trends"])
-    needed = params.evaluate.min_rows
+    needed, least = params.evaluate.min_rows, params.evaluate.min_outcomes
     origins = len(calibration["origins"])
     why_not = ""
     if not origins:
@@ -114,6 +115,13 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
             f"{counts['tested']} customers to test on, all origins together, and {needed} are "
             "needed (evaluate.min_rows): with fewer, chance decides which scorer is best"
         )
+    elif (rarer := min(counts["churned"], counts["tested"] - counts["churned"])) < least:
+        why_not = (
+            f"{rarer} of the {counts['tested']} tested customers have the rarer outcome, and "
+            f"{least} are needed (evaluate.min_outcomes): with fewer, the AUC is a guess"
+        )
+    else:
+        require_plausible(counts["churned"] / counts["tested"], params.evaluate)
     return {
         **supports,
         "expected_ipt_days": calibration["expected_ipt"],
@@ -131,14 +139,19 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
 def _counts(
     events: Folder, params: Params, calibration: dict[str, Any], trends: pa.Table
 ) -> dict[str, int]:
-    """Return how many customers are scored at the end, and tested at all origins together."""
+    """Return how many customers are scored at the end, and tested at all origins together.
+
+    `churned`: of the tested ones, without a purchase within the horizon.
+    """
     end = day_number(calibration["data_end"])
     origins = [day_number(day) for day in calibration["origins"]]
+    horizon = calibration["horizon_days"]
+    days = sorted({*origins, *(day + horizon for day in origins), end})
     rules = params.assign, params.reasons, params.ipt, params.sla, params.closed
     work = lifecycle_work(events, calibration, trends, *rules)
 
     def rows(part: Any) -> pa.Table:
-        return work(part, snapshots=np.array(sorted({*origins, end}), np.int32)).select(COLUMNS)
+        return work(part, snapshots=np.array(days, np.int32)).select(COLUMNS)
 
     table = pa.concat_tables(rows for _, rows in over(events, params.engine, rows, "life cycle"))
     at = table["snapshot"].cast(pa.int32()).to_numpy()
@@ -146,11 +159,16 @@ def _counts(
     repeated = (table["purchases"].to_numpy() >= 2) & (
         recency <= calibration["benchmark_recency_days"]
     )
+    tested = repeated & np.isin(at, origins)
+    bought = pd.Series(table["purchases"].to_numpy(), [table["customer_id"].to_pandas(), at])
+    keys = [table["customer_id"].to_pandas()[tested], at[tested] + horizon]
+    later = bought.reindex(pd.MultiIndex.from_arrays(keys)).to_numpy()
     scored = pc.fill_null(table["scored"].cast(pa.bool_()), False).to_numpy()
     return {
         "buyers": int(np.sum((at == end) & (table["purchases"].to_numpy() > 0))),
         "scored": int(np.sum(scored & (at == end))),
-        "tested": int(np.sum(repeated & np.isin(at, origins))),
+        "tested": int(np.sum(tested)),
+        "churned": int(np.sum(later == table["purchases"].to_numpy()[tested])),
     }
 
 

@@ -12,6 +12,7 @@ from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
 from pipeline.inputs.duplicates import mark_duplicates, second_place
+from pipeline.inputs.excess import judge_returns
 from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.plausible import judge_customers, judge_orders, note_counts
 from pipeline.inputs.rates import convert
@@ -144,6 +145,8 @@ def relate_rows(
     for table in delivered:
         if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
             _check_references(db, table, delivered[table])
+    if "returns" in delivered:
+        judge_returns(db, delivered, params.plausible)
     if "customers" in delivered:
         late, same = f"created_at >= timestamp '{end}'", "e.customer_id = t.customer_id"
         if fetch_all(db, f"from accepted_customers where {late} limit 1"):
@@ -218,8 +221,11 @@ def notes_of(db: Db, delivered: Delivered) -> dict[str, dict[str, int]]:
     noted: dict[str, dict[str, int]] = {}
     moved = """select count(*) from customers_known k join accepted_customers c using (customer_id)
         where k.known < day_of(c.created_at)"""
+    above = "select count(*) from above_bought where line is not null"
     for table in delivered:
         counts = note_counts(db, table)
+        if table == "returns" and (count := fetch_value(db, above)):
+            noted[table] = {"above_bought": count}
         if table == "customers" and (count := fetch_value(db, moved)):
             noted[table] = {"created_at_moved": count}
         noted.setdefault(table, {}).update(

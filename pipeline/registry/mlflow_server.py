@@ -68,7 +68,10 @@ def uri_of(params: Track, root: Path) -> str:
             "http://host:port, or sqlite:///path",
         )
         raise ConfigError("E_PARAM", "MLFLOW_TRACKING_URI", rule, fix)
-    return uri or f"sqlite:///{root / 'mlflow.db'}"
+    file = str(root / "mlflow.db")
+    if {"%", "?"} & {*file}:  # marks of a URI: SQLAlchemy would look for another folder
+        file = os.path.relpath(file)
+    return uri or f"sqlite:///{file}"
 
 
 def connect(root: Path, params: Track) -> Registry:

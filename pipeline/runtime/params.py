@@ -206,6 +206,8 @@ class Plausible(Section):
     thousands: bool
     no_price: Share
     empty_days: Count
+    refund_times: Annotated[float, Field(ge=1)]
+    unbought: Share
 
 
 class AgainstLast(Section):
@@ -259,6 +261,7 @@ class Calibrate(Section):
     min_gaps: Count
     default_ipt_days: Annotated[Positive, Field(le=3650)] | None
     default_log_sd: Positive
+    ipt_range: tuple[Positive, Positive]
 
 
 class Evaluate(Section):
@@ -270,6 +273,7 @@ class Evaluate(Section):
     bands: tuple[Share, Share]
     min_rows: Count
     min_outcomes: Count
+    base_rate_range: tuple[Share, Share]
     own_model: Annotated[str, Field(pattern=r"^my_models\.[A-Za-z_]\w*$")] | None
 
     @field_validator("bands")

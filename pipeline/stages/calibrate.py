@@ -16,7 +16,7 @@ from pipeline.engine.calendar import day_number, iso_date, opened_by
 from pipeline.engine.evidence import names_of, trends_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
-from pipeline.runtime.errors import ConfigError
+from pipeline.runtime.errors import ConfigError, QualityError
 from pipeline.runtime.params import Calibrate, Engine
 from pipeline.runtime.progress import warn
 from pipeline.runtime.store import Folder
@@ -50,6 +50,11 @@ def _shop_ipt(
         return params.default_ipt_days, params.default_log_sd, total
     # rounded, because the last bits of logarithms differ between kinds of CPU
     expected, log_sd = np.median(median[repeated]), math.sqrt(squares[repeated].sum() / freedom)
+    shortest, longest = params.ipt_range
+    if not shortest <= expected <= longest:
+        rule = f"the expected IPT is {expected:g} days, in a shop {shortest:g} to {longest:g}"
+        fix = "look for ids of tills, machines or guests, or set calibrate.ipt_range and say why"
+        raise QualityError("E_IPT_RANGE", "data/events orders.customer_id", rule, fix)
     return float(f"{expected:.9g}"), float(f"{log_sd:.9g}"), total
 
 

@@ -19,6 +19,7 @@ from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
 from pipeline.docs.plots import plots
+from pipeline.engine.base_rate import require_plausible
 from pipeline.engine.rows import joined, scored_features
 from pipeline.inputs.segments import segments_of
 from pipeline.registry.forecasts import measure_forecasts
@@ -153,6 +154,7 @@ def evaluate(
         reason = about["reason"] or f"{len(benchmark)} benchmark rows at the test origins, {few}"
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:
+        require_plausible(float(benchmark["defected"].mean()), params)
         rows = predictions(rows, model, about, costs)
         if params.own_model:
             calendar = calibration["origins"], about["features"], calibration["horizon_days"]
