@@ -22,6 +22,7 @@ from features.records import (
 )
 from models.reasons.catalogue import ABSENT, CATALOGUE, EVIDENCE, REASONS
 from models.reasons.context import TALLY, Context, fade
+from models.reasons.unrepaired import past_sla
 
 by_purchase = one_after_another([each.kernel for each in CATALOGUE if each.by_purchase])
 by_day = one_after_another([each.kernel for each in CATALOGUE if not each.by_purchase])
@@ -55,29 +56,35 @@ def sooner(day: int, after: int, best: int) -> int:
 
 @kernel
 def next_rise(
-    past: Past, at: Context, day: int, complaints: Records, returns: Records, orders: Records
+    past: Past,
+    at: Context,
+    day: int,
+    last: int,
+    complaints: Records,
+    returns: Records,
+    orders: Records,
 ) -> int:
-    """Return the next day on which the evidence may rise if no purchase comes; NEVER without one.
+    """Return the next day on which the evidence may become strong if no purchase comes, or NEVER.
 
-    Between two of them it stays or fades. A date is known, and a deadline has passed, on the day
-    after. An open case past its SLA grows daily; it matters while purchases since leave enough.
+    A date is known, and a deadline has passed, on the day after. An open case past its SLA grows
+    daily: it matters if it can be strong on the last day. Everything else stays or fades.
     """
-    best, sla = NEVER, at.shop.sla
+    best, sla, least = NEVER, at.shop.sla, at.rules.defecting - 1e-6  # evidence is float32
     expected_ipt = shrunk_ipt(past.purchases, len(past.purchases), at.shop)[0]
     for i in range(len(complaints) + len(returns)):
         if i < len(complaints):
             case = complaints[i]
-            opened, length = case.opened, int(sla_days(case.severity, sla))
+            opened, days = case.opened, sla_days(case.severity, sla)
             closed = case.resolved if case.reopened == NEVER else NEVER
             best = sooner(case.reopened + 1, day, best) if case.reopened != NEVER else best
         else:
             back = returns[i - len(complaints)]
-            opened, length, closed = back.day, at.rules.return_days, back.settled
-        over = opened + length + 1
-        best = sooner(over, day, sooner(opened + 1, day, best))
-        grows = over <= day < closed
-        if grows and fade(past, over - 1, 0, expected_ipt, at.rules) >= at.rules.defecting:
-            best = day + 1
+            opened, days, closed = back.day, float(at.rules.return_days), back.settled
+        due = opened + int(days)
+        best = sooner(due + 1, day, sooner(opened + 1, day, best))
+        if due < day < closed and best > day + 1:
+            left = fade(past, due, 0, expected_ipt, at.rules)
+            best = day + 1 if left * past_sla((last - opened) / days) >= least else best
     for i in range(len(orders)):
         order = orders[i]
         best = sooner(order.day + 1, day, best)
@@ -110,11 +117,11 @@ def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
     NEVER without one.
     """
     day, lapses_on = deadlines(past, at.shop)
-    day = max(day, past.snapshot)
-    while day < lapses_on:
+    day, last = max(day, past.snapshot), lapses_on - 1
+    while day <= last:
         if is_strong(later_on(past, day), at, work, cells):
             return day
-        day = next_rise(past, at, day, past.complaints, past.returns, past.orders)
+        day = next_rise(past, at, day, last, past.complaints, past.returns, past.orders)
     return NEVER
 
 
@@ -189,16 +196,18 @@ def strong_from(
     ]
     returns = tables.returns[tables.return_start[customer] : tables.return_start[customer + 1]]
     lines = tables.lines[tables.line_start[customer] : tables.line_start[customer + 1]]
-    day = first
+    day, judged = first, 0
     while day <= last:
         past = past_before(tables, customer, day, buffers)
         n = len(past.purchases)
         if n > 0 and past.purchases[n - 1].day == after:
-            work[0] = absent[0]
-            by_purchase(past, at, work[0])
+            if n != judged or buffers.cursor[0].cancels:
+                work[0] = absent[0]
+                by_purchase(past, at, work[0])
+                judged = n
             if is_strong(past, at, work, cells):
                 return day
-        day = next_rise(past, at, day, complaints, returns, lines)
+        day = next_rise(past, at, day, last, complaints, returns, lines)
     return NEVER
 
 
@@ -235,8 +244,11 @@ def strong_days(
                 continue
             first, lapses_on = deadlines(past, at.shop)
             last = min(until, lapses_on - 1)
-            if place < end and not cancels:
-                last = min(last, tables.lines[place].day)
+            following = place
+            while following < end and tables.lines[following].cancelled < last:
+                following = next_purchase(tables, following, end)
+            if following < end:  # a purchase that is not void on any of these days
+                last = min(last, tables.lines[following].day)
             if first <= last:
                 day = strong_from(
                     tables, customer, after, first, last, at, buffers, absent, work, cells

@@ -47,6 +47,12 @@ BLIND = "Problems that nobody wrote down, and whether a resolution satisfied the
 
 
 @kernel
+def past_sla(over: float) -> float:
+    """Return the evidence of a case whose time is so many SLAs, more than one."""
+    return 1 - 0.5 * math.exp(1 - over)
+
+
+@kernel
 def unrepaired(past: Past, at: Context, row: Values) -> None:
     """The worst case that is or was open for longer than its SLA.
 
@@ -80,7 +86,7 @@ def unrepaired(past: Past, at: Context, row: Values) -> None:
             continue
         age = 0 if waiting else today - resolved
         left = fade(past, opened + int(sla), age, expected_ipt, rules)
-        evidence = left * (1 - 0.5 * math.exp(1 - over))
+        evidence = left * past_sla(over)
         if evidence > row.evidence_unrepaired:
             row.evidence_unrepaired = evidence
             row.unrepaired_opened_on, row.unrepaired_days = opened, days

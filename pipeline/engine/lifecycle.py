@@ -58,9 +58,9 @@ def lifecycle_table(
             columns[name] = dates(states[name])
         elif name == "satisfaction":
             unknown = np.full(len(states), not complaints_known)
-            confidence = pa.array(["normal" if complaints_known else "low"] * len(states))
+            confidence = "normal" if complaints_known else "low"
             columns[name] = pa.array(states[name], mask=unknown)
-            columns["confidence"] = confidence.dictionary_encode()
+            columns["confidence"] = named(np.zeros(len(states), np.int32), (confidence,))
             columns |= evidence
         else:
             columns[name] = states[name]
