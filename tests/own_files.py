@@ -74,6 +74,14 @@ def named(months: str, form: str) -> list[Cells]:
     return result
 
 
+def listed(form: str, between: str) -> list[Cells]:
+    """One row per order: customer, order, time, its products in one cell, total."""
+    return [
+        [*row[:3], between.join(form.format(n=n, p=p) for p, n, _ in content), row[3]]
+        for row, (*_, content) in zip(totals(ISO), ORDERS, strict=True)
+    ]
+
+
 def totals(day: str, number: Write = point) -> list[Cells]:
     """One row per order: customer, order, time, total."""
     return [
@@ -93,13 +101,19 @@ def text(head: str, rows: list[Cells], separator: str = ",", before: str = "") -
 
 
 def sheet(head: str, rows: list[list[Any]], before: int = 0) -> bytes:
+    return workbook(Sheet1=(head, [["Export"]] * before, rows))
+
+
+def workbook(**sheets: tuple[str, list[list[Any]], list[list[Any]]]) -> bytes:
+    """A workbook; each sheet: its header, the rows before it and those after it."""
     from openpyxl import Workbook
 
     workbook = Workbook()
-    for _ in range(before):
-        workbook.active.append(["Export"])
-    for row in [head.split("|"), *rows]:
-        workbook.active.append(row)
+    workbook.remove(workbook.active)
+    for name, (head, before, rows) in sheets.items():
+        own = workbook.create_sheet(name)
+        for row in [*before, head.split("|"), *rows]:
+            own.append(row)
     file = io.BytesIO()
     workbook.save(file)
     return file.getvalue()
@@ -202,6 +216,35 @@ CATALOGUE: dict[str, OwnFile] = {
                 before=2,
             )
         }
+    ),
+    "a workbook with a sheet for orders, lines, products and a note": OwnFile(
+        {
+            "orders 2024.xlsx": workbook(
+                Info=("Made by hand", [], []),
+                Kunden=("Kunden-Nr.|Kunde seit", [], [[f"K{c}", "2023-01-01"] for c in (1, 2, 3)]),
+                Bestellungen=(
+                    "Beleg-Nr.|Kunden-Nr.|Bestelldatum", [["Export"]],
+                    [[order, customer, when] for customer, order, when, _ in ORDERS]),
+                Positionen=(
+                    "Beleg-Nr.|Artikel|Menge|Einzelpreis", [],
+                    [[r[1], r[3], int(r[4]), float(r[5])] for r in lines(ISO)]),
+            )
+        }
+    ),
+    "a workbook with a sheet for each year": OwnFile(
+        {
+            "sales.xlsx": workbook(**{
+                year: (ENGLISH, [], lines(ISO)[part::2]) for part, year in enumerate(("I", "II"))
+            })
+        }
+    ),
+    "products in one cell, the number first": OwnFile(
+        {"orders.csv": text(
+            "customer_id|order_id|ordered_at|items|total", listed("{n} x {p}", ", ")).encode()}
+    ),
+    "products in one cell, the number last": OwnFile(
+        {"orders.csv": text(
+            "customer_id|order_id|ordered_at|items|total", listed("{p} (x{n})", " | ")).encode()}
     ),
     "parquet": OwnFile(
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from frozen import project
-from own_files import text
+from own_files import text, workbook
 from raw_shop import Ingested
 from test_init import taken
 
@@ -173,22 +173,19 @@ def test_a_discount_in_percent_lowers_the_price(tmp_path: Path) -> None:
     assert {row["amount"] for row in result.rows("orders")} == {180_000}
 
 
-def test_sheets_that_are_not_read_are_named(
+def test_a_bad_row_is_named_by_its_sheet_and_a_sheet_that_is_of_no_use_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from openpyxl import Workbook
-
-    book = Workbook()
-    book.active.title = "Sales"
-    for row in [ORDERS.split("|"), *ROWS]:
-        book.active.append(row)
-    book.create_sheet("Customers")
-    for row in (["customer_id", "created_at"], ["C1", "2023-12-01"]):
-        book["Customers"].append(row)
-    book.save(tmp_path / "own.xlsx")
+    bad = [*ROWS[:3], [*ROWS[3][:5], "oops"], *ROWS[4:]]
+    sheets = workbook(
+        Sales=(ORDERS, [["Export"]], bad), Totals=("month|sum", [], [["2024-01", "80.00"]] * 2)
+    )
+    (tmp_path / "own.xlsx").write_bytes(sheets)
     project(tmp_path)
-    init([tmp_path / "own.xlsx"], Answers(yes=True), tmp_path)
-    assert "the sheet Sales is read, and not Customers" in capsys.readouterr().out
+    init([tmp_path / "own.xlsx"], Answers(yes=True, timezone="UTC", currency="EUR"), tmp_path)
+    assert "own.xlsx#Totals: 2 rows, not used" in capsys.readouterr().out
+    with pytest.raises(Refused, match=r"E_NUMBER_UNREADABLE own.xlsx#Sales:6 net_amount"):
+        taken(tmp_path, "own")
 
 
 class Typed(io.StringIO):

@@ -11,6 +11,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -192,19 +193,41 @@ def _check_names(path: Path, place: str) -> None:
             raise refusal("E_HEADER twice", f"{place} {name}")
 
 
-def raw_tables(shop: Folder) -> dict[str, Path]:
-    """Return the files and folders of a shop that become tables, by table. Raises InputError for
-    two of one name.
+@dataclass(frozen=True)
+class Raw:
+    """What becomes one table: a file, a folder of files, or a sheet of a workbook.
+
+    `label` names it in ingest.files and in errors, as sales.xlsx or sales.xlsx#Orders; `title` is
+    what people called it.
     """
-    tables: dict[str, Path] = {}
+
+    path: Path
+    label: str
+    form: RawFile
+    title: str
+
+
+def raw_tables(shop: Folder, forms: Mapping[str, RawFile]) -> dict[str, Raw]:
+    """Return what becomes a table, by its name. Raises InputError for two of one name.
+
+    Sheets of a workbook that `forms` names are tables of their own.
+    """
+    tables: dict[str, Raw] = {}
     for path in sorted(shop.path.resolve().iterdir()):
         inside = path.is_dir() and any(is_raw(file) for file in path.iterdir())
         if not inside and not is_raw(path):
             continue
-        name = path.name if inside else table_name(path)
-        if name in tables:
-            raise refusal("E_TWICE", path.name, other=tables[name].name)
-        tables[name] = path
+        default = RawFile(separator="\t") if ending(path) == ".tsv" else RawFile()
+        sheets = [label for label in forms if label.startswith(f"{path.name}#")]
+        for label in sheets or [path.name]:
+            form, title = forms.get(label, default), path.name if inside else table_name(path)
+            name = title
+            if sheets:
+                title = label.removeprefix(f"{path.name}#")
+                form, name = form.model_copy(update={"sheet": title}), f"{name}_{title}"
+            if name in tables:
+                raise refusal("E_TWICE", label, other=tables[name].label)
+            tables[name] = Raw(path, label, form, title)
     return tables
 
 
@@ -217,18 +240,17 @@ def register(db: Db, shop: Folder, forms: Mapping[str, RawFile], sources: str = 
     root = shop.path.resolve()
     db.execute("create schema raw")
     named = named_tables(sources)
-    for table, path in raw_tables(shop).items():
+    for table, raw in raw_tables(shop, forms).items():
+        path, form = raw.path, raw.form
         if sources and table.lower() not in named:
             continue
-        tabs = ending(path) == ".tsv"
-        form = forms.get(path.name, RawFile(separator="\t") if tabs else RawFile())
         for part in sorted(filter(is_raw, path.iterdir())) if path.is_dir() else [path]:
             _check_kind(part, root, form)
         reader = _folder if path.is_dir() else READERS[ending(path)]
         if reader is _text and path.name in forms:
             reader = _csv
         try:
-            sql = reader(path, form, path.name)
+            sql = reader(path, form, raw.label)
             db.execute(f"create view raw.{identifier(table)} as {sql}")
         except duckdb.Error as error:
             raise unreadable(error, path.name, db, shop) from None

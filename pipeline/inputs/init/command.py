@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 
 from pipeline.inputs.database import Db, fetch_all, identifier, open_database
-from pipeline.inputs.files import is_raw, raw_tables, refuse_mistaken, register
+from pipeline.inputs.files import Raw, is_raw, raw_tables, refuse_mistaken, register
 from pipeline.inputs.init.columns import Column, columns_of, name_sql
 from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.exports import recognised, statements
-from pipeline.inputs.init.forms import guess, is_whitespace_table
+from pipeline.inputs.init.forms import guesses, is_whitespace_table
+from pipeline.inputs.init.item_lists import split_items
 from pipeline.inputs.init.joins import join_lines, join_products
 from pipeline.inputs.init.orders import draft_orders
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
@@ -88,7 +89,7 @@ def _collect(files: list[Path], folder: Path) -> dict[str, RawFile]:
             raise refusal("E_EMPTY", file.name)
         if file.suffix.lower() in TEXTS:
             refuse_mistaken(file, file.name, RawFile(encoding="utf-16"))  # guess reads UTF-16
-        form = guess(file)
+        guessed = guesses(file)
         target = folder / file.name
         if target.exists():
             raise refusal("E_TWICE", file.name, other=str(file))
@@ -98,7 +99,7 @@ def _collect(files: list[Path], folder: Path) -> dict[str, RawFile]:
                 shutil.copyfile(part, target / part.name)
         else:
             shutil.copyfile(file, target)
-        forms[file.name] = form
+        forms |= guessed
     return forms
 
 
@@ -132,7 +133,7 @@ def _compose(
     widths = {
         path.name: is_whitespace_table(path, forms[path.name])
         for path in folder.iterdir()
-        if path.is_file()
+        if path.is_file() and path.name in forms
     }
     kept = {
         name: form
@@ -141,7 +142,7 @@ def _compose(
     }
     try:
         register(db, Folder(folder), kept)
-        tables, answers = _settled(db, folder, widths, answers)
+        tables, answers = _settled(db, raw_tables(Folder(folder), kept), widths, answers)
     except duckdb.Error as error:
         raise unreadable(error, "the file", db, Folder(folder)) from None
     draft = Draft(db, nobody=tuple(params.ingest.plausible.nobody))
@@ -158,14 +159,14 @@ def _compose(
 
 def _is_default(name: str, form: RawFile) -> bool:
     default = RawFile(separator="\t") if name.lower().endswith(".tsv") else RawFile()
-    return form == default and not name.lower().endswith(".txt")
+    return form == default and not name.lower().endswith(".txt") and "#" not in name
 
 
 def _settled(
-    db: Db, folder: Path, widths: dict[str, int], answers: Answers
+    db: Db, raws: dict[str, Raw], widths: dict[str, int], answers: Answers
 ) -> tuple[list[RawTable], Answers]:
     """Return the tables once it is known what their dates and amounts mean, and that answer."""
-    tables = _tables(db, folder, widths, answers.day_first)
+    tables = _tables(db, raws, widths, answers.day_first)
     settled = []
     for table in tables:
         kind = kind_of(table, answers.columns, len(tables) == 1)
@@ -173,7 +174,7 @@ def _settled(
         for role, column in table.roles(kind, answers.columns).items():
             if role in TIMES and column.time and column.time.is_ambiguous:
                 first = day_order(answers, table.file, column)
-                return _settled(db, folder, widths, replace(answers, day_first=first))
+                return _settled(db, raws, widths, replace(answers, day_first=first))
             if role in ("net_amount", "price"):
                 points[column.name] = point_settled(answers, table.file, column)
         columns = [points.get(column.name, column) for column in table.columns]
@@ -181,18 +182,20 @@ def _settled(
     return settled, answers
 
 
-def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None) -> list[RawTable]:
+def _tables(
+    db: Db, raws: dict[str, Raw], widths: dict[str, int], day_first: bool | None
+) -> list[RawTable]:
     db.execute("drop schema if exists profiled cascade")
     db.execute("create schema profiled")
-    groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
-    for name, path in raw_tables(Folder(folder)).items():
+    groups: dict[tuple[str, ...], list[tuple[str, Raw]]] = {}
+    for name, raw in raws.items():
         columns = tuple(
             column.lower() for column, *_ in fetch_all(db, f"describe raw.{identifier(name)}")
         )
-        groups.setdefault(columns, []).append((name, path))
+        groups.setdefault(columns, []).append((name, raw))
     tables = []
     for parts in groups.values():
-        (name, path), width = parts[0], widths.get(parts[0][1].name, 0)
+        (name, raw), width = parts[0], widths.get(parts[0][1].label, 0)
         union = "\n    union all by name from ".join(
             f"raw.{name_sql(db, part)}" for part, _ in parts
         )
@@ -201,11 +204,11 @@ def _tables(db: Db, folder: Path, widths: dict[str, int], day_first: bool | None
         columns_here = columns_of(db, name, day_first, width)
         if not columns_here or not columns_here[0].rows:
             if len(groups) == 1:
-                raise refusal("E_NO_ROWS init", path.name)
-            say(f"{path.name}: not used, since it has no rows")
+                raise refusal("E_NO_ROWS init", raw.label)
+            say(f"{raw.label}: not used, since it has no rows")
             continue
-        files = ", ".join(part.name for _, part in parts)
-        tables.append(RawTable(name, source, files, columns_here))
+        files = ", ".join(part.label for _, part in parts)
+        tables.append(RawTable(name, raw.title, source, files, columns_here))
     return tables
 
 
@@ -240,6 +243,7 @@ def _draft(draft: Draft, tables: list[RawTable], answers: Answers) -> dict[str, 
     tagged = roles.pop("complaint", None)
     source, joined = join_lines(orders, roles, _largest(tables, kinds, "lines"), answers.columns)
     source, joined = join_products(source, joined, _largest(tables, kinds, "products"))
+    source, joined = split_items(draft, joined, source)
     draft_orders(draft, orders, joined, source)
     if tagged:
         draft_tagged_complaints(draft, orders, {**roles, "complaint": tagged})

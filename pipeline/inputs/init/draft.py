@@ -212,7 +212,8 @@ def filled(names: list[str], how: str) -> list[Field]:
 
 def is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) -> bool:
     """Whether each line of an order repeats the order's amount, or only one of them has it."""
-    if "net_amount" not in roles or "order" not in roles:
+    is_shared = "repeated_totals" in draft.plausible
+    if "net_amount" not in roles or "order" not in roles or is_shared:
         return False
     sql = """select count(*), count(*) filter (low = high) from (
         select min(paid) as low, max(paid) as high

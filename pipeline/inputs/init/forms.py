@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 from pipeline.inputs.plain import BLOCK, PACKED, SHEETS, ending, raw_bytes, sheet_names, sheet_rows
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.params import RawFile
-from pipeline.runtime.progress import say
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 ENCODINGS = ("utf-8", "cp1252", "cp850")  # each fails on texts of those before it
@@ -19,14 +19,38 @@ ROWS = 200  # enough to see how a file is written
 VALUE = re.compile(r"[-+(]?[\d.,:/ -]*\d[\d.,:/ %€$£-]*\)?")  # a number or a time, not a name
 
 
+def guesses(path: Path) -> dict[str, RawFile]:
+    """Return how a file is written, by its name; of a workbook each sheet that holds a table.
+
+    Raises InputError.
+    """
+    if path.is_dir() or path.suffix.lower() not in SHEETS:
+        return {path.name: guess(path)}
+    sheets = {sheet: _rows_of(path, sheet) for sheet in sheet_names(path)}
+    tables = {sheet: rows for sheet, rows in sheets.items() if _is_table(rows)}
+    if len(tables) > 1:
+        return {f"{path.name}#{name}": _with_header(RawFile(), r) for name, r in tables.items()}
+    first, only = next(iter(sheets)), next(iter(tables or sheets))
+    form = RawFile() if only == first else RawFile(sheet=only)
+    return {path.name: _with_header(form, sheets[only])}
+
+
+def _rows_of(path: Path, sheet: str) -> list[list[str]]:
+    return list(itertools.islice(sheet_rows(path, sheet), ROWS))
+
+
+def _is_table(rows: list[list[str]]) -> bool:
+    """Whether rows are more than a note: two of them with two filled cells or more."""
+    return sum(1 for row in rows if sum(1 for cell in row if cell.strip()) > 1) > 1
+
+
 def guess(path: Path) -> RawFile:
-    """Return how a file or a folder of files is written. Raises InputError."""
+    """Return how a text or Parquet file, or a folder of such files, is written."""
     if path.is_dir():
-        return guess(sorted(file for file in path.iterdir() if not file.name.startswith("."))[0])
+        first = sorted(file for file in path.iterdir() if not file.name.startswith("."))[0]
+        return next(iter(guesses(first).values()))
     if ending(path) == ".parquet":
         return RawFile()
-    if path.suffix.lower() in SHEETS:
-        return _guess_sheet(path)
     encoding = _guess_encoding(path)
     with raw_bytes(path) as file:
         start = file.read(BLOCK)
@@ -76,21 +100,6 @@ def _guess_separator(text: str) -> tuple[str, list[list[str]]]:
         if length > 1:
             best = max(best, (round(count / len(rows), 1), length, separator, rows))
     return (best[2], best[3]) if best[3] else (",", [[line] for line in text.splitlines()[:ROWS]])
-
-
-def _guess_sheet(path: Path) -> RawFile:
-    """Return the sheet with the most rows, and where its table begins."""
-    sizes = {}
-    for sheet in sheet_names(path):
-        rows = list(sheet_rows(path, sheet))
-        sizes[sheet] = (len(rows), rows[:ROWS])
-    first, largest = next(iter(sizes)), max(sizes, key=lambda sheet: sizes[sheet][0])
-    tables = [s for s, (count, rows) in sizes.items() if count > 1 and len(rows[0]) > 1]
-    if others := ", ".join(sheet for sheet in tables if sheet != largest):
-        fix = "save a sheet as a file of its own to use it"
-        say(f"{path.name}: the sheet {largest} is read, and not {others}: {fix}")
-    form = RawFile() if largest == first else RawFile(sheet=largest)
-    return _with_header(form, sizes[largest][1])
 
 
 def _with_header(form: RawFile, rows: list[list[str]]) -> RawFile:

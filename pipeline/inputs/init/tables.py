@@ -38,9 +38,13 @@ ROLES_OF: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class RawTable:
-    """One raw table, or several of the same columns. `sql`: what rows are selected from."""
+    """One raw table, or several of the same columns. `sql`: what rows are selected from.
+
+    `title`: what people called it.
+    """
 
     name: str
+    title: str
     sql: str
     file: str
     columns: list[Column]
@@ -92,7 +96,7 @@ def _words(name: str) -> set[str]:
 
 def kind_of(table: RawTable, fixed: dict[str, str], alone: bool) -> Kind:
     """Return what a raw table is. `alone`: no other table is there, so it holds the orders."""
-    about = _words(table.name)
+    about = _words(table.title)
     orders = table.roles("orders", fixed)
     best = {role: max((score(c, role) for c in table.columns), default=0) for role in ROLES}
     customer, sku = orders.get("customer"), orders.get("sku")
