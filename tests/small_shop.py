@@ -18,7 +18,7 @@ ORIGINS = {
     "2025-08-01": "2025-04-18 2025-05-03 2025-05-18 2025-06-02 2025-06-17 2025-07-02".split(),
 }
 DATA_END = "2025-09-01"
-LABELS = ["defected", "next_days", "spend_next"]
+LABELS = ["defected", "next_days", "spend_next", "spend_within"]
 # no outcome is known longer than a horizon here: `next_days` and `spend_next` are drawn
 FORECASTS = {
     "timing": {
@@ -32,6 +32,7 @@ FORECASTS = {
         "origin": "2025-06-02",
         "training": ["2025-03-18"],
         "final": ["2025-05-02", "2025-06-02"],
+        "origins": {"2025-07-01": ["2025-03-18"], "2025-08-01": ["2025-03-18", "2025-05-02"]},
     },
 }
 FINAL = ["2025-06-18", "2025-07-03", "2025-07-18", "2025-08-02"]
@@ -92,6 +93,7 @@ def rows(customers: int, signal: float, seed: int = 1) -> pd.DataFrame:
     frame["next_days"] = np.where(wait < 2 * HORIZON, np.floor(wait), np.nan)
     orders = random.poisson(90 * bought)
     frame["spend_next"] = orders * frame["basket_mean"] * random.gamma(4, 0.25, size)
+    frame["spend_within"] = np.where(frame["defected"], 0, frame["spend_next"] / 3)
     return frame
 
 
@@ -166,7 +168,7 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
         lacks=np.where(lifecycle["stage"] == "early_repeat", "days", None), defects_on=None
     )
     bought = {
-        "net_spend_365d": frame["net_spend_365d"].astype(float),
+        **dict.fromkeys(("net_spend_365d", "yearly_spend"), frame["net_spend_365d"].astype(float)),
         "purchases_365d": lifecycle["purchases"],
     }
     lifecycle = lifecycle.assign(**bought).astype({"status": "string"})

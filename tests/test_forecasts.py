@@ -13,6 +13,7 @@ from frozen import params
 from models.defection import bg_nbd, timing, value
 from models.defection.booster import ModelSpec
 from models.defection.selection import select_forecast
+from models.defection.stake import measure_stake
 from pipeline.registry import forecasts
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.train import train
@@ -105,6 +106,43 @@ def test_a_model_that_is_no_better_than_a_baseline_is_not_used() -> None:
     assert select_forecast({**better, "strong": noise[0] + 2}) == "strong"
 
 
+def called_by(true: np.ndarray, **guesses: np.ndarray) -> dict[str, Any]:
+    """The stakes where 4,000 customers, of whom half churn, would spend `true` if retained."""
+    random = np.random.default_rng(5)
+    defected = random.random(len(true)) < 0.5
+    rows = pd.DataFrame({"origin": "a", "customer": range(len(true)), "model": 0.5})
+    rows = rows.assign(defected=defected, spend_within=np.where(defected, 0, true))
+    return measure_stake(rows, guesses, PARAMS.costs, 0.1)
+
+
+def test_the_value_that_keeps_more_spend_is_selected_though_the_churned_show_none() -> None:
+    random = np.random.default_rng(4)
+    true, noise = random.lognormal(4, 1, 4000), random.lognormal(0, 1.5, 4000)
+    figures = called_by(true, model=true, last_year=true * noise, equal=np.full(4000, 50.0))
+    assert figures["selected"] == "model"
+    top = np.sort(true)[-400:].mean() / true.mean()
+    assert figures["stake_at_10"] == pytest.approx(top, rel=0.1)
+    assert figures["baselines"]["equal"]["stake_at_10"] == pytest.approx(1, rel=0.2)
+    assert figures["delta"]["model"][1] > 0
+    assert called_by(true, model=true * noise, last_year=true)["selected"] == "last_year"
+    assert called_by(true, model=true * 2, last_year=true)["selected"] == "last_year"
+
+
+def test_expected_spend_that_contains_the_risk_is_no_value_to_rank_by() -> None:
+    """Realised spend of the called rewards calling those who stay; spend at stake does not."""
+    random = np.random.default_rng(6)
+    risk, true = random.uniform(0.05, 0.9, 8000), random.lognormal(4, 1, 8000)
+    defected = random.random(8000) < risk
+    rows = pd.DataFrame({"origin": "a", "customer": range(8000), "model": risk})
+    rows = rows.assign(defected=defected, spend_within=np.where(defected, 0, true))
+    figures = measure_stake(
+        rows, {"model": true, "last_year": true * (1 - risk)}, PARAMS.costs, 0.1
+    )
+    expected = figures["baselines"]["last_year"]
+    assert expected["realised_at_10"] > figures["realised_at_10"] + 0.3
+    assert expected["stake_at_10"] < figures["stake_at_10"] - 0.3
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A small shop, trained and evaluated: its folders, and the evaluation."""
@@ -117,7 +155,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     outputs = evaluate(
         **folders, **given, model=model, params=PARAMS.evaluate, costs=costs, root=root
     )
-    return {"features": folders["features"], "model": model, **outputs}
+    return {**folders, "model": model, **outputs}
 
 
 def test_forecasts_are_measured_beside_their_baselines(shop: dict[str, Any]) -> None:
@@ -130,8 +168,8 @@ def test_forecasts_are_measured_beside_their_baselines(shop: dict[str, Any]) -> 
 
 
 def test_every_buyer_gets_a_day_within_the_interval_and_a_spend(shop: dict[str, Any]) -> None:
-    given = shop["features"], shop["model"], shop["metrics"], small_shop.DATA_END
-    rows = forecasts.forecasts(*given)
+    folders = shop["features"], shop["lifecycle"], shop["model"]
+    rows = forecasts.forecasts(*folders, shop["metrics"], small_shop.DATA_END)
     assert len(rows) == 400
     assert rows.notna().all().all()
     assert (rows["next_order_from"] <= rows["next_order_on"]).all()
@@ -140,7 +178,24 @@ def test_every_buyer_gets_a_day_within_the_interval_and_a_spend(shop: dict[str, 
 
 
 def test_without_a_measured_forecast_the_expected_ipt_gives_the_day(shop: dict[str, Any]) -> None:
-    rows = forecasts.forecasts(shop["features"], shop["model"], {}, small_shop.DATA_END)
+    folders = shop["features"], shop["lifecycle"], shop["model"]
+    rows = forecasts.forecasts(*folders, {}, small_shop.DATA_END)
     assert rows["next_order_on"].notna().all()
     assert rows["next_order_from"].isna().all()
     assert (rows["value_next_365d"] > 0).all()
+    assert rows["value_if_retained"].tolist() == rows["value_next_365d"].tolist()
+
+
+def test_the_source_selected_at_the_origins_gives_the_value_of_the_list(
+    shop: dict[str, Any],
+) -> None:
+    folders = shop["features"], shop["lifecycle"], shop["model"]
+    assert shop["metrics"]["value_source"] == shop["evaluation"]["stake"]["selected"]
+    by = {
+        source: forecasts.forecasts(
+            *folders, {**shop["metrics"], "value_source": source}, small_shop.DATA_END
+        )["value_if_retained"]
+        for source in ("model", "last_year", "bg_nbd_gamma_gamma")
+    }
+    assert all((values >= 0).all() for values in by.values())
+    assert np.corrcoef(list(by.values())).min() < 0.99

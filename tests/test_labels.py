@@ -101,9 +101,9 @@ def orders_after(
 ) -> tuple[int, float]:
     """Days from day 100 to the next purchase (-1: none in 60 days, or unknown), and the spend."""
     tables = past_of(known=0, orders=orders, returns=returns)
-    days, spend = np.empty(1, np.int32), np.empty(1)
+    days, spend, within = np.empty(1, np.int32), np.empty(1), np.empty(1)
     row = np.zeros(1, np.int32), np.full(1, 100, np.int32)
-    fill_orders(tables, 30, value_days, end, *row, days, spend)
+    fill_orders(tables, 30, value_days, end, *row, days, spend, within)
     return int(days[0]), float(spend[0])
 
 

@@ -59,6 +59,7 @@ METRICS = {
                 **{"grade": "no signal: no rows", "model": None, "baselines": None},
             },
         },
+        "stake": None,
         "newest": {
             "snapshot": "2025-09-01",
             "population": 88,
@@ -94,6 +95,7 @@ def test_a_card_has_all_its_parts_in_their_order() -> None:
             "Results by stage",
             "The next order",
             "Spend of the next 365 days",
+            "The value that calls are ranked by",
             "Chance of a purchase in the other queues",
             "Risk bands",
         ),

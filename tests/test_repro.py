@@ -290,7 +290,8 @@ CONTRACT = {
     "data/lists/explanations.parquet": "customer_id driver value contribution median driver_text "
     "contribution_unrepaired contribution_service_failure contribution_competitor "
     "contribution_boredom agreement position facts",
-    "data/labels/part-000.parquet": "customer_id snapshot defected returned next_days spend_next",
+    "data/labels/part-000.parquet": "customer_id snapshot defected returned next_days spend_next "
+    "spend_within",
 }
 
 

@@ -256,7 +256,7 @@ def test_ranks_run_from_one_by_expected_profit_and_value(scored: pd.DataFrame) -
 
 
 def test_value_at_risk_is_risk_times_value_within_the_horizon(scored: pd.DataFrame) -> None:
-    expected = (scored["risk"] * scored["value_365d"] * small_shop.HORIZON / 365).round(2)
+    expected = (scored["risk"] * scored["value_if_retained"] * small_shop.HORIZON / 365).round(2)
     assert scored["value_at_risk"].tolist() == pytest.approx(expected.tolist(), abs=0.0051)
     assert scored["risk"].between(0, 1).all()
 
@@ -372,7 +372,8 @@ def ready(**columns: Any) -> pd.DataFrame:
             "value_365d": [400.0, 300.0, 200.0, 100.0],
         }
     )
-    return rows.assign(**{"since": 0, **columns})
+    rows = rows.assign(**{"since": 0, **columns})
+    return rows.assign(value_if_retained=rows["value_365d"])
 
 
 def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
@@ -489,10 +490,10 @@ def test_customers_without_a_risk_follow_by_value() -> None:
 
 def test_prospects_are_worth_the_median_first_time_buyer_and_the_newest_stands_first() -> None:
     rows = ready(
-        stage="prospect", risk=np.nan, net_spend_365d=0.0, purchases_365d=0, since=[7, 9, 8, 3]
+        stage="prospect", risk=np.nan, yearly_spend=0.0, purchases_365d=0, since=[7, 9, 8, 3]
     )
     spent = {
-        "net_spend_365d": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0],
+        "yearly_spend": [0.0, 0.0, 0.0, 30.0, 40.0, 90.0],
         "purchases_365d": [0, 0, 0, 1, 1, 1],
     }
     worth = values(pd.concat([rows, pd.DataFrame({"stage": "first_time", **spent})]))

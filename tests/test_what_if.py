@@ -16,7 +16,9 @@ COSTS, BANDS, WHEN = params().costs, params().evaluate.bands, params().score.cal
 def table() -> pd.DataFrame:
     """The what-ifs of 500 overdue customers."""
     random = np.random.default_rng(1)
-    rows = pd.DataFrame({"risk": random.random(500), "value_365d": random.lognormal(4, 1, 500)})
+    value = random.lognormal(4, 1, 500)
+    columns = {"risk": random.random(500), "value_365d": value, "value_if_retained": value}
+    rows = pd.DataFrame(columns)
     rows = rows.assign(
         stage="core",
         activity="late",

@@ -13,16 +13,18 @@ EVIDENCE_BANDS = ("none", "weak", "medium", "strong")
 
 
 def values(rows: pd.DataFrame) -> pd.Series:
-    """Return net spend of 365 days; of prospects the median of the first-time buyers, or NaN."""
+    """Return net spend of a year; of prospects the median of the first-time buyers, or NaN."""
     first_time = (rows["stage"] == "first_time") & (rows["purchases_365d"] > 0)
-    potential = rows.loc[first_time, "net_spend_365d"].median()
-    return rows["net_spend_365d"].mask(rows["stage"] == "prospect", potential).round(2)
+    potential = rows.loc[first_time, "yearly_spend"].median()
+    return rows["yearly_spend"].mask(rows["stage"] == "prospect", potential).round(2)
 
 
 def stakes(
     rows: pd.DataFrame, horizon: int, costs: Costs, thresholds: tuple[float, float]
 ) -> pd.DataFrame:
     """Add risk_band, value_at_risk and expected_profit (currency), null where `risk` is null.
+
+    Both are of `value_if_retained`: predicted spend that contains the risk would count it twice.
 
     `rows` may have a column `save_rate`; without it the assumed one counts.
 
@@ -31,11 +33,11 @@ def stakes(
     scored = rows["risk"].notna().to_numpy()
     risk = rows["risk"].to_numpy(np.float64)
     profit: Floats = np.full(len(rows), np.nan)
-    value = value_of(rows["value_365d"].to_numpy(np.float64)[scored], costs)
+    value = value_of(rows["value_if_retained"].to_numpy(np.float64)[scored], costs)
     rates = rows["save_rate"].to_numpy(np.float64)[scored] if "save_rate" in rows else None
     profit[scored] = expected_profit(risk[scored], value, costs, rates).round(2)
     bands = pd.Series(band(risk, thresholds), rows.index, dtype=object).where(scored, None)
-    at_risk = (rows["risk"] * rows["value_365d"].clip(lower=0) * horizon / 365).round(2)
+    at_risk = (rows["risk"] * rows["value_if_retained"].clip(lower=0) * horizon / 365).round(2)
     return rows.assign(risk_band=bands, value_at_risk=at_risk, expected_profit=profit)
 
 

@@ -32,7 +32,8 @@ def calendar(
     the data. `season`: with the day a year before each, as far as the history reaches, the days at
     which a model scores or is evaluated, and training snapshots a horizon apart. `forecasts`: the
     plan (see `forecast_plan`) for the day of the next purchase, and for the spend of a year or of
-    what the history allows. `tracking`: regular snapshots back to the first event.
+    what the history allows; the latter also names the snapshots to train on at each test origin.
+    `tracking`: regular snapshots back to the first event.
     """
     step = math.ceil(horizon / 2) if step_days == "auto" else step_days
     earliest = first + (2 * horizon if min_history_days == "auto" else min_history_days)
@@ -50,16 +51,20 @@ def calendar(
         day: day - YEAR for day in sorted(seasonal) if day - YEAR >= earliest and horizon <= YEAR
     }
     snapshots = {*season.values(), *final, *training}.union(*training.values())
-    value_days = max(horizon, min(365, (end - earliest) // 2))
+    known = min(training, default=end) - earliest  # days whose spend is known at all test origins
+    value_days = max(horizon, min(365, (end - earliest) // 2, known))
 
     def plan(days: int) -> dict[str, Any]:
         return forecast_plan(sorted(snapshots), earliest, end, days, horizon)
 
+    value = plan(value_days)
+    at = sorted(snapshots.union(value["training"], value["final"]))
+    value["origins"] = {o: known_before(at, o - value_days, horizon) for o in training}
     return {
         "step": step,
         "training": training,
         "final": final,
-        "forecasts": {"timing": plan(2 * horizon), "value": plan(value_days)},
+        "forecasts": {"timing": plan(2 * horizon), "value": value},
         "tracking": list(range(end, first, -step))[::-1],
         "season": season,
     }
@@ -76,11 +81,17 @@ def forecast_plan(
     """
 
     def known_by(origin: int) -> list[int]:
-        kept: list[int] = []
-        for day in [origin - days, *reversed(snapshots)]:
-            if earliest <= day <= origin - days and (not kept or day <= kept[-1] - apart):
-                kept.append(day)
-        return kept[:FORECAST_SNAPSHOTS][::-1]
+        newest = [origin - days] if origin - days >= earliest else []
+        return known_before(sorted({*snapshots, *newest}), origin - days, apart)
 
     origin = end - days
     return {"days": days, "origin": origin, "training": known_by(origin), "final": known_by(end)}
+
+
+def known_before(snapshots: list[int], latest: int, apart: int) -> list[int]:
+    """Return the newest of ascending snapshots up to `latest`, `apart` days or more apart."""
+    kept: list[int] = []
+    for day in reversed(snapshots):
+        if day <= latest and (not kept or day <= kept[-1] - apart):
+            kept.append(day)
+    return kept[:FORECAST_SNAPSHOTS][::-1]

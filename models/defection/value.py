@@ -24,6 +24,7 @@ YEAR = 365
 TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 HUGE = 0.999  # quantile of the spend above which one purchase must not bend the model
 TINY = 1e-9  # stands for nothing in a denominator
+RARE = 0.01  # a chance counts as no smaller in a denominator
 BOUND = 8.0  # of the logarithms of the parameters
 
 
@@ -90,17 +91,27 @@ def fit_gamma_gamma(purchases: Floats, mean: Floats) -> GammaGamma:
 
 
 def by_gamma_gamma(
-    rows: pd.DataFrame, buying: bg_nbd.Parameters, spend: GammaGamma, days: int
+    rows: pd.DataFrame,
+    buying: bg_nbd.Parameters,
+    spend: GammaGamma,
+    days: int,
+    within: int | None = None,
 ) -> Floats:
-    """Return BG/NBD's expected purchases within `days` times gamma-gamma's spend, for 365 days."""
-    expected = bg_nbd.expected_purchases(buying, *histories(matrix(rows, PAST)), days)
+    """Return BG/NBD's expected purchases within `days` times gamma-gamma's spend, for 365 days.
+
+    `within`: of customers who buy within so many days.
+    """
+    history = histories(matrix(rows, PAST))
+    expected = bg_nbd.expected_purchases(buying, *history, days)
+    if within:
+        expected = expected / np.maximum(1 - bg_nbd.no_purchase(buying, *history, within), RARE)
     amounts = matrix(rows, ["purchases", "basket_mean"]).T
     return np.asarray(expected * spend.mean_spend(*amounts) * YEAR / days)
 
 
 def by_last_year(rows: pd.DataFrame) -> Floats:
-    """Return the net spend of the last 365 days, never negative."""
-    return np.asarray(np.maximum(rows["net_spend_365d"].to_numpy(np.float64), 0))
+    """Return the net spend of a year, over two expected IPTs where they are longer; never < 0."""
+    return np.asarray(np.maximum(rows["yearly_spend"].to_numpy(np.float64), 0))
 
 
 def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":

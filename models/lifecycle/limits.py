@@ -27,6 +27,7 @@ class _RuleLimits(NamedTuple):
     satisfaction_late: Weight
     second_failure_ipts: Positive
     leak_periods: Count
+    value_ipts: Positive
 
 
 _CORE = {name: kind for row in CONDITIONS for name, kind in row.thresholds.items()}

@@ -89,7 +89,7 @@ def decision_rows(known: pa.Table, falls: pa.Table, rules: ReasonRules) -> pd.Da
     everybody = np.ones(len(known), bool)
     state = (fact(known[name], everybody) for name in ("stage", "activity", "status"))
     stopped = pc.and_(falls["listed"], pc.equal(falls["purchases_now"], 0))
-    names = ("scored", "do_not_contact", "net_spend_365d", "purchases_365d")
+    names = ("scored", "do_not_contact", "yearly_spend", "purchases_365d")
     rows = pd.DataFrame({name: known[name].to_numpy() for name in names})
     rows = rows.assign(
         customer_id=known["customer_id"].to_pandas(),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade")
+HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade", "value_source")
 COMPARED = ("auc", "brier", "empc")
 OF_TASK = ("auc", "auc_ci", "brier")
 COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
@@ -11,6 +11,7 @@ COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 FORECASTS = {
     "timing": ("coverage_80", "median_abs_error_days"),
     "value": ("spearman", "realised_at_10"),
+    "stake": ("stake_at_10", "realised_at_10"),
 }
 
 

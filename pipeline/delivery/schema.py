@@ -60,11 +60,15 @@ SCORED = (
            f"{_WORKLIST}.ranked"),
     Output("rank_in_stage", COUNT, "position", "the same order within the stage",
            f"{_WORKLIST}.ranked"),
-    Output("value_365d", FLOAT, "currency", "net spend of the last 365 days; of a prospect the "
-           "median of first-time buyers", f"{_WORKLIST}.values"),
+    Output("value_365d", FLOAT, "currency", "net spend a year, over the last 365 days, or two "
+           "expected IPTs where longer; of a prospect the median of first-time buyers",
+           f"{_WORKLIST}.values"),
     Output("value_next_365d", FLOAT, "currency", "predicted net spend of the next 365 days, by "
            "`value.selected` of metrics.json; null for prospects", _FORECASTS),
-    Output("value_at_risk", FLOAT, "currency", "risk x value_365d x horizon / 365",
+    Output("value_if_retained", FLOAT, "currency", "spend of a year if the customer buys within "
+           "the horizon, by `value_source` of metrics.json; without a forecast value_365d",
+           _FORECASTS),
+    Output("value_at_risk", FLOAT, "currency", "risk x value_if_retained x horizon / 365",
            f"{_WORKLIST}.stakes"),
     Output("expected_profit", FLOAT, "currency", "profit expected of a contact under the assumed "
            "`costs`", f"{_WORKLIST}.stakes"),

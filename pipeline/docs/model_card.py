@@ -38,6 +38,13 @@ TASKS = """
 | queue | rows | bought | AUC of the model | 95 % CI | best baseline | 95 % CI | used |
 |---|---|---|---|---|---|---|---|
 """
+STAKE = """
+Calls at the test origins, ranked by expected profit with the model's risk; spend of the called over
+the mean of all. Used for the list: {selected}.
+
+| source of the value | spend at stake | minus the last year's (95 % CI) | realised spend |
+|---|---|---|---|
+"""
 MOVED = 0.25  # the usual limit of the population stability index
 NO_COMPLAINTS = """
   This shop records no complaints: satisfaction is unknown, and no feature describes it."""
@@ -152,6 +159,18 @@ def _value(measured: dict[str, Any] | None) -> str:
     return VALUE.format(**measured) + _table(rows)
 
 
+def _stake(measured: dict[str, Any] | None) -> str:
+    if not measured:
+        return "The spend of the last year: nothing else could be trained at the test origins."
+    sources = {"model": measured, **measured["baselines"]}
+    deltas = {name: _between(d[0], d[1:], "+.3f") for name, d in measured["delta"].items()}
+    rows = (
+        (name, number(m["stake_at_10"]), deltas.get(name, ""), number(m["realised_at_10"]))
+        for name, m in sources.items()
+    )
+    return STAKE.format(**measured) + _table(rows)
+
+
 def _task(task: dict[str, Any]) -> tuple[str, ...]:
     """Return rows, rate, the model's AUC, that of the best baseline, and the scorer in use."""
     head = str(task["population"]), number(task["base_rate"])
@@ -220,5 +239,6 @@ def model_card(
         timing=_timing(evaluation["timing"]),
         value=_value(evaluation["value"]),
         tasks=_tasks(evaluation["tasks"]),
+        stake=_stake(evaluation["stake"]),
         costs=_table((text, f"{getattr(costs, name):g}") for name, text in ASSUMED.items()),
     )

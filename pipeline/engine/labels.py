@@ -73,6 +73,7 @@ def fill_orders(
     at: Ints,
     next_days: Ints,
     spend_next: Floats,
+    spend_within: Floats,
 ) -> None:
     """Fill in one value per row: -1 and nan where the data ends before the outcome is known."""
     for row in range(len(at)):
@@ -81,6 +82,7 @@ def fill_orders(
         if within <= end:
             day = next_purchase(tables, customers[row], snapshot, within)
             next_days[row] = day - snapshot if day != NEVER else -1
+        spend_within[row] = net_spend_between(tables, customers[row], snapshot, snapshot + horizon)
         if year <= end:
             spend_next[row] = net_spend_between(tables, customers[row], snapshot, year)
 
@@ -91,8 +93,9 @@ def label_rows(part: Part, snapshots: Ints, horizon: int, value_days: int, end: 
     customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
     defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
     fill_labels(part.tables, snapshots, horizon, end, customers, at, defected, returned)
-    next_days, spend_next = np.empty(size, np.int32), np.empty(size)
-    fill_orders(part.tables, horizon, value_days, end, customers, at, next_days, spend_next)
+    next_days, spend_next, spend_within = np.empty(size, np.int32), np.empty(size), np.empty(size)
+    outcomes = next_days, spend_next, spend_within
+    fill_orders(part.tables, horizon, value_days, end, customers, at, *outcomes)
     return pa.table(
         {
             "customer_id": part.customer_id.take(pa.array(customers)),
@@ -101,5 +104,6 @@ def label_rows(part: Part, snapshots: Ints, horizon: int, value_days: int, end: 
             "returned": pa.array(returned == 1, mask=returned < 0),
             "next_days": pa.array(next_days, mask=next_days < 0),
             "spend_next": pa.array(spend_next, mask=np.isnan(spend_next)),
+            "spend_within": spend_within,
         }
     )

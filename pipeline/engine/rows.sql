@@ -11,8 +11,9 @@ where snapshot = $snapshot::date and customer_id in (
 order by customer_id
 
 -- query: buyers_features
-select * exclude (snapshot, filename, part) from {features}
-where snapshot = $snapshot::date and purchases >= 1
+select f.* exclude (snapshot, filename, part), l.yearly_spend
+from {features} f join {lifecycle} l using (customer_id, snapshot)
+where snapshot = $snapshot::date and f.purchases >= 1
 order by customer_id
 
 -- query: joined
@@ -21,7 +22,8 @@ with sampled as (
     where snapshot = $newest::date and purchases >= $purchases
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       l.stage, l.activity, l.scored, {benchmark} as benchmark, y.defected, y.returned
+       l.stage, l.activity, l.scored, l.yearly_spend, {benchmark} as benchmark,
+       y.defected, y.returned, y.spend_within
 from {features} f
 join {lifecycle} l using (customer_id, snapshot)
 join {labels} y using (customer_id, snapshot)
@@ -35,8 +37,10 @@ with sampled as (
     where snapshot = $newest::date and purchases >= 1
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       y.next_days, y.spend_next
-from {features} f join {labels} y using (customer_id, snapshot)
+       l.yearly_spend, y.defected, y.next_days, y.spend_next
+from {features} f
+join {lifecycle} l using (customer_id, snapshot)
+join {labels} y using (customer_id, snapshot)
 where f.customer_id in (from sampled) and f.purchases >= 1
   and list_contains($snapshots, strftime(f.snapshot, '%Y-%m-%d'))
 order by f.customer_id, f.snapshot

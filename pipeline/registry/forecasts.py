@@ -1,7 +1,9 @@
 """Forecasts for every buyer, beside the risk: the day of the next purchase, the spend of a year.
 
 Each is trained twice: on what was known at its test origin, to be measured there, and on all that
-is known at the end of the data. `calibration["forecasts"]` names the snapshots.
+is known at the end of the data. The spend of those who buy within the horizon, by which calls are
+ranked, is also trained for each test origin of the risk. `calibration["forecasts"]` names the
+snapshots.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.defection import bg_nbd, timing, value
+from models.defection import bg_nbd, stake, timing, value
 from models.defection.baselines import PAST, BgNbd
 from models.defection.booster import THREADS, ModelSpec, matrix
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
@@ -22,26 +24,38 @@ from pipeline.runtime.store import Folder
 Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then computes its predictions
 OUTCOMES = {"timing": "next_days", "value": "spend_next"}
 SPEND = ["purchases", "basket_mean"]
-NEEDS = {*PAST, *SPEND, "expected_next_days", "net_spend_365d"}  # features of the baselines
-COLUMNS = ("next_order_on", "next_order_from", "next_order_to", "value_next_365d")
+NEEDS = {*PAST, *SPEND, "expected_next_days"}  # features of the baselines
+COLUMNS = (
+    "next_order_on",
+    "next_order_from",
+    "next_order_to",
+    "value_next_365d",
+    "value_if_retained",
+)
+RETAINED = "retained"  # the file of the spend of those who buy within the horizon
 
 
 def _rows(
-    features: Folder, labels: Folder, calibration: dict[str, Any], snapshots: list[str]
+    folders: dict[str, Folder], calibration: dict[str, Any], snapshots: list[str]
 ) -> pd.DataFrame:
-    """One row per sampled buyer and snapshot: features, next_days and spend_next."""
-    sql = QUERIES["forecast"].format(features=rows_of(features), labels=rows_of(labels))
+    """One row per sampled buyer and snapshot: features, yearly_spend and the outcomes."""
+    sql = QUERIES["forecast"].format(**{name: rows_of(at) for name, at in folders.items()})
     newest, most = calibration["data_end"], calibration["sample_customers"]
     return query(sql, snapshots=snapshots, newest=newest, most=most)
 
 
 def train_forecasts(
-    features: Folder, labels: Folder, calibration: dict[str, Any], spec: ModelSpec
+    features: Folder,
+    lifecycle: Folder,
+    labels: Folder,
+    calibration: dict[str, Any],
+    spec: ModelSpec,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the boosters by file name, and what model.json says of them.
 
     A forecast with too few rows to train on is None.
     """
+    folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
     boosters: dict[str, Any] = {}
     about: dict[str, Any] = {}
     for name, plan in calibration["forecasts"].items():
@@ -51,7 +65,7 @@ def train_forecasts(
             ("origin", plan["origin"], plan["training"]),
             ("final", calibration["data_end"], plan["final"]),
         ):
-            rows = _rows(features, labels, calibration, days)
+            rows = _rows(folders, calibration, days)
             if not _enough(rows, OUTCOMES[name], spec):
                 break
             of_kind, entry[kind] = _fit(name, rows, spec)
@@ -60,7 +74,38 @@ def train_forecasts(
         else:
             boosters |= fitted
         about[name] = entry if len(fitted) and "final" in entry else None
+    plan = calibration["forecasts"]["value"]
+    ends = {**plan["origins"], "final": plan["final"]}
+    if about["value"]:
+        retained, about[RETAINED] = _train_retained(folders, calibration, ends, spec)
+        boosters |= retained
     return boosters, about
+
+
+def _train_retained(
+    folders: dict[str, Folder],
+    calibration: dict[str, Any],
+    ends: dict[str, list[str]],
+    spec: ModelSpec,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the boosters of the spend of those who bought within the horizon, and about them.
+
+    Each is trained on what was known at a test origin, or at the end of the data. None where that
+    is too little.
+    """
+    boosters: dict[str, Any] = {}
+    entry: dict[str, Any] = {"days": calibration["value_days"]}
+    for kind, days in ends.items():
+        rows = _rows(folders, calibration, days) if days else None
+        if rows is None or not _enough(rows[~rows["defected"].astype(bool)], "spend_next", spec):
+            return {}, None
+        origin = calibration["data_end"] if kind == "final" else kind
+        retained = rows[~rows["defected"].astype(bool)]
+        of_kind, entry[kind] = _fit("value", retained, spec)
+        past = BgNbd.fit(rows, buyers(folders["features"], origin), spec)
+        entry[kind]["bg_nbd"] = past.parameters
+        boosters[_file(RETAINED, kind, "spend")] = of_kind["spend"]
+    return boosters, entry
 
 
 def _enough(rows: pd.DataFrame, outcome: str, spec: ModelSpec) -> bool:
@@ -111,16 +156,19 @@ def _days(
     }
 
 
-def _spend(model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame) -> Scorers:
-    """Return the scorers of the net spend of 365 days."""
-    entry = about["forecasts"]["value"]
-    days, booster = entry["days"], _loaded(model, about, "value", kind, "spend")
+def _spend(
+    model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame, name: str = "value"
+) -> Scorers:
+    """Return the scorers of the net spend of 365 days; for `retained` of those who stay."""
+    entry = about["forecasts"][name]
+    days, booster = entry["days"], _loaded(model, about, name, kind, "spend")
     past = bg_nbd.Parameters(**entry[kind]["bg_nbd"])
     spend = value.GammaGamma(**entry[kind]["gamma_gamma"])
+    within = about["horizon_days"] if name == RETAINED else None
     return {
         "model": lambda: raw_scores(booster, rows) * value.YEAR / days,
         "last_year": partial(value.by_last_year, rows),
-        "bg_nbd_gamma_gamma": partial(value.by_gamma_gamma, rows, past, spend, days),
+        "bg_nbd_gamma_gamma": partial(value.by_gamma_gamma, rows, past, spend, days, within),
     }
 
 
@@ -128,8 +176,27 @@ def _all(scorers: Scorers) -> dict[str, Floats]:
     return {name: predict() for name, predict in scorers.items()}
 
 
+def _trained(about: dict[str, Any], name: str) -> bool:
+    return bool((about.get("forecasts") or {}).get(name))
+
+
+def ranking_values(model: Folder, about: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a year's spend if retained, of rows at test origins: one column per source.
+
+    The last year's alone where nothing else was trained.
+    """
+    if not _trained(about, RETAINED):
+        return pd.DataFrame({"last_year": value.by_last_year(rows)}, rows.index)
+    parts = [
+        pd.DataFrame(_all(_spend(model, about, str(origin), at, RETAINED)), at.index)
+        for origin, at in rows.groupby("snapshot")
+    ]
+    return pd.concat(parts).reindex(rows.index)
+
+
 def measure_forecasts(
     features: Folder,
+    lifecycle: Folder,
     labels: Folder,
     model: Folder,
     about: dict[str, Any],
@@ -138,12 +205,13 @@ def measure_forecasts(
 ) -> dict[str, Any]:
     """Return `timing` and `value`: the forecasts at their test origins, None where not trained."""
     measured: dict[str, Any] = {}
+    folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
     for name in OUTCOMES:
         measured[name] = None
-        if not (about.get("forecasts") or {}).get(name):
+        if not _trained(about, name):
             continue
         plan = calibration["forecasts"][name]
-        rows = _rows(features, labels, calibration, [plan["origin"]])
+        rows = _rows(folders, calibration, [plan["origin"]])
         rows = rows[rows[OUTCOMES[name]].notna()]
         head = {"origin": plan["origin"], "days": plan["days"], "population": len(rows)}
         if name == "timing":
@@ -157,16 +225,16 @@ def measure_forecasts(
 
 
 def forecasts(
-    features: Folder, model: Folder, metrics: dict[str, Any], snapshot: str
+    features: Folder, lifecycle: Folder, model: Folder, metrics: dict[str, Any], snapshot: str
 ) -> pd.DataFrame:
     """One row per buyer, by customer_id: COLUMNS, by the scorers that `metrics` selected.
 
     Without a trained forecast the expected IPT gives the day, without an interval, and the last
     year the spend.
     """
-    rows = query(
-        QUERIES["buyers_features"].format(features=rows_of(features)), snapshot=snapshot
-    ).set_index("customer_id")
+    folders = {"features": rows_of(features), "lifecycle": rows_of(lifecycle)}
+    sql = QUERIES["buyers_features"].format(**folders)
+    rows = query(sql, snapshot=snapshot).set_index("customer_id")
     about = about_of(model)
     trained = {name for name, entry in (about.get("forecasts") or {}).items() if entry}
     on, interval, spend = timing.by_expected_ipt(rows), None, value.by_last_year(rows)
@@ -175,6 +243,9 @@ def forecasts(
         on = by[metrics["timing"]["selected"]]()
     if "value" in trained and metrics.get("value"):
         spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]()
+    kept, source = value.by_last_year(rows), metrics.get("value_source") or stake.PAST
+    if RETAINED in trained and source != stake.PAST:
+        kept = _spend(model, about, "final", rows, RETAINED)[source]()
     days = {"next_order_on": on}
     if interval is not None:
         begin, end = interval["from"].to_numpy(), interval["to"].to_numpy()
@@ -184,4 +255,5 @@ def forecasts(
         name: pd.Timestamp(snapshot) + pd.to_timedelta(np.rint(n), "D") for name, n in days.items()
     }
     columns = dict.fromkeys(COLUMNS) | {name: index.date for name, index in dates.items()}
-    return pd.DataFrame(columns, rows.index).assign(value_next_365d=np.round(spend, 2))
+    spends = {"value_next_365d": spend, "value_if_retained": kept}
+    return pd.DataFrame(columns, rows.index).assign(**{k: v.round(2) for k, v in spends.items()})

@@ -219,7 +219,7 @@ def predictions(
     population = pd.concat(parts, ignore_index=True)
     return population.assign(
         customer=pd.factorize(population["customer_id"])[0],
-        value=value_of(population["net_spend_365d"].to_numpy(np.float64), costs),
+        value=value_of(population["yearly_spend"].to_numpy(np.float64), costs),
     )
 
 

@@ -109,6 +109,9 @@ def calibrate(
     for name, plan in days["forecasts"].items():
         dated = {key: list(map(iso_date, plan[key])) for key in ("training", "final")}
         forecasts[name] = {"days": plan["days"], "origin": iso_date(plan["origin"]), **dated}
+        if "origins" in plan:
+            known = {iso_date(day): list(map(iso_date, at)) for day, at in plan["origins"].items()}
+            forecasts[name]["origins"] = known
         if plan["training"]:
             snapshots |= {plan["origin"], *plan["training"], *plan["final"]}
     return {

@@ -12,9 +12,10 @@ from models.defection.by_segment import by_segment
 from models.defection.drift import estimated, stability
 from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
-from models.defection.profit import sensitivity
+from models.defection.profit import sensitivity, value_of
 from models.defection.risk_bands import publishable, risk_bands
 from models.defection.selection import NO_SIGNAL, OWN, grade, grade_own, select_scorer
+from models.defection.stake import measure_stake
 from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
@@ -22,7 +23,7 @@ from pipeline.docs.plots import plots
 from pipeline.engine.base_rate import require_plausible
 from pipeline.engine.rows import joined, scored_features
 from pipeline.inputs.segments import segments_of
-from pipeline.registry.forecasts import measure_forecasts
+from pipeline.registry.forecasts import measure_forecasts, ranking_values
 from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
 from pipeline.registry.tasks import measure_tasks, too_few
@@ -122,7 +123,8 @@ def evaluate(
     Top level: the scored population; `benchmark`: customers with at least two purchases and a
     recent one, on which the scorer is selected. Both have one row per customer and origin.
     `grouped_cv` is of the training rows. `by_segment`: the selected scorer on the scored population
-    by today's segments. `timing`, `value`: the forecasts, on all buyers.
+    by today's segments. `timing`, `value`: the forecasts, on all buyers. `stake`: by which
+    value, `value_source`, calls are ranked.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
@@ -144,10 +146,14 @@ def evaluate(
         "benchmark": None,
         OWN: None,
         "by_segment": _by_segment(scored, segments, None, params),
-        **measure_forecasts(features, labels, model, about, calibration, params.capacity),
+        **measure_forecasts(
+            features, lifecycle, labels, model, about, calibration, params.capacity
+        ),
         "tasks": measure_tasks(
             features, lifecycle, labels, model, about, calibration, params, costs
         ),
+        "value_source": "last_year",
+        "stake": None,
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := too_few(benchmark["defected"], params)):
@@ -156,6 +162,12 @@ def evaluate(
     else:
         require_plausible(float(benchmark["defected"].mean()), params)
         rows = predictions(rows, model, about, costs)
+        values = ranking_values(model, about, rows)
+        if "model" in values:
+            sources = {str(name): values[name].to_numpy(np.float64) for name in values}
+            evaluation["stake"] = measure_stake(rows, sources, costs, params.capacity)
+            evaluation["value_source"] = evaluation["stake"]["selected"]
+        rows["value"] = value_of(values[evaluation["value_source"]].to_numpy(np.float64), costs)
         if params.own_model:
             calendar = calibration["origins"], about["features"], calibration["horizon_days"]
             rows[OWN] = own_predictions(params.own_model, rows, past, *calendar, root)

@@ -23,6 +23,7 @@ def label(
     churned customer who bought in the two horizons after; null for the others, and if the data ends
     before. `next_days`: days to the next purchase, if it comes within two horizons. `spend_next`:
     net spend in [snapshot, snapshot + value_days). Both are null where the data ends before.
+    `spend_within`: net spend within the horizon.
     """
     horizon, end = calibration["horizon_days"], day_number(calibration["data_end"])
     days = np.array([day_number(s) for s in calibration["snapshots"]], np.int32)

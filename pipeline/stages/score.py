@@ -74,8 +74,9 @@ def score(
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
     rates = returned.read(SAVE_RATES) if returned and returned.has(SAVE_RATES) else None
     rows["save_rate"] = rates_for(rows, rates, costs.save_rate)
-    coming = forecasts(features, model, metrics, as_of).reindex(rows["customer_id"])
+    coming = forecasts(features, lifecycle, model, metrics, as_of).reindex(rows["customer_id"])
     rows = rows.join(coming.reset_index(drop=True))
+    rows["value_if_retained"] = rows["value_if_retained"].fillna(rows["value_365d"])
     before = earlier(events, root / "data" / "lists", as_of)
     day = day_number(as_of)
     rows = lists.decided(rows, day, horizon, costs, evaluate.bands, before, params)

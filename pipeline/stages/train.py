@@ -92,7 +92,7 @@ def train(
     baselines |= tasks.baselines
     about["chosen"] |= tasks.chosen
     about["tasks"] = tasks.reasons
-    forecasts, about["forecasts"] = train_forecasts(features, labels, calibration, spec)
+    forecasts, about["forecasts"] = train_forecasts(features, lifecycle, labels, calibration, spec)
     files |= {name: without_feature_ranges(text_of(b)) for name, b in forecasts.items()}
     about["sha256"] = {name: text_sha256(text) for name, text in files.items()}
     about["sha256"]["baselines.json"] = text_sha256(to_json(baselines))
