@@ -6,6 +6,7 @@ Threads run in parallel because the kernels release the interpreter's lock.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,12 @@ def _on_threads(
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield the tables in order, with at most one partition more in memory than threads."""
 
+    def read(table: str, columns: list[str], name: str) -> pa.Table:
+        with pq.ParquetFile(events.path / table / name) as file:  # read_table seeks a data set
+            return file.read(columns, use_threads=False)
+
     def result(name: str) -> pa.Table:
-        folder = events.path
-        return work(
-            part_of(
-                name, lambda table, columns: pq.read_table(folder / table / name, columns=columns)
-            )
-        )
+        return work(part_of(name, partial(read, name=name)))
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[str, Future[pa.Table]]] = deque()
