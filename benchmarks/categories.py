@@ -12,6 +12,7 @@ days: 28 days).
   (`contested` in the truth), or in none of both.
 * stopped: of one row in ten, drawn at random, the lines of the category are removed from the time
   in which the customer usually buys it five to ten times. The other rows are as they were.
+  `corekeep` lists the rows of which it says "stopped"; a natural stop among them counts as false.
 
 Precision, recall and `false`, the share of the rows without a true fall that are listed. In a real
 shop true falls are unknown, so precision is a lower and `false` an upper limit.
@@ -109,7 +110,8 @@ def stopped(
         removed[own[late & (lines["category"] == row.category)]] = True
     after = compared(without(tables, removed), snapshot, of, rules)
     marked = after.merge(planted[KEYS].assign(true=True), on=KEYS, how="left")
-    return marked.assign(true=marked["true"].fillna(value=False).astype(bool))
+    true, stop = marked["true"].fillna(value=False).astype(bool), marked["now"] == 0
+    return marked.assign(true=true, corekeep=marked["corekeep"] & stop)
 
 
 def fallen(root: Path, part: Part, snapshot: int, rows: pd.DataFrame) -> pd.DataFrame:

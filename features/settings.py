@@ -73,3 +73,4 @@ class CategoryRules(NamedTuple):
     slope: Positive
     min_fall: Annotated[float, Field(gt=0, lt=1)]
     min_evidence: Annotated[float, Field(gt=0, lt=1)]
+    recent_days: Annotated[int, Field(ge=1, le=3650)]  # of the latest window, at most

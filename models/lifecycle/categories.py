@@ -110,6 +110,7 @@ def falls(rows: Records, rules: CategoryRules) -> Falls:
     _compare(rows, trend, rules, expected, z)
     fall = 1 - rows["spend_now"] / expected
     evidence = 1 / (1 + np.exp(-rules.slope * (z - rules.half_z)))
-    recent = rows["spend_365d"] > 0  # what stopped more than a year ago is another customer's habit
+    # what stopped more than a year ago is another customer's habit
+    recent = (rows["spend_365d"] > 0) & (rows["days"] <= rules.recent_days)
     listed = (fall >= rules.min_fall) & (evidence >= rules.min_evidence) & recent
     return Falls(np.exp(trend) - 1, expected, fall, evidence, listed)
