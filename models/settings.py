@@ -1,6 +1,6 @@
 """Hyperparameters and costs. Their values, and the reason for each, are in params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ Form = Literal["plain", "offset"]
 Leaves = Annotated[int, Field(ge=2, le=131_072)]  # the limit of LightGBM
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error
 
+TaskQueue = Literal["win_back", "second_purchase", "convert"]  # queues with a chance, not a risk
 Language = Literal["en", "de", "it"]  # of what people read in the lists
 
 SMALLEST_CELL = 10  # figures of fewer customers are not shown: they would describe persons
@@ -72,6 +73,7 @@ class CallWhen(BaseModel):
     risk: Literal["low", "medium", "high"] | None  # from this risk_band on; null: no ground
     evidence: Literal["weak", "medium", "strong"] | None  # from this band on; null: no ground
     category_stopped: bool
+    chance: Share | None  # of a purchase, in the queues without a risk; null: no ground
 
 
 class Costs(BaseModel):
@@ -82,5 +84,12 @@ class Costs(BaseModel):
     margin: Part
     kept_share: Part
     save_rate: Annotated[float, Field(ge=-1, le=1)]
+    win_rates: dict[TaskQueue, Annotated[float, Field(ge=-1, le=10)]]
     incentive: Annotated[float, Field(ge=0)]
     contact: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _name_each_queue(self) -> "Costs":
+        if missing := sorted(set(get_args(TaskQueue)) - set(self.win_rates)):
+            raise ValueError(f"win_rates: {', '.join(missing)} is missing")
+        return self

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from frozen import params
 
 from features.settings import Windows
 from models.decision.queues import QUEUES
-from models.settings import Costs
 from pipeline.delivery.schema import arrow_schema, with_segments
 from pipeline.runtime.params import Lists, Report
 from pipeline.runtime.publishing import Published, publish
@@ -22,7 +22,7 @@ from pipeline.runtime.store import Folder, to_json
 from pipeline.stages.report import report
 
 WINDOWS = Windows((30, 180), (30,))
-COSTS = Costs(margin=0.3, kept_share=0.5, save_rate=0.25, incentive=0.1, contact=0.01)
+COSTS = params().costs.model_copy(update={"save_rate": 0.25})
 DAY = dt.date(2026, 1, 1)
 RISK = {
     "risk": 0.5,

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from frozen import params
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
@@ -26,9 +27,8 @@ from models.defection.profit import (
 )
 from models.defection.risk_bands import publishable, risk_bands
 from models.defection.selection import grade, select_scorer
-from models.settings import Costs
 
-COSTS = Costs(margin=0.3, kept_share=0.5, save_rate=0.3, incentive=0.1, contact=0.01)
+COSTS = params().costs
 
 
 def population(rows: int = 600, seed: int = 3) -> pd.DataFrame:

@@ -51,6 +51,19 @@ def test_the_randomised_email_experiment_gives_its_published_effects() -> None:
     assert [round(x, 2) for x in spend[4:7]] == pytest.approx([0.60, 0.38, 0.82], abs=0.011)
 
 
+@pytest.mark.skipif(not HILLSTROM.exists(), reason="COREKEEP_SHARED_DATA has no hillstrom.csv")
+def test_the_emails_nearly_doubled_the_odds_of_a_purchase_more_for_those_away_for_long() -> None:
+    rows = pd.read_csv(HILLSTROM).assign(called=lambda all: all["segment"] != "No E-Mail")
+
+    def ratio(some: pd.DataFrame) -> float:
+        control, called = some.groupby("called")["conversion"].mean()
+        return float(called / (1 - called) / (control / (1 - control)))
+
+    assert ratio(rows) == pytest.approx(1.87, abs=0.01)
+    assert ratio(rows[rows["recency"] <= 4]) == pytest.approx(1.63, abs=0.02)
+    assert ratio(rows[rows["recency"] > 7]) == pytest.approx(2.7, abs=0.03)
+
+
 def test_rows_of_one_customer_are_one_unit_in_the_interval() -> None:
     once = listed(200, 200, 0.5, 0.2)
     thrice = pd.concat([once] * 3)

@@ -46,7 +46,8 @@ from pipeline.stages.train import train
 
 PARAMS = params()
 WHEN = PARAMS.score.call_when
-NO_GROUND = {"overdue": False, "risk": None, "evidence": None, "category_stopped": False}
+NO_GROUND = {"overdue": False, "risk": None, "evidence": None}
+NO_GROUND |= {"category_stopped": False, "chance": None}
 # The columns that readers rely on: they stay, in this order. A new one may stand anywhere between.
 CONTRACT = (
     "as_of customer_id queue stage activity stage_since risk risk_band rank rank_in_stage "
@@ -158,7 +159,8 @@ def test_the_files_have_the_columns_of_the_schema_and_those_that_readers_rely_on
 
 
 def test_every_column_is_filled(scored: pd.DataFrame) -> None:
-    assert not {name for name in scored.columns if scored[name].isna().all()}
+    empty = {name for name in scored.columns if scored[name].isna().all()}
+    assert empty == {"chance"}, "all customers of this shop have a risk"
 
 
 def test_a_reason_is_published_with_its_evidence_and_other_unknown_without(
@@ -250,7 +252,7 @@ def test_the_manifest_names_every_file_and_nothing_else_is_there(lists: Path) ->
 
 def test_ranks_run_from_one_by_expected_profit_and_value(scored: pd.DataFrame) -> None:
     assert scored["rank"].tolist() == list(range(1, len(scored) + 1))
-    assert scored["expected_profit"].is_monotonic_decreasing
+    assert scored["expected_profit"].clip(lower=0).is_monotonic_decreasing
     for _, stage in scored.groupby("stage"):
         assert stage["rank_in_stage"].tolist() == list(range(1, len(stage) + 1))
 
@@ -364,7 +366,9 @@ def ready(**columns: Any) -> pd.DataFrame:
         {
             "customer_id": list("abcd"),
             "stage": "core",
+            "queue": "core_care",
             "activity": "active",
+            "chance": np.nan,
             "risk_band": "medium",
             "category_stopped": False,
             "evidence_band": "weak",
@@ -392,6 +396,7 @@ def test_only_the_profitable_are_called_and_no_more_than_the_capacity() -> None:
         ({"category_stopped": True}, {"category_stopped": True}),
         ({"evidence": "medium"}, {"evidence_band": "medium"}),
         ({"evidence": "medium"}, {"evidence_band": "strong"}),
+        ({"chance": 0.2}, {"chance": 0.2}),
     ],
 )
 def test_whoever_has_no_ground_to_be_called_today_is_not_called_whatever_the_profit(
@@ -486,6 +491,23 @@ def test_customers_without_a_risk_follow_by_value() -> None:
     ordered = ranked(stakes(rows, 30, PARAMS.costs, (0.3, 0.6)))
     assert ordered["customer_id"].tolist() == ["b", "d", "a", "c"]
     assert ordered["risk_band"].tolist() == ["high", "low", None, None]
+
+
+def test_every_queue_is_ordered_by_what_can_still_be_won_and_shares_one_capacity() -> None:
+    rows = ready(
+        customer_id=["core", "just lapsed", "long silent", "just bought"],
+        queue=["core_care", "win_back", "second_purchase", "second_purchase"],
+        risk=[0.4, np.nan, np.nan, np.nan],
+        chance=[np.nan, 0.3, 0.01, 0.4],
+        value_365d=[900.0, 900.0, 0.0, 60.0],
+        since=[0, 1, 9, 2],
+    )
+    rows["since"] = rows["since"].iloc[::-1].to_numpy()  # the newest in its stage proves nothing
+    ordered = ranked(stakes(rows, 30, PARAMS.costs, (0.3, 0.6)))
+    assert ordered["customer_id"].tolist() == ["core", "just lapsed", "just bought", "long silent"]
+    assert ordered["expected_profit"].notna().all()
+    calls = contacts(ordered, WHEN, 2, NOBODY, NOBODY)
+    assert calls.tolist() == ["call", "call", "none", "none"]
 
 
 def test_prospects_are_worth_the_median_first_time_buyer_and_the_newest_stands_first() -> None:

@@ -14,12 +14,16 @@ from frozen import params
 from models.decision.queues import QUEUES, queue_of
 from models.defection.baselines import LastContact
 from models.defection.booster import ModelSpec
+from models.defection.profit import winning_profit, won_by_contact
 from models.defection.selection import select_scorer
 from models.defection.tasks import TASKS
 from pipeline.engine.rows import Population, joined
-from pipeline.registry.tasks import Tasks, measure_tasks, train_tasks
+from pipeline.registry.model_files import about_of, model_of
+from pipeline.registry.tasks import Tasks, chances, measure_tasks, train_tasks
 from pipeline.runtime import store
+from pipeline.runtime.errors import ModelError
 from pipeline.runtime.store import Folder, text_sha256, to_json
+from pipeline.stages.train import train
 
 PARAMS = params()
 QUICK = PARAMS.evaluate.model_copy(update={"bootstrap": 60})
@@ -29,20 +33,21 @@ STATES = {  # stage and activity of the customers of each task, by the number in
     0: ("first_time", "active"),
     1: ("core", "lapsed"),
     2: ("prospect", "open"),
+    3: ("core", "active"),  # of the defection model
 }
 FIRST = min(small_shop.ORIGINS)
 
 
-def frame_of(customers: int = 450, signal: float = 1.5, seed: int = 5) -> pd.DataFrame:
-    """A third each of first-time buyers, lapsed customers and prospects, with contacts.
+def frame_of(customers: int = 600, signal: float = 1.5, seed: int = 5) -> pd.DataFrame:
+    """A quarter each of first-time buyers, lapsed customers, prospects and core customers.
 
     The log-odds of defection are `signal` times the mood, which no baseline knows.
     """
     frame = small_shop.rows(customers, 0.0)
-    random, third = np.random.default_rng(seed), small_shop.number_of(frame) % 3
+    random, quarter = np.random.default_rng(seed), small_shop.number_of(frame) % 4
     chance = 1 / (1 + np.exp(0.3 - signal * frame["mood"]))
     frame["defected"] = random.random(len(frame)) < chance
-    frame["purchases"] = np.select([third == 0, third == 2], [1, 0], frame["purchases"])
+    frame["purchases"] = np.select([quarter == 0, quarter == 2], [1, 0], frame["purchases"])
     frame["purchases"] = frame["purchases"].astype(np.float32)
     frame["known_days"] = frame["tenure_days"] = frame["recency_days"] + 100
     frame["touches"] = random.integers(0, 4, len(frame)).astype(np.float32)
@@ -55,9 +60,9 @@ def folders_of(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     folders = small_shop.write(folder, frame)
     path = folder / "lifecycle" / "part-000.parquet"
     lifecycle = pd.read_parquet(path)
-    states = [STATES[number % 3] for number in small_shop.number_of(lifecycle)]
+    states = [STATES[number % 4] for number in small_shop.number_of(lifecycle)]
     lifecycle[["stage", "activity"]] = states
-    store.write(path, lifecycle.assign(scored=False))
+    store.write(path, lifecycle.assign(scored=lifecycle["activity"] == "active"))
     return folders
 
 
@@ -127,7 +132,7 @@ def test_a_row_is_a_member_of_the_queue_at_a_snapshot_and_its_outcome_the_label(
             population=Population(task.purchases, task.population),
         )
         seen = {(r.customer_id, r.snapshot): bool(r.defected) for r in rows.itertuples()}
-        members = [f"c{number:04d}" for number in range(60) if number % 3 == place]
+        members = [f"c{number:04d}" for number in range(60) if number % 4 == place]
         assert seen == {(m, day): labels[m, day] for m in members for day in days}
 
 
@@ -138,13 +143,13 @@ def test_a_task_with_a_signal_is_measured_like_the_evaluation_and_the_outcome_is
     at = frame[frame["snapshot"].astype(str).isin(small_shop.ORIGINS)]
     for place, task in enumerate(TASKS):
         result = shop[1][task.name]
-        own = at[small_shop.number_of(at) % 3 == place]
+        own = at[small_shop.number_of(at) % 4 == place]
         assert result["verdict"] == "model"
         assert result["population"] == len(own)
         assert result["base_rate"] == pytest.approx(1 - own["defected"].mean(), abs=1e-5)
-        assert (
-            result["model"]["auc"] > 0.7 > 0.6 > max(m["auc"] for m in result["baselines"].values())
-        )
+        simple = max(m["auc"] for m in result["baselines"].values())
+        assert result["model"]["auc"] > 0.7
+        assert simple < 0.6
         assert list(result["baselines"]) == list(result["delta"]) == list(task.baselines)
         assert [entry["origin"] for entry in result["by_origin"]] == list(small_shop.ORIGINS)
         assert list(result["by_activity"]) == [STATES[place][1]]
@@ -165,7 +170,7 @@ def test_the_boosters_lie_in_folders_of_their_own_and_each_has_its_baselines(
 
 
 def test_coin_flips_give_no_signal_and_the_rate_of_all(tmp_path: Path) -> None:
-    frame = frame_of(450, signal=0.0, seed=6)
+    frame = frame_of(600, signal=0.0, seed=6)
     for result in measured(tmp_path, frame, trained(tmp_path, frame)).values():
         assert result["verdict"] == "no_signal"
         assert result["base_rate"] == pytest.approx(0.57, abs=0.06)
@@ -217,3 +222,86 @@ def test_better_probabilities_count_like_a_better_order_only_where_they_are_want
     deltas = {"bg_nbd": {"auc": [0.0, -0.01, 0.01], "brier": [-0.004, -0.006, -0.002]}}
     assert select_scorer(metrics, deltas) == "bg_nbd"
     assert select_scorer(metrics, deltas, probabilities=True) == "model"
+
+
+SIGNALS = {
+    "second_purchase": {"verdict": "model", "base_rate": 0.5},
+    "return": {"verdict": "logistic_rfm", "base_rate": 0.5},
+    "conversion": {"verdict": "no_signal", "base_rate": 0.42},
+}
+
+
+@pytest.fixture(scope="module")
+def final(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Folder]:
+    """The folders of a shop and of a model as `train` writes it."""
+    folder, frame = tmp_path_factory.mktemp("final"), frame_of()
+    folders = folders_of(folder, frame)
+    few = SMALL.model_copy(update={"max_rounds": 20})
+    how = {"monotone_constraints": {}, "calibration": CALENDAR, "shop": "demo", "params": few}
+    files = train(**folders, **how)["model"]
+    del folders["labels"]
+    return {**folders, "model": small_shop.model_folder(folder, files)}
+
+
+def chances_of(folders: dict[str, Folder], metrics: dict[str, Any]) -> "pd.Series[float]":
+    how = {"metrics": metrics, "snapshot": small_shop.DATA_END, "engine": PARAMS.engine}
+    return chances(**folders, **how)
+
+
+def test_a_chance_is_the_probability_of_a_purchase_by_the_selected_scorer_or_the_rate_of_all(
+    final: dict[str, Folder],
+) -> None:
+    chance = chances_of(final, {"tasks": SIGNALS})
+    number = chance.index.str.removeprefix("c").astype(int)
+    assert sorted(chance.index) == [f"c{i:04d}" for i in range(600) if i % 4 != 3]
+    rows = frame_of()
+    rows = rows[rows["snapshot"].astype(str) == small_shop.DATA_END].set_index("customer_id")
+    model = model_of(final["model"], about_of(final["model"]), "tasks/second_purchase/model.txt")
+    first = chance[number % 4 == 0]
+    assert first.to_numpy() == pytest.approx(1 - model.predict(rows.loc[first.index]), abs=1e-6)
+    assert first.corr(rows.loc[first.index, "mood"]) < -0.8, "good mood: more defect, fewer buy"
+    assert chance[number % 4 == 1].nunique() > 20
+    assert set(chance[number % 4 == 2]) == {0.42}
+
+
+def test_a_model_of_an_earlier_version_without_tasks_gives_no_chance(
+    final: dict[str, Folder],
+) -> None:
+    assert len(chances_of(final, {"verdict": "model"})) == 0
+    unmeasured = {"conversion": {"verdict": "no_signal", "base_rate": None}}
+    assert chances_of(final, {"tasks": unmeasured}).isna().all()
+
+
+@pytest.mark.parametrize("name", ["tasks/second_purchase/model.txt", "baselines.json"])
+def test_an_altered_scorer_of_a_task_is_refused(
+    final: dict[str, Folder], tmp_path: Path, name: str
+) -> None:
+    files = {
+        each: (final["model"].path / each).read_bytes() for each in final["model"].names("**/*")
+    }
+    files[name] = files[name].replace(b"0.1", b"0.2", 1)
+    altered = {**final, "model": small_shop.model_folder(tmp_path, files)}
+    with pytest.raises(ModelError, match="sha256"):
+        chances_of(altered, {"tasks": SIGNALS})
+
+
+def test_a_scorer_that_a_task_does_not_have_is_refused(final: dict[str, Folder]) -> None:
+    with pytest.raises(ModelError, match="there is no scorer last_contact of the task return"):
+        chances_of(final, {"tasks": {"return": {"verdict": "last_contact", "base_rate": 0.5}}})
+
+
+def test_a_contact_adds_most_purchases_where_the_chance_is_middling_and_none_at_the_ends() -> None:
+    chance = np.linspace(0, 1, 11)
+    won = won_by_contact(chance, 0.3)
+    odds = (chance + won)[1:-1] / (1 - chance - won)[1:-1]
+    assert odds == pytest.approx(1.3 * chance[1:-1] / (1 - chance[1:-1]))
+    assert won[[0, -1]] == pytest.approx([0, 0])
+    assert 3 <= won.argmax() <= 6
+
+
+def test_the_profit_of_a_contact_counts_the_incentive_of_those_who_buy_anyway() -> None:
+    costs = PARAMS.costs.model_copy(update={"incentive": 0.1})
+    value = np.array([0.0, 50.0, 50.0])  # the incentive is 5
+    profit = winning_profit(np.array([0.5, 0.5, 0.0]), value, costs, 1.0, 2.0)
+    won = 2 / 3 - 1 / 2
+    assert profit == pytest.approx([-2 - 5 * 2 / 3, 50 * won - 5 * 2 / 3 - 2, -2])

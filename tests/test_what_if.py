@@ -21,6 +21,8 @@ def table() -> pd.DataFrame:
     rows = pd.DataFrame(columns)
     rows = rows.assign(
         stage="core",
+        queue="core_care",
+        chance=np.nan,
         activity="late",
         category_stopped=False,
         evidence_band="none",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Flags, Floats
-from models.defection.profit import expected_profit, value_of
+from models.defection.profit import expected_profit, value_of, winning_profit, won_by_contact
 from models.defection.risk_bands import BANDS, band
 from models.lifecycle.state_machine import STAGES
 from models.settings import CallWhen, Costs
@@ -22,32 +22,44 @@ def values(rows: pd.DataFrame) -> pd.Series:
 def stakes(
     rows: pd.DataFrame, horizon: int, costs: Costs, thresholds: tuple[float, float]
 ) -> pd.DataFrame:
-    """Add risk_band, value_at_risk and expected_profit (currency), null where `risk` is null.
+    """Add risk_band and value_at_risk, null where `risk` is null, expected_profit and to_win.
 
-    Both are of `value_if_retained`: predicted spend that contains the risk would count it twice.
-
-    `rows` may have a column `save_rate`; without it the assumed one counts.
+    All are of `value_if_retained`: predicted spend that contains the risk would count it twice. The
+    last two are in currency, and null where `risk` and `chance` are. `to_win`: what a contact is
+    expected to add before its costs. `rows` may have a column `save_rate`; without it the
+    assumed one counts.
 
     Nothing is at risk of a customer who sent back more than they paid for.
     """
     scored = rows["risk"].notna().to_numpy()
-    risk = rows["risk"].to_numpy(np.float64)
+    risk, chance = (rows[name].to_numpy(np.float64) for name in ("risk", "chance"))
     profit: Floats = np.full(len(rows), np.nan)
-    value = value_of(rows["value_if_retained"].to_numpy(np.float64)[scored], costs)
-    rates = rows["save_rate"].to_numpy(np.float64)[scored] if "save_rate" in rows else None
-    profit[scored] = expected_profit(risk[scored], value, costs, rates).round(2)
+    value = value_of(rows["value_if_retained"].to_numpy(np.float64), costs)
+    assumed = np.full(len(rows), costs.save_rate)
+    rates = rows["save_rate"].to_numpy(np.float64) if "save_rate" in rows else assumed
+    profit[scored] = expected_profit(risk[scored], value[scored], costs, rates[scored]).round(2)
+    to_win = risk * rates * value
+    contact = costs.contact * float(np.median(value[scored])) if scored.any() else 0.0
+    for queue, rate in costs.win_rates.items():
+        own = ((rows["queue"] == queue) & rows["chance"].notna()).to_numpy()
+        won = chance[own], value[own], costs, rate, contact
+        profit[own] = winning_profit(*won).round(2)
+        to_win[own] = won_by_contact(chance[own], rate) * value[own]
     bands = pd.Series(band(risk, thresholds), rows.index, dtype=object).where(scored, None)
     at_risk = (rows["risk"] * rows["value_if_retained"].clip(lower=0) * horizon / 365).round(2)
-    return rows.assign(risk_band=bands, value_at_risk=at_risk, expected_profit=profit)
+    return rows.assign(
+        risk_band=bands, value_at_risk=at_risk, expected_profit=profit, to_win=to_win
+    )
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
     """Sort the rows in the order of work, with `rank` and `rank_in_stage` from 1.
 
-    By expected profit; rows without one follow by value. Of equals, as all prospects are, the most
-    recent in their stage come first. The index keeps each row's old position.
+    By expected profit where it is positive, then by what is to be won, then by value. Of equals the
+    most recent in their stage come first. The index keeps each row's old position.
     """
-    keys = -rows["since"], -rows["value_365d"], -rows["expected_profit"]
+    profit = rows["expected_profit"].clip(lower=0)
+    keys = -rows["since"], -rows["value_365d"], -rows["to_win"], -profit
     ordered = rows.iloc[np.lexsort(keys)].copy()
     ordered["rank"] = np.arange(1, len(ordered) + 1)
     ordered["rank_in_stage"] = ordered.groupby("stage", observed=True).cumcount() + 1
@@ -66,6 +78,7 @@ def has_ground(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
         rows["risk_band"].isin(_from(BANDS, call_when.risk)),
         rows["evidence_band"].isin(_from(EVIDENCE_BANDS, call_when.evidence)),
         call_when.category_stopped & rows["category_stopped"],
+        rows["chance"].ge(np.inf if call_when.chance is None else call_when.chance),
     ]
     held: Flags = np.any(grounds, axis=0)
     return held

@@ -36,6 +36,27 @@ def expected_profit(
     return np.asarray(saved - (1 - risk) * incentive - contact)
 
 
+def won_by_contact(chance: Floats, win_rate: float) -> Floats:
+    """Return the purchases that a contact adds: it multiplies the odds by 1 + `win_rate`.
+
+    Nothing where the chance is 0 or 1: nobody is won who is lost for good, or buys anyway.
+    """
+    return np.asarray(win_rate * chance * (1 - chance) / (1 + win_rate * chance))
+
+
+def winning_profit(
+    chance: Floats, value: Floats, costs: Costs, win_rate: float, contact: float
+) -> Floats:
+    """Return the profit expected of a contact, in currency: w*V - (c + w)*d - f.
+
+    c: the chance of a purchase without a contact. w: see `won_by_contact`. f: `contact`, in
+    currency. Whoever buys takes the incentive d, a share of the median of these values above 0.
+    """
+    won, known = won_by_contact(chance, win_rate), value[value > 0]
+    incentive = costs.incentive * float(np.median(known)) if len(known) else 0.0
+    return np.asarray(won * value - (chance + won) * incentive - contact)
+
+
 def called(order: Floats, capacity: float) -> npt.NDArray[np.int64]:
     """Return the top `capacity` share of the rows by `order`, nobody at an expected loss."""
     top = np.argsort(-order, kind="stable")[: int(np.ceil(capacity * len(order)))]
@@ -106,8 +127,11 @@ def empc(churned: Floats, retained: Floats) -> Floats:
 
 def changed(costs: Costs, assumption: str, factor: float) -> Costs:
     """Return the costs with one assumption times a factor: save_rate, incentive or value."""
-    changes = {
-        "save_rate": {"save_rate": min(costs.save_rate * factor, 1.0)},
+    changes: dict[str, dict[str, Any]] = {
+        "save_rate": {
+            "save_rate": min(costs.save_rate * factor, 1.0),
+            "win_rates": {queue: rate * factor for queue, rate in costs.win_rates.items()},
+        },
         "incentive": {"incentive": costs.incentive * factor},
         # incentive and contact cost stay the same in currency, so their shares of the value change
         "value": {"incentive": costs.incentive / factor, "contact": costs.contact / factor},

@@ -82,7 +82,7 @@ def known_customers(
 
 
 def decision_rows(known: pa.Table, falls: pa.Table, rules: ReasonRules) -> pd.DataFrame:
-    """One row per known customer with what a decision needs; `risk` is not known yet.
+    """One row per known customer with what a decision needs; no `risk` or `chance` yet.
 
     `falls`: data/category_falls.parquet.
     """
@@ -101,6 +101,7 @@ def decision_rows(known: pa.Table, falls: pa.Table, rules: ReasonRules) -> pd.Da
         ).to_numpy(),
         since=known["since"].cast(pa.int32()).to_numpy(),
         risk=np.nan,
+        chance=np.nan,
         **strongest(known, rules),
     )
     band_of = band(rows["evidence"].to_numpy(), rules)
@@ -127,7 +128,8 @@ def decided(
     worth = worth_a_call(rows, params.call_when)
     control = worth & withheld
     calls = places(rows, params.capacity)
-    share = share_of_control(rows["risk"][worth].to_numpy(), calls, horizon, costs, params)
+    risk = rows["risk"][worth].dropna().to_numpy()
+    share = share_of_control(risk, calls, horizon, costs, params)
     drawn = rows[worth]
     period = day // params.hold_out_days
     control[worth] |= held_out(
@@ -138,13 +140,13 @@ def decided(
 
 
 def share_of_control(risk: Floats, calls: int, horizon: int, costs: Costs, params: Score) -> float:
-    """Return the control group's share of the customers worth a call, whose risks these are.
+    """Return the control group's share of the calls, from the risks of those worth one.
 
     `calls`: places a day. A customer counts again after a horizon, when the outcome is known. The
     line it prints says how many customers a measurement of the save rate needs.
     """
     if len(risk) == 0:
-        return 0.0
+        return params.hold_out_range[1] if params.hold_out == "auto" else params.hold_out
     coming = round(params.hold_out_days * min(len(risk) / horizon, calls))
     mean, share = float(risk.mean()), params.hold_out
     if share == "auto":

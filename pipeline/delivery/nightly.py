@@ -193,7 +193,7 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     calibration = bundle.at_snapshot(job.scoring, meta)
     store.write(work / "data" / "calibration.json", calibration)
     verdict = {"verdict": job.scoring.verdict, "grade": job.scoring.grade, **job.scoring.forecasts}
-    store.write(work / "reports" / "metrics.json", verdict)
+    store.write(work / "reports" / "metrics.json", {**verdict, "tasks": job.scoring.tasks})
     inputs = {"events": events, "returned": returned, "model": job.model.path.resolve()}
     store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
     for name in ("extract", "assign"):

@@ -169,6 +169,7 @@ def learnt(rows: pd.DataFrame, assumed: float, params: Outcomes) -> dict[str, An
 def report_of(rows: pd.DataFrame, horizon: int, shop: str, params: Params) -> dict[str, Any]:
     """Return reports/outcomes.json: quality of the lists, effects of calls, save rates, alarms."""
     groups = trials(rows, horizon)
+    saved = groups[~groups["queue"].isin([*params.costs.win_rates])]  # whom a risk was about
     measured = effects(groups, params.outcomes.least)
     harm = [
         f"{entry['by']} {entry['name']}"
@@ -182,7 +183,7 @@ def report_of(rows: pd.DataFrame, horizon: int, shop: str, params: Params) -> di
         "called": int(groups["called"].sum()),
         "control": int((~groups["called"]).sum()),
         "effects": measured,
-        "save_rates": learnt(groups, params.costs.save_rate, params.outcomes),
+        "save_rates": learnt(saved, params.costs.save_rate, params.outcomes),
         "alarms": harm,
     }
 

@@ -54,9 +54,13 @@ SCORED = (
            "lifecycle.since"),
     Output("risk", FLOAT, "0..1", "probability of no purchase within the horizon; null if unscored",
            _SCORER),
+    Output("chance", FLOAT, "0..1", "probability of a purchase within the horizon, in the queues "
+           "win_back, second_purchase and convert; without a signal the rate of all (`tasks` of "
+           "metrics.json)", "pipeline.registry.tasks.chances"),
     Output("risk_band", TEXT, "name", "low, medium or high, cut at `evaluate.bands`",
            f"{_WORKLIST}.stakes"),
-    Output("rank", COUNT, "position", "order of work from 1: by expected_profit, then value_365d",
+    Output("rank", COUNT, "position", "order of work from 1: by expected_profit where it is "
+           "positive, then by what a contact may win, then value_365d",
            f"{_WORKLIST}.ranked"),
     Output("rank_in_stage", COUNT, "position", "the same order within the stage",
            f"{_WORKLIST}.ranked"),
@@ -71,7 +75,7 @@ SCORED = (
     Output("value_at_risk", FLOAT, "currency", "risk x value_if_retained x horizon / 365",
            f"{_WORKLIST}.stakes"),
     Output("expected_profit", FLOAT, "currency", "profit expected of a contact under the assumed "
-           "`costs`", f"{_WORKLIST}.stakes"),
+           "`costs`; null without a risk or a chance", f"{_WORKLIST}.stakes"),
     Output("contact", TEXT, "name", "call, hold_out (control group), do_not_contact or none",
            f"{_WORKLIST}.contacts"),
     Output("reason", TEXT, "name", "the strongest reason to leave; other_unknown without evidence",
@@ -126,7 +130,7 @@ FOR_PEOPLE = (
 # call.csv: today's calls of all queues by rank; the columns that a caller needs stand first
 CALL_LIST = (
     *("rank", "customer_id", "why", "action", "owner", "act_by", "value_365d"),
-    *("last_purchase_on", "risk"),
+    *("last_purchase_on", "risk", "chance"),
     *("stage", "lapses_on", "on_list_since", "queue", "contact", "as_of"),
     *("decision", "done_on", "note"),
 )

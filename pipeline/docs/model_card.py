@@ -52,6 +52,7 @@ ASSUMED = {
     "margin": "margin, share of net spend",
     "kept_share": "share of a year's spend that keeping a customer keeps",
     "save_rate": "chance that a contact keeps a customer who would have churned",
+    "win_rates": "share by which a contact raises the odds of a purchase",
     "incentive": "incentive, share of the median value of a customer",
     "contact": "cost of a contact, share of the median value of a customer",
 }
@@ -186,6 +187,14 @@ def _tasks(tasks: dict[str, dict[str, Any]]) -> str:
     return TASKS + _table((name, *_task(task)) for name, task in tasks.items())
 
 
+def _cost(value: float | dict[str, float]) -> str:
+    """Return an assumed figure, or the figure of each queue."""
+    if isinstance(value, dict):
+        rates = ((queue.replace("_", " "), rate) for queue, rate in value.items())
+        return ", ".join(f"{queue} {rate:g}" for queue, rate in rates)
+    return f"{value:g}"
+
+
 def model_card(
     evaluation: dict[str, Any],
     bands: list[dict[str, Any]],
@@ -240,5 +249,5 @@ def model_card(
         value=_value(evaluation["value"]),
         tasks=_tasks(evaluation["tasks"]),
         stake=_stake(evaluation["stake"]),
-        costs=_table((text, f"{getattr(costs, name):g}") for name, text in ASSUMED.items()),
+        costs=_table((text, _cost(getattr(costs, name))) for name, text in ASSUMED.items()),
     )

@@ -47,6 +47,7 @@ class Scoring(BaseModel):
     verdict: str
     grade: str | None
     forecasts: dict[str, dict[str, str] | None] = {}  # the selected scorer of each
+    tasks: dict[str, dict[str, Any]] = {}  # verdict and base_rate of each
     calibration: Calibration
     params: dict[str, Any]
 
@@ -60,6 +61,10 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
         "forecasts": {
             name: {"selected": measured["selected"]} if (measured := metrics.get(name)) else None
             for name in ("timing", "value")
+        },
+        "tasks": {
+            name: {key: task[key] for key in ("verdict", "base_rate")}
+            for name, task in (metrics.get("tasks") or {}).items()
         },
         "calibration": calibration,
         "params": _by_name(params, *OF_MODEL, *OF_DECISIONS),

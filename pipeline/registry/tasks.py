@@ -16,9 +16,19 @@ from models.defection.selection import NO_SIGNAL, grade, select_scorer
 from models.defection.tasks import TASKS, Task, of_purchase
 from models.defection.training import fit_model, too_little
 from models.settings import Costs
-from pipeline.engine.rows import Population, buyers, joined, purged
-from pipeline.registry.model_files import predictions
-from pipeline.runtime.params import Evaluate
+from pipeline.engine.rows import Population, buyers, feature_names, joined, purged, scored_features
+from pipeline.engine.run import by_rows
+from pipeline.registry.model_files import (
+    TRAIN_AGAIN,
+    about_of,
+    baselines_of,
+    model_of,
+    predictions,
+    require_fit,
+    require_known_scores,
+)
+from pipeline.runtime.errors import ModelError
+from pipeline.runtime.params import Engine, Evaluate
 from pipeline.runtime.store import Folder
 
 
@@ -208,3 +218,47 @@ def measure_tasks(
             },
         }
     return measured
+
+
+def chances(
+    features: Folder,
+    lifecycle: Folder,
+    model: Folder,
+    metrics: dict[str, Any],
+    snapshot: str,
+    engine: Engine,
+) -> "pd.Series[float]":
+    """Return the probability of a purchase within the horizon, by customer_id.
+
+    Of each task by the scorer that `metrics` selected; without a signal the rate of all at the test
+    origins. Empty for a model that has no tasks.
+    """
+    about, parts = about_of(model), [pd.Series(dtype=np.float64)]
+    for task in TASKS:
+        measured = (metrics.get("tasks") or {}).get(task.name)
+        if not measured:
+            continue
+        rows = scored_features(features, lifecycle, snapshot, task.population)
+        if measured["verdict"] == NO_SIGNAL:
+            rate = measured["base_rate"]
+            parts.append(pd.Series(np.nan if rate is None else rate, rows.index))
+        elif len(rows):
+            require_fit(about, feature_names(features), snapshot)
+            name = f"{task.folder}{measured['verdict']}"
+            predict = _scorer(model, about, task, measured["verdict"]).predict
+            require_known_scores(about, name, predict)
+            parts.append(pd.Series(1 - by_rows(predict, engine)(rows), rows.index))
+    chance: pd.Series[float] = pd.concat(parts).round(6)
+    return chance
+
+
+def _scorer(model: Folder, about: dict[str, Any], task: Task, verdict: str) -> Model | Baseline:
+    """Load the final scorer of a task. Raises ModelError."""
+    file = f"{task.folder}model.txt"
+    if verdict == "model":
+        return model_of(model, about, file)
+    fitted = baselines_of(model, about).get(file, {})
+    if verdict not in fitted:
+        rule = f"there is no scorer {verdict} of the task {task.name}"
+        raise ModelError("E_MODEL_BROKEN", "verdict", rule, TRAIN_AGAIN)
+    return fitted[verdict]

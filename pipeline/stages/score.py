@@ -27,6 +27,7 @@ from pipeline.engine.rows import feature_names, scored_features
 from pipeline.engine.run import by_rows
 from pipeline.registry.forecasts import forecasts
 from pipeline.registry.model_files import Scorer, scorer
+from pipeline.registry.tasks import chances
 from pipeline.runtime.params import Engine, Evaluate, Privacy, Score
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.publishing import Published
@@ -70,6 +71,8 @@ def score(
         numbers = scored_features(features, lifecycle, as_of)
         numbers = numbers.loc[rows.loc[rows["scored"], "customer_id"]]
         rows.loc[rows["scored"], "risk"] = chosen.predict(numbers).round(6)
+    chance = chances(features, lifecycle, model, metrics, as_of, engine)
+    rows["chance"] = chance.reindex(rows["customer_id"]).to_numpy()
     model_id = chosen.model_id if chosen else None
     rows["model_id"] = rows["risk"].notna().map({True: model_id, False: None})
     rates = returned.read(SAVE_RATES) if returned and returned.has(SAVE_RATES) else None
