@@ -284,7 +284,7 @@ CONTRACT = {
     "tasks model baselines delta newest benchmark",
     "reports/evaluation.json": "shop horizon_days origins population base_rate verdict grade model "
     "baselines delta by_stage by_origin returned_later risk_bands sensitivity grouped_cv newest "
-    "benchmark own_model timing value tasks",
+    "benchmark own_model by_segment timing value tasks",
     "reports/ingest.json": "tables noted",
     "reports/mlflow.json": "run_id experiment model_name model_version alias reason",
     "data/lists/explanations.parquet": "customer_id driver value contribution median driver_text "
