@@ -60,6 +60,7 @@ METRICS = {
             },
         },
         "stake": None,
+        "seeds": None,
         "newest": {
             "snapshot": "2025-09-01",
             "population": 88,

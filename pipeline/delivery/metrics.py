@@ -48,6 +48,8 @@ def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
             figures[forecast] = _short(evaluation[forecast], keys)
     if "tasks" in evaluation:
         figures["tasks"] = {name: _of_task(task) for name, task in evaluation["tasks"].items()}
+    if "seeds" in evaluation:
+        figures["seeds"] = evaluation["seeds"]
     if evaluation["model"] is None:
         return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
     baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()

@@ -38,6 +38,10 @@ TASKS = """
 | queue | rows | bought | AUC of the model | 95 % CI | best baseline | 95 % CI | used |
 |---|---|---|---|---|---|---|---|
 """
+SEEDS = """
+The shop is small, so the seed of the training matters. Means of the model over {count} seeds, with
+their range: {means}.
+"""
 STAKE = """
 Calls at the test origins, ranked by expected profit with the model's risk; spend of the called over
 the mean of all. Used for the list: {selected}.
@@ -160,6 +164,17 @@ def _value(measured: dict[str, Any] | None) -> str:
     return VALUE.format(**measured) + _table(rows)
 
 
+def _seeds(seeds: dict[str, Any] | None) -> str:
+    if not seeds:
+        return ""
+    named = {"auc": "AUC", "brier": "Brier score", "ece": "calibration error"}
+    means = ", ".join(
+        f"{name} {seeds[key]['mean']:.3f} ({seeds[key]['min']:.3f} to {seeds[key]['max']:.3f})"
+        for key, name in named.items()
+    )
+    return SEEDS.format(count=len(seeds["of"]), means=means)
+
+
 def _stake(measured: dict[str, Any] | None) -> str:
     if not measured:
         return "The spend of the last year: nothing else could be trained at the test origins."
@@ -248,6 +263,7 @@ def model_card(
         timing=_timing(evaluation["timing"]),
         value=_value(evaluation["value"]),
         tasks=_tasks(evaluation["tasks"]),
+        seeds=_seeds(evaluation["seeds"]),
         stake=_stake(evaluation["stake"]),
         costs=_table((text, _cost(getattr(costs, name))) for name, text in ASSUMED.items()),
     )

@@ -274,6 +274,8 @@ class Evaluate(Section):
     min_rows: Count
     min_outcomes: Count
     base_rate_range: tuple[Share, Share]
+    seeds: Annotated[int, Field(ge=2, le=100)]
+    seeds_below: Annotated[int, Field(ge=0)]
     own_model: Annotated[str, Field(pattern=r"^my_models\.[A-Za-z_]\w*$")] | None
 
     @field_validator("bands")

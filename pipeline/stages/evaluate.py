@@ -26,6 +26,7 @@ from pipeline.inputs.segments import segments_of
 from pipeline.registry.forecasts import measure_forecasts, ranking_values
 from pipeline.registry.model_files import about_of, model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
+from pipeline.registry.seeds import over_seeds
 from pipeline.registry.tasks import measure_tasks, too_few
 from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Evaluate
@@ -124,7 +125,7 @@ def evaluate(
     recent one, on which the scorer is selected. Both have one row per customer and origin.
     `grouped_cv` is of the training rows. `by_segment`: the selected scorer on the scored population
     by today's segments. `timing`, `value`: the forecasts, on all buyers. `stake`: by which
-    value, `value_source`, calls are ranked.
+    value, `value_source`, calls are ranked. `seeds`: the benchmark of a small shop over seeds.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
@@ -154,6 +155,7 @@ def evaluate(
         ),
         "value_source": "last_year",
         "stake": None,
+        "seeds": None,
     }
     bands: list[dict[str, Any]] = []
     if not about["trained"] or (few := too_few(benchmark["defected"], params)):
@@ -199,6 +201,9 @@ def evaluate(
             "newest": _newest(features, lifecycle, model, about, calibration["data_end"]),
             "benchmark": bench,
             "by_segment": _by_segment(scored, segments, scorer, params),
+            "seeds": over_seeds(past, benchmark, model, about, calibration, params.seeds)
+            if len(benchmark) < params.seeds_below
+            else None,
         }
     return {
         "metrics": compared(evaluation),

@@ -5,8 +5,6 @@ from importlib.metadata import version
 from statistics import mode
 from typing import Any
 
-import pandas as pd
-
 from models.defection.baselines import BASELINES, Baseline, rounded
 from models.defection.booster import (
     ModelSpec,
@@ -20,10 +18,11 @@ from models.defection.cross_validation import grouped_cv
 from models.defection.drift import reference
 from models.defection.forms import Model
 from models.defection.leakage import date_columns
-from models.defection.training import fit_model, too_little
+from models.defection.training import too_little
 from models.settings import Boosting, Form
 from pipeline.engine.rows import buyers, feature_names, joined, purged
 from pipeline.registry.forecasts import raw_scores, train_forecasts
+from pipeline.registry.seeds import train_at
 from pipeline.registry.tasks import train_tasks
 from pipeline.runtime.progress import progress, warn
 from pipeline.runtime.store import Folder, text_sha256, to_json
@@ -58,15 +57,13 @@ def train(
         "schema_hash": schema_hash(delivered),
         "horizon_days": horizon,
         "params": params.model_dump(),
+        "monotone_constraints": monotone_constraints,
         "chosen": {},
         "grouped_cv": None,
         "sha256": {},
     }
 
-    def at(day: str | None, origin: str) -> pd.DataFrame:
-        return purged(rows, [day], origin, horizon) if day else rows[:0]
-
-    season, forms = calibration["season"], list[Form]()
+    forms = list[Form]()
     files: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     end = calibration["data_end"]
@@ -81,8 +78,7 @@ def train(
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
         if origin == end and forms:  # the final model is of the kind that the origins measure
             spec = spec._replace(params=params.model_copy(update={"forms": (mode(forms[::-1]),)}))
-        years = [(at(season.get(day), origin), at(day, origin)) for day in snapshots]
-        trained = fit_model(training, fitted, years, at(season.get(origin), origin), spec)
+        trained = train_at(rows, calibration, origin, snapshots, fitted, spec)
         forms.append(trained.selected.form)
         files[name] = without_feature_ranges(text_of(trained.model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
