@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import frozen
+import numba
 import pandas as pd
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
 
 from models.lifecycle.state_machine import STAGES
 from pipeline.delivery.nightly import run as score_nightly
@@ -60,6 +62,26 @@ def clone(source: Path, target: Path) -> Path:
     return target
 
 
+def share_kernels(source: Path, target: Path) -> None:
+    """Give a clone the kernels that were compiled from the same sources in another folder.
+
+    Compiling them again would prove nothing more. Numba finds them by folder and by file time.
+    """
+    compiled = Path(".cache", "numba", Path(numba.config.CACHE_DIR).name)
+    for name in ("features", "models"):
+        shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+        for folder in {path.parent for path in (source / name).rglob("*.py")}:
+            there, here = (
+                root / compiled / UserProvidedCacheLocator.get_suitable_cache_subpath(str(file))
+                for root, file in (
+                    (source, folder / "any.py"),
+                    (target, target / folder.relative_to(source) / "any.py"),
+                )
+            )
+            if there.is_dir():
+                shutil.copytree(there, here)
+
+
 def commit(folder: Path) -> None:
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "as it stands")
@@ -81,6 +103,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A clone with a smaller demo shop after one run: its folder and the printed lines."""
     # a name in which a path, an address or a shell may go wrong
     folder = clone(ROOT, tmp_path_factory.mktemp("first") / "Größe 50% #1 (copy)")
+    share_kernels(ROOT, folder)
     params = frozen.TEXT
     for key, value in SMALL.items():
         params, count = re.subn(rf"(?m)^( +{key}:) \d+", rf"\1 {value}", params, count=1)
@@ -121,9 +144,7 @@ def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(
 ) -> None:
     folder, _ = small
     other = clone(folder, tmp_path / "elsewhere")
-    # The first clone has compiled the kernels; compiling them again would prove nothing more.
-    for name in ("features", "models"):
-        shutil.copytree(folder / name, other / name, dirs_exist_ok=True)
+    share_kernels(folder, other)
     corekeep(other, "repro")
     assert digests(other) == digests(folder)
     assert run(other, "git", "status", "--porcelain") == ""
