@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import frozen
-import numba
 import pandas as pd
 import pytest
-from numba.core.caching import UserProvidedCacheLocator
 
+from benchmarks.random_stops import share_kernels
 from models.lifecycle.state_machine import STAGES
 from pipeline.delivery.nightly import run as score_nightly
 from pipeline.delivery.page import publish_champion
@@ -60,26 +59,6 @@ def clone(source: Path, target: Path) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((source / name).read_bytes())
     return target
-
-
-def share_kernels(source: Path, target: Path) -> None:
-    """Give a clone the kernels that were compiled from the same sources in another folder.
-
-    Compiling them again would prove nothing more. Numba finds them by folder and by file time.
-    """
-    compiled = Path(".cache", "numba", Path(numba.config.CACHE_DIR).name)
-    for name in ("features", "models"):
-        shutil.copytree(source / name, target / name, dirs_exist_ok=True)
-        for folder in {path.parent for path in (source / name).rglob("*.py")}:
-            there, here = (
-                root / compiled / UserProvidedCacheLocator.get_suitable_cache_subpath(str(file))
-                for root, file in (
-                    (source, folder / "any.py"),
-                    (target, target / folder.relative_to(source) / "any.py"),
-                )
-            )
-            if there.is_dir():
-                shutil.copytree(there, here)
 
 
 def commit(folder: Path) -> None:
