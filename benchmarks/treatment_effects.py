@@ -1,21 +1,25 @@
 """Effects of calls planted in the simulated shop: are they measured, and does learning pay?
 
-    python -m benchmarks.treatment_effects
+    python -m benchmarks.treatment_effects          # or some of the factors: 1.0 0.2
 
-For each of twenty seeds and each factor by which a call lowers the chance to leave: whether the
-interval of `corekeep outcomes` covers the true effect (zero, or the mean of forty other shops).
+For each of a hundred seeds and each factor by which a call lowers the chance to leave: whether the
+interval of `corekeep outcomes` covers the true effect (zero, or the mean of the other shops), and
+the standard deviation of the effects over the standard error that the intervals claim. Of so many
+95 % intervals 91 to 99 cover it; of twenty, 19 or more only three times in four.
 And what the calls of the second half earn with the save rate learnt from the first half, compared
 with the assumed one, in percent of the median value per customer listed.
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
+from models.decision.control import Z
 from models.decision.outcomes import effect_in, rates_for
 from models.defection.profit import expected_profit, value_of
 from pipeline.delivery.outcomes import learnt, trials
@@ -24,10 +28,10 @@ from pipeline.demo.oracle import no_purchase_after, true_orders
 from pipeline.engine.calendar import day_number
 from pipeline.runtime.params import load
 from pipeline.runtime.runner import ROOT
-from pipeline.runtime.store import Folder, write
+from pipeline.runtime.store import Folder, read, write
 from pipeline.stages.simulate import simulate
 
-SEEDS, OTHERS, FACTORS, HORIZON, CUSTOMERS = 20, 40, (1.0, 0.6, 0.2), 90, 6000
+SEEDS, FACTORS, HORIZON, CUSTOMERS = 100, (1.0, 0.6, 0.2), 90, 6000
 RESULT = Path(__file__).parent / "results" / "treatment_effects.json"
 PARAMS = load(ROOT)
 
@@ -118,27 +122,28 @@ def trial(seed: int, factor: float, customers: int = CUSTOMERS) -> dict[str, flo
 
 def main() -> None:
     """Print and write one line per factor: coverage, and the gain of learning with its interval."""
-    results: list[dict[str, Any]] = []
-    for factor in FACTORS:
-        runs = [trial(seed_of(n), factor) for n in range(SEEDS)]
-        others = range(SEEDS, SEEDS + OTHERS) if factor != 1.0 else ()
-        other_effects = [trial(seed_of(n), factor)["effect"] for n in others]
-        truth = float(np.mean(other_effects)) if other_effects else 0.0
-        gain = np.array([run["profit_learnt"] - run["profit_assumed"] for run in runs])
-        error = 2.093 * gain.std(ddof=1) / np.sqrt(len(gain))  # Student's t, 19 degrees of freedom
-        results.append(
-            {
-                "factor": factor,
-                "seeds": SEEDS,
-                "covered": sum(run["low"] <= truth <= run["high"] for run in runs),
-                "truth": round(truth, 4),
-                "save_rate": round(float(np.mean([run["save_rate"] for run in runs])), 4),
-                "gain": [round(float(x), 2) for x in (gain.mean(), gain.mean() - error,
-                                                      gain.mean() + error)],
-            }
-        )  # fmt: skip
-        print(json.dumps(results[-1]), flush=True)
-    write(RESULT, results)
+    kept = {entry["factor"]: entry for entry in read(RESULT)} if RESULT.exists() else {}
+    for factor in [float(word) for word in sys.argv[1:]] or FACTORS:
+        runs = pd.DataFrame([trial(seed_of(n), factor) for n in range(SEEDS)])
+        effects = runs["effect"]
+        truth = (effects.sum() - effects) / (SEEDS - 1) if factor != 1.0 else 0.0 * effects
+        claimed = ((runs["high"] - runs["low"]) / 2 / Z).mean()
+        covered = (runs["low"] <= truth) & (truth <= runs["high"])
+        gain = runs["profit_learnt"] - runs["profit_assumed"]
+        error = t.ppf(0.975, SEEDS - 1) * gain.std() / np.sqrt(SEEDS)
+        gains = (gain.mean(), gain.mean() - error, gain.mean() + error)
+        kept[factor] = {
+            "factor": factor,
+            "seeds": SEEDS,
+            "covered": int(covered.sum()),
+            "covered_of_first_20": int(covered[:20].sum()),
+            "truth": round(float(truth.mean()), 4),
+            "spread": round(float(effects.std() / claimed), 2),
+            "save_rate": round(float(runs["save_rate"].mean()), 4),
+            "gain": [round(float(value), 2) for value in gains],
+        }
+        print(json.dumps(kept[factor]), flush=True)
+    write(RESULT, sorted(kept.values(), key=lambda entry: -entry["factor"]))
 
 
 if __name__ == "__main__":
