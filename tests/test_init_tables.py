@@ -115,6 +115,27 @@ def test_a_word_for_nobody_is_no_customer_and_counted(tmp_path: Path) -> None:
     assert listed(result, "customers", "customer_id") == ["C1", "C2", "C3"]
 
 
+def test_guests_of_one_id_are_told_apart_by_their_address(tmp_path: Path) -> None:
+    rows = [
+        ["0" if i < 12 else row[0], *row[1:], f"p{row[0][1]}@x.example"]
+        for i, row in enumerate(ROWS)
+    ]
+    result = given(tmp_path, orders=text(f"{ORDERS}|billing_email", rows))
+    assert listed(result, "customers", "customer_id") == [f"p{c}@x.example" for c in range(1, 5)]
+
+
+def test_a_status_of_the_order_holds_for_its_lines_in_another_table(tmp_path: Path) -> None:
+    head = [
+        [f"{row[1]}", row[0], row[2], "void" if i < 2 else "paid"] for i, row in enumerate(ROWS)
+    ]
+    files = {
+        "orders": text("order_id|customer_id|ordered_at|status", head),
+        "order_lines": text("order_id|sku|quantity|price", [[row[1], *row[3:]] for row in ROWS]),
+    }
+    result = given(tmp_path, **files)
+    assert sum(day < NEVER for day in listed(result, "orders", "cancelled")) == 2
+
+
 def test_the_number_of_a_line_is_no_product(tmp_path: Path) -> None:
     rows = [[*row[:3], line, *row[4:]] for row in ROWS for line in ("1", "2")]
     head = ORDERS.replace("sku", "line")

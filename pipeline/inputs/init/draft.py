@@ -128,7 +128,9 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
         fields.append(("status", roles["status"].sql))
     if "cancelled_because" in roles:
         fields.append(("cancelled_because", roles["cancelled_because"].sql))
-    if "refunded" in roles:
+    if "refunded" in roles and draft.count(
+        f"select count(*) from {source} where {decimal(roles['refunded'])} <> 0"
+    ):
         fields.append(("refunded", decimal(roles["refunded"])))
     for name in ("promised_at", "delivered_at", "cancelled_at", "returned_at"):
         if name in roles:

@@ -13,7 +13,6 @@ from pipeline.inputs.init.credits import (
 from pipeline.inputs.init.draft import (
     CREDIT,
     FILL,
-    ORIGIN,
     Draft,
     Field,
     decimal,
@@ -98,7 +97,7 @@ def _draft_last(
         cancelled = f"nullif({names['cancelled_because']}, '') is not null"
     if cancelled and "cancelled_at" not in names:
         when = f"if({cancelled}, {names['ordered_at']}, null)"
-        fields = [*fields[: -len(ORIGIN)], ("cancelled_at", when), *ORIGIN]
+        fields = [*fields[:-2], ("cancelled_at", when), *fields[-2:]]  # before file and line
     refunds = _refunds(draft, [*names], returned)
     if not refunds:
         kept = [entry for entry in fields if entry[0] not in INNER]

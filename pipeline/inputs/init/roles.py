@@ -13,6 +13,8 @@ CONCEPTS: dict[str, set[str]] = {}
 for _concept, _words in WORDS["words"].items():
     for _word in _words.split():
         CONCEPTS.setdefault(_word, set()).add(_concept)
+GUESTS = frozenset(WORDS["guests"].split())
+LEAST = 2.5  # below that of an address of e-mail
 FILLER = frozenset(WORDS["filler"].split())
 ROLES: dict[str, dict[frozenset[str], int]] = {
     role: {frozenset(names.split()): score for names, score in entries.items()}
@@ -89,8 +91,11 @@ def score(column: Column, role: str) -> float:
     """Return how well a column fits a role by its name and its values, 0 if not at all."""
     if not column.filled or not _can_be(column, role):
         return 0
-    bonus = role == "clock" or (role == "ordered_at" and not name_score(column.name, role))
-    return name_score(column.name, role) + bonus
+    is_time = role == "clock" and all(":" in value for value in column.samples)
+    bonus = is_time or (role == "ordered_at" and not name_score(column.name, role))
+    by_name = name_score(column.name, role)
+    has_guests = role == "customer" and column.samples[0].lower() in GUESTS
+    return min(by_name, LEAST) if has_guests else by_name + bonus
 
 
 def _can_be(column: Column, role: str) -> bool:
