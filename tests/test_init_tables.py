@@ -115,7 +115,7 @@ def test_a_word_for_nobody_is_no_customer_and_counted(tmp_path: Path) -> None:
     assert listed(result, "customers", "customer_id") == ["C1", "C2", "C3"]
 
 
-def test_guests_of_one_id_are_told_apart_by_their_address(tmp_path: Path) -> None:
+def test_guests_who_share_an_id_are_recognised_by_their_address(tmp_path: Path) -> None:
     rows = [
         ["0" if i < 12 else row[0], *row[1:], f"p{row[0][1]}@x.example"]
         for i, row in enumerate(ROWS)
