@@ -1,6 +1,7 @@
 """Evidence of reasons to leave: rules in small situations, relations on random histories."""
 
 import datetime as dt
+from string import Formatter
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -36,7 +37,7 @@ from features.records import NEVER
 from models.lifecycle.state_machine import CORE_DEFECTOR, DEFECTING
 from models.reasons.catalogue import CATALOGUE, REASONS, band, primary, reason_of
 from models.reasons.evidence import strong_evidence
-from pipeline.delivery.indications import sentences
+from pipeline.delivery.indications import SENTENCES, sentences
 
 RULES = params().reasons
 MONTHLY = [0, 30, 60, 90]
@@ -301,6 +302,16 @@ def test_a_boredom_sentence_names_the_gaps_only_where_they_grow() -> None:
     assert steady == "Indication: tea-04 alone 9 times in a row."
 
 
+@pytest.mark.parametrize("language", ["en", "de", "it"])
+def test_a_sentence_uses_facts_of_its_reason_and_each_kind_has_one(language: str) -> None:
+    for reason in CATALOGUE:
+        given = SENTENCES[reason.name][language]
+        if isinstance(given, dict):
+            assert set(given) == set(reason.facts["kind"])
+        for text in given.values() if isinstance(given, dict) else [given]:
+            assert {name for _, name, _, _ in Formatter().parse(text) if name} <= set(reason.facts)
+
+
 def said(reason: str, **facts: Any) -> str:
     """The indication of one customer with these facts, all others unknown."""
     each = next(each for each in CATALOGUE if each.name == reason)
@@ -320,6 +331,16 @@ def test_a_resolved_case_reads_as_resolved_and_an_open_one_as_open() -> None:
         "Complaint K7 of 11 October 2025 resolved on 20 October 2025, after 9 days, SLA 3."
     )
     assert said("unrepaired", **case) == "Complaint K7 open since 11 October 2025, 9 days, SLA 3."
+
+
+def test_a_late_order_says_how_late_and_when_it_was_due() -> None:
+    facts = {"id": "O7", "on": dt.date(2025, 11, 4), "days": 9}
+    assert said("service_failure", kind="late", **facts) == (
+        "Delivered 9 days late: O7, due 4 November 2025."
+    )
+    assert (
+        said("service_failure", kind="major", **facts) == "Major complaint O7 of 4 November 2025."
+    )
 
 
 def test_a_fall_since_a_market_event_says_so() -> None:
@@ -354,6 +375,6 @@ def test_a_fall_too_small_to_convince_anybody_is_no_evidence() -> None:
 
 def test_an_incomplete_reason_is_refused_with_the_missing_part() -> None:
     module: Any = SimpleNamespace(__name__="models.reasons.price", __file__="price.py", NEEDS=())
-    with pytest.raises(TypeError, match=r"price\.py has no .*FEATURES, FACTS, SENTENCE.*price"):
+    with pytest.raises(TypeError, match=r"price\.py has no .*FEATURES, FACTS, BLIND, price"):
         reason_of(ModuleType("models.reasons.price") if module is None else module)
     assert REASONS == ("unrepaired", "service_failure", "competitor", "boredom")

@@ -22,13 +22,6 @@ FEATURES = (
     Feature("one_item_run", "count", RUN, 0, ("orders.sku",)),
 )
 FACTS = {"product": "product", "run": "number", "gap_from_days": "number", "gap_to_days": "number"}
-SENTENCE = {
-    "en": "{product} alone {run} times in a row[, IPT from {gap_from_days} to {gap_to_days} days].",
-    "de": "{run}-mal in Folge nur {product}[, Abstand von {gap_from_days} auf {gap_to_days} Tage].",
-    "it": "Solo {product} per {run} volte di fila[, intervallo da {gap_from_days} a {gap_to_days} "
-    "giorni].",
-}
-WORDS: dict[str, dict[str, str]] = {}
 BLIND = "Boredom of customers who buy several products at once, or a shop with one product."
 
 

@@ -1,8 +1,10 @@
 """The reasons to leave: all files of this folder that declare one, their order, ties and bands.
 
 A reason is one file. Its docstring is the title, `FEATURES` declares its evidence and its
-parts that the model sees, `FACTS` what the evidence rests on, `SENTENCE` the words, `NEEDS` the
-groups of columns of which a shop must have one; the kernel with the name of the file computes them.
+parts that the model sees, `FACTS` what the evidence rests on, `NEEDS` the groups of columns of
+which a shop must have one, `BLIND` what it cannot see; the kernel with the name of the file
+computes them. `STEADY` evidence changes with a purchase only; other evidence becomes strong on no
+other days than `evidence.next_rise` names.
 """
 
 import importlib
@@ -22,7 +24,7 @@ from models.reasons.settings import ReasonRules
 
 TOOLS = {"catalogue", "context", "evidence", "settings"}
 OTHER_UNKNOWN = "other_unknown"
-PARTS = ("__doc__", "NEEDS", "FEATURES", "FACTS", "SENTENCE", "WORDS", "BLIND")
+PARTS = ("__doc__", "NEEDS", "FEATURES", "FACTS", "BLIND")
 # Types of facts in records: `id`, `product` and `category` are places of rows of the customer.
 TYPES: dict[str, type[np.generic]] = {"ratio": np.float32}
 
@@ -35,10 +37,6 @@ class Reason(NamedTuple):
     needs: tuple[tuple[str, ...], ...]  # groups of columns: one of them is enough
     features: tuple[Feature, ...]
     facts: Mapping[str, Any]  # name: day, number, ratio, id, product, category, or names
-    sentence: Mapping[
-        str, str
-    ]  # by language; facts in braces; in [a|b] b stands for a without its facts
-    words: Mapping[str, Mapping[str, str]]  # by language: the names that facts may have
     blind: str  # what the evidence cannot see
     by_purchase: bool  # the evidence changes with a purchase only
     kernel: Callable[..., None]

@@ -11,7 +11,6 @@ from models.reasons.context import Context, fade
 
 feature = partial(Feature, unit="0..1", absent=0, monotone=1)
 SINCE = "weight of the worst service failure since the last purchase, small ones included"
-SECOND = "a second service failure came within a few expected IPTs of the one before"
 
 ORDER = 1
 NEEDS = (("orders.promised_at", "orders.delivered_at"), ("orders.cancelled_at",), ("complaints",))
@@ -24,30 +23,6 @@ FACTS = {
     "on": "day",
     "days": "number",
     "id": "id",
-}
-SENTENCE = {"en": "{kind}: {id}, {on}.", "de": "{kind}: {id}, {on}.", "it": "{kind}: {id}, {on}."}
-WORDS = {
-    "en": {
-        "never_delivered": "Not delivered",
-        "late": "Delivered late",
-        "major": "Major complaint",
-        "critical": "Critical complaint",
-        "cancelled": "Order cancelled",
-    },
-    "de": {
-        "never_delivered": "Nicht geliefert",
-        "late": "Verspätet geliefert",
-        "major": "Schwere Reklamation",
-        "critical": "Kritische Reklamation",
-        "cancelled": "Bestellung storniert",
-    },
-    "it": {
-        "never_delivered": "Non consegnato",
-        "late": "Consegnato in ritardo",
-        "major": "Reclamo grave",
-        "critical": "Reclamo critico",
-        "cancelled": "Ordine annullato",
-    },
 }
 BLIND = "Failures without a complaint or a date, and whether the customer cancelled the order."
 NEVER_DELIVERED, LATE, MAJOR, CRITICAL, CANCELLED = range(5)

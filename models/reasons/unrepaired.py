@@ -30,19 +30,6 @@ FACTS = {
     "kind": ("complaint", "return"),
     "id": "id",
 }
-SENTENCE = {
-    "en": "{kind} {id} [of {opened_on} resolved on {resolved_on}, after {days} days"
-    "|open since {opened_on}, {days} days], SLA {sla_days}.",
-    "de": "{kind} {id} [vom {opened_on} am {resolved_on} gelöst, nach {days} Tagen"
-    "|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
-    "it": "{kind} {id} [del {opened_on} risolto il {resolved_on}, dopo {days} giorni"
-    "|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
-}
-WORDS = {
-    "en": {"complaint": "Complaint", "return": "Return"},
-    "de": {"complaint": "Reklamation", "return": "Rücksendung"},
-    "it": {"complaint": "Reclamo", "return": "Reso"},
-}
 BLIND = "Problems that nobody wrote down, and whether a resolution satisfied the customer."
 
 

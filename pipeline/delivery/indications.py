@@ -1,4 +1,4 @@
-"""The dated indication of a reason to leave in words, made from the sentences in models/reasons."""
+"""The dated indication of a reason to leave in words, in each language."""
 
 import re
 from string import Formatter
@@ -9,9 +9,74 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.reasons.catalogue import CATALOGUE, Reason
+from models.reasons.catalogue import CATALOGUE, REASONS, Reason
 from pipeline.delivery.dates import elided, spelled_days
 
+# Facts in braces; in [a|b] the first alternative whose facts are all known, or nothing. A sentence
+# per kind where the reason has kinds of facts.
+SENTENCES: dict[str, dict[str, Any]] = {
+    "unrepaired": {
+        "en": {
+            "complaint": "Complaint {id} [of {opened_on} resolved on {resolved_on}, after {days} "
+            "days|open since {opened_on}, {days} days], SLA {sla_days}.",
+            "return": "Return {id} [of {opened_on} settled on {resolved_on}, after {days} "
+            "days|open since {opened_on}, {days} days], SLA {sla_days}.",
+        },
+        "de": {
+            "complaint": "Reklamation {id} [vom {opened_on} am {resolved_on} gelöst, nach {days} "
+            "Tagen|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
+            "return": "Rücksendung {id} [vom {opened_on} am {resolved_on} erledigt, nach {days} "
+            "Tagen|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
+        },
+        "it": {
+            "complaint": "Reclamo {id} [del {opened_on} risolto il {resolved_on}, dopo {days} "
+            "giorni|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
+            "return": "Reso {id} [del {opened_on} chiuso il {resolved_on}, dopo {days} "
+            "giorni|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
+        },
+    },
+    "service_failure": {
+        "en": {
+            "never_delivered": "Not delivered: {id}, {on}.",
+            "late": "Delivered {days} days late: {id}, due {on}.",
+            "major": "Major complaint {id} of {on}.",
+            "critical": "Critical complaint {id} of {on}.",
+            "cancelled": "Order cancelled whole: {id}, {on}.",
+        },
+        "de": {
+            "never_delivered": "Nicht geliefert: {id}, {on}.",
+            "late": "{days} Tage zu spät geliefert: {id}, fällig {on}.",
+            "major": "Schwere Reklamation {id} vom {on}.",
+            "critical": "Kritische Reklamation {id} vom {on}.",
+            "cancelled": "Bestellung ganz storniert: {id}, {on}.",
+        },
+        "it": {
+            "never_delivered": "Non consegnato: {id}, {on}.",
+            "late": "Consegnato con {days} giorni di ritardo: {id}, previsto {on}.",
+            "major": "Reclamo grave {id} del {on}.",
+            "critical": "Reclamo critico {id} del {on}.",
+            "cancelled": "Ordine annullato per intero: {id}, {on}.",
+        },
+    },
+    "competitor": {
+        "en": "Spend on {category} per purchase down by {drop} since "
+        "[the market event of {event_on}|{from_on}].",
+        "de": "Ausgaben für {category} je Einkauf seit "
+        "[dem Marktereignis vom {event_on}|{from_on}] um {drop} gesunken.",
+        "it": "Spesa per {category} a ogni acquisto scesa del {drop} "
+        "[dopo l'evento di mercato del {event_on}|dal {from_on}].",
+    },
+    "boredom": {
+        "en": "{product} alone {run} times in a row"
+        "[, IPT from {gap_from_days} to {gap_to_days} days].",
+        "de": "{run}-mal in Folge nur {product}"
+        "[, Abstand von {gap_from_days} auf {gap_to_days} Tage].",
+        "it": "Solo {product} per {run} volte di fila"
+        "[, intervallo da {gap_from_days} a {gap_to_days} giorni].",
+    },
+}
+if absent := set(REASONS) - set(SENTENCES):
+    raise TypeError(f"{__file__} has no sentence for {', '.join(sorted(absent))}: add one")
 _NULL = pa.scalar(None, pa.string())
 PREFIX = {"en": "Indication: ", "de": "Hinweis: ", "it": "Indizio: "}
 UNKNOWN = {
@@ -22,26 +87,18 @@ UNKNOWN = {
 
 
 def _spelled(rows: pa.Table, reason: Reason, fact: str, language: str) -> pa.Array:
-    """Return a fact as text: a share in percent, names and dates in the language."""
+    """Return a fact as text: a share in percent, dates in the language."""
     values = rows[f"{reason.name}_{fact}"].combine_chunks()
     if reason.facts[fact] == "ratio":
         values = pc.round(pc.multiply(values, 100)).cast(pa.int32()).cast(pa.string())
         return pc.binary_join_element_wise(values, "%", " ")
     if reason.facts[fact] == "day":
         return spelled_days(values, language)
-    values = values.cast(pa.string())
-    if isinstance(reason.facts[fact], tuple):
-        words = reason.words.get(language, {})
-        places = pc.index_in(values, pa.array(reason.facts[fact]))
-        return pa.array([words.get(name, name) for name in reason.facts[fact]]).take(places)
-    return values
+    return values.cast(pa.string())
 
 
-def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
-    """Return the sentence of a reason for each row; – for a null outside brackets.
-
-    In brackets stands the first alternative whose facts are all known, or nothing.
-    """
+def _written(rows: pa.Table, reason: Reason, sentence: str, language: str) -> pa.Array:
+    """Return a sentence for each row; – for a null outside brackets."""
 
     def said(template: str, absent: Any) -> pa.Array:
         pieces: list[Any] = [pa.repeat("", len(rows))]
@@ -52,12 +109,26 @@ def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
         return pc.binary_join_element_wise(*pieces, "")
 
     parts: list[Any] = [PREFIX[language]]
-    for place, part in enumerate(re.split(r"[][]", reason.sentence[language])):
+    for place, part in enumerate(re.split(r"[][]", sentence)):
         if place % 2:
             parts.append(pc.coalesce(*(said(each, _NULL) for each in part.split("|")), ""))
         else:
             parts.append(said(part, "–"))
     return pc.binary_join_element_wise(*parts, "")
+
+
+def _indication(rows: pa.Table, reason: Reason, language: str) -> pa.Array:
+    """Return the sentence of a reason for each row."""
+    given = SENTENCES[reason.name][language]
+    if isinstance(given, str):
+        return _written(rows, reason, given, language)
+    kinds = rows[f"{reason.name}_kind"].cast(pa.string()).combine_chunks()
+    texts = pa.nulls(len(rows), pa.string())
+    for kind, sentence in given.items():
+        here = pc.equal(kinds, kind).fill_null(False)
+        own = _written(rows.filter(here), reason, sentence, language)
+        texts = pc.replace_with_mask(texts, here, own)
+    return texts
 
 
 def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) -> pa.Array:
