@@ -26,6 +26,7 @@ COSTS = params().costs.model_copy(update={"save_rate": 0.25})
 DAY = dt.date(2026, 1, 1)
 RISK = {
     "risk": 0.5,
+    "chance": None,
     "risk_band": "medium",
     "value_at_risk": 10.25,
     "expected_profit": 2.5,

@@ -77,6 +77,16 @@ def test_the_same_inputs_make_the_same_page(tmp_path: Path) -> None:
     assert page_of(tmp_path / "a", rows) == page_of(tmp_path / "b", rows)
 
 
+def test_a_customer_without_a_risk_is_shown_with_the_chance_of_a_purchase(tmp_path: Path) -> None:
+    lapsed = customer("C2", 2, "win_back", "none", **{**UNSCORED, "chance": 0.314})
+    page = page_of(tmp_path, [customer("C1", 1), lapsed])
+    panel = page.split('id="win_back"')[1].split('id="second_purchase"')[0]
+    assert '<th class="n">Chance</th>' in panel
+    assert "ordered by what a contact may win" in panel
+    assert re.search(r'<td class="risk buys">31\D+<small>buys</small>', panel)
+    assert ("31", "buys") in [row[5:7] for row in zip(*unpacked(page)["win_back"], strict=True)]
+
+
 def test_customers_who_must_not_be_called_are_counted_and_neither_listed_nor_searchable(
     tmp_path: Path,
 ) -> None:

@@ -35,7 +35,7 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 
 
 def written(
-    rows: pa.Table, language: str = "en", risk: float = 0.48, **driver: str
+    rows: pa.Table, language: str = "en", risk: float = 0.48, chance: float = np.nan, **driver: str
 ) -> list[dict[str, Any]]:
     """The texts of these rows, with the reason that their evidence names."""
     reason = pa.array(strongest(rows, PARAMS.reasons)["reason"])
@@ -43,6 +43,7 @@ def written(
         "queue": ["core_care"] * len(rows),
         "reason": reason,
         "risk": np.full(len(rows), risk),
+        "chance": np.full(len(rows), chance),
         "category_change": pa.nulls(len(rows), pa.string()),
         "limit_on": pa.nulls(len(rows), pa.date32()),
         **{name: pa.array([driver.get(name)] * len(rows), pa.string()) for name in DRIVER},
@@ -127,6 +128,14 @@ def test_a_reason_is_an_indication_and_never_a_because(lifecycle: pa.Table, lang
         for row in written(with_evidence(lifecycle, reason), language):
             assert re.search("Indication: |Hinweis: |Indizio: ", row["why"])
             assert not re.search("(?i)because|weil|perch", row["why"])
+
+
+def test_why_ends_with_the_chance_of_a_customer_who_has_one(lifecycle: pa.Table) -> None:
+    ends = {"en": "purchase 31 %.", "de": "Kauf 31 %.", "it": "acquisto 31 %."}
+    for language in LANGUAGES:
+        for row in written(lifecycle, language, risk=np.nan, chance=0.312):
+            assert row["why"].endswith(ends[language])
+            assert json.loads(row["facts"])["chance_percent"] == 31
 
 
 def test_without_risk_and_evidence_no_cause_is_recorded(lifecycle: pa.Table) -> None:

@@ -159,7 +159,8 @@ def story(
     today = lifecycle.slice(len(daily) - 1)
     states = (today[name][0].as_py() for name in ("stage", "activity", "status"))
     evidence = strongest(today, params.reasons)
-    known = {"queue": [queue_of(*states)], "reason": evidence["reason"], "risk": [np.nan]}
+    known = {"queue": [queue_of(*states)], "reason": evidence["reason"]}
+    known |= {"risk": [np.nan], "chance": [np.nan]}
     for column, values in known.items():
         today = today.append_column(column, pa.array(values))
     # the list knows the next columns; this command reads the customer alone

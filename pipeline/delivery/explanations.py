@@ -17,7 +17,7 @@ from pipeline.delivery.drivers import DRIVER, Explained, agreement, driver_texts
 from pipeline.delivery.facts import Facts, fact
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.delivery.to_do import to_do
-from pipeline.delivery.why import places, reason_facts, risk_fact, why
+from pipeline.delivery.why import percent_fact, places, reason_facts, why
 from pipeline.delivery.why_stage import facts, why_stage
 from pipeline.runtime.params import Score
 
@@ -60,7 +60,8 @@ def texts(
         known |= reason_facts(rows, reason)
         everybody = queue.codes >= 0
         known |= {name: fact(rows[name], everybody) for name in DRIVER}
-        known["risk_percent"] = risk_fact(rows["risk"].to_numpy())
+        for name in ("risk", "chance"):
+            known[f"{name}_percent"] = percent_fact(rows[name].to_numpy())
         again = rows["recent_failures"].to_numpy() > 1
         again &= pc.is_in(rows["reason"], pa.array(FAILURES)).to_numpy()
         situation = pc.if_else(pa.array(again), SECOND_FAILURE, rows["reason"])

@@ -1,4 +1,4 @@
-"""The two sentences of `why`: what changed, then the strongest indication of a reason to leave."""
+"""The sentences of `why`: what changed, the strongest indication of a reason, the chance."""
 
 from typing import Any
 
@@ -17,6 +17,11 @@ NO_CAUSE = {  # with a risk, which is then what speaks for a call, and what rais
     "en": "No recorded cause; risk {risk_percent} %{driven}.",
     "de": "Kein Grund verzeichnet; Risiko {risk_percent} %{driven}.",
     "it": "Nessuna causa registrata; rischio {risk_percent} %{driven}.",
+}
+CHANCE = {  # in the queues without a risk
+    "en": "Chance of a purchase {chance_percent} %.",
+    "de": "Chance auf einen Kauf {chance_percent} %.",
+    "it": "Probabilità di un acquisto {chance_percent} %.",
 }
 DRIVEN = {
     "en": ", raised by: {driver}, {driver_value} (median in {kind}: {driver_median})",
@@ -61,10 +66,10 @@ def reason_facts(rows: pa.Table, reason: Ints) -> Facts:
     return known
 
 
-def risk_fact(risk: Floats) -> Fact:
-    """Return the risk in percent; absent for customers without one."""
-    has_risk = ~np.isnan(risk)
-    return fact(np.rint(100 * np.nan_to_num(risk)).astype(np.int64), has_risk)
+def percent_fact(probability: Floats) -> Fact:
+    """Return a probability in percent; absent for customers without one."""
+    has_one = ~np.isnan(probability)
+    return fact(np.rint(100 * np.nan_to_num(probability)).astype(np.int64), has_one)
 
 
 def _driven(f: Facts, language: str) -> pa.Array:
@@ -73,11 +78,13 @@ def _driven(f: Facts, language: str) -> pa.Array:
 
 
 def why(rows: pa.Table, f: Facts, reason: Ints, language: str) -> pa.Array:
-    """Return both sentences of each row; every number in them is a fact of `f`.
+    """Return both sentences of each row, and the chance; every number in them is a fact of `f`.
 
-    `f`: the facts of the rows, those of the reason and of the driver, and `risk_percent`.
+    `f`: the facts of the rows, those of the reason and of the driver, `risk_percent` and
+    `chance_percent`.
     """
     indication = sentences(rows, reason, language)
     no_cause = say(f, NO_CAUSE[language], driven=_driven(f, language))
     second = pc.if_else(pa.array(reason < 0), pc.coalesce(no_cause, indication), indication)
-    return pc.binary_join_element_wise(change(f, language), second, " ")
+    parts = change(f, language), second, say(f, CHANCE[language])
+    return pc.binary_join_element_wise(*parts, " ", null_handling="skip")

@@ -91,7 +91,7 @@ def tab(name: str, title: str, customers: pa.Table, most: int) -> dict[str, Any]
             for row in shown.slice(0, most).to_pylist()
         ],
         "csv": f"{name}.csv",
-        "has_risk": shown["risk"].null_count < len(shown),
+        **{f"has_{n}": shown[n].null_count < len(shown) for n in ("risk", "chance")},
     }
 
 
@@ -113,6 +113,13 @@ def tabs(
     return [today, *(tab(q, readable(q), rows, most) for q, rows in by_queue.items())]
 
 
+def _probability(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The risk in percent with its band, or the chance with the word `buys`; empty for neither."""
+    if row["risk"] is not None:
+        return f"{row['risk'] * 100:.0f}", row["risk_band"]
+    return ("", "") if row["chance"] is None else (f"{row['chance'] * 100:.0f}", "buys")
+
+
 def cells(row: Mapping[str, Any]) -> list[str]:
     """The texts of a row for script.js."""
     return [
@@ -121,8 +128,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         row["contact"],
         readable(row["stage"]),
         activity_name(row["activity"]),
-        "" if row["risk"] is None else f"{row['risk'] * 100:.0f}",
-        row["risk_band"] or "",
+        *_probability(row),
         number(row["value_365d"]),
         number(row["value_at_risk"], 2),
         number(row["expected_profit"], 2),

@@ -89,7 +89,8 @@ def score(
     with_risk = rows.index.to_numpy()[rows["risk"].notna()][: params.explain]
     columns = columns_of(windows, params.language)
     of = explained(known, np.sort(with_risk), numbers, chosen) if chosen else None
-    kinds = {"queue": None, "reason": pa.string(), "risk": pa.float64()}  # for no rows at all
+    kinds = {"queue": None, "reason": pa.string()}  # the types are for no rows at all
+    kinds |= dict.fromkeys(("risk", "chance"), pa.float64())
     added = {name: pa.array(rows[name].sort_index(), kind) for name, kind in kinds.items()}
     added |= main_drivers(of, len(known), columns, params.language, params.driver_differs)
     for name, values in added.items():
