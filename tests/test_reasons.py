@@ -164,6 +164,13 @@ def test_a_long_run_of_one_item_is_evidence_of_boredom_and_growing_gaps_are_more
     assert evidence("boredom", 310, orders=broken) == 0
 
 
+def test_a_longer_run_of_one_item_never_lowers_the_evidence_of_boredom() -> None:
+    days = range(0, 600, 30)
+    values = [evidence("boredom", 600, orders=one_item(*days[:runs])) for runs in range(1, 20)]
+    assert values == sorted(values)
+    assert values[0] == 0 < RULES.medium < values[-1]
+
+
 def features_of(customers: Any, shift: int = 0) -> Rows:
     at = context((EVENT[0], EVENT[1] + shift, EVENT[2] + shift), first_day=shift)
     days = [day + shift for day in SNAPSHOTS]

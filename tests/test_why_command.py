@@ -126,16 +126,21 @@ def test_what_the_model_adds_for_each_reason_stands_beside_the_records_on_the_li
 ) -> None:
     root = shutil.copytree(shop, tmp_path / "shop")
     added = {"unrepaired": -0.4, "service_failure": 0.25, "competitor": 0.0, "boredom": 0.01}
-    head = {f"contribution_{reason}": [value, None] for reason, value in added.items()}
-    head |= {"agreement": ["model and records disagree", None], "position": [0, 0]}
+    head = {f"contribution_{reason}": [value, *[None] * 5] for reason, value in added.items()}
+    head |= {
+        "agreement": ["model and records disagree", *[None] * 5],
+        "position": [0, 3, 1, 2, 4, 0],
+    }
+    head |= {"driver_text": [None, "Third: 3", "First: 1", "Second: 2", "Fourth: 4", None]}
     lists = root / "data" / "lists"
-    rows = pa.table({"customer_id": ["anna", "zoe"], **head})
+    rows = pa.table({"customer_id": [*["anna"] * 5, "zoe"], **head})
     store.write(lists / "explanations.parquet", rows)
     store.write(lists / "manifest.json", {"snapshot": "2025-04-20"})
     [line] = [line for line in printed(root, as_of="2025-04-20") if "log-odds" in line]
     assert line == (
         "The model adds to the log-odds for unrepaired -0.40, service_failure +0.25, "
-        "boredom +0.01, competitor +0.00: model and records disagree."
+        "boredom +0.01, competitor +0.00: model and records disagree. "
+        "Drivers: First: 1; Second: 2; Third: 3."
     )
     for customer, day in (("anna", "2025-04-19"), ("zoe", None)):
         assert not [line for line in printed(root, customer, day) if "log-odds" in line]

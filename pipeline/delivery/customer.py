@@ -35,6 +35,7 @@ from pipeline.runtime.params import Params, load
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.store import Folder, read, text_sha256
 
+SHOWN_DRIVERS = 3
 DEADLINES = {"late_on": "overdue", "defects_on": "defecting", "lapses_on": "lapsed"}
 
 
@@ -114,22 +115,27 @@ def reasons_in_words(evidence: pa.Table, weak: float) -> str:
 
 
 def by_model(lists: Folder, customer: str, as_of: str) -> str:
-    """What the model adds for each reason, and whether the records agree, on the list of this day.
+    """What the model adds for each reason, whether the records agree, and the strongest drivers.
 
-    Empty without that list, or without a risk of the customer in it.
+    Of the list of this day. Empty without that list, or without a risk of the customer in it.
     """
     if not lists.has("manifest.json") or lists.read("manifest.json")["snapshot"] != as_of:
         return ""
-    only_this = (pc.field("customer_id") == customer) & (pc.field("position") == 0)
     columns = [f"contribution_{reason}" for reason in REASONS]
-    path = lists.path / "explanations.parquet"
-    head = pq.read_table(path, columns=[*columns, "agreement"], filters=only_this).to_pylist()
-    if not head or head[0][columns[0]] is None:
+    own = (pc.field("customer_id") == customer) & (pc.field("position") <= SHOWN_DRIVERS)
+    rows = pq.read_table(
+        lists.path / "explanations.parquet",
+        columns=[*columns, "agreement", "driver_text", "position"],
+        filters=own,
+    )
+    head, *drivers = rows.sort_by("position").to_pylist() or [{columns[0]: None}]
+    if head[columns[0]] is None:
         return ""
-    added = sorted(zip(columns, REASONS, strict=True), key=lambda pair: -abs(head[0][pair[0]]))
-    words = ", ".join(f"{reason} {head[0][column]:+.2f}" for column, reason in added)
-    agreed = head[0]["agreement"] or "no strong evidence to compare"
-    return f"The model adds to the log-odds for {words}: {agreed}."
+    added = sorted(zip(columns, REASONS, strict=True), key=lambda pair: -abs(head[pair[0]]))
+    words = ", ".join(f"{reason} {head[column]:+.2f}" for column, reason in added)
+    agreed = head["agreement"] or "no strong evidence to compare"
+    strongest = "; ".join(row["driver_text"] for row in drivers)
+    return f"The model adds to the log-odds for {words}: {agreed}. Drivers: {strongest}."
 
 
 def story(
