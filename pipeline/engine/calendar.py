@@ -57,4 +57,5 @@ def shop_of(
 
 def dates(days: npt.NDArray[np.int32]) -> pa.Array:
     """Return day numbers as dates, NEVER as null."""
+    days = np.ascontiguousarray(days)
     return pa.array(days, pa.int32(), mask=days == NEVER).cast(pa.date32())

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.columns import Feature
-from features.records import NEVER, UNIT, Ints, Records, Shop
+from features.records import NEVER, UNIT, Flags, Ints, Records, Shop
 from models.reasons.catalogue import CATALOGUE
 from models.reasons.context import LAUNCH, SPEND, VISITS, WEEK, Context
 from models.reasons.settings import ReasonRules
@@ -143,12 +143,9 @@ def _ids(part: Part, customers: Ints, rows: Records, reason: str) -> pa.Array:
 
 
 def _fact(
-    part: Part, customers: Ints, rows: Records, reason: str, fact: str, kind: Any, names: Names
+    part: Part, customers: Ints, values: npt.NDArray[Any], none: Flags, kind: Any, names: Names
 ) -> pa.Array:
     """Return a fact as it is published; null where there is no evidence."""
-    values, none = rows[f"{reason}_{fact}"], ~(rows[f"evidence_{reason}"] > 0)
-    if kind == "id":
-        return _ids(part, customers, rows, reason)
     if kind == "day":
         return dates(np.where(none, NEVER, values).astype(np.int32))
     if kind in ("product", "category"):
@@ -159,7 +156,7 @@ def _fact(
         return pa.DictionaryArray.from_arrays(codes, getattr(names, kind))
     if isinstance(kind, tuple):
         return pa.DictionaryArray.from_arrays(pa.array(values, pa.int8(), mask=none), list(kind))
-    return pa.array(np.ascontiguousarray(values), mask=none | (values == NEVER))
+    return pa.array(values, mask=none | (values == NEVER))
 
 
 def evidence_columns(
@@ -173,8 +170,13 @@ def evidence_columns(
         name, unknown = f"evidence_{reason.name}", reason.name not in market.recorded
         values = np.ascontiguousarray(rows[name])
         yield name, pa.array(values, mask=np.full(len(rows), unknown))
+        none = ~(values > 0)
         for fact, kind in reason.facts.items():
-            column = _fact(part, customers, rows, reason.name, fact, kind, market.names)
+            if kind == "id":
+                column = _ids(part, customers, rows, reason.name)
+            else:
+                facts = np.ascontiguousarray(rows[f"{reason.name}_{fact}"])
+                column = _fact(part, customers, facts, none, kind, market.names)
             yield f"{reason.name}_{fact}", pa.nulls(len(rows), column.type) if unknown else column
 
 
