@@ -129,6 +129,18 @@ def test_the_champion_is_kept_on_this_machine_with_all_that_scoring_needs_and_a_
     assert files_of(kept)["model.txt"] == (local.made.weak.path / "model.txt").read_bytes()
 
 
+def test_a_champion_whose_features_are_no_longer_made_gives_way_to_the_model_just_trained(
+    local: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = Folder(champion_folder(local.root, "demo"))
+    assert local.track("first", "weak")["alias"] == "champion"  # it has one feature less
+    capsys.readouterr()
+    assert local.track("second", "strong", verdict="no_signal")["alias"] == "challenger"
+    assert "its features are no longer made): the model that was just" in capsys.readouterr().err
+    assert kept.read("model.json") == local.made.strong.read("model.json")
+    assert kept.read("registered.json")["alias"] == "challenger"
+
+
 def test_a_result_that_registers_nothing_makes_the_list_only_where_there_is_no_champion(
     local: Project,
 ) -> None:

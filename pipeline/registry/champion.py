@@ -7,8 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from models.defection.booster import schema_hash
 from pipeline.registry.bundle import files_of, scoring_in, with_sections, write_champion
 from pipeline.registry.mlflow_server import fetched_version
+from pipeline.registry.model_files import TRAIN_AGAIN, about_of
 from pipeline.runtime.errors import ModelError, Refused, TrackingError
 from pipeline.runtime.params import Track, load
 from pipeline.runtime.progress import warn
@@ -16,7 +18,20 @@ from pipeline.runtime.runner import champion_folder
 from pipeline.runtime.store import Folder
 
 
-def fetch_champion(root: Path, shop: str, params: Track) -> None:
+def _require_usable(bundle: Folder, root: Path, shop: str, columns: list[str] | None) -> None:
+    """Raise ModelError for a bundle that cannot score here.
+
+    `columns`: the features of today; None where they are not known.
+    """
+    params = load(root, shop)
+    windows = with_sections(scoring_in(bundle, shop), params).windows
+    of_today = columns is None or schema_hash(columns) == about_of(bundle)["schema_hash"]
+    if not of_today and windows == params.windows:  # with its own, it has other features
+        rule = "its features are no longer made"
+        raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, TRAIN_AGAIN)
+
+
+def fetch_champion(root: Path, shop: str, params: Track, columns: list[str] | None = None) -> None:
     """Fetch the champion of a shop from the registry to this machine.
 
     Raises ModelError for a champion that cannot score, TrackingError when the server is away.
@@ -24,27 +39,32 @@ def fetch_champion(root: Path, shop: str, params: Track) -> None:
     with TemporaryDirectory() as folder:
         name = f"{params.model_name}-{shop}"
         fetched, version = fetched_version(root, params, name, "@champion", folder)
-        with_sections(scoring_in(fetched, shop), load(root, shop))
+        _require_usable(fetched, root, shop, columns)
         write_champion(root, shop, files_of(fetched), version)
 
 
 def keep_champion(
-    root: Path, shop: str, params: Track, bundle: dict[str, Any], run: dict[str, Any]
+    root: Path,
+    shop: str,
+    params: Track,
+    bundle: dict[str, Any],
+    run: dict[str, Any],
+    columns: list[str],
 ) -> None:
     """Keep the champion after a run: its own bundle if it became champion, else the registry's.
 
     Where neither the registry nor this machine has a champion that can score, the list is made with
-    the run's own model.
+    the run's own model. `columns`: the features of today.
     """
     version = {key: run.get(key) for key in ("model_name", "model_version", "alias")}
     if run.get("alias") == "champion":
         write_champion(root, shop, bundle, version)
         return
     try:
-        fetch_champion(root, shop, params)
+        fetch_champion(root, shop, params, columns)
     except (ModelError, TrackingError) as error:
         try:
-            with_sections(scoring_in(Folder(champion_folder(root, shop)), shop), load(root, shop))
+            _require_usable(Folder(champion_folder(root, shop)), root, shop, columns)
             why = "the champion on this machine makes the list"
         except Refused:
             write_champion(root, shop, bundle, version)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from models.settings import Boosting, Costs
-from pipeline.engine.rows import joined
+from pipeline.engine.rows import feature_names, joined
 from pipeline.registry import spool
 from pipeline.registry.bundle import bundle_of
 from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
@@ -97,5 +97,5 @@ def track(
         store.write(root / "reports" / "mlflow.json", kept)
     if not experiment():
         unregistered(root).unlink(missing_ok=True)
-        keep_champion(root, shop, params, bundle, run)
+        keep_champion(root, shop, params, bundle, run, feature_names(features))
     return {"tracked": tracked}
