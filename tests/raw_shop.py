@@ -21,6 +21,7 @@ SETTINGS: dict[str, Any] = {
     "data_end": None,
     "max_amount": 1000,
     "data_end_after": 1000,
+    "rebilled_days": 3,
     "against_last": {"lines_fall": 0.5, "price_times": 5, "then": "stop"},
     "files": {},
     "plausible": {  # nothing is implausible: a literal shop has few rows

@@ -13,7 +13,16 @@ from scipy.special import logit
 
 from models.defection.baselines import LogisticRFM
 from models.defection.booster import ModelSpec
-from models.defection.forms import BASE, Model, SelectedForm, fit_form, preferred, select_form
+from models.defection.forms import (
+    BASE,
+    Model,
+    SelectedForm,
+    fit_form,
+    preferred,
+    select_form,
+    with_far,
+)
+from models.defection.season import NO_SEASON
 from models.settings import Boosting, Form
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, ModelError
@@ -178,3 +187,25 @@ def test_a_season_whose_outcome_was_not_known_is_refused(tmp_path: Path) -> None
             calibration=calendar,
             params=small_leaves,
         )
+
+
+@pytest.mark.parametrize("form", ["plain", "offset"])
+def test_customers_beyond_the_training_rows_are_corrected_and_no_others(form: Form) -> None:
+    rows = dated(small_shop.rows(400, 2.0))
+    far = (rows["recency_days"] > 40).to_numpy()
+    rows["defected"] = np.where(far, np.arange(len(rows)) % 10 > 0, rows["defected"])
+    model = fitted(form, rows[~far])
+    corrected = with_far(model, rows[far], 40, NO_SEASON, spec())
+    assert (corrected.predict(rows)[~far] == model.predict(rows)[~far]).all()
+    assert model.predict(rows)[far].mean() < 0.7
+    assert corrected.predict(rows)[far].mean() == pytest.approx(0.9, abs=0.02)
+    constant = logit(corrected.predict(rows)) - corrected.explain(rows).sum(axis=1).to_numpy()
+    assert np.ptp(constant[far]) < 1e-9
+
+
+def test_customers_beyond_the_training_rows_who_churn_as_predicted_are_not_corrected() -> None:
+    rows = dated(small_shop.rows(400, 2.0))
+    far = (rows["recency_days"] > 40).to_numpy()
+    model = fitted("plain", rows[~far])
+    rows["defected"] = np.random.default_rng(3).random(len(rows)) < model.predict(rows)
+    assert with_far(model, rows[far], 40, NO_SEASON, spec()) == model

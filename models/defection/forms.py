@@ -5,16 +5,16 @@ With few customers boosting alone loses to the logistic regression. Started from
 boosting only has to learn the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from features.records import Floats
+from features.records import Flags, Floats
 from models.defection.baselines import Baseline, baseline_class
-from models.defection.booster import ModelSpec, fit_booster, matrix, probabilities, shap
-from models.defection.season import NO_SEASON, Season
+from models.defection.booster import THREADS, ModelSpec, fit_booster, matrix, probabilities, shap
+from models.defection.season import NO_CORRECTION, NO_SEASON, Line, Season, correction
 from models.settings import Form
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class SelectedForm(NamedTuple):
 class Model:
     """A booster, and what its log-odds are added to: `shift`, and `slope` times those of a base.
 
-    The form `offset` starts from the base; a season shifts and tilts it.
+    The form `offset` starts from the base; a season shifts and tilts it. It is trained on customers
+    who bought in the last `recent` days; `far` corrects the log-odds of the others.
     """
 
     booster: "lgb.Booster"
@@ -49,17 +50,30 @@ class Model:
     base: Baseline
     slope: float = 0.0
     shift: float = 0.0
+    far: Line = NO_CORRECTION
+    recent: int = 0
 
     def predict(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
         """Return the probability of defection, one per row, by the first `rounds` trees."""
         start = self.slope * init_score(self.base, rows) if self.slope else 0.0
-        return probabilities(self.booster, matrix(rows, self.columns), rounds, start + self.shift)
+        values = matrix(rows, self.columns)
+        risk = probabilities(self.booster, values, rounds, start + self.shift)
+        if (far := self._is_far(rows)).any():
+            log_odds = np.log(risk[far]) - np.log1p(-np.minimum(risk[far], 1 - CERTAIN))
+            risk[far] = 1 / (1 + np.exp(-corrected(log_odds, self.far)))
+        return risk
+
+    def _is_far(self, rows: pd.DataFrame) -> Flags:
+        if self.far == NO_CORRECTION:
+            return np.zeros(len(rows), bool)
+        return rows["recency_days"].to_numpy(np.float64) > self.recent
 
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what each feature adds to the log-odds, rows x features, of booster and base."""
         terms = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
         if self.slope:
             terms[self.base.columns] += self.slope * self.base.contributions(rows)
+        terms[self._is_far(rows)] *= 1 + self.far.slope
         return terms
 
 
@@ -90,6 +104,38 @@ def fit_form(
     # without a start, LightGBM starts from the average
     booster = fit_booster(rows, spec, rounds, starts if starts.any() else None)
     return Model(booster, spec.columns, base, slope, shift)
+
+
+def with_far(
+    model: Model, rows: pd.DataFrame, recent: int, season: Season, spec: ModelSpec
+) -> Model:
+    """Return the model with a correction learnt from rows beyond `recent`, which are new to it.
+
+    Each counts in the season of its own snapshot. The model stays as it is unless a correction
+    learnt a horizon before lowers the log loss at the newest snapshot by a standard error, on at
+    least `min_child_samples` rows.
+    """
+    log_odds, (shift, slope) = init_score(model.base, rows), season.now
+    start = season.starts(rows, log_odds) + (model.slope - slope) * log_odds + model.shift - shift
+    features = matrix(rows, model.columns)
+    z = np.asarray(model.booster.predict(features, raw_score=True, num_threads=THREADS) + start)
+    defected, sd = rows["defected"].to_numpy(bool), spec.params.season_sd
+    day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
+    inner = (rows["snapshot"] == newest).to_numpy()
+    older = (day + pd.Timedelta(days=spec.horizon_days) <= pd.Timestamp(newest)).to_numpy()
+    tried = correction(z[older], defected[older], sd)
+    sign = np.where(defected[inner], -1, 1)
+    losses = [np.logaddexp(0, sign * at) for at in (z[inner], corrected(z[inner], tried))]
+    gain = losses[0] - losses[1]
+    error = gain.std() / np.sqrt(len(gain))
+    if len(gain) < spec.params.min_child_samples or gain.mean() <= error:
+        return model
+    return replace(model, far=correction(z, defected, sd), recent=recent)
+
+
+def corrected(log_odds: Floats, line: Line) -> Floats:
+    """Return log-odds with their correction."""
+    return np.asarray(log_odds + line.shift + line.slope * log_odds)
 
 
 def average_log_odds(rows: pd.DataFrame) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from models.defection.baselines import Baseline
 from models.defection.booster import ModelSpec
-from models.defection.forms import BASE, Model, SelectedForm, fit_form, select_form
+from models.defection.forms import BASE, Model, SelectedForm, fit_form, select_form, with_far
 from models.defection.season import learn_season
 from models.settings import Boosting
 
@@ -29,6 +29,8 @@ class Trained(NamedTuple):
             "season_weight": self.season_weight,
             "slope": model.slope,
             "shift": model.shift,
+            "far": list(model.far),
+            "recent": model.recent,
         }
 
 
@@ -49,15 +51,20 @@ def fit_model(
     year_ago: pd.DataFrame,
     spec: ModelSpec,
     base: str = BASE,
+    far: pd.DataFrame | None = None,
+    recent: int = 0,
 ) -> Trained:
     """Train a model on rows with `defected`, on which the baselines were trained.
 
     `years`, `year_ago`: see `learn_season`. `base`: the baseline that knows the season, and that
-    the form `offset` starts from.
+    the form `offset` starts from. `far`: rows of the same snapshots whose last purchase was more
+    than `recent` days ago, by which the risk of such customers is corrected.
     """
     selected = select_form(training, spec, base)
     prior = spec.params.season_prior, spec.params.season_sd
     season = learn_season(baselines[base], training, years, year_ago, *prior)
     form, rounds = selected.form, selected.rounds
     model = fit_form(form, training, baselines[base], rounds, spec, season)
+    if far is not None and len(far):
+        model = with_far(model, far, recent, season, spec)
     return Trained(model, selected, season.weight, base)

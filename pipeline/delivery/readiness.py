@@ -207,7 +207,7 @@ def as_text(result: dict[str, Any]) -> str:
     lines = []
     for table, account in result["tables"].items():
         left = {**account["quarantined"]}
-        names = ("exact_duplicates", "out_of_window", "erased", "merged")
+        names = ("exact_duplicates", "out_of_window", "erased", "merged", "rebilled")
         left |= {name: account[name] for name in names if account.get(name)}
         more = ", ".join(f"{name} {count}" for name, count in left.items())
         lines.append(

@@ -16,6 +16,7 @@ from pipeline.inputs.excess import judge_returns
 from pipeline.inputs.origins import add_origins, raw_column
 from pipeline.inputs.plausible import judge_customers, judge_orders, note_counts
 from pipeline.inputs.rates import convert
+from pipeline.inputs.rebilled import mark_rebilled
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import (
     Types,
@@ -147,6 +148,7 @@ def relate_rows(
             _check_references(db, table, delivered[table])
     if "returns" in delivered:
         judge_returns(db, delivered, params.plausible)
+        mark_rebilled(db, delivered, params.rebilled_days)
     if "customers" in delivered:
         late, same = f"created_at >= timestamp '{end}'", "e.customer_id = t.customer_id"
         if fetch_all(db, f"from accepted_customers where {late} limit 1"):
@@ -208,8 +210,7 @@ def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, 
             "out_of_window": fates.get("out_of_window", 0),
             "erased": fates.get("erased", 0),
         }
-        if merged := fates.get("merged"):
-            account[table]["merged"] = merged
+        account[table] |= {fate: fates[fate] for fate in ("merged", "rebilled") if fate in fates}
         if rows_in != accepted + sum(fates.values()):
             raise RuntimeError(f"{table}: the fates do not add up: {account[table]}, {fates}")
         say(f"{table}: {accepted} of {rows_in} rows accepted")

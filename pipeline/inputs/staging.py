@@ -1,7 +1,7 @@
 """From the views of a shop's SQL to typed rows with a fate: one pass of the rules.
 
-A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_window`, `erased`, or
-'CODE column' of the rule it broke.
+A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_window`, `erased`,
+`rebilled`, or 'CODE column' of the rule it broke.
 """
 
 import re

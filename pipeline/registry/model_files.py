@@ -23,6 +23,7 @@ from models.defection.baselines import BASELINES, Baseline, baseline_class
 from models.defection.booster import canary_frame, schema_hash
 from models.defection.forms import BASE, Model
 from models.defection.profit import value_of
+from models.defection.season import NO_CORRECTION, Line
 from models.settings import Costs
 from pipeline.registry import booster_check
 from pipeline.runtime.errors import ModelError
@@ -197,7 +198,9 @@ def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
     selected = about["chosen"][name]
     booster, base = booster_of(model, about, name), selected.get("base", BASE)
     fitted = baselines_of(model, about)[name][base]
-    return Model(booster, about["features"], fitted, selected["slope"], selected["shift"])
+    far, recent = Line(*selected.get("far", NO_CORRECTION)), selected.get("recent", 0)
+    start = selected["slope"], selected["shift"]
+    return Model(booster, about["features"], fitted, *start, far, recent)
 
 
 def predictions(

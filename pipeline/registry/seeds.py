@@ -32,7 +32,10 @@ def train_at(
 
     years = [(at(season.get(day)), at(day)) for day in snapshots]
     training = purged(rows, snapshots, origin, horizon)
-    return fit_model(training, baselines, years, at(season.get(origin)), spec)
+    far = rows[rows["scored"] & ~rows["benchmark"] & rows["snapshot"].isin(snapshots)]
+    recent = calibration["benchmark_recency_days"]
+    year_ago = at(season.get(origin))
+    return fit_model(training, baselines, years, year_ago, spec, far=far, recent=recent)
 
 
 def over_seeds(

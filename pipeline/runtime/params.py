@@ -225,6 +225,7 @@ class Ingest(Section):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     data_end: Date | None  # local; later events are out of the window
     data_end_after: Count
+    rebilled_days: Annotated[int, Field(ge=0, le=365)]  # 0: no order is taken for a correction
     against_last: AgainstLast
     max_amount: Annotated[Positive, Field(le=LARGEST_AMOUNT)]
     files: dict[str, RawFile]
