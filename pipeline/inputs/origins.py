@@ -7,6 +7,7 @@ row of a raw table: it reads raw tables or views of them, without grouping.
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -23,7 +24,7 @@ class Origins:
     """The views of a database, completed one after the other; `columns`: the raw column of each."""
 
     db: Db
-    aggregates: set[str]
+    aggregates: frozenset[str]
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     _seen: dict[str, bool] = field(default_factory=dict)
     _added: dict[int, bool] = field(default_factory=dict)  # by named query
@@ -142,6 +143,14 @@ class Origins:
         return columns
 
 
+@cache
+def _aggregates() -> frozenset[str]:
+    """Return the names of DuckDB's own aggregates; a shop's SQL can add none."""
+    sql = "select function_name from duckdb_functions() where function_type = 'aggregate'"
+    with duckdb.connect() as db:
+        return frozenset(name for (name,) in db.sql(sql).fetchall())
+
+
 def _named_queries(node: Node) -> dict[str, Node]:
     """Return the queries that a `with` names."""
     entries = node.get("cte_map", {}).get("map", [])
@@ -164,8 +173,7 @@ def add_origins(db: Db) -> None:
 
     Creates the table `raw_columns`: one row per column of a view that comes from one raw column.
     """
-    aggregates = "select function_name from duckdb_functions() where function_type = 'aggregate'"
-    origins = Origins(db, {name for (name,) in fetch_all(db, aggregates)})
+    origins = Origins(db, _aggregates())
     views = """select view_name from duckdb_views() where schema_name = 'main' and not internal"""
     for (view,) in fetch_all(db, views):
         origins.complete(view)

@@ -105,6 +105,17 @@ def stage_table(
     `settings`: see `first_broken_rule`.
     """
     delivered = [column for column in table.columns if column.name in types]
+    others = [
+        f"{identifier(c.name)} {'bigint' if c.name in whole else STORED.get(c.kind, 'varchar')}"
+        for c in table.columns
+        if c not in delivered
+    ]
+    name = f"staged_{table.name}"
+    if not delivered:
+        own = "source_file varchar, source_line bigint, fate varchar, notes ubigint"
+        db.execute(f"create table {name} ({', '.join([*others, own])})")
+        db.execute(f"create view accepted_{table.name} as from {name} where fate is null")
+        return
     absent = {"source_file": literal(table.name), "source_line": "row_number() over ()"}
     origin = {name: f"{sql} as {name}" for name, sql in absent.items()}
     raw = [delivered_sql(table, column, types[column.name]) for column in delivered]
@@ -121,24 +132,19 @@ def stage_table(
         for c in delivered
     ]
     source = f"(select {', '.join(raw)} from {identifier(table.name)})"
-    if not delivered:
-        source = "(select '' as source_file, 0 as source_line limit 0)"
     # rows carry their place, so they may be stored in any order, which takes two thirds of the time
     db.execute("set preserve_insertion_order = false")
     db.execute(f"""
-        create table staged_{table.name} as
+        create table {name} as
         select {"".join(values)}
                source_file::varchar as source_file, source_line::bigint as source_line,
                ({first_broken_rule(table, types, settings)})::varchar as fate,
                {notes_sql(table, types, settings)} as notes
         from (select {", ".join(["*", *read])} from {source})""")
     db.execute("set preserve_insertion_order = true")
-    for column in table.columns:
-        if column not in delivered:
-            stored = "bigint" if column.name in whole else STORED.get(column.kind, "varchar")
-            name = identifier(column.name)
-            db.execute(f"alter table staged_{table.name} add column {name} {stored}")
-    db.execute(f"create view accepted_{table.name} as from staged_{table.name} where fate is null")
+    for column in others:
+        db.execute(f"alter table {name} add column {column}")
+    db.execute(f"create view accepted_{table.name} as from {name} where fate is null")
 
 
 def first_place(db: Db, table: str, condition: str) -> tuple[str, int]:
