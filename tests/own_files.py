@@ -173,21 +173,6 @@ CATALOGUE: dict[str, OwnFile] = {
     "American times": OwnFile(
         {"orders.csv": text(ENGLISH, lines("%m/%d/%Y %I:%M %p")).encode()}, {"day_first": False}
     ),
-    "years of two digits": OwnFile(
-        {"ordini.csv": text(ENGLISH, lines("%d/%m/%y %H:%M")).encode()}, DAY_FIRST
-    ),
-    "months by name": OwnFile({"orders.csv": text(ENGLISH, lines("%d-%b-%Y")).encode()}),
-    "months by name, Italian": OwnFile(
-        {"ordini.csv": text(ENGLISH, named("gen feb mar apr mag giu", "{d} {m} {y}")).encode()}
-    ),
-    "months by name, Spanish": OwnFile(
-        {"pedidos.csv": text(ENGLISH, named(
-            "enero febrero marzo abril mayo junio", "{d} de {m} de {y}")).encode()}
-    ),
-    "months by name, French": OwnFile(
-        {"commandes.csv": text(ENGLISH, named("janv. févr. mars avr. mai juin", "{d} {m} {y}"))
-            .encode()}
-    ),
     "months by name, German, after the day of the week": OwnFile(
         {"bestellungen.csv": text(ENGLISH, named(
             "Januar Februar März April Mai Juni", "Mo., {d}. {m} {y} 10:30"), ";").encode()}

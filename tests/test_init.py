@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 from frozen import params, project
-from own_files import CATALOGUE, ORDERS, OwnFile
+from own_files import CATALOGUE, DAYS, ORDERS, OwnFile, lines, named
 from raw_shop import Ingested
 
+from pipeline.inputs.database import open_database
+from pipeline.inputs.init.columns import form_of
 from pipeline.inputs.init.command import init
 from pipeline.inputs.init.questions import Answers
+from pipeline.inputs.init.times import MACRO
 from pipeline.runtime.params import Ingest
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest
@@ -31,6 +34,28 @@ def taken(folder: Path, shop: str) -> Ingested:
     )
     write(folder / "events", result["events"])
     return Ingested(Folder(folder / "events"), Folder(folder), result["ingest"])
+
+
+DAYS_IN_WORDS = {
+    "%d-%b-%Y": "Jan Feb Mar Apr May Jun",
+    "{d} {m} {y}": "gen feb mar apr mag giu",
+    "{d} de {m} de {y}": "enero febrero marzo abril mayo junio",
+    "{d}. {m} {y}": "janv. févr. mars avr. mai juin",
+    "%d/%m/%y %H:%M": "",
+}
+
+
+def test_days_are_read_in_any_language_and_with_years_of_two_digits(tmp_path: Path) -> None:
+    db = open_database("UTC", params().engine, tmp_path)
+    db.execute(MACRO)
+    for form, months in DAYS_IN_WORDS.items():
+        rows = named(months, form) if "{" in form else lines(form)
+        db.execute("create or replace table written as select unnest($1::varchar[]) as x",
+                   [[row[2] for row in rows]])  # fmt: skip
+        time = form_of(db, "written", "x").time
+        assert time, form
+        sql = f"select distinct ({time.sql('x')})::date - date '1970-01-01' from written order by 1"
+        assert [day for (day,) in db.sql(sql).fetchall()] == sorted({*DAYS}), form
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

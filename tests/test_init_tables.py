@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frozen import project
+from frozen import params, project
 from own_files import text, workbook
 from raw_shop import Ingested
 from test_init import taken
 
+from pipeline.inputs.database import open_database
+from pipeline.inputs.init.columns import columns_of
 from pipeline.inputs.init.command import init
+from pipeline.inputs.init.draft import Draft
+from pipeline.inputs.init.others import _flagged
 from pipeline.inputs.init.questions import Answers
+from pipeline.inputs.init.tables import RawTable
 from pipeline.runtime.errors import ConfigError, Refused
 
 ORDERS = "customer_id|order_id|ordered_at|sku|quantity|net_amount"
@@ -44,16 +49,13 @@ def listed(result: Ingested, table: str, column: str) -> list[Any]:
     return [row[column] for row in result.rows(table)]
 
 
-def test_a_table_of_returns_names_the_order_and_the_amount(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    """Orders with tables of returns, complaints and opt-outs."""
     returns = text(
         "Return no|Order ID|SKU|Qty|Refund amount|Returned at|Reason",
         [["R1", "11", "T1", "1", "10.00", "2024-01-20 10:00", "too small"]],
     )
-    result = given(tmp_path, orders=text(ORDERS, ROWS), returns=returns)
-    assert listed(result, "returns", "amount") == [100_000]
-
-
-def test_a_german_table_of_complaints_has_severity_and_resolution(tmp_path: Path) -> None:
     complaints = text(
         "Reklamations-Nr.|Kundennummer|Gemeldet am|Erledigt am|Schwere",
         [
@@ -62,28 +64,53 @@ def test_a_german_table_of_complaints_has_severity_and_resolution(tmp_path: Path
         ],
         ";",
     )
-    result = given(tmp_path, orders=text(ORDERS, ROWS), reklamationen=complaints)
-    rows = result.rows("complaints")
+    folder = tmp_path_factory.mktemp("several")
+    files = {"orders": text(ORDERS, ROWS), "returns": returns, "reklamationen": complaints}
+    return given(folder, **files, unsubscribed=text("customer_id|email", [["C3", "c@x.org"]]))
+
+
+def test_a_table_of_returns_names_the_order_and_the_amount(several: Ingested) -> None:
+    assert listed(several, "returns", "amount") == [100_000]
+
+
+def test_a_german_table_of_complaints_has_severity_and_resolution(several: Ingested) -> None:
+    rows = several.rows("complaints")
     assert len({row["severity"] for row in rows}) == 2
     assert [row["resolved"] < NEVER for row in rows] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("head", "yes", "no"),
-    [
-        ("Do not contact", "yes", "no"),
-        ("Werbesperre", "ja", "nein"),
-        ("opt_out", "1", "0"),
-        ("Consenso marketing", "no", "sì"),
-        ("accepts_marketing", "", "true"),
-    ],
-)
-def test_a_column_of_yes_and_no_keeps_customers_from_being_contacted(
-    tmp_path: Path, head: str, yes: str, no: str
-) -> None:
+def test_a_list_of_opt_outs_needs_no_column_of_flags(several: Ingested) -> None:
+    assert several.account["tables"]["suppressions"]["accepted"] == 1
+
+
+FLAGS = [
+    ("Do not contact", "yes", "no"),
+    ("opt_out", "1", "0"),
+    ("Consenso marketing", "no", "sì"),
+    ("accepts_marketing", "", "true"),
+]
+
+
+def test_columns_of_yes_and_no_are_recognised_by_their_names(tmp_path: Path) -> None:
+    db = open_database("UTC", params().engine, tmp_path)
+    db.execute("create schema profiled")
+    for head, yes, no in FLAGS:
+        db.execute(
+            f"""create or replace table profiled.c as
+            select customer_id, flag as "{head}" from (
+                values ('C1', $no), ('C2', $yes), ('C3', $no)) t(customer_id, flag)""",
+            {"yes": yes, "no": no},
+        )
+        table = RawTable("c", "c", "profiled.c", "c.csv", columns_of(db, "c", None, 0))
+        chosen = _flagged(Draft(db), table, table.roles("customers", {}))
+        who = db.sql(f"select customer_id from profiled.c where {chosen}").fetchall()
+        assert who == [("C2",)], head
+
+
+def test_a_column_of_yes_and_no_keeps_customers_from_being_contacted(tmp_path: Path) -> None:
     customers = text(
-        f"customer_id|created_at|{head}",
-        [[f"C{number}", "2023-12-01", yes if number == 2 else no] for number in range(1, 5)],
+        "customer_id|created_at|Werbesperre",
+        [[f"C{number}", "2023-12-01", "ja" if number == 2 else "nein"] for number in range(1, 5)],
     )
     result = given(tmp_path, orders=text(ORDERS, ROWS), customers=customers)
     assert result.account["tables"]["suppressions"]["accepted"] == 1
@@ -93,13 +120,6 @@ def test_a_column_of_opt_outs_with_other_words_is_refused(tmp_path: Path) -> Non
     customers = text("customer_id|created_at|opt_out", [["C1", "2023-12-01", "perhaps"]])
     with pytest.raises(ConfigError, match=r"customers.csv opt_out .*'perhaps'"):
         given(tmp_path, orders=text(ORDERS, ROWS), customers=customers)
-
-
-def test_a_list_of_opt_outs_needs_no_column_of_flags(tmp_path: Path) -> None:
-    result = given(tmp_path, orders=text(ORDERS, ROWS), unsubscribed=text("customer_id|email", [
-        ["C3", "c@x.org"]
-    ]))  # fmt: skip
-    assert result.account["tables"]["suppressions"]["accepted"] == 1
 
 
 def test_a_list_of_opt_outs_may_name_its_customers_in_any_column(tmp_path: Path) -> None:
