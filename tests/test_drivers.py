@@ -123,6 +123,12 @@ def test_the_main_driver_raises_the_risk_is_not_said_already_and_differs_from_th
     assert main_driver(**said, purchases=-0.1) == (None, None, None)
 
 
+def test_a_driver_that_is_better_than_the_median_is_none() -> None:
+    assert COLUMNS["complaints_open"].monotone == 1
+    assert main_driver(complaints_open=0.1) == ("unresolved complaints", "2", "1")
+    assert main_driver(value=0.0, complaints_open=0.1) == (None, None, None)
+
+
 def test_no_purchase_of_late_is_said_by_the_first_sentence() -> None:
     late = {"purchases_in_60d": 0.9}
     assert main_driver(**late)[0] == "purchases in the last 60 days"

@@ -160,12 +160,14 @@ def main_drivers(
     """Return `driver`, `driver_value` and `driver_median` of each of all `size` customers as text.
 
     It is the feature that raises the risk most, of those that `why` has not SAID and whose value
-    differs from the median by this share of it. Null without one.
+    differs from the median by this share of it, and not in the direction that speaks for the
+    customer. Null without one.
     """
     if of is None or len(of.place) == 0:
         return {name: pa.nulls(size, pa.string()) for name in DRIVER}
     eligible = np.array([term in columns and term not in SAID for term in of.terms])
     added = np.where(eligible, of.contribution, 0)
+    speaks_for = np.array([columns[t].monotone if t in columns else 0 for t in of.terms])
     of_late = np.array([term.startswith(OF_LATE) for term in of.terms])
     strongest = np.argsort(-added, axis=1, kind="stable")[:, :CANDIDATES]
     units = np.array([columns[term].unit if term in columns else "" for term in of.terms], object)
@@ -175,7 +177,8 @@ def main_drivers(
     for term in strongest.T[::-1]:  # the strongest last, in the place of the others
         value, median = of.values[rows, term], of.median[of.group, term]
         differs = ~(np.abs(value - median) < np.maximum(differs_by * np.abs(median), 1e-9))
-        here = (added[rows, term] > 0) & differs & ~(of_late[term] & (value == 0))
+        against = speaks_for[term] * (value - median) < 0
+        here = (added[rows, term] > 0) & differs & ~against & ~(of_late[term] & (value == 0))
         shown = (in_units(each, units[term], language) for each in (value, median))
         texts = (np.array(meanings, object)[term], *(each.to_numpy(False) for each in shown))
         for name, text in zip(DRIVER, texts, strict=True):

@@ -85,7 +85,7 @@ SCORED = (
     Output("reason_2", TEXT, "name", "the second reason to leave", f"{_WHY}.strongest"),
     Output("evidence_2", FLOAT, "0..1", "the evidence of `reason_2`", f"{_WHY}.strongest"),
     Output("why", TEXT, "text", "what changed against the customer's own normal, and the strongest "
-           "indication of a reason to leave", f"{_WHY}.why"),
+           "indication of a reason to leave, or the driver that raises the risk", f"{_WHY}.why"),
     Output("why_stage", TEXT, "text", "the values that put the customer into the stage",
            "pipeline.delivery.why_stage.why_stage"),
     Output("action", TEXT, "text", "what to do and what to avoid, from playbook.yaml",
