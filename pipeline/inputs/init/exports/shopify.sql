@@ -22,7 +22,7 @@ select
 {%- if has("Lineitem discount") %}
         - coalesce(try_cast("Lineitem discount" as decimal(18, 4)), 0)
 {%- endif %} as listed,
-    {{ "try_cast(max(Subtotal) over (partition by Name) as decimal(18, 4))" if has("Subtotal") else "null::decimal(18, 4)" }} as subtotal,
+    {{ "try_cast(max(Subtotal) over (partition by Name) as decimal(18, 4))" if has("Subtotal") else "null::decimal(18, 4)" }} as goods,
     {{ "try_cast(max(\"Refunded Amount\") over (partition by Name) as decimal(18, 4))" if has("Refunded Amount") else "null::decimal(18, 4)" }} as refunded,
     row_number() over (partition by Name order by source_line) as place,
     source_file,
@@ -42,8 +42,8 @@ select
     category,
 {%- endif %}
     quantity,
-    case when subtotal is null or sum(listed) over o = 0 then listed
-        else round(listed * subtotal / sum(listed) over o, 4) end as net_amount,
+    case when goods is null or sum(listed) over o = 0 then listed
+        else round(listed * goods / sum(listed) over o, 4) end as net_amount,
 {%- if has("Currency") %}
     currency,
 {%- endif %}
@@ -55,18 +55,5 @@ select
 from order_rows
 window o as (partition by order_id);
 {% if has("Refunded Amount") %}
--- A refund includes postage: at most the goods came back. The export has no day of the refund; 30
--- days after the order nearly all refunds are known, so no snapshot sees one before it happened.
-create view returns as
-select
-    'R' || order_id as return_id,
-    customer_id,
-    order_id,
-    1 as quantity,
-    least(refunded, coalesce(subtotal, refunded)) as net_amount,
-    ordered_at + interval 30 day as returned_at,
-    source_file,
-    source_line
-from order_rows
-where place = 1 and refunded > 0{{ " and cancelled_at is null" if has("Cancelled at") else "" }};
+{% include "refunds.sql" %}
 {% endif -%}

@@ -12,6 +12,7 @@ select
     try_cast({{ '"Quantity (- Refund)"' if has("Quantity (- Refund)") else "Quantity" }} as decimal(18, 4)) as quantity,
     try_cast({{ '"Quantity (- Refund)"' if has("Quantity (- Refund)") else "Quantity" }} as decimal(18, 4)) * try_cast("Item Cost" as decimal(18, 4)) as listed,
     {{ "coalesce(try_cast(max(\"Cart Discount Amount\") over (partition by \"Order Number\") as decimal(18, 4)), 0)" if has("Cart Discount Amount") else "0" }} as discount,
+    sum(listed) over (partition by "Order Number") - discount as goods,
     {{ "try_cast(max(\"Order Refund Amount\") over (partition by \"Order Number\") as decimal(18, 4))" if has("Order Refund Amount") else "null::decimal(18, 4)" }} as refunded,
     row_number() over (partition by "Order Number" order by source_line) as place,
     source_file,
@@ -28,7 +29,7 @@ select
     sku,
     quantity,
     case when sum(listed) over o = 0 then listed
-        else round(listed * greatest(sum(listed) over o - discount, 0) / sum(listed) over o, 4)
+        else round(listed * greatest(goods, 0) / sum(listed) over o, 4)
     end as net_amount,
     if(lower(status) in ('cancelled', 'failed', 'wc-cancelled', 'wc-failed'), ordered_at, null)
         as cancelled_at,
@@ -37,19 +38,5 @@ select
 from order_rows
 window o as (partition by order_id);
 {% if has("Order Refund Amount") %}
--- A refund includes postage: at most the goods came back. The export has no day of the refund; 30
--- days after the order nearly all refunds are known, so no snapshot sees one before it happened.
-create view returns as
-select
-    'R' || order_id as return_id,
-    any_value(customer_id) as customer_id,
-    order_id,
-    1 as quantity,
-    least(abs(any_value(refunded)), greatest(sum(listed) - any_value(discount), 0)) as net_amount,
-    any_value(ordered_at) + interval 30 day as returned_at,
-    any_value(source_file) as source_file,
-    min(source_line) as source_line
-from order_rows
-group by order_id
-having any_value(refunded) <> 0;
+{% include "refunds.sql" %}
 {% endif -%}
