@@ -1,5 +1,6 @@
 """The closing text of a run: where list and page are, how good the scores are, whom to call."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,20 @@ COLUMNS = {
     "rank": "rank",
     "customer_id": "customer",
     "risk": "risk",
+    "chance": "chance",
     "value_365d": "value a year",
     "expected_profit": "profit",
     "why": "why",
 }
-FORMATS = {"risk": "{:.2f}".format, "value a year": "{:,.0f}".format, "profit": "{:,.0f}".format}
+
+
+def _figure(form: str) -> Callable[[float], str]:
+    """Return a function that writes a figure in this form, and - where there is none."""
+    return lambda value: "-" if pd.isna(value) else format(value, form)
+
+
+FORMATS = dict.fromkeys(("risk", "chance"), _figure(".2f"))
+FORMATS |= dict.fromkeys(("value a year", "profit"), _figure(",.0f"))
 
 
 def _aucs(evaluation: dict[str, Any]) -> str:

@@ -39,10 +39,14 @@ def demo_figures(root: Path) -> dict[str, Any]:
     }
 
 
+def _percent(risk: float | None) -> str:
+    return "–" if risk is None else f"{risk * 100:.0f} %"
+
+
 def readme(text: str, figures: dict[str, Any]) -> str:
     """README with these figures: the block of the list and the demo's row of the AUC table."""
     rows = [
-        f"| {rank} | {r['customer']} | {r['risk'] * 100:.0f} % | {r['value']:,.0f} | {r['why']} |\n"
+        f"| {rank} | {r['customer']} | {_percent(r['risk'])} | {r['value']:,.0f} | {r['why']} |\n"
         for rank, r in enumerate(figures["list"], 1)
     ]
     head = "\n| | customer | risk | spend a year | why |\n|---|---|---|---|---|\n"
