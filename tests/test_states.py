@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from frozen import params
 from situations import (
@@ -15,10 +16,12 @@ from situations import (
     shop,
     states_at,
     tables_of,
+    words,
 )
 from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
+from models.decision.worklist import stakes
 from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
 
 LIMITS = params().assign
@@ -375,3 +378,27 @@ def test_no_evidence_is_the_same_as_empty_evidence() -> None:
     assert [row.tobytes() for row in rows] == [
         row.tobytes() for row in states_at(tables, 91, 160).values()
     ]
+
+
+def yearly(random: np.random.Generator, since: int) -> list[int]:
+    """Days of purchases about a year apart, the last one so many days before year 12."""
+    gaps = np.rint(random.normal(365, 15, 9)).astype(int)
+    return sorted(int(day) for day in 12 * 365 - since - np.r_[0, np.cumsum(gaps)])
+
+
+def test_overdue_customers_of_a_yearly_shop_are_worth_a_call_before_those_who_just_bought() -> None:
+    random = np.random.default_rng(8)
+    overdue, recent = (
+        [customer(orders=yearly(random, since)) for _ in range(30)] for since in (480, 5)
+    )
+    day = 12 * 365
+    states = states_at(tables_of(*overdue, *recent), day, of=shop(365, 0.3))
+    late = [words(states[i, day])[1] == "late" for i in range(60)]
+    assert np.mean(late[:30]) > 0.8
+    assert not any(late[30:])
+    value = np.array([states[i, day]["yearly_spend"] for i in range(60)])
+    assert (value[:30] > 0).all()
+    rows = pd.DataFrame({"risk": np.repeat([0.6, 0.2], 30), "value_if_retained": value})
+    rows = rows.assign(chance=np.nan, queue="core_care")
+    profit = stakes(rows, 730, params().costs, (0.3, 0.6))["expected_profit"]
+    assert profit[:30].min() > profit[30:].max()
