@@ -61,5 +61,6 @@ def _above(keys: Keys, column: str, times: float, join: str = "") -> str:
                 rows unbounded preceding) as returned
             from staged_returns where fate is null and {which})
         {join} join (
-            select {key}, sum({column}) as bought from accepted_orders where {known} group by all)
+            select {key}, sum({column}) as bought from accepted_orders
+            semi join accepted_returns using ({key}) group by all)
         using ({key}) where returned > {times} * coalesce(bought, 0) + 0.000001"""
