@@ -190,10 +190,11 @@ def test_the_source_selected_at_the_origins_gives_the_value_of_the_list(
     shop: dict[str, Any],
 ) -> None:
     folders = shop["features"], shop["lifecycle"], shop["model"]
-    assert shop["metrics"]["value_source"] == shop["evaluation"]["stake"]["selected"]
+    metrics = shop["metrics"]
+    assert metrics["value_source"] == metrics["stake"]["selected"]
     by = {
         source: forecasts.forecasts(
-            *folders, {**shop["metrics"], "value_source": source}, small_shop.DATA_END
+            *folders, {**shop["metrics"], "stake": {"selected": source}}, small_shop.DATA_END
         )["value_if_retained"]
         for source in ("model", "last_year", "bg_nbd_gamma_gamma")
     }

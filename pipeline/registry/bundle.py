@@ -60,7 +60,7 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
         "grade": metrics["grade"],
         "forecasts": {
             name: {"selected": measured["selected"]} if (measured := metrics.get(name)) else None
-            for name in ("timing", "value")
+            for name in ("timing", "value", "stake")
         },
         "tasks": {
             name: {key: task[key] for key in ("verdict", "base_rate")}

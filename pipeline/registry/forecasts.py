@@ -243,7 +243,8 @@ def forecasts(
         on = by[metrics["timing"]["selected"]]()
     if "value" in trained and metrics.get("value"):
         spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]()
-    kept, source = value.by_last_year(rows), metrics.get("value_source") or stake.PAST
+    kept = value.by_last_year(rows)
+    source = (metrics.get("stake") or {"selected": stake.PAST})["selected"]
     if RETAINED in trained and source != stake.PAST:
         kept = _spend(model, about, "final", rows, RETAINED)[source]()
     days = {"next_order_on": on}
