@@ -35,7 +35,7 @@ from pipeline.runtime.yaml_file import merged, misread, read_yaml
 
 # the bounds that params.yaml knows, and sizes between them
 SIZES = (0, 1e-9, 0.01, 0.5, 0.99, 1, 2, 3, 10, 24, 64, 100, 256, 1000, 3600, 3650, 10_000, 36_500,
-         100_000, 131_072, 10**9, 1e12, 1e15)  # fmt: skip
+         4096, 100_000, 10**9, 1e12, 1e15)  # fmt: skip
 NUMBERS = sorted({*SIZES, *(-size for size in SIZES)})
 OTHERS: dict[type, tuple[Any, ...]] = {
     bool: (True, False),

@@ -9,7 +9,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Part = Annotated[float, Field(gt=0, le=1)]  # a share above 0
 Form = Literal["plain", "offset"]
-Leaves = Annotated[int, Field(ge=2, le=131_072)]  # the limit of LightGBM
+Leaves = Annotated[int, Field(ge=2, le=4096)]  # LightGBM takes gigabytes for more
+Bagged = Annotated[float, Field(ge=0.1, le=1)]  # a smaller share of a small shop is no row at all
 Threads = Annotated[int, Field(ge=1, le=256)]  # more is a typing error
 
 TaskQueue = Literal["win_back", "second_purchase", "convert"]  # queues with a chance, not a risk
@@ -29,7 +30,7 @@ class Boosting(BaseModel):
     learning_rate: Positive
     num_leaves: Leaves
     min_child_samples: Count
-    bagging_fraction: Part
+    bagging_fraction: Bagged
     feature_fraction: Part
     lambda_l2: Annotated[float, Field(ge=0)]
     extra_trees: bool  # one random split threshold per feature is tried instead of all
@@ -37,7 +38,10 @@ class Boosting(BaseModel):
     season_sd: Positive  # standard deviation of a season's shift and slope before any evidence
     monotone: bool  # whether monotone_constraints are obeyed
     task_rounds: Annotated[int, Field(ge=1, le=100_000)]  # the most trees of a task's model
-    forecast_rounds: Count  # trees of the forecasts of the next order and of a year's spend
+    # trees of the forecasts of the next order and of a year's spend
+    forecast_rounds: Annotated[int, Field(ge=1, le=100_000)]
+        int, Field(ge=1, le=100_000)
+    ]  # trees of the forecasts of the next order and of a year's spend
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads
 
@@ -52,7 +56,7 @@ class Tune(BaseModel):
     num_leaves: tuple[Leaves, Leaves]
     min_child_samples: tuple[Count, Count]
     learning_rate: tuple[Positive, Positive]
-    bagging_fraction: tuple[Part, Part]
+    bagging_fraction: tuple[Bagged, Bagged]
     feature_fraction: tuple[Part, Part]
     lambda_l2: tuple[Positive, Positive]
 
