@@ -40,8 +40,6 @@ class Boosting(BaseModel):
     task_rounds: Annotated[int, Field(ge=1, le=100_000)]  # the most trees of a task's model
     # trees of the forecasts of the next order and of a year's spend
     forecast_rounds: Annotated[int, Field(ge=1, le=100_000)]
-        int, Field(ge=1, le=100_000)
-    ]  # trees of the forecasts of the next order and of a year's spend
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads
 
