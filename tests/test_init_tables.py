@@ -164,6 +164,17 @@ def test_the_number_of_a_line_is_no_product(tmp_path: Path) -> None:
     assert "line as line_id" in sql and "sku" not in sql
 
 
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_a_reference_is_the_product_unless_it_numbers_the_rows(
+    tmp_path: Path, is_repeated: bool
+) -> None:
+    rows = [
+        [*row[:3], f"A{i % (3 if is_repeated else 99)}", *row[4:]] for i, row in enumerate(ROWS)
+    ]
+    given(tmp_path, orders=text(ORDERS.replace("sku", "Référence"), rows))
+    assert ("as sku" in (tmp_path / "sources" / "own.sql").read_text()) == is_repeated
+
+
 def test_a_column_of_amounts_with_many_other_words_is_still_the_amount(tmp_path: Path) -> None:
     rows = [[*row[:5], "free" if i % 5 == 0 else row[5]] for i, row in enumerate(ROWS)]
     with pytest.raises(Refused, match=r"E_NUMBER_UNREADABLE orders.csv:2 net_amount"):

@@ -89,6 +89,11 @@ class Draft:
         return int(fetch_value(self.db, sql) or 0)
 
     @property
+    def assumes_days(self) -> bool:
+        """Whether the days of refunds are assumed."""
+        return any("interval 30 day" in statement for statement in self.views)
+
+    @property
     def sql(self) -> str:
         return "\n".join(self.views)
 

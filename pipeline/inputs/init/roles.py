@@ -119,9 +119,11 @@ def _can_be(column: Column, role: str) -> bool:
 
 def _is_no_product(column: Column, role: str) -> bool:
     """Whether a column describes the customer, or numbers the lines, so that it is no product."""
-    numbers_lines = role == "sku" and column.samples[0] in FIRST_LINES
-    is_line = numbers_lines and name_score(column.name, role) < 7
-    return (role in OF_PRODUCT and column.of_customer) or is_line
+    if role != "sku":
+        return role in OF_PRODUCT and column.of_customer
+    numbers_lines = column.samples[0] in FIRST_LINES and name_score(column.name, role) < 7
+    numbers_rows = column.distinct == column.filled and name_score(column.name, role) < LEAST
+    return column.of_customer or numbers_lines or numbers_rows
 
 
 def assign(

@@ -41,6 +41,7 @@ class Tried:
     horizon: tuple[int, str] | None = None
     lines: list[str] = field(default_factory=list)
     plausible: dict[str, tuple[float, str]] = field(default_factory=dict)
+    assumes_days: bool = False
 
 
 def try_out(
@@ -52,7 +53,7 @@ def try_out(
     params: Params,
 ) -> Tried:
     """Return what the rows need when no limit stops them."""
-    tried = Tried(plausible=draft.plausible)
+    tried = Tried(plausible=draft.plausible, assumes_days=draft.assumes_days)
     limits = {**params.ingest.quarantine_limit, **dict.fromkeys(MAY_LEAVE_OUT, 1.0)}
     ingest = params.ingest.model_copy(
         update={
@@ -60,6 +61,7 @@ def try_out(
             "timezone": settings.timezone,
             "currency": settings.currency,
             "quarantine_limit": limits,
+            **({"rebilled_days": 0} if draft.assumes_days else {}),
             "plausible": params.ingest.plausible.model_copy(
                 update={name: value for name, (value, _) in draft.plausible.items()}
             ),
@@ -131,6 +133,9 @@ def settings_text(shop: str, settings: Settings, forms: dict[str, RawFile], trie
         entries = form.model_dump(exclude_defaults=True)
         text = ", ".join(f"{key}: {_scalar(value)}" for key, value in entries.items())
         lines.append(f"    {_scalar(name)}: {{{text}}}")
+    if tried.assumes_days:
+        reason = "the days of refunds are assumed, so they show no correction"
+        lines.append(_line("  rebilled_days: 0", reason))
     for section, values in (("quarantine_limit", tried.limits), ("plausible", tried.plausible)):
         lines += [f"  {section}:"] if values else []
         for name, (value, reason) in values.items():
