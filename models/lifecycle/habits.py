@@ -1,6 +1,6 @@
 """When and how much a customer usually buys."""
 
-from features.history import first_within, spend_from
+from features.history import first_within, net_spend, spend_from
 from features.ipt import whole_days
 from features.kernel import kernel
 from features.records import Past
@@ -52,3 +52,15 @@ def is_partial_defection(visits: float, spend: float, limits: Limits) -> bool:
     * The customer stays core, with the flag `partial_defection`.
     """
     return min(visits, spend) < limits.partial_ratio
+
+
+@kernel
+def yearly_spend(past: Past, expected_ipt: float, limits: Limits) -> float:
+    """Return net spend a year, in currency.
+
+    * It is the spend less returns of the last 365 days.
+    * Rare buyers show their value over a longer time: where {value_ipts} expected IPTs are longer
+      than a year, it is the mean of a year within them.
+    """
+    days = max(365, whole_days(limits.value_ipts * expected_ipt))
+    return net_spend(past, days) * 365 / days

@@ -27,7 +27,7 @@ from features.records import (
 )
 from models.lifecycle.by_when import complaint_due_first, last_delivery, recent_failures
 from models.lifecycle.core_entry import lacking
-from models.lifecycle.habits import habits, is_partial_defection, level_now
+from models.lifecycle.habits import habits, is_partial_defection, level_now, yearly_spend
 from models.lifecycle.limits import Limits
 from models.lifecycle.satisfaction import failures, is_unresolved, satisfaction
 
@@ -201,7 +201,7 @@ def judge(
     n = len(past.purchases)
     row.purchases = n
     row.reactivated = memory.probation > 0
-    row.net_spend_365d = row.yearly_spend = net_spend(past, 365)
+    row.net_spend_365d = net_spend(past, 365)
     row.purchases_365d, row.weekday, row.month = habits(past, 365)
     row.open_past_sla = failures(past, past.snapshot, shop.sla)[3]
     row.first_on = row.last_purchase_on = row.late_on = row.defects_on = NEVER
@@ -211,9 +211,7 @@ def judge(
     row.purchases_back = max(memory.won_back, memory.probation)
     expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     row.ipt_days, row.ipt_log_sd = expected_ipt, log_sd
-    days = whole_days(limits.value_ipts * expected_ipt)
-    if days > 365:  # rare buyers show their value over a longer time
-        row.yearly_spend = net_spend(past, days) * 365 / days
+    row.yearly_spend = yearly_spend(past, expected_ipt, limits)
     row.satisfaction = satisfaction(past, expected_ipt, shop, limits)
     row.recent_failures = recent_failures(past, expected_ipt, shop, limits)
     row.complaint_opened_on, row.complaint_due_on = complaint_due_first(past, shop.sla)

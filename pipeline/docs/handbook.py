@@ -20,7 +20,7 @@ from models.decision.queues import queue_of
 from models.lifecycle.by_when import recent_failures
 from models.lifecycle.core_entry import lacking
 from models.lifecycle.core_rules import CONDITIONS
-from models.lifecycle.habits import is_partial_defection
+from models.lifecycle.habits import is_partial_defection, yearly_spend
 from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime
 from models.lifecycle.satisfaction import satisfaction
@@ -46,6 +46,7 @@ RULES = (
     HandbookRule("Becoming core", (lacking,), "assign", "core_"),
     HandbookRule("Coming back", (take_in,), "assign", "winback_ reactivated_"),
     HandbookRule("Partial defection", (is_partial_defection,), "assign", "partial_"),
+    HandbookRule("A year's spend", (yearly_spend,), "assign", "value_ipts"),
     HandbookRule("SLA", (sla_days, late_delivery_due), "sla", "minor major critical delivery_"),
     HandbookRule("Satisfaction", (satisfaction,), "assign", "satisfaction_"),
     HandbookRule("Second failure", (recent_failures,), "assign", "second_failure_ipts"),
