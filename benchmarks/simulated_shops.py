@@ -45,7 +45,8 @@ from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import joined
 from pipeline.registry.model_files import about_of, predictions
 from pipeline.runtime import store
-from pipeline.runtime.params import Params, Simulate, load
+from pipeline.runtime.demo_section import Simulate
+from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import progress
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder

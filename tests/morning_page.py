@@ -16,8 +16,8 @@ from frozen import params
 from features.settings import Windows
 from models.decision.queues import QUEUES
 from pipeline.delivery.schema import arrow_schema, with_segments
-from pipeline.runtime.params import Lists, Report
 from pipeline.runtime.publishing import Published, publish
+from pipeline.runtime.sections import Lists, Report
 from pipeline.runtime.store import Folder, to_json
 from pipeline.stages.report import report
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from frozen import params
 
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest
 

@@ -15,8 +15,8 @@ from pipeline.delivery.erase import erase, report
 from pipeline.inputs.erased import KEY, remember
 from pipeline.runtime import store
 from pipeline.runtime.errors import InputError, QualityError
-from pipeline.runtime.params import Lists
 from pipeline.runtime.publishing import Published, named, publish
+from pipeline.runtime.sections import Lists
 from pipeline.runtime.store import sha256
 
 GONE, STAYS = "K-4711", "K-47110"

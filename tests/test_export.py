@@ -21,8 +21,8 @@ from pipeline.delivery.export import _files, export, import_lines, target_of
 from pipeline.delivery.postgresql import TABLE, sink
 from pipeline.delivery.schema import SCORED, arrow_schema
 from pipeline.runtime.errors import ConfigError, StorageError
-from pipeline.runtime.params import Lists
 from pipeline.runtime.publishing import Published, in_force, publish
+from pipeline.runtime.sections import Lists
 
 TARGETS = sorted(path.stem for path in (ROOT / "exports").glob("*.yaml"))
 ODD = ["'+4917012345", "=x", "007", "+1", "a@example.com", 'Zoë, "A"\nline', "90071992547409931"]

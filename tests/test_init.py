@@ -13,7 +13,7 @@ from pipeline.inputs.init.columns import form_of
 from pipeline.inputs.init.command import init
 from pipeline.inputs.init.questions import Answers
 from pipeline.inputs.init.times import MACRO
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest
 

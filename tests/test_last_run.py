@@ -9,7 +9,7 @@ from raw_shop import SETTINGS
 
 from pipeline.inputs.last_run import check_volume
 from pipeline.runtime.errors import QualityError
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 
 
 def run(root: Path, lines: int, amount: float, end: str = "2026-01-01", **settings: Any) -> None:

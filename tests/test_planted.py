@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from demo_shop import NEXT, PARAMS, RunQuery, simulated_shop
 
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 HAZARDS = [name for name in Simulate.model_fields if name.startswith("hazard_")]
 GONE = "avg((fired <> 'none')::int)"

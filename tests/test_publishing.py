@@ -12,8 +12,8 @@ from faults import everything, killed_at, refused_at, room_for
 
 from pipeline.runtime.errors import BusyError
 from pipeline.runtime.lock import locked
-from pipeline.runtime.params import Lists
 from pipeline.runtime.publishing import LOCK, Published, filled_in, folders, in_force, publish
+from pipeline.runtime.sections import Lists
 from pipeline.runtime.store import read
 
 KEEP = Lists(keep_days=10, keep_versions=2)

@@ -6,7 +6,7 @@ import pytest
 from raw_shop import SETTINGS, csv, ingested
 
 from pipeline.runtime.errors import InputError
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 
 HEAD = "customer_id,order_id,ordered_at,net_amount,currency"
 ORDERS = csv(

@@ -29,7 +29,7 @@ from models.decision.queues import QUEUES
 from pipeline.delivery.schema import SCORED, arrow_schema
 from pipeline.desk.tabs import packed
 from pipeline.runtime.errors import InputError
-from pipeline.runtime.params import Report
+from pipeline.runtime.sections import Report
 from pipeline.runtime.store import to_json
 from pipeline.stages.report import report
 

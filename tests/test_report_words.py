@@ -24,7 +24,7 @@ from features.catalogue import FEATURES
 from pipeline.desk.charts import apart, stage_chart, ticks
 from pipeline.desk.formats import measure
 from pipeline.desk.page import stages_now
-from pipeline.runtime.params import Report
+from pipeline.runtime.sections import Report
 from pipeline.stages.report import report
 
 

@@ -17,8 +17,8 @@ from pipeline.delivery.spreadsheet import safe
 from pipeline.inputs.returned import newest, read_list
 from pipeline.runtime import store
 from pipeline.runtime.errors import InputError
-from pipeline.runtime.params import Ingest
 from pipeline.runtime.publishing import Published, publish
+from pipeline.runtime.sections import Ingest
 from pipeline.runtime.store import Folder, sha256, write
 from pipeline.stages.ingest import ingest
 

@@ -16,8 +16,9 @@ from frozen import ROOT, params
 
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
-from pipeline.runtime.params import Calibrate, Params
+from pipeline.runtime.params import Params
 from pipeline.runtime.runner import Stage, argument, bind, locked, run_stage, stages
+from pipeline.runtime.sections import Calibrate
 from pipeline.runtime.yaml_file import read_yaml
 
 HOLD = """

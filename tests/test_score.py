@@ -38,8 +38,8 @@ from pipeline.delivery.schema import (
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.runtime import publishing, store
 from pipeline.runtime.errors import ConfigError, ModelError
-from pipeline.runtime.params import Privacy
 from pipeline.runtime.runner import run_stage
+from pipeline.runtime.sections import Privacy
 from pipeline.runtime.store import Folder
 from pipeline.stages.score import score
 from pipeline.stages.train import train

@@ -12,8 +12,8 @@ from raw_shop import Ingested
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.fetch import PACKAGES, fetch
 from pipeline.runtime.errors import ConfigError, StorageError
-from pipeline.runtime.params import Ingest
 from pipeline.runtime.runner import ROOT
+from pipeline.runtime.sections import Ingest
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.ingest import ingest
 from pipeline.stages.simulate import simulate

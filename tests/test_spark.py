@@ -29,7 +29,8 @@ from pipeline.engine.part import partitions
 from pipeline.engine.spark import TABLES, session
 from pipeline.registry.bundle import bundle_of
 from pipeline.runtime.errors import ConfigError, Refused
-from pipeline.runtime.params import Engine, Params, Spark
+from pipeline.runtime.params import Params
+from pipeline.runtime.sections import Engine, Spark
 from pipeline.runtime.store import Folder, read, write
 from pipeline.stages.assign import assign
 from pipeline.stages.calibrate import calibrate

@@ -19,7 +19,7 @@ from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.delivery.to_do import to_do
 from pipeline.delivery.why import percent_fact, places, reason_facts, why
 from pipeline.delivery.why_stage import facts, why_stage
-from pipeline.runtime.params import Score
+from pipeline.runtime.sections import Score
 
 AT_HEAD = (*(f"contribution_{reason}" for reason in REASONS), "agreement")
 CHUNK = 100_000  # customers whose texts are made together: an arrow text array holds 2 GB at most

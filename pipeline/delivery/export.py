@@ -24,9 +24,10 @@ from pipeline.inputs.segments import PREFIX
 from pipeline.inputs.suppressed import suppressed_today
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import Params, Section, load
+from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import say, warn
 from pipeline.runtime.publishing import MANIFEST, folders, in_force
+from pipeline.runtime.sections import Section
 from pipeline.runtime.store import Folder
 from pipeline.runtime.yaml_file import read_yaml
 

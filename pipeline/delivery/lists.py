@@ -26,8 +26,8 @@ from pipeline.engine.rows import rows_of, table
 from pipeline.inputs.aliases import canonical_ids
 from pipeline.inputs.segments import PREFIX, segments_of
 from pipeline.inputs.suppressed import suppressed_today
-from pipeline.runtime.params import Privacy, Score
 from pipeline.runtime.progress import say
+from pipeline.runtime.sections import Privacy, Score
 from pipeline.runtime.store import Folder
 
 

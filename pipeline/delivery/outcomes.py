@@ -19,8 +19,9 @@ from pipeline.engine.calendar import day_number, iso_date
 from pipeline.engine.rows import query, rows_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError, QualityError
-from pipeline.runtime.params import Outcomes, Params, load
+from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import say, warn
+from pipeline.runtime.sections import Outcomes
 from pipeline.runtime.store import Folder
 
 SAVE_RATES = "save_rates.json"

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from pipeline.registry.mlflow_server import forget_old_runs
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import Lists, load
+from pipeline.runtime.params import load
 from pipeline.runtime.progress import say
 from pipeline.runtime.publishing import NAME, in_force, retire, too_old
+from pipeline.runtime.sections import Lists
 
 TEMPORARY = (".*.tmp", ".*.old", ".work-*")
 FOLDERS = ("data", "data/lists", "reports", ".cache")  # where runs write temporary files

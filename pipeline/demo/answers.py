@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from features.records import Longs
 from pipeline.demo.life import BASE, CAUSES, SERVICE_FAILURE, Orders
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 ANSWERS = {
     "base": (

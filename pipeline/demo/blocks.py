@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.demo import life, prospects, tables
 from pipeline.demo.prospects import Market
 from pipeline.demo.tables import Clock, Sold
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 Files = Iterator[tuple[str, pa.Table]]
 

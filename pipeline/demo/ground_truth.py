@@ -9,7 +9,7 @@ from pipeline.demo.blocks import Block
 from pipeline.demo.prospects import Market
 from pipeline.demo.service import KINDS, SEVERITIES
 from pipeline.demo.tables import Sold, as_names, ids
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 NO_CAUSE = ("none", *life.CAUSES)
 

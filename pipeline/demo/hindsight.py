@@ -8,7 +8,7 @@ from features.settings import Sla
 from models.hypotheses.observations import Observations
 from pipeline.demo import oracle
 from pipeline.engine.visits import LOST, SILENCE, observed, read_rows, with_service
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 from pipeline.runtime.store import Folder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from features.records import NEVER, Flags, Floats, Longs
 from pipeline.demo.prospects import CATEGORIES, SKUS, Prospects, Rivals
 from pipeline.demo.service import MAJOR, MINOR, Service, serve
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 MOST_LINES = 4  # of one order
 

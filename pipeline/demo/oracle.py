@@ -14,7 +14,7 @@ from features.records import Floats
 from pipeline.demo.life import CAUSES, CORE, MOST_LINES, STAGES, bored, seasons
 from pipeline.demo.prospects import CATEGORIES
 from pipeline.engine.rows import query
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 from pipeline.runtime.resources import read_queries
 from pipeline.runtime.store import Folder
 

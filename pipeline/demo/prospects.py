@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.records import NEVER, Flags, Floats, Longs
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 CATEGORIES = ("coffee", "tea", "chocolate", "honey", "spices", "oil")
 SKUS = 8  # in each category

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.records import NEVER, Flags, Longs
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 SEVERITIES = ("none", "minor", "major", "critical")
 NONE, MINOR, MAJOR, CRITICAL = range(4)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from features.records import NEVER, Flags, Floats, Longs
 from pipeline.demo import answers, life, prospects
 from pipeline.demo.service import DEFECT, KINDS, SEVERITIES, Service
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 EXPECTATIONS = (
     *("delivery on a given day", "price within budget"),

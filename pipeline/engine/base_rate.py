@@ -1,7 +1,7 @@
 """Whether as many customers leave as can: a base rate that no shop has is an error in the data."""
 
 from pipeline.runtime.errors import QualityError
-from pipeline.runtime.params import Evaluate
+from pipeline.runtime.sections import Evaluate
 
 
 def require_plausible(base_rate: float, params: Evaluate) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from features.records import NEVER, Ints, Shop
 from features.settings import IptRules, Sla, Windows
-from pipeline.runtime.params import WEEKDAYS
+from pipeline.runtime.sections import WEEKDAYS
 
 EPOCH = dt.date(1970, 1, 1)
 NO_WINDOWS = Windows((), ())

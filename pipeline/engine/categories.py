@@ -13,7 +13,7 @@ from models.lifecycle.categories import falls, rates
 from pipeline.engine.calendar import dates, day_number, shop_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
-from pipeline.runtime.params import Engine
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 MONTH = 30  # days: rates are shown for so many

@@ -19,7 +19,7 @@ from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, day_number
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
-from pipeline.runtime.params import Engine
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 ID_TABLES = ("complaints", "returns", "orders")  # by the code in `<reason>_table`

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine.part import Work, part_of, partitions
-from pipeline.runtime.params import Engine
 from pipeline.runtime.progress import progress
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 

@@ -26,7 +26,7 @@ from pipeline.engine.java import java
 from pipeline.engine.part import CUSTOMERS, IDS, Work, part_of
 from pipeline.runtime import errors
 from pipeline.runtime.errors import ConfigError, InputError, Refused
-from pipeline.runtime.params import Spark
+from pipeline.runtime.sections import Spark
 from pipeline.runtime.store import Folder
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pipeline.inputs.source_sql import check_source
 from pipeline.inputs.suppressed import require_matches
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
-from pipeline.runtime.params import Engine, Ingest
+from pipeline.runtime.sections import Engine, Ingest
 from pipeline.runtime.store import Folder
 
 

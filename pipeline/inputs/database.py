@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from pipeline.inputs.plain import plain_folder
-from pipeline.runtime.params import Engine
+from pipeline.runtime.sections import Engine
 
 Db = duckdb.DuckDBPyConnection
 MEMORY = "800MB"  # of DuckDB; arrays of a partition and of hashes come on top

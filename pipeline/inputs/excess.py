@@ -10,7 +10,7 @@ from pipeline.inputs.origins import raw_column
 from pipeline.inputs.plausible import PLACE
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import Types
-from pipeline.runtime.params import Plausible
+from pipeline.runtime.sections import Plausible
 
 Keys = tuple[str, ...]
 

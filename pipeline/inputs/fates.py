@@ -27,8 +27,8 @@ from pipeline.inputs.staging import (
     whole_numbers,
 )
 from pipeline.runtime.errors import ConfigError, InputError, QualityError
-from pipeline.runtime.params import LARGEST_AMOUNT, Ingest
 from pipeline.runtime.progress import say
+from pipeline.runtime.sections import LARGEST_AMOUNT, Ingest
 
 EVENTS = [table.name for table in TABLES.values() if table.event and table.name != "customers"]
 Delivered = dict[str, Types]  # by table

@@ -23,7 +23,7 @@ from pipeline.inputs.plain import PACKED, SHEETS, ending, is_utf8, plain, table_
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.source_sql import named_tables
 from pipeline.inputs.unreadable import HIDDEN, unreadable
-from pipeline.runtime.params import RawFile
+from pipeline.runtime.sections import RawFile
 from pipeline.runtime.store import Folder
 
 BLOCK = 1 << 24

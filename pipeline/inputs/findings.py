@@ -26,7 +26,7 @@ from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import Types
 from pipeline.runtime.errors import InputError, QualityError, Refused
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 
 PLACES = 3  # offenders named per finding
 WHOLE = 0.5  # of a column's values: then it is written in another form, not mistyped

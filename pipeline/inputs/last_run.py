@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.inputs.database import Db, fetch_all
 from pipeline.runtime import store
 from pipeline.runtime.errors import QualityError
-from pipeline.runtime.params import Ingest
 from pipeline.runtime.progress import warn
+from pipeline.runtime.sections import Ingest
 
 FIX = "deliver all orders as before; or set ingest.against_last.then to warn for one run"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pipeline.inputs.refusals import refusal
-from pipeline.runtime.params import RawFile
+from pipeline.runtime.sections import RawFile
 
 BLOCK = 1 << 20
 SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")

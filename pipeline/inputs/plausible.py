@@ -12,8 +12,8 @@ from pipeline.inputs.checks import NOTES, PLAUSIBLE
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
-from pipeline.runtime.params import Ingest, Plausible
 from pipeline.runtime.progress import warn
+from pipeline.runtime.sections import Ingest, Plausible
 
 Counts = list[tuple[dt.date, int]]  # orders by day, sorted
 BITS = {note.code: 1 << position for position, note in enumerate(NOTES)}

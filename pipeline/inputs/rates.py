@@ -7,7 +7,7 @@ from pipeline.inputs.database import Db, fetch_all, literal
 from pipeline.inputs.plausible import PLACE
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.staging import Types
-from pipeline.runtime.params import Ingest
+from pipeline.runtime.sections import Ingest
 
 CONVERTED = {"orders": "ordered_at", "returns": "returned_at"}
 

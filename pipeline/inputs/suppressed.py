@@ -11,7 +11,7 @@ from pipeline.inputs.origins import raw_column
 from pipeline.inputs.plausible import PLACE, ZEROS
 from pipeline.inputs.returned import cells
 from pipeline.runtime.errors import QualityError
-from pipeline.runtime.params import Privacy
+from pipeline.runtime.sections import Privacy
 
 CHECK = "compare the ids with those of customers: capitals, zeros in front, `.0`, spaces"
 

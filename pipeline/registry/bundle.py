@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.registry.model_files import TRAIN_AGAIN, about_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import Date, Days, Params, load
+from pipeline.runtime.params import Params, load
 from pipeline.runtime.playbook import NAME as PLAYBOOK
 from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder
+from pipeline.runtime.sections import Date, Days
 from pipeline.runtime.store import Folder
 
 SCORING = "scoring.json"

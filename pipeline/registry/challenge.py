@@ -18,7 +18,7 @@ from models.defection.profit import value_of
 from models.settings import Costs
 from pipeline.registry.model_files import baselines_of, model_of
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import Evaluate
+from pipeline.runtime.sections import Evaluate
 from pipeline.runtime.store import Folder
 
 

@@ -12,9 +12,10 @@ from pipeline.registry.bundle import files_of, scoring_in, with_sections, write_
 from pipeline.registry.mlflow_server import fetched_version
 from pipeline.registry.model_files import TRAIN_AGAIN, about_of
 from pipeline.runtime.errors import ModelError, Refused, TrackingError
-from pipeline.runtime.params import Track, load
+from pipeline.runtime.params import load
 from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder
+from pipeline.runtime.sections import Track
 from pipeline.runtime.store import Folder
 
 

@@ -24,8 +24,8 @@ from pipeline.registry.reachable import require_answer
 from pipeline.registry.spool import WaitingRun
 from pipeline.registry.versions import Compare, Registry
 from pipeline.runtime.errors import ConfigError, ModelError, TrackingError
-from pipeline.runtime.params import Track
 from pipeline.runtime.progress import VERBOSE, warn
+from pipeline.runtime.sections import Track
 from pipeline.runtime.store import Folder
 
 # Errors after which a model may be loaded on another day: they say nothing of the model itself.

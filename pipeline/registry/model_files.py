@@ -27,7 +27,7 @@ from models.defection.season import NO_CORRECTION, Line
 from models.settings import Costs
 from pipeline.registry import booster_check
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import Date, Days
+from pipeline.runtime.sections import Date, Days
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from pipeline.registry.model_files import (
     require_known_scores,
 )
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.params import Engine, Evaluate
+from pipeline.runtime.sections import Engine, Evaluate
 from pipeline.runtime.store import Folder
 
 

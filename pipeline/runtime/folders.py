@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from pipeline.runtime.errors import StorageError
-from pipeline.runtime.params import Preflight
+from pipeline.runtime.sections import Preflight
 
 WRITTEN = ("data", "reports", ".cache")
 OTHERS = (".dvc/cache", ".dvc/tmp", "mlartifacts", "mlspool")  # closed if they are there

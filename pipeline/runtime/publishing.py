@@ -23,8 +23,8 @@ from typing import Any
 from pipeline.runtime import store
 from pipeline.runtime.errors import StorageError
 from pipeline.runtime.lock import locked
-from pipeline.runtime.params import Lists
 from pipeline.runtime.progress import warn
+from pipeline.runtime.sections import Lists
 from pipeline.runtime.store import Content, sha256
 
 LATEST, MANIFEST, LOCK = "latest", "manifest.json", ".publishing.lock"

@@ -15,8 +15,8 @@ from pipeline.engine.calendar import day_number
 from pipeline.engine.categories import category_falls
 from pipeline.engine.lifecycle import lifecycle_work, states_over_time
 from pipeline.engine.run import over
-from pipeline.runtime.params import Engine
 from pipeline.runtime.progress import warn
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 

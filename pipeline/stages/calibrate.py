@@ -17,8 +17,8 @@ from pipeline.engine.evidence import names_of, trends_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.errors import ConfigError, QualityError
-from pipeline.runtime.params import Calibrate, Engine
 from pipeline.runtime.progress import warn
+from pipeline.runtime.sections import Calibrate, Engine
 from pipeline.runtime.store import Folder
 
 

@@ -29,7 +29,7 @@ from pipeline.registry.own_model import FILE, own_predictions
 from pipeline.registry.seeds import over_seeds
 from pipeline.registry.tasks import measure_tasks, too_few
 from pipeline.runtime.errors import QualityError
-from pipeline.runtime.params import Evaluate
+from pipeline.runtime.sections import Evaluate
 from pipeline.runtime.store import Folder
 
 MOVED = 10  # features shown whose distribution moved most

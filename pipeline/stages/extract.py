@@ -16,7 +16,7 @@ from pipeline.engine.calendar import dates, day_number, shop_of
 from pipeline.engine.evidence import Market, evidence_features, features_recorded, market_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
-from pipeline.runtime.params import Engine
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 

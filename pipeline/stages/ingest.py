@@ -14,7 +14,7 @@ from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import fetch_value
 from pipeline.inputs.fates import account_of, notes_of, quarantine
 from pipeline.inputs.last_run import check_volume
-from pipeline.runtime.params import Engine, Ingest
+from pipeline.runtime.sections import Engine, Ingest
 from pipeline.runtime.store import Folder
 
 

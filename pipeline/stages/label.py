@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipeline.engine.calendar import day_number
 from pipeline.engine.labels import label_rows
 from pipeline.engine.run import over
-from pipeline.runtime.params import Engine
+from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
 
 

@@ -16,7 +16,7 @@ from pipeline.demo.reason_recall import reason_recall
 from pipeline.docs.hypotheses import hypotheses_table, stated_table
 from pipeline.engine.calendar import shop_of
 from pipeline.engine.evidence import market_of
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.progress import say
 from pipeline.runtime.store import Folder

@@ -12,8 +12,8 @@ from models.settings import Costs
 from pipeline.delivery.published import published_table
 from pipeline.desk.page import retention_desk
 from pipeline.runtime.errors import InputError
-from pipeline.runtime.params import Report
 from pipeline.runtime.publishing import in_force
+from pipeline.runtime.sections import Report
 from pipeline.runtime.store import Folder
 
 

@@ -28,9 +28,9 @@ from pipeline.engine.run import by_rows
 from pipeline.registry.forecasts import forecasts
 from pipeline.registry.model_files import Scorer, scorer
 from pipeline.registry.tasks import chances
-from pipeline.runtime.params import Engine, Evaluate, Privacy, Score
 from pipeline.runtime.playbook import read_playbook
 from pipeline.runtime.publishing import Published
+from pipeline.runtime.sections import Engine, Evaluate, Privacy, Score
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 

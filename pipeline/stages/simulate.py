@@ -3,7 +3,7 @@
 from pipeline.demo import prospects, tables
 from pipeline.demo.blocks import Files, files, input_tables, random_stream
 from pipeline.demo.ground_truth import truth_tables
-from pipeline.runtime.params import Simulate
+from pipeline.runtime.demo_section import Simulate
 
 
 def simulate(params: Simulate) -> dict[str, Files]:

@@ -18,9 +18,9 @@ from pipeline.registry.run_record import run_record, tracked_result
 from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError, TrackingError
-from pipeline.runtime.params import Evaluate, Track
 from pipeline.runtime.progress import say, warn
 from pipeline.runtime.runner import experiment, unregistered
+from pipeline.runtime.sections import Evaluate, Track
 from pipeline.runtime.store import Folder
 
 

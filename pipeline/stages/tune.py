@@ -10,8 +10,8 @@ from pipeline.engine.rows import feature_names, joined, purged
 from pipeline.registry.mlflow_server import track_search
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import Track
 from pipeline.runtime.progress import progress, say
+from pipeline.runtime.sections import Track
 from pipeline.runtime.store import Folder
 
 PLACE = "data/calibration.json origins"

@@ -29,8 +29,9 @@ from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
-from pipeline.runtime.params import SHOP_NAME, RawFile, load
+from pipeline.runtime.params import SHOP_NAME, load
 from pipeline.runtime.progress import say
+from pipeline.runtime.sections import RawFile
 from pipeline.runtime.store import Folder
 
 # what a line of orders needs, and the option that names its column

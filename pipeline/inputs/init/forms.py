@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.inputs.plain import BLOCK, PACKED, SHEETS, ending, raw_bytes, sheet_names, sheet_rows
 from pipeline.inputs.refusals import refusal
-from pipeline.runtime.params import RawFile
+from pipeline.runtime.sections import RawFile
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 ENCODINGS = ("utf-8", "cp1252", "cp850")  # each fails on texts of those before it

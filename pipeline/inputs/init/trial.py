@@ -15,7 +15,8 @@ from pipeline.inputs.database import Db, fetch_all
 from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.questions import Settings
 from pipeline.runtime.errors import Refused
-from pipeline.runtime.params import Params, RawFile
+from pipeline.runtime.params import Params
+from pipeline.runtime.sections import RawFile
 from pipeline.runtime.store import Folder
 
 # Codes whose rows may be left out without a question, up to this share: no person is behind them,
