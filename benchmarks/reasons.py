@@ -10,6 +10,7 @@ Printed and written to benchmarks/results/reasons.json:
 """
 
 import argparse
+import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ from benchmarks.measure import ROOT
 from benchmarks.simulated_shops import RECOVER, made
 from models.reasons.catalogue import REASONS
 from pipeline.demo.reason_recall import judged
+from pipeline.docs.markdown import table
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.progress import progress
@@ -34,6 +36,8 @@ HAZARDS = {
     "competitor": "hazard_competitor",
     "boredom": "hazard_boredom",
 }
+OF_COMPLAINTS = ("unrepaired", "service_failure")
+HEAD = "reason, named if true, named if they stay, knock-out, dose, placebo"
 DEALT = """
     with owner as (select customer_id, count(*) as orders from '{orders}' group by 1),
     dealt as (
@@ -93,6 +97,24 @@ def placebo(seed: int, **changes: float) -> dict[str, dict[str, float]]:
         return shares(root)
 
 
+def shown(results: dict[str, Any]) -> str:
+    """Return the results as a Markdown table: one row per reason, in percent."""
+
+    def mean(key: str, name: str) -> str:
+        return f"{100 * statistics.mean(each[key][name] for each in results['seeds']):.0f} %"
+
+    def compared(run: dict[str, dict[str, float]], name: str) -> str:
+        return " / ".join(f"{100 * run[who][name]:.1f} %" for who in ("left_without", "overdue"))
+
+    rows = []
+    for name, twice in results["dose"].items():
+        dose = " → ".join(f"{100 * run['left'][name]:.0f} %" for run in (results["usual"], twice))
+        placebo = compared(results["placebo"], name) if name in OF_COMPLAINTS else ""
+        of_seeds = mean("recall", name), mean("accused", name)
+        rows.append((name, *of_seeds, compared(results["knock_out"][name], name), dose, placebo))
+    return table(HEAD, rows)
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -111,7 +133,7 @@ def main() -> None:
         results["dose"][name] = of_shop(1, **{hazard: 2 * getattr(usual, hazard)})
     results["knock_out"]["all"] = of_shop(1, **dict.fromkeys(HAZARDS.values(), 0.0))
     results["placebo"] = placebo(1)
-    print(results)
+    print(shown(results))
     store.write(RESULTS, results)
 
 

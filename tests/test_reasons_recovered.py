@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.measure import ROOT
-from benchmarks.reasons import HAZARDS, of_shop, placebo
+from benchmarks.reasons import HAZARDS, RESULTS, of_shop, placebo, shown
+from pipeline.runtime import store
 from pipeline.runtime.params import load
 
 SMALL: dict[str, Any] = {"seed": 1, "customers": 800}
@@ -44,3 +45,8 @@ def test_where_more_leave_for_a_reason_it_is_named_more_often(
 def test_complaints_of_other_customers_are_no_evidence(usual: dict[str, dict[str, float]]) -> None:
     dealt = placebo(**SMALL)
     assert dealt["left"]["unrepaired"] < 0.6 * usual["left"]["unrepaired"]
+
+
+def test_the_page_on_reasons_shows_the_measured_table() -> None:
+    page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    assert shown(store.read(RESULTS)) in page
