@@ -109,7 +109,7 @@ def main_driver(value: float = 2.0, **added: float) -> tuple[str | None, str | N
         np.full((1, len(terms)), value),
         np.array([list(added.values())]),
     )
-    texts = main_drivers(of, 2, COLUMNS, "en", 0.2).values()
+    texts = main_drivers(of, 2, COLUMNS, "en", 0.01, 0.2).values()
     assert [each[0].as_py() for each in texts] == [None] * 3, "nobody explained this customer"
     driver, shown, beside = (each[1].as_py() for each in texts)
     return driver, shown, beside
@@ -121,6 +121,7 @@ def test_the_main_driver_raises_the_risk_is_not_said_already_and_differs_from_th
     said = {"recency_days": 0.9, "evidence_boredom": 0.8, "returns": 0.7, "unheard_of": 0.6}
     assert main_driver(**said, purchases=0.1) == ("purchases so far", "2", "1")
     assert main_driver(**said, purchases=-0.1) == (None, None, None)
+    assert main_driver(purchases=0.005) == (None, None, None)
 
 
 def test_a_driver_that_is_better_than_the_median_is_none() -> None:

@@ -115,7 +115,9 @@ def test_settings_that_a_page_shows_are_valid(page: Path, tmp_path: Path) -> Non
 def test_the_columns_that_the_questions_point_to_exist() -> None:
     text = (DOCS / "faq.md").read_text(encoding="utf-8")
     published = {column.name for column in SCORED}
-    for name in "late_on lapses_on stage risk expected_profit value_365d risk_band reason".split():
+    for (
+        name
+    ) in "late_on lapses_on stage risk expected_profit value_if_retained risk_band reason".split():
         assert f"`{name}`" in text
         assert name in published
     (merge,) = blocks(text, "sql")

@@ -82,6 +82,7 @@ SPELLING = {
 }
 # Said already, by the first sentence of `why` or by the reason in the second.
 SAID = {"recency_days", "expected_next_days", "recency_over_ipt", "recency_surprise", "ipt_days"}
+SAID |= {"recency_over_gap_max"}
 SAID |= {f"evidence_{reason}" for reason in REASONS}
 DRIVER = ("driver", "driver_value", "driver_median")
 OF_LATE = ("purchases_in_", "spend_in_")  # 0 says no more than the days since the last purchase
@@ -155,13 +156,18 @@ def explained(known: pa.Table, place: Longs, features: pd.DataFrame, scorer: Sco
 
 
 def main_drivers(
-    of: Explained | None, size: int, columns: dict[str, Feature], language: str, differs_by: float
+    of: Explained | None,
+    size: int,
+    columns: dict[str, Feature],
+    language: str,
+    least: float,
+    differs_by: float,
 ) -> dict[str, pa.Array]:
     """Return `driver`, `driver_value` and `driver_median` of each of all `size` customers as text.
 
-    It is the feature that raises the risk most, of those that `why` has not SAID and whose value
-    differs from the median by this share of it, and not in the direction that speaks for the
-    customer. Null without one.
+    It is the feature that adds most to the log-odds, and at least `least`, of those that `why` has
+    not SAID and whose value differs from the median by `differs_by` of it, and not in the direction
+    that speaks for the customer. Null without one.
     """
     if of is None or len(of.place) == 0:
         return {name: pa.nulls(size, pa.string()) for name in DRIVER}
@@ -178,7 +184,8 @@ def main_drivers(
         value, median = of.values[rows, term], of.median[of.group, term]
         differs = ~(np.abs(value - median) < np.maximum(differs_by * np.abs(median), 1e-9))
         against = speaks_for[term] * (value - median) < 0
-        here = (added[rows, term] > 0) & differs & ~against & ~(of_late[term] & (value == 0))
+        tells = differs & ~against & ~(of_late[term] & (value == 0))
+        here = (added[rows, term] >= least) & tells
         shown = (in_units(each, units[term], language) for each in (value, median))
         texts = (np.array(meanings, object)[term], *(each.to_numpy(False) for each in shown))
         for name, text in zip(DRIVER, texts, strict=True):

@@ -193,6 +193,7 @@ class Score(Section):
     hold_out_seed: Annotated[str, Field(min_length=1, max_length=64)]
     cooldown_days: dict[str, Annotated[int, Field(ge=0, le=3650)]]
     drivers: Count
+    driver_least: Annotated[float, Field(ge=0, le=10)]
     driver_differs: Share
     explain: Count
     action_characters: Count

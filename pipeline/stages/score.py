@@ -92,7 +92,9 @@ def score(
     kinds = {"queue": None, "reason": pa.string()}  # the types are for no rows at all
     kinds |= dict.fromkeys(("risk", "chance"), pa.float64())
     added = {name: pa.array(rows[name].sort_index(), kind) for name, kind in kinds.items()}
-    added |= main_drivers(of, len(known), columns, params.language, params.driver_differs)
+    added |= main_drivers(
+        of, len(known), columns, params.language, params.driver_least, params.driver_differs
+    )
     for name, values in added.items():
         known = known.append_column(name, values)
     playbook = read_playbook(root, params.action_characters)
