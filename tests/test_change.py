@@ -35,7 +35,7 @@ def changed(day: int, language: str = "en", of: Shop | None = None, **events: An
         (99, {"known": 0}, "No purchase yet, contact stale for 39 days."),
         (10, {"orders": [9]}, "First purchase 1 day ago; a second usually follows after 30."),
         (90, {"orders": [0]}, "No second purchase for 90 days, usually after 30."),
-        (91, {"orders": MONTHLY}, "Not overdue: last purchase 1 day ago, usually every 30."),
+        (91, {"orders": MONTHLY}, "Last purchase 1 day ago, usually every 30."),
         (149, {"orders": MONTHLY}, "No purchase for 59 days, usually every 30."),
         (200, {"orders": MONTHLY}, "No purchase for 110 days, usually every 30."),
         (
@@ -113,12 +113,12 @@ def test_a_category_that_stopped_is_named_unless_the_customer_is_away(
 
 def test_without_what_changed_the_sentence_no_longer_says_so() -> None:
     assert changed(149, orders=MONTHLY).startswith("No purchase for")
-    assert changed(149, orders=[*MONTHLY, 120]).startswith("Not overdue")
+    assert changed(149, orders=[*MONTHLY, 120]).startswith("Last purchase")
     # eight purchases for 10 each in the eight IPTs before the last four
     poor, steady = [(300, 10), (330, 3), (360, 3), (390, 3)], [300, 330, 360, 390]
     assert "Buys 75 % less often" in changed(391, of=PATIENT, orders=[*MONTHS, 390])
     assert "Spends 53 % less" in changed(391, of=PATIENT, orders=[*MONTHS, *poor])
-    assert "Not overdue" in changed(391, of=PATIENT, orders=[*MONTHS, *steady])
+    assert "Last purchase" in changed(391, of=PATIENT, orders=[*MONTHS, *steady])
 
 
 def test_the_sentence_of_a_customer_does_not_depend_on_the_other_customers() -> None:

@@ -122,6 +122,7 @@ def test_the_main_driver_raises_the_risk_is_not_said_already_and_differs_from_th
     assert main_driver(**said, purchases=0.1) == ("purchases so far", "2", "1")
     assert main_driver(**said, purchases=-0.1) == (None, None, None)
     assert main_driver(purchases=0.005) == (None, None, None)
+    assert main_driver(value=np.nan, purchases=0.1) == (None, None, None)
 
 
 def test_a_driver_that_is_better_than_the_median_is_none() -> None:

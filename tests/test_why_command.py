@@ -83,9 +83,7 @@ def timeline(lines: list[str]) -> list[tuple[str, str]]:
 def test_it_prints_stage_queue_and_why_and_what_follows_without_a_purchase(shop: Path) -> None:
     lines = printed(shop, as_of="2025-04-20")
     assert lines[0] == "2025-04-20: early_repeat, active. Queue: early_care."
-    assert (
-        lines[1] == "Not overdue: last purchase 19 days ago, usually every 30. No recorded cause."
-    )
+    assert lines[1] == "Last purchase 19 days ago, usually every 30. No recorded cause."
     assert lines[2].startswith("To do: service desk, by 2025-04-2")
     assert lines[3].startswith(
         "Early repeat since 2025-01-31: 4 purchases over 90 days, expected IPT 30 days (shop 30). "

@@ -123,11 +123,11 @@ CHANGES = (
     Change(
         lambda f: np.ones(len(f["stage"].codes), bool),
         {
-            "en": "Not overdue: last purchase {days_since_last_purchase:day|days} ago, "
+            "en": "Last purchase {days_since_last_purchase:day|days} ago, "
             "usually every {expected_ipt_days}.",
-            "de": "Nicht überfällig: letzter Kauf vor {days_since_last_purchase:Tag|Tagen}, "
+            "de": "Letzter Kauf vor {days_since_last_purchase:Tag|Tagen}, "
             "sonst alle {expected_ipt_days}.",
-            "it": "Non in ritardo: ultimo acquisto "
+            "it": "Ultimo acquisto "
             "{days_since_last_purchase:giorno|giorni} fa, di solito ogni {expected_ipt_days}.",
         },
     ),

@@ -182,7 +182,7 @@ def main_drivers(
     rows = np.arange(len(of.place))
     for term in strongest.T[::-1]:  # the strongest last, in the place of the others
         value, median = of.values[rows, term], of.median[of.group, term]
-        differs = ~(np.abs(value - median) < np.maximum(differs_by * np.abs(median), 1e-9))
+        differs = np.abs(value - median) >= np.maximum(differs_by * np.abs(median), 1e-9)
         against = speaks_for[term] * (value - median) < 0
         tells = differs & ~against & ~(of_late[term] & (value == 0))
         here = (added[rows, term] >= least) & tells
