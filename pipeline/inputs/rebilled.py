@@ -8,8 +8,6 @@ snapshots between the two know of the correction already; such an order is no pu
 from pipeline.inputs.database import Db, fetch_all
 from pipeline.inputs.staging import Types
 
-CENT = 0.005  # amounts are equal up to rounding
-
 
 def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
     """Give the credit and the second order the fate `rebilled`.
@@ -19,23 +17,21 @@ def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
     """
     if not days or "net_amount" not in delivered["orders"]:
         return
-    order = "order_id" if "order_id" in delivered["returns"] else "null"
     pairs = f"""
         with credits as (
-            select customer_id, {order} as order_id, returned_at::date as day,
-                   sum(net_amount) as amount, list(rowid) as credited
+            select customer_id, order_id, returned_at::date as day, sum(net_amount) as amount
             from staged_returns where fate is null group by all having amount > 0),
-        placed as (
-            select customer_id, order_id, min(ordered_at)::date as day,
-                   sum(net_amount) as amount, list(rowid) as lines
+        orders as (
+            select customer_id, order_id, min(ordered_at)::date as day, sum(net_amount) as amount
             from staged_orders where fate is null and customer_id in (
-                select customer_id from credits) group by all)
-        select credited, second.lines as lines from credits c
-        join placed once on once.customer_id = c.customer_id and once.day <= c.day
-            and coalesce(once.order_id = c.order_id, true) and abs(once.amount - c.amount) < {CENT}
-        join placed second on second.customer_id = c.customer_id
+                select customer_id from credits) group by all),
+        placed as (from orders semi join credits using (customer_id, amount))
+        select c.customer_id, c.order_id as credited, c.day, second.order_id as again
+        from credits c
+        join placed once on once.customer_id = c.customer_id and once.amount = c.amount
+            and once.day <= c.day and coalesce(once.order_id = c.order_id, true)
+        join placed second on second.customer_id = c.customer_id and second.amount = c.amount
             and second.order_id <> once.order_id and second.day between c.day and c.day + {days}
-            and abs(second.amount - c.amount) < {CENT}
         qualify row_number() over (
             partition by c.customer_id, c.order_id, c.day
             order by second.day, second.order_id, once.day desc, once.order_id) = 1
@@ -45,6 +41,8 @@ def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
     db.execute(f"create or replace temp table rebilled as {pairs}")
     if not fetch_all(db, "from rebilled limit 1"):
         return
-    for table, column in (("returns", "credited"), ("orders", "lines")):
-        rows = f"select unnest({column}) from rebilled"
-        db.execute(f"update staged_{table} set fate = 'rebilled' where rowid in ({rows})")
+    credited = """t.order_id is not distinct from pair.credited
+        and t.returned_at::date = pair.day"""
+    for table, rows in (("returns", credited), ("orders", "t.order_id = pair.again")):
+        db.execute(f"""update staged_{table} t set fate = 'rebilled' from rebilled pair
+            where t.fate is null and t.customer_id = pair.customer_id and {rows}""")

@@ -32,6 +32,12 @@ SCALARS = {
 }
 OWN_NAME = "[a-z][a-z0-9_]*"  # of a segment: a column of lists and exports
 NUMBERS = ("money", "quantity", "number", "flag")
+# columns that a later step fills or changes, whether or not a shop delivers them
+CHANGED = {
+    "customers": ("erased_at", "do_not_contact", "profiling_objection"),
+    "orders": ("quantity", "net_amount"),
+    "returns": ("currency",),
+}
 Types = dict[str, str]  # the DuckDB type of each column
 
 
@@ -96,6 +102,21 @@ def whole_numbers(delivered: dict[str, Types]) -> set[str]:
     return {*whole, *CUSTOMERS} if "customer_id" in whole else whole
 
 
+def _declared(table: InputTable, types: Types, whole: set[str]) -> str:
+    """SQL of a staged table's columns. One that a shop lacks is null without taking room.
+
+    DuckDB would write the nulls of a stored column, and pin those of a column added later.
+    """
+    columns = []
+    for column in table.columns:
+        kind = "bigint" if column.name in whole else STORED.get(column.kind, "varchar")
+        stored = not types or column.name in (*types, *CHANGED.get(table.name, ()))
+        absent = "" if stored else f" generated always as (null::{kind}) virtual"
+        columns.append(f"{identifier(column.name)} {kind}{absent}")
+    own = ("source_file varchar", "source_line bigint", "fate varchar", "notes ubigint")
+    return ", ".join((*columns, *own))
+
+
 def stage_table(
     db: Db, table: InputTable, types: Types, whole: set[str], settings: dict[str, str]
 ) -> None:
@@ -105,16 +126,10 @@ def stage_table(
     `settings`: see `first_broken_rule`.
     """
     delivered = [column for column in table.columns if column.name in types]
-    others = [
-        f"{identifier(c.name)} {'bigint' if c.name in whole else STORED.get(c.kind, 'varchar')}"
-        for c in table.columns
-        if c not in delivered
-    ]
     name = f"staged_{table.name}"
+    db.execute(f"create table {name} ({_declared(table, types, whole)})")
+    db.execute(f"create view accepted_{table.name} as from {name} where fate is null")
     if not delivered:
-        own = "source_file varchar, source_line bigint, fate varchar, notes ubigint"
-        db.execute(f"create table {name} ({', '.join([*others, own])})")
-        db.execute(f"create view accepted_{table.name} as from {name} where fate is null")
         return
     absent = {"source_file": literal(table.name), "source_line": "row_number() over ()"}
     origin = {name: f"{sql} as {name}" for name, sql in absent.items()}
@@ -135,16 +150,13 @@ def stage_table(
     # rows carry their place, so they may be stored in any order, which takes two thirds of the time
     db.execute("set preserve_insertion_order = false")
     db.execute(f"""
-        create table {name} as
+        insert into {name} by name
         select {"".join(values)}
                source_file::varchar as source_file, source_line::bigint as source_line,
                ({first_broken_rule(table, types, settings)})::varchar as fate,
                {notes_sql(table, types, settings)} as notes
         from (select {", ".join(["*", *read])} from {source})""")
     db.execute("set preserve_insertion_order = true")
-    for column in others:
-        db.execute(f"alter table {name} add column {column}")
-    db.execute(f"create view accepted_{table.name} as from {name} where fate is null")
 
 
 def first_place(db: Db, table: str, condition: str) -> tuple[str, int]:
