@@ -21,10 +21,12 @@ def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
         with credits as (
             select customer_id, order_id, returned_at::date as day, sum(net_amount) as amount
             from staged_returns where fate is null group by all having amount > 0),
+        near as (  -- few customers order right after a credit
+            select distinct customer_id from staged_orders t join credits c using (customer_id)
+            where t.fate is null and t.ordered_at::date between c.day and c.day + {days}),
         orders as (
             select customer_id, order_id, min(ordered_at)::date as day, sum(net_amount) as amount
-            from staged_orders where fate is null and customer_id in (
-                select customer_id from credits) group by all),
+            from staged_orders where fate is null and customer_id in (from near) group by all),
         placed as (from orders semi join credits using (customer_id, amount))
         select c.customer_id, c.order_id as credited, c.day, second.order_id as again
         from credits c
