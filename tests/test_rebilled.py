@@ -8,8 +8,8 @@ from raw_shop import csv, ingested
 FIRST = "ann,O1,2026-01-05T10:00:00,A,tea,1,40.00"
 AGAIN = "ann,O2,2026-01-09T10:00:00,A,tea,1,40.00"
 OTHERS = ("ann,O3,2026-02-01T10:00:00,A,tea,1,40.00", "bob,O4,2026-01-09T10:00:00,A,tea,1,40.00")
-HEAD = "return_id,customer_id,order_id,sku,quantity,net_amount,returned_at"
-CREDIT = "R1,ann,O1,A,1,40.00,2026-01-07T10:00:00"
+HEAD = "return_id,customer_id,order_id,sku,quantity,net_amount,returned_at,reason"
+CREDIT = "R1,ann,O1,A,1,40.00,2026-01-07T10:00:00,"
 
 
 def purchases(folder: Path, *orders: str, credit: str = CREDIT) -> tuple[int, int, int]:
@@ -39,8 +39,16 @@ def test_an_order_of_several_lines_is_rebilled_as_a_whole(tmp_path: Path) -> Non
         (AGAIN.replace("40.00", "39.00"), CREDIT),
         (AGAIN.replace("ann", "bob"), CREDIT),
         (AGAIN, CREDIT.replace("40.00", "20.00")),
+        (AGAIN, CREDIT + "defect"),
     ],
-    ids=["days later", "before the credit", "another amount", "another customer", "a part"],
+    ids=[
+        "days later",
+        "before the credit",
+        "another amount",
+        "another customer",
+        "a part",
+        "goods",
+    ],
 )
 def test_any_other_order_after_a_return_is_a_purchase(
     tmp_path: Path, again: str, credit: str

@@ -13,14 +13,16 @@ def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
     """Give the credit and the second order the fate `rebilled`.
 
     The credit of a day has the amount of one order, and another order of the customer has it again
-    up to `days` later. A credit and a second order count once.
+    up to `days` later. A credit and a second order count once. A return with a reason is of goods
+    that came back, and no correction.
     """
     if not days or "net_amount" not in delivered["orders"]:
         return
     pairs = f"""
         with credits as (
             select customer_id, order_id, returned_at::date as day, sum(net_amount) as amount
-            from staged_returns where fate is null group by all having amount > 0),
+            from staged_returns where fate is null and reason is null
+            group by all having amount > 0),
         near as (  -- few customers order right after a credit
             select distinct customer_id from staged_orders t join credits c using (customer_id)
             where t.fate is null and t.ordered_at::date between c.day and c.day + {days}),
@@ -44,7 +46,7 @@ def mark_rebilled(db: Db, delivered: dict[str, Types], days: int) -> None:
     if not fetch_all(db, "from rebilled limit 1"):
         return
     credited = """t.order_id is not distinct from pair.credited
-        and t.returned_at::date = pair.day"""
+        and t.returned_at::date = pair.day and t.reason is null"""
     for table, rows in (("returns", credited), ("orders", "t.order_id = pair.again")):
         db.execute(f"""update staged_{table} t set fate = 'rebilled' from rebilled pair
             where t.fate is null and t.customer_id = pair.customer_id and {rows}""")
