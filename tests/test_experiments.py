@@ -75,6 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     others = {
         "data/calibration.json": small_shop.calibration(),
         "data/monotone_constraints.json": {},
+        "data/events/meta.json": {},
     }
     others |= {"reports/hypotheses.json": [], "reports/stage_counts.csv": "as_of\n"}
     for name, content in others.items():

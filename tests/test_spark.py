@@ -407,7 +407,7 @@ def test_a_master_that_does_not_answer_is_reported_at_once() -> None:
 ALONE = """
 import json, sys
 from pipeline.runtime.errors import Refused
-from pipeline.runtime.params import Spark
+from pipeline.runtime.sections import Spark
 from pipeline.engine.spark import session
 try:
     conf = json.loads(sys.argv[1])
