@@ -16,6 +16,7 @@ from features.records import KINDS, NEVER, STRONG, UNIT, Shop, Tables
 from features.settings import Windows
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
+from pipeline.delivery.facts import Facts
 from pipeline.engine.calendar import shop_of
 
 MINOR, MAJOR, CRITICAL = range(3)
@@ -245,3 +246,9 @@ def later(seen: Customer, days: int) -> Customer:
         ]
 
     return Customer(*(moved_all(rows) for rows in seen[:-1]), known=seen.known + days)
+
+
+def of_one(facts: Facts, which: int) -> dict[str, Any]:
+    """Return the facts of one customer by name."""
+    codes = {name: each.codes[which] for name, each in facts.items()}
+    return {name: facts[name].values[code] for name, code in codes.items() if code >= 0}

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from situations import customer, random_customers
+from situations import customer, of_one, random_customers
 from test_lifecycle import MONTHLY
 from test_satisfaction import PATIENT
 from test_why_stage import LIMITS, NUMBER, table_of
@@ -14,7 +14,6 @@ from test_why_stage import LIMITS, NUMBER, table_of
 from features.records import Shop
 from models.settings import Language
 from pipeline.delivery.change import CHANGES, change
-from pipeline.delivery.facts import of_one
 from pipeline.delivery.why_stage import facts
 
 LANGUAGES = get_args(Language)

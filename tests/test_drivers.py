@@ -78,9 +78,12 @@ def test_a_driver_is_its_meaning_with_the_value_and_the_median_in_its_unit(
 
 
 def test_every_feature_has_words_as_a_driver_in_each_language() -> None:
-    names = {feature.name: bool(feature.windows) for feature in (*FEATURES, *EVIDENCE)}
+    features = (*FEATURES, *EVIDENCE)
+    names = {feature.name: bool(feature.windows) for feature in features}
     assert set(WORDS) == set(get_args(Language))
-    for language, words in WORDS.items():
+    english = {feature.name: feature.meaning for feature in features}
+    assert not english.items() & WORDS["en"].items(), "said in the catalogue"
+    for language, words in {**WORDS, "en": {**english, **WORDS["en"]}}.items():
         assert set(words) == set(names), language
         assert len(set(words.values())) == len(words), language
         for name, text in words.items():

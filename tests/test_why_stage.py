@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from frozen import params
-from situations import CRITICAL, MAJOR, MINOR, customer, random_customers, shop, tables_of
+from situations import CRITICAL, MAJOR, MINOR, customer, of_one, random_customers, shop, tables_of
 from test_lifecycle import MONTHLY, REFUSED
 
 from features.records import STRONG, Shop
 from models.decision.queues import queue_of
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import life_cycle
-from pipeline.delivery.facts import combined, of_one
+from pipeline.delivery.facts import combined
 from pipeline.delivery.why_stage import DATES, beside, facts, why_stage
 from pipeline.engine.lifecycle import lifecycle_table
 

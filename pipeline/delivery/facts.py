@@ -80,12 +80,6 @@ def of_these(facts: Facts, which: npt.NDArray[np.intp]) -> Facts:
     return {name: Fact(each.values, each.codes[which]) for name, each in facts.items()}
 
 
-def of_one(facts: Facts, which: int) -> dict[str, Any]:
-    """Return the facts of one customer by name."""
-    codes = {name: each.codes[which] for name, each in facts.items()}
-    return {name: facts[name].values[code] for name, code in codes.items() if code >= 0}
-
-
 def counted(nouns: str | None, value: Any) -> str:
     """A value, with its noun in the singular or plural: `nouns` is one|many, or empty."""
     if not nouns:
