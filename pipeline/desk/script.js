@@ -79,22 +79,22 @@ function make(tag, text, kind) {
 }
 
 function build({ values }, list) {
-  const [rank, id, contact, stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses, ...segments] = values;
+  const [rank, id, contact, stage, activity, risk, band, value, atRisk, profit, why, action, actBy, lapses, ...segments] = values;
   const named = make("td", "", "id");
-  named.append(make("b", id));
+  named.append(make("b", id), make("small", stage + ", " + activity, activity));
   if (contact === "call" && list !== "call") named.append(make("small", "call today", "yes"));
   segments.filter(Boolean).forEach((value) => named.append(make("small", value)));
-  const staged = make("td", stage);
-  staged.append(make("small", activity, activity));
   const risky = make("td", risk ? risk + "\u00a0% " : MISSING, risk ? "risk " + band : "");
   if (risk) {
     const bar = make("i", "");
     bar.style.setProperty("--r", risk / 100);
     risky.append(make("small", band), bar);
   }
+  const todo = make("td", action);
+  if (actBy) todo.append(make("small", "by " + actBy));
   const row = document.createElement("tr");
-  row.append(make("td", rank), named, staged, risky, make("td", value), make("td", atRisk), make("td", profit),
-    make("td", why), make("td", action), make("td", late || MISSING, activity), make("td", lapses || MISSING));
+  row.append(make("td", rank), named, risky, make("td", value), make("td", atRisk), make("td", profit),
+    make("td", why), todo, make("td", lapses || MISSING));
   return row;
 }
 
@@ -102,9 +102,9 @@ function build({ values }, list) {
 function rowsOf(columns) {
   return (columns[0] || []).map((_, i) => {
     const values = columns.map((column) => column[i]);
-    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, why, action, late, lapses, ...segments] = values;
+    const [rank, id, , stage, activity, risk, band, value, atRisk, profit, why, action, actBy, lapses, ...segments] = values;
     const risky = risk ? risk + " % " + band : MISSING;
-    const cells = [rank, id, stage + " " + activity, risky, value, atRisk, profit, why, action, late || MISSING, lapses || MISSING];
+    const cells = [rank, id + " " + stage + ", " + activity, risky, value, atRisk, profit, why, action + " " + actBy, lapses || MISSING];
     return { values, cells, segments, text: [...cells, ...segments].join(" ").toLowerCase() };
   });
 }

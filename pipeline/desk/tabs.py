@@ -16,7 +16,7 @@ from pipeline.delivery.spreadsheet import safe
 from pipeline.desk.formats import activity_name, labelled, measure, number, readable
 from pipeline.inputs.segments import PREFIX
 
-OWN_COLUMN = {"stage", "activity", "late_on", "lapses_on"}  # facts that the table shows anyway
+OWN_COLUMN = {"stage", "activity", "lapses_on"}  # facts that the table shows anyway
 MOST_VALUES = 200  # of a segment: more are no list to choose from
 SEARCHED = 100_000  # rows packed for the search: about 2.5 MB of page
 
@@ -134,7 +134,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         number(row["expected_profit"], 2),
         safe(row["why"]),
         safe(row["action"]),
-        str(row["late_on"] or ""),
+        str(row["act_by"] or ""),
         str(row["lapses_on"] or ""),
         *segment_values(row),
     ]
