@@ -12,7 +12,8 @@ import pandas as pd
 from models.defection.baselines import BASELINES
 from models.defection.evaluation import RESAMPLED, compare
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, predictions
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import predictions
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import load as load_params

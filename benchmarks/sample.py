@@ -21,7 +21,8 @@ from benchmarks.measure import ROOT
 from benchmarks.simulated_shops import made
 from models.defection.metrics import weighted_auc
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, model_of
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import model_of
 from pipeline.runtime import store
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder

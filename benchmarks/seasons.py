@@ -23,7 +23,8 @@ from benchmarks.measure import ROOT
 from benchmarks.simulated_shops import TRAIN, made
 from models.defection.metrics import calibration_error, calibration_floor
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, predictions
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import predictions
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.progress import progress

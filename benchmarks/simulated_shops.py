@@ -43,7 +43,8 @@ from pipeline.demo.hindsight import observations
 from pipeline.docs.hypotheses import SHARES
 from pipeline.engine.calendar import day_number
 from pipeline.engine.rows import joined
-from pipeline.registry.model_files import about_of, predictions
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import predictions
 from pipeline.runtime import store
 from pipeline.runtime.demo_section import Simulate
 from pipeline.runtime.params import Params, load

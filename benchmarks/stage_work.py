@@ -25,7 +25,8 @@ from models.reasons.catalogue import REASONS
 from pipeline.delivery.drivers import columns_of, explained
 from pipeline.delivery.explanations import explanations
 from pipeline.engine.rows import feature_names, joined, purged, scored_features
-from pipeline.registry.model_files import about_of, booster_of, scorer
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import booster_of, scorer
 from pipeline.runtime import store
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.publishing import Published, publish

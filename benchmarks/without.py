@@ -25,7 +25,7 @@ from models.defection.evaluation import compare
 from models.defection.forms import select_form
 from models.defection.profit import value_of
 from pipeline.engine.rows import feature_names, joined, purged
-from pipeline.registry.model_files import about_of
+from pipeline.registry.about import about_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError, ModelError, Refused
 from pipeline.runtime.params import Params, load

@@ -19,7 +19,8 @@ from models.defection.forms import SelectedForm
 from models.defection.leakage import date_columns, leaks, outcome_columns
 from models.defection.metrics import calibration_error, calibration_floor, weighted_auc
 from pipeline.engine.rows import joined, purged
-from pipeline.registry.model_files import about_of, scorer
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, QualityError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate

@@ -7,7 +7,7 @@ import pickle
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from frozen import params
 from models.defection.baselines import BASELINES
 from models.defection.booster import NOT_LIGHTGBM, ModelSpec, fit_booster, probabilities
 from pipeline.registry import model_files
+from pipeline.registry.about import about_of
+from pipeline.registry.forecasts import forecasts
 from pipeline.registry.model_files import booster_of, scorer
 from pipeline.registry.run_record import flat
 from pipeline.runtime import store
@@ -365,6 +367,51 @@ def test_a_sound_text_of_other_features_is_refused(
             FEATURES,
             small_shop.DATA_END,
         )
+
+
+def altered(about: dict[str, Any], within: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield what was done to which key, and model.json with that one change, at any depth."""
+    for key, content in about.items():
+        wrong = "wrong" if isinstance(content, list) else ["wrong"]
+        yield "dropped", within + key, {name: about[name] for name in about if name != key}
+        yield "mistyped", within + key, {**about, key: wrong}
+        if isinstance(content, dict) and key != "params":  # of its own version, for the record
+            yield "added to", within + key, {**about, key: {**content, "more": wrong}}
+            for what, where, inner in altered(content, f"{within}{key}."):
+                yield what, where, {**about, key: inner}
+
+
+def test_each_key_of_model_json_that_is_dropped_added_or_mistyped_is_refused_or_not_needed(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    model, rows = small_shop.model_folder(tmp_path, shop[1]), ("features", "lifecycle")
+    folders = [Folder(shop[0] / name) for name in rows]
+    measured = {name: {"selected": "model"} for name in ("timing", "value", "stake")}
+    refused = 0
+    for what, where, about in altered(shop[1]["model.json"]):
+        (model.path / "model.json").write_text(json.dumps(about))
+        try:
+            about_of(model)
+            assert what == "dropped", f"{where} {what}"
+            if "origin" in where or "reference." in where or "losses" in where or "20" in where:
+                continue  # the list needs none of them
+            scorer(model, "model", FEATURES, small_shop.DATA_END)
+            forecasts(*folders, model, measured, small_shop.DATA_END)
+        except ModelError as error:
+            assert where.split(".")[0] in str(error) or "model.txt" in where, where
+            refused += 1
+    assert refused > 200
+
+
+def test_a_scorer_that_the_model_does_not_have_is_a_model_error(
+    shop: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    model = small_shop.model_folder(tmp_path, shop[1])
+    folders = [Folder(shop[0] / name) for name in ("features", "lifecycle")]
+    for name in ("timing", "value", "stake"):
+        measured = {name: {"selected": "crystal_ball"}}
+        with pytest.raises(ModelError, match="crystal_ball"):
+            forecasts(*folders, model, measured, small_shop.DATA_END)
 
 
 MISWRITTEN = {

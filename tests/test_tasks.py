@@ -18,7 +18,8 @@ from models.defection.profit import winning_profit, won_by_contact
 from models.defection.selection import select_scorer
 from models.defection.tasks import TASKS
 from pipeline.engine.rows import Population, joined
-from pipeline.registry.model_files import about_of, model_of
+from pipeline.registry.about import about_of
+from pipeline.registry.model_files import model_of
 from pipeline.registry.tasks import Tasks, chances, measure_tasks, train_tasks
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError

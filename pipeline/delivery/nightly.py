@@ -192,8 +192,8 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     meta = store.read(events / "meta.json")
     calibration = bundle.at_snapshot(job.scoring, meta)
     store.write(work / "data" / "calibration.json", calibration)
-    verdict = {"verdict": job.scoring.verdict, "grade": job.scoring.grade, **job.scoring.forecasts}
-    store.write(work / "reports" / "metrics.json", {**verdict, "tasks": job.scoring.tasks})
+    selected = job.scoring.model_dump(include={"verdict", "grade", "forecasts", "tasks"})
+    store.write(work / "reports" / "metrics.json", {**selected.pop("forecasts"), **selected})
     inputs = {"events": events, "returned": returned, "model": job.model.path.resolve()}
     store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
     for name in ("extract", "assign"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.registry.model_files import TRAIN_AGAIN, about_of
+from pipeline.registry.about import TRAIN_AGAIN, about_of
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.params import Params, load
@@ -39,6 +39,23 @@ class Calibration(BaseModel):
     long_runs: dict[str, Any]
 
 
+class Selected(BaseModel):
+    """The scorer of a forecast."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    selected: str
+
+
+class OfTask(BaseModel):
+    """The scorer of a task, and the rate of all who buy at the test origins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: str
+    base_rate: float | None
+
+
 class Scoring(BaseModel):
     """The content of scoring.json."""
 
@@ -47,8 +64,8 @@ class Scoring(BaseModel):
     shop: str
     verdict: str
     grade: str | None
-    forecasts: dict[str, dict[str, str] | None] = {}  # the selected scorer of each
-    tasks: dict[str, dict[str, Any]] = {}  # verdict and base_rate of each
+    forecasts: dict[str, Selected | None] = {}
+    tasks: dict[str, OfTask] = {}
     calibration: Calibration
     params: dict[str, Any]
 

@@ -16,7 +16,7 @@ from features.records import Floats
 from models.defection.evaluation import compare
 from models.defection.profit import value_of
 from models.settings import Costs
-from pipeline.registry.model_files import baselines_of, model_of
+from pipeline.registry.model_files import baseline_of, model_of
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.sections import Evaluate
 from pipeline.runtime.store import Folder
@@ -65,7 +65,7 @@ class ModelVersion:
             raise ValueError(f"no booster of this version may predict at {origin}")
         if self.verdict in {"model", "no_signal"}:
             return model_of(self.model, self.about, name).predict(rows)
-        return baselines_of(self.model, self.about)[name][self.verdict].predict(rows)
+        return baseline_of(self.model, self.about, name, self.verdict).predict(rows)
 
 
 def compare_versions(

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from models.defection.booster import schema_hash
+from pipeline.registry.about import TRAIN_AGAIN, about_of
 from pipeline.registry.bundle import files_of, scoring_in, with_sections, write_champion
 from pipeline.registry.mlflow_server import fetched_version
-from pipeline.registry.model_files import TRAIN_AGAIN, about_of
 from pipeline.runtime.errors import ModelError, Refused, TrackingError
 from pipeline.runtime.params import load
 from pipeline.runtime.progress import warn

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.defection import bg_nbd, stake, timing, value
+from models.defection import bg_nbd, timing, value
 from models.defection.baselines import PAST, BgNbd
 from models.defection.booster import THREADS, ModelSpec, matrix
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
-from pipeline.registry.model_files import about_of, booster_of, require_known_scores
+from pipeline.registry.about import about_of, part_of
+from pipeline.registry.model_files import booster_of, require_known_scores
 from pipeline.runtime.store import Folder
 
 Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then computes its predictions
@@ -145,7 +146,7 @@ def _days(
     model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, Scorers]:
     """Return the intervals of the rows in days, and the scorers of the day."""
-    entry = about["forecasts"]["timing"]
+    entry = part_of(about, "model.json", "forecasts", "timing")
     boosters = {key: _loaded(model, about, "timing", kind, key) for key in timing.QUANTILES}
     fitted = timing.Timing(boosters, about["features"], entry[kind]["margin"], entry["days"])
     days, past = fitted.predict(rows), bg_nbd.Parameters(**entry[kind]["bg_nbd"])
@@ -160,13 +161,15 @@ def _spend(
     model: Folder, about: dict[str, Any], kind: str, rows: pd.DataFrame, name: str = "value"
 ) -> Scorers:
     """Return the scorers of the net spend of 365 days; for `retained` of those who stay."""
-    entry = about["forecasts"][name]
-    days, booster = entry["days"], _loaded(model, about, name, kind, "spend")
-    past = bg_nbd.Parameters(**entry[kind]["bg_nbd"])
-    spend = value.GammaGamma(**entry[kind]["gamma_gamma"])
+    entry = part_of(about, "model.json", "forecasts", name, kind)
+    days = about["forecasts"][name]["days"]
+    past = bg_nbd.Parameters(**entry["bg_nbd"])
+    spend = value.GammaGamma(**entry["gamma_gamma"])
     within = about["horizon_days"] if name == RETAINED else None
     return {
-        "model": lambda: raw_scores(booster, rows) * value.YEAR / days,
+        "model": lambda: (
+            raw_scores(_loaded(model, about, name, kind, "spend"), rows) * value.YEAR / days
+        ),
         "last_year": partial(value.by_last_year, rows),
         "bg_nbd_gamma_gamma": partial(value.by_gamma_gamma, rows, past, spend, days, within),
     }
@@ -174,6 +177,12 @@ def _spend(
 
 def _all(scorers: Scorers) -> dict[str, Floats]:
     return {name: predict() for name, predict in scorers.items()}
+
+
+def _selected(scorers: Scorers, measured: dict[str, str]) -> Floats:
+    """Return what the selected scorer predicts. Raises ModelError for an unknown one."""
+    predict: Callable[[], Floats] = part_of(scorers, "scorers", measured["selected"])
+    return predict()
 
 
 def _trained(about: dict[str, Any], name: str) -> bool:
@@ -240,13 +249,12 @@ def forecasts(
     on, interval, spend = timing.by_expected_ipt(rows), None, value.by_last_year(rows)
     if "timing" in trained and metrics.get("timing"):
         interval, by = _days(model, about, "final", rows)
-        on = by[metrics["timing"]["selected"]]()
+        on = _selected(by, metrics["timing"])
     if "value" in trained and metrics.get("value"):
-        spend = _spend(model, about, "final", rows)[metrics["value"]["selected"]]()
+        spend = _selected(_spend(model, about, "final", rows), metrics["value"])
     kept = value.by_last_year(rows)
-    source = (metrics.get("stake") or {"selected": stake.PAST})["selected"]
-    if RETAINED in trained and source != stake.PAST:
-        kept = _spend(model, about, "final", rows, RETAINED)[source]()
+    if RETAINED in trained and metrics.get("stake"):
+        kept = _selected(_spend(model, about, "final", rows, RETAINED), metrics["stake"])
     days = {"next_order_on": on}
     if interval is not None:
         begin, end = interval["from"].to_numpy(), interval["to"].to_numpy()

@@ -18,8 +18,9 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline.registry import spool
+from pipeline.registry.about import about_of
 from pipeline.registry.challenge import ModelVersion
-from pipeline.registry.model_files import about_of, booster_of
+from pipeline.registry.model_files import booster_of
 from pipeline.registry.reachable import require_answer
 from pipeline.registry.spool import WaitingRun
 from pipeline.registry.versions import Compare, Registry

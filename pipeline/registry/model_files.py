@@ -12,22 +12,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter
 
 from features.records import Floats
 from models.defection.baselines import BASELINES, Baseline, baseline_class
 from models.defection.booster import canary_frame, schema_hash
-from models.defection.forms import BASE, Model
+from models.defection.forms import Model
 from models.defection.profit import value_of
-from models.defection.season import NO_CORRECTION, Line
+from models.defection.season import Line
 from models.settings import Costs
 from pipeline.registry import booster_check
+from pipeline.registry.about import TRAIN_AGAIN, about_of, part_of
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.sections import Date, Days
 from pipeline.runtime.store import Folder, text_sha256, to_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # hundreds of times what it takes: a busy machine must not make a sound model look broken
 CHECK_SECONDS = 60
-TRAIN_AGAIN = "train again"
 INSTALL = "install the locked versions or train again"
 
 Predict = Callable[[pd.DataFrame], Floats]
@@ -59,65 +58,6 @@ def verified(model: Folder, about: dict[str, Any], name: str) -> str:
         raise ModelError("E_MODEL_BROKEN", name, "it is not UTF-8 text", TRAIN_AGAIN) from None
 
 
-class Canary(BaseModel):
-    """Rows whose scores are known, and the scores of each scorer."""
-
-    rows: Annotated[list[list[float | None]], Field(min_length=1)]
-    scores: dict[str, list[float]]
-
-
-class Chosen(BaseModel):
-    """How a booster is applied."""
-
-    model_config = ConfigDict(extra="allow")
-
-    form: str
-    slope: float
-    shift: float
-
-
-class About(BaseModel):
-    """What every model.json says."""
-
-    model_config = ConfigDict(extra="allow")
-
-    trained: bool
-    reason: str | None
-    shop: str
-    features: list[str]
-    schema_hash: str
-    horizon_days: Days
-    chosen: dict[str, Chosen]
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
-
-
-class AboutBooster(About):
-    """What the model.json of a model with boosters says besides."""
-
-    lightgbm: str
-    trained_through: Date
-    canary: Canary
-
-
-def about_of(model: Folder) -> dict[str, Any]:
-    """Return model.json. Raises ModelError where it is missing, incomplete or not as written."""
-    try:
-        about: dict[str, Any] = model.read("model.json")
-    except (OSError, ValueError, RecursionError):
-        rule = "it is missing or cannot be read"
-        raise ModelError("E_MODEL_MISSING", "model.json", rule, TRAIN_AGAIN) from None
-    if not isinstance(about, dict):
-        raise ModelError("E_MODEL_BROKEN", "model.json", "it is not a mapping", TRAIN_AGAIN)
-    try:
-        (AboutBooster if about.get("trained") else About).model_validate(about, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, absent = ".".join(map(str, first["loc"])), first["type"] == "missing"
-        rule = f"key `{key}` is missing" if absent else f"key `{key}`: {first['msg']}"
-        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN) from None
-    return about
-
-
 def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Baseline]]:
     """Return the baselines trained beside each booster, by the booster's file name.
 
@@ -127,7 +67,7 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
     try:
         kept = json.loads(verified(model, about, name))
         fitted = {
-            file: {key: baseline_class(key)(**fields) for key, fields in beside.items()}
+            file: {key: _baseline(key, fields) for key, fields in beside.items()}
             for file, beside in kept.items()
         }
     except (ValueError, AttributeError, KeyError, TypeError):
@@ -138,6 +78,20 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
         if "text" in fields:
             check_booster(fields["text"], name)
     return fitted
+
+
+def _baseline(name: str, fields: dict[str, Any]) -> Baseline:
+    """Return a baseline from its JSON. Raises ValueError for a field of another type."""
+    baseline = TypeAdapter(baseline_class(name)).validate_python(fields)
+    if extra := set(fields) - set(vars(baseline)):
+        raise ValueError(f"unknown: {extra}")
+    return baseline
+
+
+def baseline_of(model: Folder, about: dict[str, Any], file: str, name: str) -> Baseline:
+    """Return a baseline trained beside the booster of a file. Raises ModelError."""
+    baseline: Baseline = part_of(baselines_of(model, about), "baselines.json", file, name)
+    return baseline
 
 
 def require_version(about: dict[str, Any]) -> None:
@@ -192,15 +146,13 @@ def booster_of(model: Folder, about: dict[str, Any], name: str) -> "lgb.Booster"
 
 def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
     """Load the model of a file: its booster, its base, its season. Raises ModelError."""
-    if name not in about["chosen"]:
-        rule = f"key `chosen` does not name {name}"
-        raise ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
-    selected = about["chosen"][name]
-    booster, base = booster_of(model, about, name), selected.get("base", BASE)
-    fitted = baselines_of(model, about)[name][base]
-    far, recent = Line(*selected.get("far", NO_CORRECTION)), selected.get("recent", 0)
-    start = selected["slope"], selected["shift"]
-    return Model(booster, about["features"], fitted, *start, far, recent)
+    selected = part_of(about, "model.json", "chosen", name)
+    booster = booster_of(model, about, name)
+    base = baseline_of(model, about, name, selected["base"])
+    far, recent = Line(*selected["far"]), selected["recent"]
+    return Model(
+        booster, about["features"], base, selected["slope"], selected["shift"], far, recent
+    )
 
 
 def predictions(
@@ -271,8 +223,8 @@ def model_id_of(model: Folder, about: dict[str, Any], verdict: str) -> str | Non
     if verdict == "no_signal":
         return None
     if verdict == "model":
-        return str(about["sha256"]["model.txt"][:12])
-    baseline = baselines_of(model, about)["model.txt"][verdict]
+        return str(part_of(about, "model.json", "sha256", "model.txt")[:12])
+    baseline = baseline_of(model, about, "model.txt", verdict)
     return text_sha256(to_json(asdict(baseline)))[:12]
 
 
@@ -291,7 +243,7 @@ def scorer(model: Folder, verdict: str, columns: list[str], snapshot: str) -> Sc
         final = model_of(model, about, "model.txt")
         selected = Scorer(model_id, final.predict, final.explain)
     else:
-        baseline = baselines_of(model, about)["model.txt"][verdict]
+        baseline = baseline_of(model, about, "model.txt", verdict)
         selected = Scorer(
             model_id,
             baseline.predict,

@@ -10,8 +10,8 @@ from models.defection.baselines import Baseline
 from models.defection.booster import ModelSpec
 from models.defection.metrics import calibration_error, weighted_auc
 from models.defection.training import Trained, fit_model
-from models.settings import Boosting
 from pipeline.engine.rows import purged
+from pipeline.registry.about import params_of
 from pipeline.registry.model_files import baselines_of
 from pipeline.runtime.store import Folder
 
@@ -51,7 +51,7 @@ def over_seeds(
     `past`: what it was trained on. `tested`: rows at the test origins, with the risk by the first
     seed in `model`. `of`: the seeds.
     """
-    params = Boosting.model_validate(about["params"])
+    params = params_of(about)
     constraints, horizon = about["monotone_constraints"], about["horizon_days"]
     fitted, seeds = baselines_of(model, about), range(params.seed, params.seed + count)
     of_seeds = [_figures(tested, tested["model"].to_numpy(np.float64))]

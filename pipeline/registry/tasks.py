@@ -18,16 +18,14 @@ from models.defection.training import fit_model, too_little
 from models.settings import Costs
 from pipeline.engine.rows import Population, buyers, feature_names, joined, purged, scored_features
 from pipeline.engine.run import by_rows
+from pipeline.registry.about import about_of
 from pipeline.registry.model_files import (
-    TRAIN_AGAIN,
-    about_of,
-    baselines_of,
+    baseline_of,
     model_of,
     predictions,
     require_fit,
     require_known_scores,
 )
-from pipeline.runtime.errors import ModelError
 from pipeline.runtime.sections import Engine, Evaluate
 from pipeline.runtime.store import Folder
 
@@ -184,7 +182,7 @@ def measure_tasks(
     for task in TASKS:
         origins = list(calibration["origins"])
         rows = _rows(task, (features, lifecycle, labels), calibration, origins)
-        reason = about.get("tasks", {}).get(task.name, "it was not trained")
+        reason = (about.get("tasks") or {}).get(task.name, "it was not trained")
         few = too_few(rows["defected"], params)
         if reason or few:
             bought = rows.assign(defected=~rows["defected"].astype(bool))
@@ -257,8 +255,4 @@ def _scorer(model: Folder, about: dict[str, Any], task: Task, verdict: str) -> M
     file = f"{task.folder}model.txt"
     if verdict == "model":
         return model_of(model, about, file)
-    fitted = baselines_of(model, about).get(file, {})
-    if verdict not in fitted:
-        rule = f"there is no scorer {verdict} of the task {task.name}"
-        raise ModelError("E_MODEL_BROKEN", "verdict", rule, TRAIN_AGAIN)
-    return fitted[verdict]
+    return baseline_of(model, about, file, verdict)

@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.registry.about import about_of
 from pipeline.registry.challenge import Judgement, ModelVersion, not_compared
-from pipeline.registry.model_files import about_of
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.store import Folder
 

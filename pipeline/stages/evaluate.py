@@ -23,8 +23,9 @@ from pipeline.docs.plots import plots
 from pipeline.engine.base_rate import require_plausible
 from pipeline.engine.rows import joined, scored_features
 from pipeline.inputs.segments import segments_of
+from pipeline.registry.about import about_of
 from pipeline.registry.forecasts import measure_forecasts, ranking_values
-from pipeline.registry.model_files import about_of, model_of, predictions
+from pipeline.registry.model_files import model_of, predictions
 from pipeline.registry.own_model import FILE, own_predictions
 from pipeline.registry.seeds import over_seeds
 from pipeline.registry.tasks import measure_tasks, too_few

@@ -9,11 +9,12 @@ import pandas as pd
 from models.settings import Boosting, Costs
 from pipeline.engine.rows import feature_names, joined
 from pipeline.registry import spool
+from pipeline.registry.about import about_of
 from pipeline.registry.bundle import bundle_of
 from pipeline.registry.challenge import Judgement, ModelVersion, compare_versions
 from pipeline.registry.champion import keep_champion
 from pipeline.registry.mlflow_server import send_waiting
-from pipeline.registry.model_files import about_of, model_id_of
+from pipeline.registry.model_files import model_id_of
 from pipeline.registry.run_record import run_record, tracked_result
 from pipeline.registry.versions import UNREGISTERED
 from pipeline.runtime import store
