@@ -287,7 +287,7 @@ def test_an_altered_scorer_of_a_task_is_refused(
 
 
 def test_a_scorer_that_a_task_does_not_have_is_refused(final: dict[str, Folder]) -> None:
-    with pytest.raises(ModelError, match="there is no scorer last_contact of the task return"):
+    with pytest.raises(ModelError, match=r"`tasks/return/model.txt.last_contact` is missing"):
         chances_of(final, {"tasks": {"return": {"verdict": "last_contact", "base_rate": 0.5}}})
 
 
