@@ -110,7 +110,7 @@ def tiny_shop(root: Path, given: Path = ROOT / "params.yaml") -> dict[str, Any]:
     for name in ("dvc.yaml", "playbook.yaml", "my_models.py"):
         shutil.copy(ROOT / name, root)
     content = merged(read_yaml(given, ROOT), SMALL)
-    (root / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     (root / "data" / "returned" / "demo").mkdir(parents=True)
     run(root, Params.model_validate(content), STAGES)
     return content

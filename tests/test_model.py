@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import pickle
 import re
 import signal
@@ -25,7 +26,7 @@ from pipeline.registry.forecasts import forecasts
 from pipeline.registry.model_files import booster_of, scorer
 from pipeline.registry.run_record import flat
 from pipeline.runtime import store
-from pipeline.runtime.errors import ModelError
+from pipeline.runtime.errors import ModelError, StorageError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.train import train
@@ -503,6 +504,19 @@ def test_an_altered_baseline_is_refused(
     path.write_text(path.read_text().replace('"columns": ', '"columns":  '))
     with pytest.raises(ModelError, match="E_MODEL_CHANGED baselines.json"):
         scorer(model, verdict, shop[1]["model.json"]["features"], small_shop.DATA_END)
+
+
+def test_a_model_that_this_user_may_not_read_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "model.json").chmod(0)
+    user = os.geteuid()
+    if user == 0:  # root reads everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(StorageError, match="E_DISK .*model.json . this user may not read it"):
+            about_of(Folder(tmp_path))
+    finally:
+        os.seteuid(user)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "null", "4", '{"trained": true}'])

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from features.settings import Positive
 from models.decision.queues import QUEUES
 from models.reasons.catalogue import OTHER_UNKNOWN, REASONS
-from models.settings import Positive
 
 SECOND_FAILURE = "second_failure"
 SITUATIONS = (*REASONS, SECOND_FAILURE, OTHER_UNKNOWN)

@@ -11,7 +11,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from features.records import Past
-from models.settings import Positive, Share
+from features.settings import Positive
+from models.settings import Share
 
 
 class Candidate(NamedTuple):

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from features.settings import Positive
 from models.lifecycle.core_rules import CONDITIONS
-from models.settings import Count, Positive, Share
+from models.settings import Count, Share
 
 Weight = Annotated[int, Field(ge=0)]
 

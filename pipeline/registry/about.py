@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.defection.forms import BASE
 from models.settings import Boosting, Form
-from pipeline.runtime.errors import ModelError
+from pipeline.runtime.errors import ModelError, StorageError
 from pipeline.runtime.sections import Date, Days
 from pipeline.runtime.store import Folder
 
@@ -160,6 +160,9 @@ def about_of(model: Folder) -> dict[str, Any]:
     """Return model.json with all its keys. Raises ModelError where it is not as declared."""
     try:
         about: dict[str, Any] = model.read("model.json")
+    except PermissionError:  # not "missing": another champion would take its place
+        place, fix = str(model.path / "model.json"), "let the job's user read the model's folder"
+        raise StorageError("E_DISK", place, "this user may not read it", fix) from None
     except (OSError, ValueError, RecursionError):
         rule = "it is missing or cannot be read"
         raise ModelError("E_MODEL_MISSING", "model.json", rule, TRAIN_AGAIN) from None

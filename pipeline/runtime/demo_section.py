@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.settings import Count, Positive, Share
+from features.settings import Positive
+from models.settings import Count, Share
 from pipeline.runtime.sections import Chance, Date, Section
 
 PresetName = Literal["weekly", "monthly", "yearly"]

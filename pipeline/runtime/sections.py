@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from features.settings import Positive
 from models.decision.queues import QUEUES
-from models.settings import CallWhen, Count, Language, Positive, Share, Threads
+from models.settings import CallWhen, Count, Language, Share, Threads
 
 Chance = Annotated[float, Field(ge=0, lt=1)]  # of what is never certain
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -121,7 +122,7 @@ class Ingest(Section):
     data_end_after: Count
     rebilled_days: Annotated[int, Field(ge=0, le=365)]  # 0: no order is taken for a correction
     against_last: AgainstLast
-    max_amount: Annotated[Positive, Field(le=LARGEST_AMOUNT)]
+    max_amount: Annotated[float, Field(gt=0, le=LARGEST_AMOUNT)]
     files: dict[str, RawFile]
     plausible: Plausible
     quarantine_limit: dict[str, Share]
