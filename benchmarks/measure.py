@@ -6,7 +6,6 @@
 import importlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.columns import TWELVE
 from benchmarks.data import shop
+from pipeline.runtime.cost import peak, spent
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 200  # customers
@@ -32,21 +32,6 @@ class Cost:
     wall_s: float
     rss_gb: float
     start_s: float
-
-
-def spent() -> float:
-    """Return the CPU seconds, user and system, of this process and its ended children."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in used)
-
-
-def peak() -> float:
-    """Return the peak memory of this process in GB; getrusage would start from the parent's."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return (
-        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-        / 2**20
-    )
 
 
 def measured(system: str, data: Path, out: Path, snapshots: int) -> Cost:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from pipeline.runtime import store
 from pipeline.runtime.runner import stages
 
 UP_TO = "evaluate"
+IDS = ("customer_id", "order_id", "complaint_id", "return_id")  # each copy has its own
 # stages run as `python`, which must be this interpreter
 ENVIRONMENT = {
     **os.environ,
@@ -80,9 +82,25 @@ def shop(target: Path, customers: int, days: int | None = None) -> Path:
     return target
 
 
-def _renamed(table: pa.Table, copy: int) -> pa.Table:
-    ids = pc.binary_join_element_wise(table["customer_id"].cast(pa.string()), f"-{copy:03d}", "")
-    return table.set_column(table.schema.get_field_index("customer_id"), "customer_id", ids)
+def _renamed(table: pa.Table, copy: int, names: Sequence[str] = ("customer_id",)) -> pa.Table:
+    for name in names:
+        # in front: copies of one customer side by side would be scored sooner than strangers
+        ids = pc.binary_join_element_wise(f"{copy:03d}-", table[name].cast(pa.string()), "")
+        table = table.set_column(table.schema.get_field_index(name), name, ids)
+    return table
+
+
+def crowded_inputs(source: Path, target: Path, customers: int) -> Path:
+    """Copy the input tables of a shop under new ids until they name so many customers."""
+    target.mkdir(parents=True)
+    copies = -(-customers // len(pq.read_table(source / "customers.parquet")))
+    for path in sorted(source.glob("*.parquet")):
+        table = pq.read_table(path)
+        ids = [name for name in table.column_names if name in IDS]
+        with pq.ParquetWriter(target / path.name, table.schema, compression="zstd") as writer:
+            for copy in range(copies if "customer_id" in ids else 1):
+                writer.write_table(_renamed(table, copy, ids))
+    return target
 
 
 def crowd(source: Path, target: Path, customers: int) -> Path:

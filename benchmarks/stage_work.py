@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measure import Cost, peak, spent
+from benchmarks.measure import Cost
 from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
 from models.defection.forms import select_form
 from models.reasons.catalogue import REASONS
@@ -27,13 +27,15 @@ from pipeline.delivery.explanations import explanations
 from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.about import about_of
 from pipeline.registry.model_files import booster_of, scorer
-from pipeline.runtime import store
+from pipeline.runtime import publishing, store
+from pipeline.runtime.cost import peak, spent
 from pipeline.runtime.params import Params, load
-from pipeline.runtime.publishing import Published, publish
+from pipeline.runtime.publishing import Published
 from pipeline.runtime.runner import bind, function, stages
 from pipeline.runtime.store import Folder
 
 EXPLAINED = 100_000  # customers
+SCORE_PARTS = "score_parts.json"
 
 
 class Shop(NamedTuple):
@@ -67,7 +69,7 @@ def stage(name: str, **instead: Any) -> Piece:
             )
             for output, value in returned.items() if isinstance(returned, Mapping) else returned:
                 if isinstance(value, Published):
-                    publish(out / spec.outputs[output], value, shop.params.lists)
+                    publishing.publish(out / spec.outputs[output], value, shop.params.lists)
                 else:
                     store.write(out / spec.outputs[output], value)
 
@@ -95,6 +97,21 @@ def life_cycle(shop: Shop, out: Path) -> Run:
         store.write(out / spec.outputs[output], parts)
 
     return run
+
+
+def scoring(shop: Shop, out: Path) -> Run:
+    """Run the stage `score`; the seconds of its parts are written beside `out`."""
+    from benchmarks.score_parts import measured_parts
+
+    run = stage("score")(shop, out)
+
+    def timed() -> None:
+        with measured_parts() as seconds:
+            run()
+        parts = {name: round(value, 2) for name, value in seconds.items()}
+        store.write(out.parent / SCORE_PARTS, parts)
+
+    return timed
 
 
 class FinalTraining(NamedTuple):
@@ -149,7 +166,21 @@ def rounds(shop: Shop, out: Path) -> Run:
     return lambda: select_form(final.rows, final.spec)
 
 
-def scoring_bare(shop: Shop, out: Path) -> Run:
+def risk(shop: Shop, out: Path) -> Run:
+    """Read the features, give all customers their risk as the stage does, write ids and risks."""
+    features, lifecycle = shop.folder("features"), shop.folder("lifecycle")
+    snapshot = shop.calibration["data_end"]
+
+    def run() -> None:
+        chosen = scorer(shop.folder("model"), "model", feature_names(features), snapshot)
+        numbers = scored_features(features, lifecycle, snapshot, rows="true")
+        risks = {"customer_id": numbers.index, "risk": chosen.predict(numbers).round(6)}
+        store.write(out / "risk.parquet", pa.table(risks))
+
+    return run
+
+
+def risk_bare(shop: Shop, out: Path) -> Run:
     """Read the features, predict all customers by the booster, write ids and risks."""
     model, columns = shop.folder("model"), feature_names(shop.folder("features"))
     booster = booster_of(model, about_of(model), "model.txt")
@@ -196,8 +227,9 @@ PIECES: dict[str, Piece] = {
     "training": training,
     "training_bare": training_bare,
     "rounds": rounds,
-    "scoring": stage("score"),
-    "scoring_bare": scoring_bare,
+    "scoring": scoring,
+    "risk": risk,
+    "risk_bare": risk_bare,
     "explanations": explaining,
 }
 

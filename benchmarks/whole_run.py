@@ -1,6 +1,7 @@
 """The cost of the whole pipeline: from nothing, with nothing changed, fixed cost by stage."""
 
 import datetime as dt
+import json
 import re
 import shutil
 import subprocess
@@ -8,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.measure import Cost, spent
+from benchmarks.measure import Cost
 from benchmarks.stage_shop import ENVIRONMENT, python, reproduced, run
 from pipeline.runtime import store
+from pipeline.runtime.cost import spent
 
 MADE = ("data", "reports", ".dvc/cache", ".dvc/tmp")
 # from one run to the next: compiled kernels and tracked runs
@@ -47,6 +49,19 @@ def second_day(root: Path) -> Cost:
     snapshot = store.read(root / "data" / "lists" / "manifest.json")["snapshot"]
     day = dt.date.fromisoformat(snapshot) + dt.timedelta(days=1)
     return timed(root, "pipeline", "score", "--as-of", day.isoformat())
+
+
+def crowd_night(root: Path, raw: Path, out: Path) -> tuple[Cost, dict[str, dict[str, float]]]:
+    """Make the list of a crowd from its raw files; return the cost, and that of each step."""
+    command = [sys.executable, "-m", "pipeline", "score", "--json"]
+    command += ["--events", str(raw), "--out", str(out)]
+    start, began = spent(), time.perf_counter()
+    ended = subprocess.run(
+        command, cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    cpu, wall = spent() - start, time.perf_counter() - began
+    steps = json.loads(ended.stdout)["cost"]
+    return Cost(cpu, wall, max(step["peak_gb"] for step in steps.values()), 0.0), steps
 
 
 def trivial(target: Path, source: Path) -> Path:

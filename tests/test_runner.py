@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import frozen
+import numpy as np
 import pytest
 from frozen import ROOT, params
 
 from pipeline.runtime import store
+from pipeline.runtime.cost import measured
 from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.params import Params
 from pipeline.runtime.runner import Stage, argument, bind, locked, run_stage, stages
@@ -194,3 +196,14 @@ def test_a_disk_that_cannot_be_written_is_exit_code_7(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised:
         run_stage("simulate", tmp_path)
     assert raised.value.exit_code == 7
+
+
+def test_a_step_costs_its_own_time_and_its_own_memory() -> None:
+    costs: dict[str, dict[str, float]] = {}
+    with measured(costs, "large"):
+        np.ones(50_000_000).sum()
+    with measured(costs, "small"):
+        pass
+    assert costs["large"]["cpu_s"] > costs["small"]["cpu_s"]
+    if sys.platform == "linux":
+        assert costs["large"]["peak_gb"] > costs["small"]["peak_gb"] + 0.3

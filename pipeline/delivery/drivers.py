@@ -108,7 +108,7 @@ def in_units(values: Floats, units: Any, language: str) -> pa.Array:
     spelling = SPELLING[language]
     texts = np.full(len(values), spelling.unknown, object)
     known = ~np.isnan(values)
-    for unit in np.unique(units.astype(str)):
+    for unit in pd.unique(units):
         here = known & (units == unit)
         texts[here] = _in_unit(values[here], unit, spelling).to_numpy(zero_copy_only=False)
     return pa.array(texts, pa.string())
@@ -123,9 +123,11 @@ def driver_texts(
     language: str,
 ) -> pa.Array:
     """Return the words of each driver: its meaning, the value, the median of the same stage."""
-    units = np.array([columns[term].unit if term in columns else "" for term in terms], object)
-    meaning = [columns[term].meaning if term in columns else term for term in terms]
-    titles = pa.array([text[:1].upper() + text[1:] for text in meaning], pa.string())
+    place, names = pd.factorize(np.asarray(terms, object))
+    units = np.array([columns[name].unit if name in columns else "" for name in names], object)
+    meaning = [columns[name].meaning if name in columns else name for name in names]
+    titles = pa.array([text[:1].upper() + text[1:] for text in meaning], pa.string()).take(place)
+    units = units[place]
     value, usual = (in_units(numbers, units, language) for numbers in (values, median))
     beside, stage = f" ({SPELLING[language].median} ", pc.replace_substring(stage, "_", " ")
     return pc.binary_join_element_wise(titles, ": ", value, beside, stage, ": ", usual, ")", "")

@@ -119,5 +119,4 @@ def rested(
 ) -> Flags:
     """Return who may not be called yet: contacted fewer than their queue's days ago."""
     last = contacted.reindex(rows["customer_id"]).to_numpy(np.float64)
-    days = [cooldown[queue] for queue in rows["queue"]]
-    return last > day - np.array(days, np.float64)
+    return last > day - rows["queue"].map(cooldown).to_numpy(np.float64)

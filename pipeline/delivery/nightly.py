@@ -23,6 +23,7 @@ from pipeline.engine.evidence import trends_of
 from pipeline.registry import bundle
 from pipeline.registry.bundle import Scoring
 from pipeline.runtime import publishing, store
+from pipeline.runtime.cost import measured
 from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageError, TrackingError
 from pipeline.runtime.lock import locked
 from pipeline.runtime.params import Params, load, require_shop
@@ -124,7 +125,9 @@ def _prepare(out: Path) -> None:
 
 
 def score(job: Job, dry_run: bool = False) -> tuple[Path | None, Published, dict[str, Any]]:
-    """Make the list and publish it; return its folder, the list, and what `ingest` has counted.
+    """Make the list and publish it; return its folder, the list, and the run's record.
+
+    The record: `tables`, what `ingest` has counted, and `cost` of each step.
 
     With `dry_run` nothing is published. Raises BusyError while another job makes the list of the
     same day for the same folder.
@@ -136,13 +139,14 @@ def score(job: Job, dry_run: bool = False) -> tuple[Path | None, Published, dict
         locked(job.out / LOCK.format(day), f"{job.out}, {day}"),
         _work_folder(job.out) as work,
     ):
-        lists, account = _run(job, work)
+        lists, record = _run(job, work)
         if dry_run:
-            return None, lists, account
-        folder = publishing.publish(job.out, lists, job.params.lists)
+            return None, lists, record
+        with measured(record["cost"], "publish"):
+            folder = publishing.publish(job.out, lists, job.params.lists)
         if job.params.engine.kind == "spark" and job.params.engine.spark.lists:
             _to_lake(folder, lists, job.params)
-    return folder, lists, account
+    return folder, lists, record
 
 
 def _to_lake(folder: Path, lists: Published, params: Params) -> None:
@@ -172,7 +176,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
 
 
 def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
-    """Run the stages of one snapshot; return the list, and what `ingest` has counted."""
+    """Run the stages of one snapshot; return the list, and the run's record."""
     known = stages(job.root, job.shop)
     params = job.params
     _like_the_project(job, work, {Path(p).name for s in known.values() for p in s.outputs.values()})
@@ -180,29 +184,32 @@ def _run(job: Job, work: Path) -> tuple[Published, dict[str, Any]]:
     returned = gather(
         job.root / "data" / "returned" / job.shop, job.out, job.shop, work / "returned"
     )
-    account: dict[str, Any] = {}
+    record: dict[str, Any] = {"tables": {}, "cost": {}}
     if job.events is not None:
         if job.as_of:
             own = params.ingest.model_copy(update={"data_end": job.as_of})
             params = params.model_copy(update={"ingest": own})
         raw = {"shops": job.events.resolve(), "sources": job.root / "sources" / f"{job.shop}.sql"}
-        _stage(known["ingest"], params, work, {**raw, "returned": returned})
+        with measured(record["cost"], "ingest"):
+            _stage(known["ingest"], params, work, {**raw, "returned": returned})
         events = work / "data" / "events"
-        account = store.read(work / "reports" / "ingest.json")["tables"]
+        record["tables"] = store.read(work / "reports" / "ingest.json")["tables"]
     meta = store.read(events / "meta.json")
     calibration = bundle.at_snapshot(job.scoring, meta)
     store.write(work / "data" / "calibration.json", calibration)
     selected = job.scoring.model_dump(include={"verdict", "grade", "forecasts", "tasks"})
     store.write(work / "reports" / "metrics.json", {**selected.pop("forecasts"), **selected})
     inputs = {"events": events, "returned": returned, "model": job.model.path.resolve()}
-    store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
-    for name in ("extract", "assign"):
-        _stage(known[name], params, work, inputs)
-    published: Published = _stage(known["score"], params, work, inputs)["lists"]
+    with measured(record["cost"], "trends"):
+        store.write(work / "data" / "trends.parquet", trends_of(Folder(events), params.engine))
+    for name in ("extract", "assign", "score"):
+        with measured(record["cost"], name):
+            made = _stage(known[name], params, work, inputs)
+    published: Published = made["lists"]
     if job.as_of and published.manifest["snapshot"] != job.as_of:
         rule = f"the data end on {published.manifest['snapshot']}"
         raise ConfigError("E_DATE", "--as-of", rule, "use that day, or deliver later data")
-    return published, account
+    return published, record
 
 
 def _like_the_project(job: Job, work: Path, written: set[str]) -> None:
@@ -243,34 +250,38 @@ def _stage(stage: Any, params: Params, work: Path, inputs: dict[str, Path]) -> d
     return execute(replace(stage, inputs={**stage.inputs, **elsewhere}), params, work)
 
 
-def summary(job: Job, folder: Path | None, lists: Published, account: dict[str, Any]) -> Any:
+def summary(job: Job, folder: Path | None, lists: Published, record: dict[str, Any]) -> Any:
     """Return the result of a job for a scheduler: no row of it is about one customer."""
     scored = lists.files["scored.parquet"]
     contacts = scored["contact"].value_counts().to_pylist()
     queues = scored["queue"].value_counts().to_pylist()
     kept = ("shop", "snapshot", "horizon_days", "verdict", "grade", "model_id", "customers")
-    quarantined = sum(n for table in account.values() for n in table["quarantined"].values())
+    tables = record["tables"].values()
+    quarantined = sum(n for table in tables for n in table["quarantined"].values())
     return {
         **{key: lists.manifest[key] for key in kept},
         "published": folder is not None,
         "folder": str(folder or job.out),
         "contacts": dict(sorted((row["values"], row["counts"]) for row in contacts)),
         "queues": dict(sorted((row["values"], row["counts"]) for row in queues)),
-        "rows_in": sum(table["rows_in"] for table in account.values()),
+        "rows_in": sum(table["rows_in"] for table in tables),
         "quarantined": quarantined,
         "filled_in": len(publishing.filled_in(job.out)),
+        "cost": record["cost"],
     }
 
 
 def in_words(result: dict[str, Any]) -> str:
     """Return the summary as lines for a person."""
     contacts = ", ".join(f"{n:,} {name}" for name, n in result["contacts"].items())
+    steps = ", ".join(f"{step} {each['cpu_s']:.1f}" for step, each in result["cost"].items())
     state = "list   " if result["published"] else "not published, would lie in"
     return (
         f"{state} {result['folder']}\n"
         f"shop    {result['shop']}, as of {result['snapshot']}: {result['customers']:,} customers\n"
         f"model   {result['model_id'] or 'none: rules alone'}: {result['grade']}\n"
         f"contact {contacts}\n"
+        f"CPU s   {steps}\n"
     )
 
 

@@ -64,8 +64,10 @@ def _weekly(part: Part, first: int, weeks: int, categories: int) -> pa.Table:
     np.add.at(total[:, SPEND], (group, (lines["day"] - first) // WEEK + 1), amount)
     back = void < first + WEEK * (weeks - 1)
     np.add.at(total[:, SPEND], (group[back], (void[back] - first) // WEEK + 1), -amount[back])
-    visits = np.unique(np.stack([group, owner, lines["day"]]), axis=1)
-    np.add.at(total[:, VISITS], (visits[0], (visits[2] - first) // WEEK + 1), 1)
+    # one number per category, customer and day: sorted in a tenth of the time of three
+    customers, days = len(part.tables.known), WEEK * weeks
+    visits = np.unique((group.astype(np.int64) * customers + owner) * days + lines["day"] - first)
+    np.add.at(total[:, VISITS], (visits // (customers * days), visits % days // WEEK + 1), 1)
     group, week = np.nonzero(total.any(axis=1))
     spend, purchases = total[group, :, week].T
     return pa.table({"category": group, "week": week, "spend": spend, "purchases": purchases})

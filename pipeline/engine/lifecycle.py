@@ -35,8 +35,8 @@ COUNTED = (  # columns that the life cycle over time is counted from
 
 def named(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pa.Array:
     """Codes as their names; the empty name as null."""
-    empty = [code for code, name in enumerate(names) if not name]
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=np.isin(codes, empty)), list(names))
+    empty = names.index("") if "" in names else -1
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes == empty), list(names))
 
 
 def lifecycle_table(
@@ -52,18 +52,19 @@ def lifecycle_table(
     """
     columns: dict[str, Any] = {"customer_id": ids, "snapshot": dates(at)}
     for name in STATE.names or ():
+        values = np.ascontiguousarray(states[name])
         if name in NAMES:
-            columns[name] = named(states[name], NAMES[name])
+            columns[name] = named(values, NAMES[name])
         elif name.endswith(("_on", "since")):
-            columns[name] = dates(states[name])
+            columns[name] = dates(values)
         elif name == "satisfaction":
             unknown = np.full(len(states), not complaints_known)
             confidence = "normal" if complaints_known else "low"
-            columns[name] = pa.array(states[name], mask=unknown)
+            columns[name] = pa.array(values, mask=unknown)
             columns["confidence"] = named(np.zeros(len(states), np.int32), (confidence,))
             columns |= evidence
         else:
-            columns[name] = states[name]
+            columns[name] = values
     return pa.table(columns)
 
 

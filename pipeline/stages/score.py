@@ -19,7 +19,7 @@ from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
 from pipeline.delivery.drivers import agreement_report, columns_of, explained, main_drivers
 from pipeline.delivery.earlier import earlier
-from pipeline.delivery.explanations import explanations, texts
+from pipeline.delivery.explanations import AT_HEAD, explanations, texts
 from pipeline.delivery.outcomes import SAVE_RATES
 from pipeline.delivery.published import REPORTS
 from pipeline.engine.calendar import day_number
@@ -107,7 +107,7 @@ def score(
     people = lists.people_files(lists.people_list(scored, owner, before.since))
     tables = {"scored": scored, "explanations": explanation, "categories": fallen}
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
-    heads = explanation.filter(pc.equal(explanation["position"], 0))
+    heads = explanation.select(AT_HEAD).filter(pc.equal(explanation["position"], 0))
     assumed = rows.drop(columns="save_rate")
     reports = {
         "reason_agreement.csv": agreement_report(heads, known, reasons.defecting),
