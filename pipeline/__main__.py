@@ -354,6 +354,8 @@ def main() -> None:
     """Entry point: expected errors end with one line and their exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
+    # The matrices are small: threads of BLAS wait busily for work that never comes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.umask(0o077)  # what is written here, and by DVC, names customers
     _close_to_others()
     try:

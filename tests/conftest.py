@@ -1,8 +1,12 @@
 """The order of the test files, and the fixtures that the tracking tests share."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as every command has it, before numpy loads
+
 import tracking_server
 from tracked_shop import Made, Project, made_in, project_at
 from xdist.scheduler import LoadFileScheduling
