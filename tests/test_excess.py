@@ -49,3 +49,12 @@ def test_goods_from_before_the_data_are_counted_and_refused_when_many(tmp_path: 
     assert len(result.rows("returns")) == 9
     with pytest.raises(InputError, match=r"E_RETURNS_UNBOUGHT returns.csv:10 quantity — 11% of"):
         with_returns(tmp_path, *bought, "R1,C1,,Z,1,5,2026-01-25", unbought=0.1)
+
+
+def test_a_return_that_does_not_fit_takes_nothing_from_those_after_it(tmp_path: Path) -> None:
+    typed = {"pieces": "R1,C1,O1,A,100,10,2026-01-10", "amount": "R1,C1,O1,A,1,1000,2026-01-10"}
+    for name, row in typed.items():
+        (tmp_path / name).mkdir()
+        result = with_returns(tmp_path / name, row, "R2,C1,O1,A,2,20,2026-01-11")
+        assert [line for _, line, *_ in result.quarantined("returns")] == [2], name
+        assert len(result.rows("returns")) == 1, name

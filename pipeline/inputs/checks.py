@@ -183,12 +183,12 @@ def amount_sql(column: InputColumn, delivered: str) -> str:
 def notes_sql(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:
     """SQL for the notes of a row, the bit of each by its position in NOTES."""
     bits = [
-        f"if({_applied(note, '({})', column, settings)}, {1 << position}::ubigint, 0)"
+        f"if({_applied(note, '({})', column, settings)}, {1 << position}, 0)::usmallint"
         for position, note in enumerate(NOTES)
         for column in table.columns
         if column.name in types and note.concerns(column, table, types[column.name])
     ]
-    return " | ".join(["0::ubigint", *bits])
+    return " | ".join(["0::usmallint", *bits])
 
 
 def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:

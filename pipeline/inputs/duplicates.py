@@ -60,6 +60,13 @@ def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
     Rows with one key that differ, and those of one order of two customers, get the fate of a clash.
     """
     accepted = f"accepted_{table.name}"
+    several = False
+    if table.name == "orders":
+        # an order has one customer, unless two of 2**64 hashes are equal
+        orders = _kinds(db, accepted, "order_id")
+        if orders == fetch_value(db, f"select count(*) from {accepted}"):
+            return  # orders of one line each have no duplicates, which one column shows
+        several = orders < _kinds(db, accepted, "order_id, customer_id")
     columns = ", ".join(identifier(column) for column in table.names if column in types)
     if _has_repeated(db, accepted, columns):
         _mark_repeated(db, table, columns, types)
@@ -69,15 +76,11 @@ def mark_duplicates(db: Db, table: InputTable, types: Types) -> None:
         if _has_repeated(db, f"(from {accepted} where {known})", key):
             suspects = f"{known} and hash({key}) in (from repeated)"
             _mark_clash(db, table, "E_DUPLICATE_ID", key, suspects, "count(*)")
-    if table.name == "orders":
-        # an order has one customer, unless two of 2**64 hashes are equal
-        lines = fetch_value(db, f"select count(*) from {accepted}")
-        orders = _kinds(db, accepted, "order_id")
-        if orders < lines and orders < _kinds(db, accepted, "order_id, customer_id"):
-            two = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
-                having min(hash(customer_id)) <> max(hash(customer_id)))"""
-            customers = "count(distinct customer_id)"
-            _mark_clash(db, table, "E_ORDER_CUSTOMERS", "order_id", two, customers)
+    if several:
+        two = """hash(order_id) in (select hash(order_id) from accepted_orders group by all
+            having min(hash(customer_id)) <> max(hash(customer_id)))"""
+        customers = "count(distinct customer_id)"
+        _mark_clash(db, table, "E_ORDER_CUSTOMERS", "order_id", two, customers)
 
 
 def _mark_repeated(db: Db, table: InputTable, columns: str, types: Types) -> None:

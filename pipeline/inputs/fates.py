@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.inputs import aliases
+from pipeline.inputs.buyers import total_buyers
 from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, Clash
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
@@ -141,8 +142,9 @@ def relate_rows(
         fix = "set a later day, or null"
         raise ConfigError("E_DATA_END", "ingest.data_end", "no order lies before it", fix)
     if "customers" not in delivered:
+        total_buyers(db)
         db.execute("""insert into staged_customers (customer_id, created_at)
-            select customer_id, min(ordered_at) from accepted_orders group by 1""")
+            select customer_id, first_at from buyers""")
     for table in delivered:
         if table not in ("customers", "orders") and "customer_id" in TABLES[table].names:
             _check_references(db, table, delivered[table])

@@ -8,8 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.kernel import entry, kernel
-from features.records import Ints, Longs
+from features.records import NEVER, Ints, Longs
 
+LINE = """customer day basket sku category quantity amount promised delivered cancelled order_id
+    line_id""".split()
+LACKING = ("promised", "delivered", "cancelled", "line_id")
 Characters = npt.NDArray[np.uint8]
 
 
@@ -164,18 +167,21 @@ def in_order(table: pa.Table) -> pa.Table:
     """Return a partition's lines by customer, day, order_id and line_id, with `basket` numbered.
 
     A line without an id gets its number within the order by its content: so the order of the rows
-    in a file does not matter.
+    in a file does not matter. `table` may lack LACKING: then no line of the shop has it.
     """
-    columns = {name: table[name].combine_chunks() for name in table.schema.names}
+    size = len(table)
+    never = pa.array(np.full(size, NEVER, np.int32))
+    none = dict.fromkeys(LACKING, never) | {"line_id": pa.nulls(size, pa.string())}
+    columns = none | {name: table[name].combine_chunks() for name in table.column_names}
     ids = columns["line_id"]
-    named, size = ids.null_count == 0, len(table)
+    named = ids.null_count == 0
     content: dict[str, Any] = {
         name: _texts(columns[name]) if name[-3:] == "_id" else columns[name].to_numpy()
         for name in Lines._fields
     }
     lines = Lines(**content)
     if not named:
-        lines = lines._replace(line_id=_texts(pa.nulls(size, pa.string())))
+        lines = lines._replace(line_id=_texts(none["line_id"]))
     order = _sorted(lines)
     longest = int(np.bincount(lines.customer).max(initial=0))
     slots = np.zeros(1 << (2 * longest).bit_length(), np.int64)
@@ -184,8 +190,11 @@ def in_order(table: pa.Table) -> pa.Table:
     if not named:
         most = int(number.max(initial=0))
         written = pa.array([f"{n:04d}" for n in range(most + 1)], pa.string())
-        columns["line_id"] = pc.coalesce(ids, written.take(pa.array(number)))
+        own = written.take(pa.array(number))
+        columns["line_id"] = pc.coalesce(ids, own) if ids.null_count < size else own
         if ids.null_count < size or most > 9999:  # the order of texts is another one
             order = _sorted(lines._replace(line_id=_texts(columns["line_id"])))
     columns["basket"] = pa.array(basket)
-    return pa.table(columns).take(pa.array(order))
+    moved = [name for name in LINE if columns[name] is not never]
+    rows = pa.table({name: columns[name] for name in moved}).take(pa.array(order))
+    return pa.table({name: rows[name] if name in moved else never for name in LINE})

@@ -4,7 +4,7 @@ A partition holds whole customers, sorted by customer and day; `row` keeps this 
 is stored without it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,15 @@ import pyarrow as pa
 
 from features.records import NEVER
 from pipeline.inputs import segments
+from pipeline.inputs.buyers import total_buyers
 from pipeline.inputs.contract import DEFECT_WORDS, SEVERITIES, UNSERVED_WORDS
 from pipeline.inputs.database import Db, fetch_value
-from pipeline.inputs.line_order import in_order
+from pipeline.inputs.line_order import LACKING, in_order
 from pipeline.inputs.spill import Spill
 from pipeline.runtime.resources import read_queries
 
 BATCH = 100_000  # rows: larger ones cost twice the time in fresh memory
 SQL = read_queries(__file__, "partitions.sql")
-LINE = """customer day basket sku category quantity amount promised delivered cancelled order_id
-    line_id""".split()
 EVENTS = ("returns", "complaints", "touches", "treatments", "suppressions")
 
 
@@ -29,13 +28,14 @@ def number(db: Db, per_partition: int) -> int:
     """Number customers, products and categories; return the number of partitions."""
     lines = fetch_value(db, "select count(*) from accepted_orders")
     parts = max(1, -(-int(lines) // per_partition))
+    total_buyers(db)
     db.execute(SQL["number"].format(never=NEVER, parts=parts))
     return parts
 
 
-def place(db: Db, parts: int) -> Spill:
+def place(db: Db, parts: int, columns: Iterable[str]) -> Spill:
     """Return the lines by partition, and create the tables `placed_<table>` for all other events,
-    sorted by partition.
+    sorted by partition. `columns`: those of orders that the shop has.
     """
     words, by_part = "|".join(DEFECT_WORDS), "order by part" if parts > 1 else ""
     sql = SQL["place"].format(
@@ -45,7 +45,10 @@ def place(db: Db, parts: int) -> Spill:
         by_part=by_part,
     )
     db.execute(sql)
-    return Spill(db.sql(SQL["lines"]).to_arrow_reader(BATCH), parts)
+    absent = [name for name in LACKING if not {name, f"{name}_at"} & {*columns}]
+    without = f"exclude ({', '.join(absent)})" if absent else ""
+    lines = db.sql(f"select * {without} from ({SQL['lines']})")
+    return Spill(lines.to_arrow_reader(BATCH), parts)
 
 
 def _table(db: Db, query: str, **values: int) -> pa.Table:
@@ -70,7 +73,7 @@ def write(db: Db, lines: Spill, parts: int, meta: dict[str, Any]) -> Iterator[tu
     for part in range(parts):
         file = f"part-{part:03d}.parquet"
         yield f"customers/{file}", _table(db, "customers", part=part)
-        orders = in_order(lines.read(part)).select(LINE)
+        orders = in_order(lines.read(part))
         yield f"orders/{file}", _with_row(orders)
         if names_orders:
             db.from_arrow(orders).create_view("orders_of_part", replace=True)

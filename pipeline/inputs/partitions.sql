@@ -9,7 +9,7 @@ create macro day_of(x) as coalesce((x::date - date '1970-01-01')::integer, {neve
 
 create table customers_known as
 with event as (
-    select customer_id, ordered_at as happened_at from accepted_orders
+    select customer_id, first_at as happened_at from buyers
     union all select customer_id, returned_at from accepted_returns
     union all select customer_id, opened_at from accepted_complaints
     union all select customer_id, t.at from accepted_touches t
@@ -30,16 +30,19 @@ select *, (row_number() over (
     partition by part order by customer_id::varchar) - 1)::integer as customer
 from placed;
 
+create temp table goods as
+select sku, category, count(*) as lines from accepted_orders group by all;
+
 create table categories as
 select category as category_id,
        (row_number() over (order by category::varchar) - 1)::integer as category
-from (select category from accepted_orders union select category from accepted_market_events)
+from (select category from goods union select category from accepted_market_events)
 where category is not null;
 
 -- A product has the category of most of its lines.
 create table skus as
 with seen as (
-    select sku, category, count(*) as lines from accepted_orders where sku is not null group by all
+    from goods where sku is not null
     union all select sku, null, 0 from accepted_returns where sku is not null),
 product as (
     select sku as sku_id, arg_max(category, (lines, category::varchar)) as category_id

@@ -8,6 +8,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 
+from pipeline.inputs.buyers import total_buyers
 from pipeline.inputs.checks import NOTES, PLAUSIBLE
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.origins import raw_column
@@ -93,9 +94,7 @@ def judge_customers(db: Db, limits: Plausible) -> None:
     """Quarantine ids that stand for nobody; refuse ids that are alike."""
     if not fetch_all(db, "from accepted_orders limit 1"):
         return
-    db.execute("""create or replace temp table buyers as
-        select customer_id, customer_id::varchar as name, count(*) as lines
-        from accepted_orders group by customer_id""")
+    total_buyers(db)
     words = ", ".join(literal(word.lower()) for word in limits.nobody) or "null"
     usual, total, count, most = fetch_all(
         db,
@@ -106,15 +105,17 @@ def judge_customers(db: Db, limits: Plausible) -> None:
     least = max(limits.customer_share * total, limits.customer_times * usual)
     large = f"(lines > {least} and {count} >= {ENOUGH})"
     marks = ", ".join(literal(word) for word in limits.nobody_if_first) or "null"
-    first = f"(name in ({marks}) and lines = {most or 'null'})"
+    first = f"(customer_id::varchar in ({marks}) and lines = {most or 'null'})"
     suspects = f"""select customer_id, {large} as is_large from buyers
-        where lines >= 2 and (lower(name) in ({words}) or {first} or {large})"""
+        where lines >= 2 and (lower(customer_id::varchar) in ({words}) or {first} or {large})"""
     # a person may be called None; nobody has several orders
     db.execute(f"""create or replace temp table nobody as
         select customer_id from accepted_orders join ({suspects}) using (customer_id)
         group by all having is_large or count(distinct order_id) > 1""")
     if fetch_value(db, "select count(*) from nobody"):
         _quarantine(db, "E_NOBODY")
+    if not fetch_all(db, "from buyers where typeof(customer_id) = 'VARCHAR' limit 1"):
+        return  # numbers have no zeros in front
     alike = f"select {ZEROS} as form, list(customer_id) as ids from buyers group by 1"
     ids = f"select unnest(ids) as id, form from ({alike}) where len(ids) > 1"
     alike_count = fetch_value(db, f"select count(*) from ({ids})")

@@ -113,7 +113,8 @@ def _declared(table: InputTable, types: Types, whole: set[str]) -> str:
         stored = not types or column.name in (*types, *CHANGED.get(table.name, ()))
         absent = "" if stored else f" generated always as (null::{kind}) virtual"
         columns.append(f"{identifier(column.name)} {kind}{absent}")
-    own = ("source_file varchar", "source_line bigint", "fate varchar", "notes ubigint")
+    # narrow bits: what a row takes is written and read once per pass
+    own = ("source_file varchar", "source_line bigint", "fate varchar", "notes usmallint")
     return ", ".join((*columns, *own))
 
 

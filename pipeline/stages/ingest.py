@@ -42,7 +42,7 @@ def ingest(
     if root:
         check_volume(db, params, rows.end.isoformat(), shop, root)
     parts = partitions.number(db, engine.lines_per_partition)
-    lines = partitions.place(db, parts)
+    lines = partitions.place(db, parts, delivered["orders"])
     account = account_of(db, delivered, lines.rows)
     merged = {"aliases": aliases.account(db)} if "aliases" in delivered else {}
     meta = {
