@@ -102,7 +102,7 @@ def test_a_driver_is_written_as_the_language_writes_numbers() -> None:
 def main_driver(value: float = 2.0, **added: float) -> tuple[str | None, str | None, str | None]:
     """The driver of a customer with this value of each feature; medians are 0, 1 and 1.9."""
     terms = list(added)
-    median = np.array([[0.0 if term == "spend" else 1.9 if term == "returns" else 1.0
+    median = np.array([[0.0 if term == "complaints" else 1.9 if term == "returns" else 1.0
                         for term in terms]])  # fmt: skip
     of = Explained(
         np.array([1]),
@@ -119,13 +119,19 @@ def main_driver(value: float = 2.0, **added: float) -> tuple[str | None, str | N
 
 
 def test_the_main_driver_raises_the_risk_is_not_said_already_and_differs_from_the_median() -> None:
-    assert main_driver(purchases=0.1, spend=0.2) == ("spend so far", "2", "0")
-    assert main_driver(purchases=0.3, spend=0.2) == ("purchases so far", "2", "1")
+    assert main_driver(touches=0.1, complaints=0.2) == ("complaints so far", "2", "0")
+    assert main_driver(touches=0.3, complaints=0.2) == ("contacts so far", "2", "1")
     said = {"recency_days": 0.9, "evidence_boredom": 0.8, "returns": 0.7, "unheard_of": 0.6}
-    assert main_driver(**said, purchases=0.1) == ("purchases so far", "2", "1")
-    assert main_driver(**said, purchases=-0.1) == (None, None, None)
-    assert main_driver(purchases=0.005) == (None, None, None)
-    assert main_driver(value=np.nan, purchases=0.1) == (None, None, None)
+    assert main_driver(**said, touches=0.1) == ("contacts so far", "2", "1")
+    assert main_driver(**said, touches=-0.1) == (None, None, None)
+    assert main_driver(touches=0.005) == (None, None, None)
+    assert main_driver(value=np.nan, touches=0.1) == (None, None, None)
+
+
+@pytest.mark.parametrize("term", ["purchases", "spend", "purchases_in_60d", "tenure_days"])
+def test_more_purchases_or_spend_are_never_what_raises_the_risk(term: str) -> None:
+    assert main_driver(value=2.0, **{term: 0.9}) == (None, None, None)
+    assert main_driver(value=0.5, **{term: 0.9})[0] == COLUMNS[term].meaning
 
 
 def test_a_driver_that_is_better_than_the_median_is_none() -> None:
@@ -136,7 +142,7 @@ def test_a_driver_that_is_better_than_the_median_is_none() -> None:
 
 def test_no_purchase_of_late_is_said_by_the_first_sentence() -> None:
     late = {"purchases_in_60d": 0.9}
-    assert main_driver(**late)[0] == "purchases in the last 60 days"
+    assert main_driver(value=0.5, **late)[0] == "purchases in the last 60 days"
     assert main_driver(value=0.0, **late) == (None, None, None)
 
 

@@ -85,6 +85,9 @@ SAID = {"recency_days", "expected_next_days", "recency_over_ipt", "recency_surpr
 SAID |= {"recency_over_gap_max"}
 SAID |= {f"evidence_{reason}" for reason in REASONS}
 DRIVER = ("driver", "driver_value", "driver_median")
+# More of these raises a risk only together with the days since the last purchase: to a frequent
+# buyer, BG/NBD says, the same days mean more. `why` has those days already.
+BUYING = ("purchases", "purchase_rate", "spend", "net_spend", "tenure_days")
 OF_LATE = ("purchases_in_", "spend_in_")  # 0 says no more than the days since the last purchase
 CANDIDATES = 4  # strongest drivers of which `why` names the first that differs from the median
 
@@ -169,13 +172,15 @@ def main_drivers(
 
     It is the feature that adds most to the log-odds, and at least `least`, of those that `why` has
     not SAID and whose value differs from the median by `differs_by` of it, and not in the direction
-    that speaks for the customer. Null without one.
+    that speaks for the customer: that of `monotone`, and more of BUYING. Null without one.
     """
     if of is None or len(of.place) == 0:
         return {name: pa.nulls(size, pa.string()) for name in DRIVER}
     eligible = np.array([term in columns and term not in SAID for term in of.terms])
     added = np.where(eligible, of.contribution, 0)
-    speaks_for = np.array([columns[t].monotone if t in columns else 0 for t in of.terms])
+    of_buying = (-1 if term.startswith(BUYING) else 0 for term in of.terms)
+    known = (columns[term].monotone if term in columns else 0 for term in of.terms)
+    speaks_for = np.array([a or b for a, b in zip(known, of_buying, strict=True)])
     of_late = np.array([term.startswith(OF_LATE) for term in of.terms])
     strongest = np.argsort(-added, axis=1, kind="stable")[:, :CANDIDATES]
     units = np.array([columns[term].unit if term in columns else "" for term in of.terms], object)
