@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from models.defection.baselines import BASELINES
 from models.defection.evaluation import RESAMPLED, compare
+from models.defection.profit import value_of
 from pipeline.engine.rows import joined
 from pipeline.registry.about import about_of
+from pipeline.registry.forecasts import ranking_values
 from pipeline.registry.model_files import predictions
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
@@ -72,8 +75,11 @@ class Results:
         features, lifecycle, labels = folders
         origins = list(calibration["origins"])
         rows = joined(features, lifecycle, calibration, labels, origins)
-        costs = load_params(self.root).costs
-        scored = predictions(rows[rows["benchmark"]], model, about_of(model), costs)
+        about, costs = about_of(model), load_params(self.root).costs
+        scored = predictions(rows[rows["benchmark"]], model, about)
+        source = store.read(self.root / "reports" / "evaluation.json")["value_source"]
+        yearly = ranking_values(model, about, scored)[source].to_numpy(np.float64)
+        scored["value"] = value_of(yearly, costs)
         return scored.set_index(["customer_id", "origin"])[TESTED]
 
 

@@ -26,7 +26,6 @@ from pipeline.engine.rows import joined
 from pipeline.registry.about import about_of
 from pipeline.registry.model_files import predictions
 from pipeline.runtime import store
-from pipeline.runtime.params import load
 from pipeline.runtime.progress import progress
 from pipeline.runtime.store import Folder
 
@@ -45,7 +44,7 @@ def origins(root: Path) -> list[dict[str, Any]]:
     features, lifecycle = Folder(data / "features"), Folder(data / "lifecycle")
     rows = joined(features, lifecycle, calibration, Folder(data / "labels"), days)
     model, about = Folder(data / "model"), about_of(Folder(data / "model"))
-    scored = predictions(rows[rows["scored"]], model, about, load(root).costs)
+    scored = predictions(rows[rows["scored"]], model, about)
     return [_entry(str(day), part, about) for day, part in scored.groupby("origin", sort=True)]
 
 

@@ -120,7 +120,7 @@ def against_oracle(root: Path) -> dict[str, dict[str, float]]:
         folders["labels"],
         list(calibration["origins"]),
     )
-    scored = predictions(rows, folders["model"], about_of(folders["model"]), params.costs)
+    scored = predictions(rows, folders["model"], about_of(folders["model"]))
     scored["snapshot"] = scored["snapshot"].map(day_number)
     scored = scored.merge(known, on=["customer_id", "snapshot"], validate="1:1")
     return {

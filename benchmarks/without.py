@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import typer
 
@@ -23,7 +22,6 @@ from features.settings import Windows
 from models.defection.booster import ModelSpec, fit_booster, matrix, probabilities
 from models.defection.evaluation import compare
 from models.defection.forms import select_form
-from models.defection.profit import value_of
 from pipeline.engine.rows import feature_names, joined, purged
 from pipeline.registry.about import about_of
 from pipeline.runtime import store
@@ -107,9 +105,8 @@ def worth(left_out: list[str], data: Path, params: Params) -> Worth:
     rows = joined(features, lifecycle, calibration, labels, calibration["snapshots"])
     population = predictions(rows, calibration["origins"], specs)
     population["customer"] = pd.factorize(population["customer_id"])[0]
-    population["value"] = value_of(population["net_spend_365d"].to_numpy(np.float64), params.costs)
     how = params.evaluate
-    results = compare(population, list(specs), params.costs, how.capacity, how.bootstrap, how.seed)
+    results = compare(population, list(specs), None, how.capacity, how.bootstrap, how.seed)
     return Worth(len(population), *results)
 
 

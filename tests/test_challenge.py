@@ -64,7 +64,6 @@ def judged(
         rows_at_origins() if rows is None else rows,
         small_shop.HORIZON,
         EVALUATE,
-        PARAMS.costs,
     )
     return judgement.alias, judgement.reason
 

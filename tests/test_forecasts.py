@@ -12,7 +12,6 @@ from frozen import params
 
 from models.defection import bg_nbd, timing, value
 from models.defection.booster import ModelSpec
-from models.defection.selection import select_forecast
 from models.defection.stake import measure_stake
 from pipeline.registry import forecasts
 from pipeline.stages.evaluate import evaluate
@@ -98,12 +97,48 @@ def test_the_mean_spend_moves_from_the_shops_to_the_customers_own() -> None:
     assert own[0] < own[1] < own[2] == pytest.approx(100, rel=0.01)
 
 
-def test_a_model_that_is_no_better_than_a_baseline_is_not_used() -> None:
-    noise = np.random.default_rng(1).normal(size=(3, 400))
-    assert select_forecast(dict(zip("model weak strong".split(), noise, strict=True))) != "model"
-    better = {"model": noise[0] + 1, "weak": noise[1], "strong": noise[2] + 0.2}
-    assert select_forecast(better) == "model"
-    assert select_forecast({**better, "strong": noise[0] + 2}) == "strong"
+@pytest.mark.parametrize(
+    ("of_model", "of_weak", "of_strong", "selected"),
+    [(9, 9, 9, "weak"), (5, 9, 8, "model"), (9, 12, 5, "strong"), (9, 12, 9, "strong")],
+)
+def test_a_forecast_is_used_if_its_median_error_is_below_that_of_each_rule_beyond_chance(
+    of_model: float, of_weak: float, of_strong: float, selected: str
+) -> None:
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame({"next_days": np.full(900, 30.0)})
+    near = {
+        name: 30 + of * random.normal(size=900)
+        for name, of in {"model": of_model, "weak": of_weak, "strong": of_strong}.items()
+    }
+    interval = pd.DataFrame({"from": 20, "to": 40}, rows.index)
+    measured = timing.measure_timing(rows, interval, near, 200, 7)
+    if of_weak != of_strong:
+        assert measured["selected"] == selected
+    else:
+        assert measured["selected"] != "model"
+    median = {name: np.median(np.abs(days - 30)) for name, days in near.items()}
+    for name in ("weak", "strong"):
+        point, low, high = measured["delta"][name]["median_abs_error_days"]
+        assert point == pytest.approx(median["model"] - median[name], abs=2e-3)
+        assert low < point < high
+        # the median of a half-normal has the standard error .7867 sd / sqrt(n)
+        error = 0.7867 * np.hypot(of_model, of_weak if name == "weak" else of_strong) / 30
+        assert (high - low) / 3.92 == pytest.approx(error, rel=0.35)
+
+
+def test_a_spend_is_used_if_it_ranks_better_than_each_rule_beyond_chance() -> None:
+    random = np.random.default_rng(2)
+    true = random.lognormal(4, 1, 800)
+
+    def measured(**noise: float) -> dict[str, Any]:
+        guesses = {name: true * random.lognormal(0, sd, 800) for name, sd in noise.items()}
+        return value.measure_value(pd.DataFrame({"spend_next": true}), guesses, 365, 0.1, 200, 7)
+
+    better = measured(model=0.3, last_year=0.9, bg_nbd_gamma_gamma=0.6)
+    assert better["selected"] == "model"
+    point, low, high = better["delta"]["bg_nbd_gamma_gamma"]["spearman"]
+    assert 0 < low < point < high
+    assert measured(model=0.6, last_year=0.9, bg_nbd_gamma_gamma=0.6)["selected"] != "model"
 
 
 def called_by(true: np.ndarray, **guesses: np.ndarray) -> dict[str, Any]:

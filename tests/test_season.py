@@ -85,7 +85,7 @@ def test_the_season_is_learnt_from_snapshots_with_a_year_behind_them(recurs: boo
     shifts = [0.6, -0.6] * 4
     then = shifts if recurs else [0.6, 0.6, -0.6, -0.6] * 2
     years = [
-        (snapshot("before", a, 2 * n), snapshot("then", b, 2 * n + 1))
+        (snapshot(f"before {n}", a, 2 * n), snapshot(f"then {n}", b, 2 * n + 1))
         for n, (a, b) in enumerate(zip(shifts, then, strict=True))
     ]
     training = pd.concat([snapshot("warm", 0.5, 50), snapshot("cold", -0.5, 51)])

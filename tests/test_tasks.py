@@ -88,7 +88,7 @@ def measured(folder: Path, frame: pd.DataFrame, tasks: Tasks) -> dict[str, Any]:
         "sha256": {**hashes, "baselines.json": text_sha256(to_json(tasks.baselines))},
     }
     model = small_shop.model_folder(folder, {**tasks.files, "baselines.json": tasks.baselines})
-    how = {"calibration": CALENDAR, "params": QUICK, "costs": PARAMS.costs}
+    how = {"calibration": CALENDAR, "params": QUICK}
     return measure_tasks(**folders, model=model, about=about, **how)
 
 

@@ -6,7 +6,7 @@ A fitted baseline is kept as JSON that a person can read.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import factorial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -192,10 +192,8 @@ class BgNbd(BySubsets, name="bg_nbd", simple=True):
     @classmethod
     def fit(cls, rows: pd.DataFrame, buyers: pd.DataFrame, spec: ModelSpec) -> Self:
         sample = buyers.sample(min(len(buyers), BUYERS), random_state=0)
-        fitted = bg_nbd.fit(*histories(matrix(sample, PAST)))
-        # where the likelihood is flat, more digits would differ between kinds of CPU
-        parameters = dict(zip(fitted._fields, rounded(np.array(fitted), 7), strict=True))
-        return cls(PAST, _median(rows, PAST), spec.horizon_days, parameters)
+        parameters = _bg_nbd(matrix(sample, PAST).tobytes())
+        return cls(PAST, _median(rows, PAST), spec.horizon_days, dict(parameters))
 
     def risk(self, values: Floats) -> Floats:
         parameters = bg_nbd.Parameters(**self.parameters)
@@ -284,6 +282,14 @@ def baseline_class(name: str) -> type[Baseline]:
 def is_simple(name: str) -> bool:
     """Return whether a scorer is a baseline that a person can follow."""
     return name in {**BASELINES, **OF_PROSPECTS} and baseline_class(name).simple
+
+
+@lru_cache(maxsize=16)
+def _bg_nbd(past: bytes) -> dict[str, float]:
+    """Return the parameters for rows of `PAST`: tasks and forecasts share buyers with the model."""
+    fitted = bg_nbd.fit(*histories(np.frombuffer(past).reshape(-1, len(PAST))))
+    # where the likelihood is flat, more digits would differ between kinds of CPU
+    return dict(zip(fitted._fields, rounded(np.array(fitted), 7), strict=True))
 
 
 def _logs(rows: pd.DataFrame, columns: list[str]) -> Floats:

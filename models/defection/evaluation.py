@@ -1,7 +1,7 @@
 """How good the scorers are on the same rows, with 95 % CI (bootstrap over customers).
 
 A population is a frame with one row per customer and origin: customer (int), origin, stage,
-defected, value, and one column of probabilities per scorer.
+defected, one column of probabilities per scorer and, where decisions are judged, value.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,8 +53,27 @@ def interval(values: Floats) -> list[float | None]:
     return [round(float(q), 4) for q in np.quantile(finite, [0.025, 0.975])]
 
 
+def differences(
+    figures: dict[str, Callable[[Floats], Floats]], size: int, count: int, seed: int
+) -> dict[str, list[float | None]]:
+    """Return the 95 % CI of the model's figure less that of each other scorer.
+
+    `figures`: functions of weights, draws x rows, to a figure per draw. Each of the `size` rows is
+    another customer.
+    """
+    parts = [
+        np.stack([figure(weights) for figure in figures.values()])
+        for weights in resamples(np.arange(size), count, seed)
+    ]
+    draws = dict(zip(figures, np.concatenate(parts, axis=1), strict=True))
+    model = draws.pop("model")
+    return {name: interval(model - other) for name, other in draws.items()}
+
+
 def _arrays(population: pd.DataFrame, scorer: str) -> tuple[Floats, Floats, Flags]:
-    risk, value = (population[column].to_numpy(np.float64) for column in (scorer, "value"))
+    risk = population[scorer].to_numpy(np.float64)
+    known = "value" in population
+    value = population["value"].to_numpy(np.float64) if known else np.zeros(len(risk))
     return risk, value, population["defected"].to_numpy(bool)
 
 

@@ -99,8 +99,13 @@ def learn_season(
     if not len(year_ago):
         return NO_SEASON
 
+    known: dict[str, Line] = {}  # rows of one day are the same wherever they stand
+
     def line(rows: pd.DataFrame) -> Line:
-        return correction(base.log_odds(rows), rows["defected"].to_numpy(bool), sd)
+        day = str(rows["snapshot"].iloc[0])
+        if day not in known:
+            known[day] = correction(base.log_odds(rows), rows["defected"].to_numpy(bool), sd)
+        return known[day]
 
     weight = recurring([(line(a), line(b)) for a, b in years if len(a) and len(b)], prior)
     lines = {str(day): line(rows) for day, rows in training.groupby("snapshot")}

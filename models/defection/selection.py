@@ -3,9 +3,6 @@
 from statistics import NormalDist
 from typing import Any
 
-import numpy as np
-
-from features.records import Floats
 from models.defection.baselines import is_simple
 
 NO_SIGNAL = "no_signal"
@@ -54,17 +51,17 @@ def select_scorer(
     return max(usable, key=lambda baseline: usable[baseline], default=NO_SIGNAL)
 
 
-def select_forecast(gains: dict[str, Floats]) -> str:
+def select_forecast(
+    figures: dict[str, float], delta: dict[str, list[float | None]], sign: int
+) -> str:
     """Return `model`, or the best baseline if the model does not beat each by more than chance.
 
-    `gains`: what each row adds to the figure by which a scorer is better, by scorer, model first.
+    `figures`: of each scorer; better where `sign` times it is higher. `delta`: [point, low, high]
+    of the model's less that of each baseline.
     """
-    means = {name: float(gain.mean()) for name, gain in gains.items()}
-    for name, gain in gains.items():
-        more = gains["model"] - gain
-        low = more.mean() - Z * more.std() / np.sqrt(max(len(more), 1))
-        if name != "model" and not low > 0:
-            return max((key for key in means if key != "model"), key=lambda key: means[key])
+    for _, *ends in delta.values():
+        if not all(end is not None and sign * end > 0 for end in ends):
+            return max(delta, key=lambda name: sign * figures[name])
     return "model"
 
 

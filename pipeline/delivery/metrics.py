@@ -16,14 +16,15 @@ FORECASTS = {
 
 
 def _short(measured: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return the figures of a forecast and of its baselines; None where nothing was measured."""
+    """Return the figures of a forecast, of its baselines, and the differences; None without any."""
     if measured is None:
         return None
     baselines = {
         name: {key: figures[key] for key in keys if key in figures}
         for name, figures in measured["baselines"].items()
     }
-    return {key: measured[key] for key in ("selected", *keys)} | {"baselines": baselines}
+    head = {key: measured[key] for key in ("selected", *keys)}
+    return head | {"baselines": baselines, "delta": measured["delta"]}
 
 
 def _of_task(task: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The model card: what the score is for, on whom and how well it was measured, what is misuse."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from models.defection.metrics import wilson
@@ -24,15 +24,15 @@ Buyers who bought again within {days} days of {origin}: {population}. The interv
 {coverage_80:.1%} of them (aim: 80 %); the middle one is {median_width_days:.0f} days wide.
 Used for the list: {selected}.
 
-| scorer | median error, days | mean error, days |
-|---|---|---|
+| scorer | median error, days | the model's minus this (95 % CI) | mean error, days |
+|---|---|---|---|
 """
 VALUE = """
 All {population} buyers known at {origin}, and their net spend in the {days} days after, scaled
-to 365 days. Used for the list: {selected}.
+to 365 days. Total: predicted over realised spend. Used for the list: {selected}.
 
-| scorer | rank correlation | spend of the top tenth over the mean | predicted over realised |
-|---|---|---|---|
+| scorer | rank correlation | the model's minus this (95 % CI) | spend of top tenth / mean | total |
+|---|---|---|---|---|
 """
 TASKS = """
 | queue | rows | bought | AUC of the model | 95 % CI | best baseline | 95 % CI | used |
@@ -146,21 +146,28 @@ def _own(own: dict[str, Any] | None) -> str:
     return f"\n\n**Own model {own['class']}:** {own['grade']}" if own else ""
 
 
+def _forecast(
+    measured: dict[str, Any], first: str, others: list[str], form: str
+) -> Iterator[tuple[str, ...]]:
+    """Yield the first figure of each scorer, the model's less it, and the others."""
+    for name, m in {"model": measured, **measured["baselines"]}.items():
+        delta = measured["delta"].get(name, {}).get(first)
+        less = _between(delta[0], delta[1:], f"+{form}") if delta else ""
+        yield name, f"{m[first]:{form}}", less, *(f"{m[key]:{form}}" for key in others)
+
+
 def _timing(measured: dict[str, Any] | None) -> str:
     if not measured:
         return NOT_FORECAST
-    names = ("median_abs_error_days", "mean_abs_error_days")
-    scorers = {"model": measured, **measured["baselines"]}
-    rows = ((name, *(f"{m[key]:.1f}" for key in names)) for name, m in scorers.items())
+    first, *others = "median_abs_error_days", "mean_abs_error_days"
+    rows = _forecast(measured, first, others, ".1f")
     return TIMING.format(**measured) + _table(rows)
 
 
 def _value(measured: dict[str, Any] | None) -> str:
     if not measured:
         return NOT_FORECAST
-    scorers = {"model": measured, **measured["baselines"]}
-    names = ("spearman", "realised_at_10", "total")
-    rows = ((name, *(f"{m[key]:.3f}" for key in names)) for name, m in scorers.items())
+    rows = _forecast(measured, "spearman", ["realised_at_10", "total"], ".3f")
     return VALUE.format(**measured) + _table(rows)
 
 

@@ -9,13 +9,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from features.records import Floats
 from models.defection.evaluation import compare
-from models.defection.profit import value_of
-from models.settings import Costs
 from pipeline.registry.model_files import baseline_of, model_of
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.sections import Evaluate
@@ -74,12 +71,11 @@ def compare_versions(
     rows: pd.DataFrame,
     horizon: int,
     params: Evaluate,
-    costs: Costs,
 ) -> Judgement:
     """Return `champion` for the newcomer if the 95 % CI of the difference in AUC lies above 0.
 
     `rows`: benchmark rows at test origins, one per customer and origin: customer_id, snapshot,
-    defected (within `horizon` days), net_spend_365d, features. Customers are resampled with all
+    defected (within `horizon` days), features. Customers are resampled with all
     their rows.
     """
     versions = {"champion": champion, "newcomer": newcomer}
@@ -108,9 +104,8 @@ def compare_versions(
         return not_compared(f"{error.place}: {error.rule}")
     scored = pd.concat(parts, ignore_index=True)
     scored["customer"] = pd.factorize(scored["customer_id"])[0]
-    scored["value"] = value_of(scored["net_spend_365d"].to_numpy(np.float64), costs)
     measured, deltas = compare(
-        scored, ["newcomer", "champion"], costs, params.capacity, params.bootstrap, params.seed
+        scored, ["newcomer", "champion"], None, params.capacity, params.bootstrap, params.seed
     )
     point, low, high = deltas["champion"]["auc"] if deltas else (None, None, None)
     if low is None:

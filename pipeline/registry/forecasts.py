@@ -20,6 +20,7 @@ from models.defection.booster import THREADS, ModelSpec, matrix
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
 from pipeline.registry.about import about_of, part_of
 from pipeline.registry.model_files import booster_of, require_known_scores
+from pipeline.runtime.sections import Evaluate
 from pipeline.runtime.store import Folder
 
 Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then computes its predictions
@@ -210,10 +211,11 @@ def measure_forecasts(
     model: Folder,
     about: dict[str, Any],
     calibration: dict[str, Any],
-    capacity: float,
+    params: Evaluate,
 ) -> dict[str, Any]:
     """Return `timing` and `value`: the forecasts at their test origins, None where not trained."""
     measured: dict[str, Any] = {}
+    draws = params.bootstrap, params.seed
     folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
     for name in OUTCOMES:
         measured[name] = None
@@ -225,10 +227,10 @@ def measure_forecasts(
         head = {"origin": plan["origin"], "days": plan["days"], "population": len(rows)}
         if name == "timing":
             interval, scorers = _days(model, about, "origin", rows)
-            figures = timing.measure_timing(rows, interval, _all(scorers))
+            figures = timing.measure_timing(rows, interval, _all(scorers), *draws)
         else:
             spend = _all(_spend(model, about, "origin", rows))
-            figures = value.measure_value(rows, spend, plan["days"], capacity)
+            figures = value.measure_value(rows, spend, plan["days"], params.capacity, *draws)
         measured[name] = head | figures
     return measured
 

@@ -22,9 +22,7 @@ from features.records import Floats
 from models.defection.baselines import BASELINES, Baseline, baseline_class
 from models.defection.booster import canary_frame, schema_hash
 from models.defection.forms import Model
-from models.defection.profit import value_of
 from models.defection.season import Line
-from models.settings import Costs
 from pipeline.registry import booster_check
 from pipeline.registry.about import TRAIN_AGAIN, about_of, part_of
 from pipeline.runtime.errors import ModelError
@@ -64,28 +62,37 @@ def baselines_of(model: Folder, about: dict[str, Any]) -> dict[str, dict[str, Ba
     Their own boosters are checked first. Raises ModelError.
     """
     name = "baselines.json"
+    text = verified(model, about, name)
+    require_version(about)
     try:
-        kept = json.loads(verified(model, about, name))
-        fitted = {
-            file: {key: _baseline(key, fields) for key, fields in beside.items()}
-            for file, beside in kept.items()
-        }
+        fitted = _baselines(text)
     except (ValueError, AttributeError, KeyError, TypeError):
         rule = "it does not hold the baselines of this version"
         raise ModelError("E_MODEL_BROKEN", name, rule, TRAIN_AGAIN) from None
-    require_version(about)
-    for fields in (fields for beside in kept.values() for fields in beside.values()):
-        if "text" in fields:
-            check_booster(fields["text"], name)
+    for beside in fitted.values():
+        for baseline in beside.values():
+            if booster := getattr(baseline, "text", None):
+                check_booster(booster, name)
     return fitted
 
 
+@lru_cache(maxsize=4)  # each model file is loaded with those beside it
+def _baselines(text: str) -> dict[str, dict[str, Baseline]]:
+    """Return the baselines of a file. Raises ValueError for a field of another type, and others."""
+    return {
+        file: {name: _baseline(name, fields) for name, fields in beside.items()}
+        for file, beside in json.loads(text).items()
+    }
+
+
 def _baseline(name: str, fields: dict[str, Any]) -> Baseline:
-    """Return a baseline from its JSON. Raises ValueError for a field of another type."""
-    baseline = TypeAdapter(baseline_class(name)).validate_python(fields)
-    if extra := set(fields) - set(vars(baseline)):
-        raise ValueError(f"unknown: {extra}")
+    baseline: Baseline = _shape(baseline_class(name)).validate_python(fields)
+    if unknown := set(fields) - set(vars(baseline)):
+        raise ValueError(f"unknown: {unknown}")
     return baseline
+
+
+_shape = lru_cache(maxsize=None)(TypeAdapter)
 
 
 def baseline_of(model: Folder, about: dict[str, Any], file: str, name: str) -> Baseline:
@@ -156,12 +163,12 @@ def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
 
 
 def predictions(
-    rows: pd.DataFrame, model: Folder, about: dict[str, Any], costs: Costs, folder: str = ""
+    rows: pd.DataFrame, model: Folder, about: dict[str, Any], folder: str = ""
 ) -> pd.DataFrame:
     """Return the rows at test origins with a probability from each scorer of their origin.
 
     `folder`: where its boosters lie, empty for those of defection. Columns besides: origin,
-    customer (int), value (currency).
+    customer (int).
     """
     baselines = baselines_of(model, about)
     parts = []
@@ -172,10 +179,7 @@ def predictions(
         risks = {key: scorer.predict(at) for key, scorer in scorers.items()}
         parts.append(at.assign(origin=origin, **risks))
     population = pd.concat(parts, ignore_index=True)
-    return population.assign(
-        customer=pd.factorize(population["customer_id"])[0],
-        value=value_of(population["yearly_spend"].to_numpy(np.float64), costs),
-    )
+    return population.assign(customer=pd.factorize(population["customer_id"])[0])
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:

@@ -15,7 +15,6 @@ from models.defection.forms import Model
 from models.defection.selection import NO_SIGNAL, grade, select_scorer
 from models.defection.tasks import TASKS, Task, of_purchase
 from models.defection.training import fit_model, too_little
-from models.settings import Costs
 from pipeline.engine.rows import Population, buyers, feature_names, joined, purged, scored_features
 from pipeline.engine.run import by_rows
 from pipeline.registry.about import about_of
@@ -175,7 +174,6 @@ def measure_tasks(
     about: dict[str, Any],
     calibration: dict[str, Any],
     params: Evaluate,
-    costs: Costs,
 ) -> dict[str, Any]:
     """Return `tasks`, each shaped like the evaluation itself; the outcome is a purchase."""
     measured = {}
@@ -190,7 +188,7 @@ def measure_tasks(
             measured[task.name] = _nothing(bought, reason or where)
             continue
         scorers = ["model", *task.baselines]
-        scored = predictions(rows, model, about, costs, task.folder)
+        scored = predictions(rows, model, about, task.folder)
         bought = of_purchase(scored, scorers)
         top = _figures(bought, scorers, params, params.bootstrap)
         aucs = {"model": top["model"], **top["baselines"]}

@@ -148,12 +148,8 @@ def evaluate(
         "benchmark": None,
         OWN: None,
         "by_segment": _by_segment(scored, segments, None, params),
-        **measure_forecasts(
-            features, lifecycle, labels, model, about, calibration, params.capacity
-        ),
-        "tasks": measure_tasks(
-            features, lifecycle, labels, model, about, calibration, params, costs
-        ),
+        **measure_forecasts(features, lifecycle, labels, model, about, calibration, params),
+        "tasks": measure_tasks(features, lifecycle, labels, model, about, calibration, params),
         "value_source": "last_year",
         "stake": None,
         "seeds": None,
@@ -164,7 +160,7 @@ def evaluate(
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:
         require_plausible(float(benchmark["defected"].mean()), params)
-        rows = predictions(rows, model, about, costs)
+        rows = predictions(rows, model, about)
         values = ranking_values(model, about, rows)
         if "model" in values:
             sources = {str(name): values[name].to_numpy(np.float64) for name in values}

@@ -78,7 +78,7 @@ def track(
 
     def compare(champion: ModelVersion, newcomer: ModelVersion) -> Judgement:
         horizon = calibration["horizon_days"]
-        return compare_versions(champion, newcomer, benchmark(), horizon, evaluate, costs)
+        return compare_versions(champion, newcomer, benchmark(), horizon, evaluate)
 
     waits = f"the run waits in {spool.FOLDER}"
     run: dict[str, Any] = {**UNREGISTERED, "reason": f"tracking is away: {waits}"}
