@@ -165,6 +165,9 @@ def init(
     quantity: Role = None,
     product: Role = None,
     category: Role = None,
+    segments: Annotated[
+        str | None, typer.Option(help="Columns that group customers: Region,Store. '' for none.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take what is proposed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the shop's own files.")] = False,
 ) -> None:
@@ -176,8 +179,11 @@ def init(
     roles = {"customer": customer, "order": order, "ordered_at": time, "net_amount": amount}
     roles |= {"price": price, "quantity": quantity, "sku": product, "category": category}
     columns = {role: name for role, name in roles.items() if name is not None}
+    groups = (
+        None if segments is None else tuple(n.strip() for n in segments.split(",") if n.strip())
+    )
     answers = Answers(
-        shop, timezone, currency, day_first, thousands_point, columns=columns, yes=yes, force=force
+        shop, timezone, currency, day_first, thousands_point, columns, groups, yes=yes, force=force
     )
     name = run(files, answers, ROOT)
     print(f"next: corekeep check {name}, then make repro SHOP={name}")

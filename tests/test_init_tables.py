@@ -28,14 +28,15 @@ ROWS = [
 NEVER = 1 << 30  # ten-thousandths or days behind all data
 
 
-def given(folder: Path, **files: str) -> Ingested:
+def given(folder: Path, segments: tuple[str, ...] | None = None, **files: str) -> Ingested:
     """The rows that `init --yes` gives for files, each a CSV text."""
     project(folder)
     (folder / "export").mkdir()
     for name, content in files.items():
         (folder / "export" / f"{name}.csv").write_text(content, encoding="utf-8")
     paths = [folder / "export" / f"{name}.csv" for name in files]
-    shop = init(paths, Answers(shop="own", timezone="UTC", currency="EUR", yes=True), folder)
+    answers = Answers("own", "UTC", "EUR", segments=segments, yes=True)
+    shop = init(paths, answers, folder)
     return taken(folder, shop)
 
 
@@ -301,3 +302,59 @@ def test_without_a_terminal_each_open_question_names_its_option(tmp_path: Path) 
         path.write_text(content, encoding="utf-8")
         with pytest.raises(ConfigError, match=options):
             init([path], Answers(), tmp_path)
+
+
+SHOPS = ("Graz", "Linz", "Wien")
+WITH_GROUPS = text(
+    "Kunden-Nr.|Beleg-Nr.|Bestelldatum|Artikel|Marke|Betrag|Vertriebsregion|Filiale|Geschlecht|Tarif",
+    [
+        # a product has its brand; customers keep the rest, with one visit elsewhere
+        [f"K{c}", f"B{c}{n}", f"2024-0{n}-{1 + c % 27:02d}", f"T{(c + n) % 3}", "ABC"[(c + n) % 3], "9.90",
+         ("Nord", "Ost")[c % 2], SHOPS[(c + (c == n)) % 3], "mw"[c % 2], "XY"[c // 2 % 2]]
+        for c in range(60) for n in range(1, 5)
+    ],
+)  # fmt: skip
+OWNERS = text(
+    "Customer ID|Customer since|Country|Customer group|Hair",
+    [[f"C{c}", "2023-01-01", "AT" if c % 2 else "IT", f"G{c % 2}", "red"] for c in range(60)],
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "answer", "segments"),
+    [
+        ({"orders": WITH_GROUPS}, None, {"segment_vertriebsregion": 2, "segment_filiale": 3}),
+        ({"orders": WITH_GROUPS}, ("Tarif",), {"segment_tarif": 2}),
+        (
+            {
+                "orders": text(
+                    "Customer ID|Order ID|Order date|Amount",
+                    [
+                        [f"C{c}", f"{c}{n}", f"2024-0{n}-{1 + c % 27:02d}", "5.50"]
+                        for c in range(60)
+                        for n in (1, 2)
+                    ],
+                ),
+                "customers": OWNERS,
+            },
+            None,
+            {"segment_country": 2, "segment_customer_group": 2},
+        ),
+    ],
+)
+def test_segments_are_columns_that_names_and_values_say(
+    tmp_path: Path, files: dict[str, str], answer: tuple[str, ...] | None, segments: dict[str, int]
+) -> None:
+    result = given(tmp_path, segments=answer, **files)
+    rows = result.events.read("segments.parquet")
+    assert {name: len(rows[name].unique()) for name in rows.column_names[1:]} == segments
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("Geschlecht", "about a person"), ("Colour", "no table")]
+)
+def test_segments_that_are_not_there_or_about_a_person_are_refused(
+    tmp_path: Path, name: str, rule: str
+) -> None:
+    with pytest.raises(ConfigError, match=rule):
+        given(tmp_path, segments=(name,), orders=WITH_GROUPS)

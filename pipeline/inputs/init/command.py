@@ -21,6 +21,7 @@ from pipeline.inputs.init.orders import draft_orders
 from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
 from pipeline.inputs.init.questions import Answers, confirm, day_order, point_settled, settle, show
 from pipeline.inputs.init.roles import TIMES, by_values, words_of
+from pipeline.inputs.init.segments import draft_segments
 from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
 from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.init.trial import settings_text, try_out
@@ -254,6 +255,7 @@ def _draft(draft: Draft, tables: list[RawTable], answers: Answers) -> dict[str, 
             draft_other(draft, kinds[table.name], table, own)
             if own.keys() & {"optout", "consent"} and kinds[table.name] == "customers":
                 draft_other(draft, "suppressions", table, own)
+    draft_segments(draft, tables, kinds, orders, answers)
     return joined
 
 

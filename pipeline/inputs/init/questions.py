@@ -30,6 +30,7 @@ class Answers:
     day_first: bool | None = None
     thousands_point: bool | None = None
     columns: dict[str, str] = field(default_factory=dict)
+    segments: tuple[str, ...] | None = None  # none are proposed where it is empty
     yes: bool = False
     force: bool = False
 
@@ -64,6 +65,18 @@ def confirm(answers: Answers) -> None:
     if answers.can_ask and not _ask("Is this right?", "yes").lower().startswith(YES):
         fix = "name the columns: --customer COLUMN --order COLUMN --time COLUMN --amount COLUMN ..."
         raise ConfigError("E_INIT", "columns", "the proposal is not right", fix)
+
+
+def confirm_segments(answers: Answers, columns: list[Column]) -> list[Column]:
+    """Return the columns of no telling name that people want as segments; by default none."""
+    if not columns:
+        return []
+    names = ", ".join(f"{c.name} ({', '.join(c.samples[:SHOWN])})" for c in columns)
+    if answers.can_ask:
+        question = f"Customers keep their {names}: are these groups to filter lists by?"
+        return columns if _ask(question, "no").lower().startswith(YES) else []
+    say(f"  maybe segments: {names}; say --segments {','.join(c.name for c in columns)}")
+    return []
 
 
 def day_order(answers: Answers, file: str, column: Column) -> bool:
