@@ -20,7 +20,7 @@ PARTS: dict[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
     "decisions": ((lists, ("decided",)), (score, ("earlier", "value_at_risk", "what_if"))),
     "explanations": ((score, ("explained", "main_drivers", "explanations", "agreement_report")),),
     "sentences": ((score, ("texts",)),),
-    "tables": ((lists, ("scored_table", "people_list", "people_files")),),
+    "tables": ((lists, ("scored_table", "people_files")),),
     "files": ((publishing, ("publish",)),),
 }
 

@@ -16,7 +16,14 @@ import pandas as pd
 
 from features.records import Floats
 from models.defection import bg_nbd
-from models.defection.booster import ModelSpec, fit_booster, matrix, shap, without_feature_ranges
+from models.defection.booster import (
+    ModelSpec,
+    as_stored,
+    fit_booster,
+    matrix,
+    shap,
+    without_feature_ranges,
+)
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -225,7 +232,7 @@ class ExpertWindows(Baseline, name="expert_windows"):
         return lgb.Booster(model_str=self.text)
 
     def predict(self, rows: pd.DataFrame) -> Floats:
-        return np.asarray(self._booster.predict(matrix(rows, self.columns), num_threads=1))
+        return np.asarray(self._booster.predict(as_stored(rows, self.columns), num_threads=1))
 
     def contributions(self, rows: pd.DataFrame) -> Floats:
         return shap(self._booster, matrix(rows, self.columns))

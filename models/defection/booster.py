@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.records import Floats
@@ -47,6 +48,12 @@ def schema_hash(columns: list[str]) -> str:
 def matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
     """Return some columns in this order. Raises KeyError for one that is missing."""
     return rows[columns].to_numpy(np.float64)
+
+
+def as_stored(rows: pd.DataFrame, columns: list[str]) -> npt.NDArray[Any]:
+    """Return the same for `Booster.predict` alone: features are float32, and are not copied."""
+    values = rows[columns].to_numpy()
+    return values if values.dtype == np.float32 else values.astype(np.float64)
 
 
 def fit_booster(

@@ -13,7 +13,15 @@ import pandas as pd
 
 from features.records import Flags, Floats
 from models.defection.baselines import Baseline, baseline_class
-from models.defection.booster import THREADS, ModelSpec, fit_booster, matrix, probabilities, shap
+from models.defection.booster import (
+    THREADS,
+    ModelSpec,
+    as_stored,
+    fit_booster,
+    matrix,
+    probabilities,
+    shap,
+)
 from models.defection.season import NO_CORRECTION, NO_SEASON, Line, Season, correction
 from models.settings import Form
 
@@ -56,7 +64,7 @@ class Model:
     def predict(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
         """Return the probability of defection, one per row, by the first `rounds` trees."""
         start = self.slope * init_score(self.base, rows) if self.slope else 0.0
-        values = matrix(rows, self.columns)
+        values = as_stored(rows, self.columns)
         risk = probabilities(self.booster, values, rounds, start + self.shift)
         if (far := self._is_far(rows)).any():
             log_odds = np.log(risk[far]) - np.log1p(-np.minimum(risk[far], 1 - CERTAIN))

@@ -15,7 +15,7 @@ import pandas as pd
 from features.records import Floats
 from models.defection import bg_nbd
 from models.defection.baselines import PAST, histories
-from models.defection.booster import THREADS, ModelSpec, fit_regressions, matrix
+from models.defection.booster import THREADS, ModelSpec, as_stored, fit_regressions, matrix
 from models.defection.evaluation import differences
 from models.defection.selection import select_forecast
 
@@ -38,7 +38,7 @@ class Timing(NamedTuple):
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return whole days to the next purchase, if one comes: `from`, `on` and `to`."""
-        logs = _quantiles(self.boosters, matrix(rows, self.columns))
+        logs = _quantiles(self.boosters, as_stored(rows, self.columns))
         logs += self.margin * np.array([-1, 0, 1])
         days = np.clip(np.expm1(np.sort(logs, axis=1)), 0, self.longest)
         begin = np.ceil(days[:, 0])  # whole days within the interval: rounding would widen it

@@ -17,7 +17,7 @@ from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.facts import combined, fact
-from pipeline.delivery.published import listed
+from pipeline.delivery.published import UNLISTED
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, fill, with_segments
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.delivery.why import strongest
@@ -172,29 +172,39 @@ def scored_table(known: pa.Table, texts: pa.Table, rows: pd.DataFrame) -> pa.Tab
     return fill(with_segments(segments), columns).take(rows.index.to_numpy())
 
 
-def people_list(scored: pa.Table, owner: pa.ChunkedArray, since: pd.DataFrame) -> pa.Table:
-    """The customers of all queues who may be contacted, by rank, safe to open in a spreadsheet.
+def _keys(rows: pa.Table) -> pa.Array:
+    parts = (rows[name].cast(pa.string()) for name in ("queue", "customer_id"))
+    return pc.binary_join_element_wise(*parts, "/").combine_chunks()
 
-    `owner`: one per row of `scored`. `since`: the column of `Earlier`.
+
+def people_list(rows: pa.Table, owner: pa.ChunkedArray, before: pa.Table) -> pa.Table:
+    """Rows of scored.parquet as people get them: owner and dates added, safe in a spreadsheet.
+
+    `owner`: one per row. `before`: `key` of queue and customer, and the day they came on the list.
     """
-    rows = listed(scored.append_column("owner", owner))
-
-    def key(table: pa.Table) -> pa.Array:
-        parts = (table[name].cast(pa.string()) for name in ("queue", "customer_id"))
-        return pc.binary_join_element_wise(*parts, "/")
-
-    before = pa.table({name: pa.array(since[name].astype(str), pa.string()) for name in since})
-    since_on = before["since"].take(pc.index_in(key(rows), key(before).combine_chunks()))
+    since_on = before["since"].take(pc.index_in(_keys(rows), before["key"].combine_chunks()))
     since_on = pc.coalesce(since_on, rows["as_of"].cast(pa.string()))
-    people = fill(FOR_PEOPLE, {"owner": rows["owner"], "on_list_since": since_on})
-    rows = rows.select(scored.column_names)
+    people = fill(FOR_PEOPLE, {"owner": owner, "on_list_since": since_on})
     names = rows.column_names + people.column_names
     return safe_table(pa.table([*rows.columns, *people.columns], names))
 
 
-def people_files(people: pa.Table) -> dict[str, pa.Table]:
-    """call.csv with today's calls of all queues, and one file with all customers of each queue."""
-    calls = people.filter(pc.equal(people["contact"], "call"))
-    by_queue = {f"{q}.csv": people.filter(pc.equal(people["queue"], q)) for q in QUEUES}
-    segments = [name for name in people.column_names if name.startswith(PREFIX)]
-    return {"call.csv": calls.select([*CALL_LIST, *segments]), **by_queue}
+def people_files(
+    scored: pa.Table, owner: pa.ChunkedArray, since: pd.DataFrame
+) -> dict[str, pa.Table]:
+    """call.csv with today's calls of all queues, and one file with all customers of each queue.
+
+    By rank, without those who may not be contacted. `owner`: one per row of `scored`. `since`: the
+    column of `Earlier`. A file is made from its own rows alone: all at once would be there twice.
+    """
+    texts = pa.table({name: pa.array(since[name].astype(str), pa.string()) for name in since})
+    before = pa.table({"key": _keys(texts), "since": texts["since"]})
+    shown = pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED)))
+
+    def people(column: str, value: str) -> pa.Table:
+        here = pc.and_(shown, pc.equal(scored[column], value))
+        return people_list(scored.filter(here), owner.filter(here), before)
+
+    segments = [name for name in scored.column_names if name.startswith(PREFIX)]
+    calls = people("contact", "call").select([*CALL_LIST, *segments])
+    return {"call.csv": calls, **{f"{queue}.csv": people("queue", queue) for queue in QUEUES}}

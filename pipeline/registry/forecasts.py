@@ -16,7 +16,7 @@ import pandas as pd
 from features.records import Floats
 from models.defection import bg_nbd, timing, value
 from models.defection.baselines import PAST, BgNbd
-from models.defection.booster import THREADS, ModelSpec, matrix
+from models.defection.booster import THREADS, ModelSpec, as_stored, matrix
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
 from pipeline.registry.about import about_of, part_of
 from pipeline.registry.model_files import booster_of, require_known_scores
@@ -140,7 +140,8 @@ def _loaded(model: Folder, about: dict[str, Any], name: str, kind: str, key: str
 
 def raw_scores(booster: Any, rows: pd.DataFrame) -> Floats:
     """Return what a booster predicts, on its own scale."""
-    return np.asarray(booster.predict(matrix(rows, booster.feature_name()), num_threads=THREADS))
+    values = as_stored(rows, booster.feature_name())
+    return np.asarray(booster.predict(values, num_threads=THREADS))
 
 
 def _days(

@@ -103,8 +103,9 @@ def score(
 
     owner = written["owner"].take(rows.index.to_numpy())
     facts = written["facts"]
+    del written, numbers  # the texts and features of all customers: the tables after them are large
     explanation = explanations(known, facts, of, columns, params, reasons.defecting)
-    people = lists.people_files(lists.people_list(scored, owner, before.since))
+    people = lists.people_files(scored, owner, before.since)
     tables = {"scored": scored, "explanations": explanation, "categories": fallen}
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
     heads = explanation.select(AT_HEAD).filter(pc.equal(explanation["position"], 0))
