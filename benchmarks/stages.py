@@ -27,7 +27,7 @@ from pipeline.runtime import store
 from pipeline.runtime.progress import progress
 
 RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
-CUSTOMERS, LISTED = 20_000, 1_000_000
+CUSTOMERS, LISTED = 10_000, 1_000_000
 NIGHT = "crowd_night.json"
 SMALLEST = {"customers": 1500, "days": 900}  # enough for a model and a verdict
 OF_THE_CROWD = ("risk", "risk_bare", "scoring", "explanations")

@@ -99,9 +99,13 @@ def day_after(day: int, days: int, shop: Shop) -> int:
 @kernel
 def deadlines(past: Past, shop: Shop) -> tuple[int, int]:
     """Return the days on which a customer who does not buy again is overdue and has lapsed."""
-    n = len(past.purchases)
-    last = past.purchases[n - 1].day
-    expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
+    return deadlines_by(past, shrunk_ipt(past.purchases, len(past.purchases), shop), shop)
+
+
+@kernel
+def deadlines_by(past: Past, ipt: tuple[float, float], shop: Shop) -> tuple[int, int]:
+    """Return the same, where expected IPT and log-sd are known already."""
+    last, (expected_ipt, log_sd) = past.purchases[len(past.purchases) - 1].day, ipt
     late_days = late_after(expected_ipt, log_sd, shop)
     lapsed_days = lapsed_after(expected_ipt, log_sd, past.sorted_gaps, shop)
     return day_after(last, late_days, shop), day_after(last, lapsed_days, shop)

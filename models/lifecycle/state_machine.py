@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from features.history import begin_customer, insert_sorted, net_spend, open_days, past_before
-from features.ipt import day_after, deadlines, lapsed_after, late_after, shrunk_ipt, whole_days
+from features.ipt import day_after, deadlines_by, lapsed_after, late_after, shrunk_ipt, whole_days
 from features.kernel import entry, kernel
 from features.records import (
     NEVER,
@@ -219,7 +219,7 @@ def judge(
     if n == 0:
         judge_prospect(past, shop, limits, row)
         return
-    late_on, lapses_on = deadlines(past, shop)
+    late_on, lapses_on = deadlines_by(past, (expected_ipt, log_sd), shop)
     core_ever, winning_back = memory.core_since != NEVER, memory.away_since != NEVER
     defected_on = defects_on(past, strong, n, shop) if core_ever else NEVER
     if ahead != AS_STRONG and defected_on > past.snapshot:  # why is not known yet

@@ -17,7 +17,7 @@ from models.reasons.catalogue import CATALOGUE
 from models.reasons.context import LAUNCH, SPEND, VISITS, WEEK, Context
 from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, day_number
-from pipeline.engine.part import Part
+from pipeline.engine.part import Part, columns_of
 from pipeline.engine.run import over
 from pipeline.runtime.sections import Engine
 from pipeline.runtime.store import Folder
@@ -127,13 +127,13 @@ def market_of(
     return Market(context, names, tuple(r.name for r in CATALOGUE if r.is_recorded(tables)))
 
 
-def _ids(part: Part, customers: Ints, rows: Records, reason: str) -> pa.Array:
+def _ids(part: Part, customers: Ints, rows: dict[str, npt.NDArray[Any]], reason: str) -> pa.Array:
     """Return the ids of the rows on which the evidence of a reason rests; null without any."""
     place, kind = rows[f"{reason}_id"], rows[f"{reason}_table"]
     starts = part.tables.complaint_start, part.tables.return_start, part.tables.line_start
     there = rows[f"evidence_{reason}"] > 0
     ids: list[pa.Array] = [pa.array([None], pa.string())]
-    at, size = np.zeros(len(rows), np.int64), 1
+    at, size = np.zeros(len(place), np.int64), 1
     for code, table in enumerate(ID_TABLES):
         which = np.flatnonzero(there & (kind == code))
         if len(which):
@@ -168,16 +168,17 @@ def evidence_columns(
 
     All are null where the shop does not record the reason.
     """
+    by_name = columns_of(rows)
     for reason in CATALOGUE:
         name, unknown = f"evidence_{reason.name}", reason.name not in market.recorded
-        values = np.ascontiguousarray(rows[name])
+        values = by_name[name]
         yield name, pa.array(values, mask=np.full(len(rows), unknown))
         none = ~(values > 0)
         for fact, kind in reason.facts.items():
             if kind == "id":
-                column = _ids(part, customers, rows, reason.name)
+                column = _ids(part, customers, by_name, reason.name)
             else:
-                facts = np.ascontiguousarray(rows[f"{reason.name}_{fact}"])
+                facts = by_name[f"{reason.name}_{fact}"]
                 column = _fact(part, customers, facts, none, kind, market.names)
             yield f"{reason.name}_{fact}", pa.nulls(len(rows), column.type) if unknown else column
 

@@ -14,12 +14,12 @@ from features.records import NEVER, Ints, Records
 from features.settings import IptRules, Sla
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATE, STATUSES, life_cycle
+from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
 from models.reasons.evidence import evidence_at, strong_evidence
 from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, shop_of
 from pipeline.engine.evidence import Market, evidence_columns, market_of
-from pipeline.engine.part import Part
+from pipeline.engine.part import Part, columns_of
 from pipeline.runtime.store import Folder
 
 LACKS = tuple(  # the conditions of core that each combination of bits names
@@ -51,8 +51,7 @@ def lifecycle_table(
     Null: satisfaction where the shop records no complaints.
     """
     columns: dict[str, Any] = {"customer_id": ids, "snapshot": dates(at)}
-    for name in STATE.names or ():
-        values = np.ascontiguousarray(states[name])
+    for name, values in columns_of(states).items():
         if name in NAMES:
             columns[name] = named(values, NAMES[name])
         elif name.endswith(("_on", "since")):

@@ -13,6 +13,7 @@ from models.decision.outcomes import rates_for
 from models.decision.what_if import what_if
 from models.decision.worklist import value_at_risk
 from models.lifecycle.limits import Limits
+from models.reasons.catalogue import REASONS
 from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery import lists
@@ -103,8 +104,11 @@ def score(
 
     owner = written["owner"].take(rows.index.to_numpy())
     facts = written["facts"]
-    del written, numbers  # the texts and features of all customers: the tables after them are large
+    # what is no longer needed makes room for the large tables that follow
+    known = known.select(["customer_id", "stage", *(f"evidence_{name}" for name in REASONS)])
+    del written, numbers
     explanation = explanations(known, facts, of, columns, params, reasons.defecting)
+    del facts
     people = lists.people_files(scored, owner, before.since)
     tables = {"scored": scored, "explanations": explanation, "categories": fallen}
     bands, called_for = evaluate.bands, (params.call_when, params.capacity)
