@@ -190,6 +190,25 @@ CATALOGUE: dict[str, OwnFile] = {
             f"orders_{part}.csv": text(ENGLISH, lines(ISO)[part::2]).encode() for part in range(2)
         }
     ),
+    "a month with its columns in another order": OwnFile(
+        {
+            "orders/0.csv": text(ENGLISH, lines(ISO)[::2]).encode(),
+            "orders/1.csv": text(
+                "|".join(ENGLISH.split("|")[::-1]), [row[::-1] for row in lines(ISO)[1::2]]
+            ).encode(),
+        }
+    ),
+    "amounts in cents": OwnFile(
+        {
+            "orders.csv": text(
+                "id|customer_id|created_at_ms|total_cents",
+                [
+                    [order, customer, f"{when}000", amount.replace(".", "")]
+                    for customer, order, when, amount in totals("%s")
+                ],
+            ).encode()
+        }
+    ),
     "a spreadsheet with a title": OwnFile(
         {
             "Umsätze 2024.xlsx": sheet(

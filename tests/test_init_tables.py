@@ -304,13 +304,42 @@ def test_without_a_terminal_each_open_question_names_its_option(tmp_path: Path) 
             init([path], Answers(), tmp_path)
 
 
+BACK = [
+    [*row[:1], f"R{i}", row[2].replace("10:00", "18:00"), row[3], "1", "10.00"]
+    for i, row in enumerate(ROWS[::3])
+]
+NEGATIVE = [[*row[:4], "-1", "-10.00"] for row in BACK[4:]]
+RETURNS = {
+    "as orders are written": ({"orders": text(ORDERS, ROWS), "returns": text(ORDERS, BACK)}, 8),
+    "below zero, some listed as well": (
+        {"orders": text(ORDERS, ROWS + NEGATIVE), "returns": text(ORDERS, BACK[2:5])}, 7 - 1),
+    "in a table for each half": (
+        {"orders": text(ORDERS, ROWS), "returns_2": text(ORDERS, BACK[3:]),
+         "returns_1": text(f"{ORDERS}|note", [[*row, "x"] for row in BACK[:3]])}, 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_returns_come_from_all_that_lists_them_and_count_once(tmp_path: Path, name: str) -> None:
+    files, count = RETURNS[name]
+    result = given(tmp_path, **files)
+    assert len(result.rows("returns")) == count
+    assert len(result.rows("orders")) == len(ROWS)
+
+
+def test_orders_of_two_forms_are_refused_with_the_columns_that_differ(tmp_path: Path) -> None:
+    more = text(f"{ORDERS}|coupon", [[*row, "X"] for row in ROWS[:9]])
+    with pytest.raises(ConfigError, match=r"E_INIT new.csv — .* not the same columns: coupon"):
+        given(tmp_path, orders=text(ORDERS, ROWS), new=more)
+
+
 SHOPS = ("Graz", "Linz", "Wien")
 WITH_GROUPS = text(
     "Kunden-Nr.|Beleg-Nr.|Bestelldatum|Artikel|Marke|Betrag|Vertriebsregion|Filiale|Geschlecht|Tarif",
     [
         # a product has its brand; customers keep the rest, with one visit elsewhere
-        [f"K{c}", f"B{c}{n}", f"2024-0{n}-{1 + c % 27:02d}", f"T{(c + n) % 3}", "ABC"[(c + n) % 3], "9.90",
-         ("Nord", "Ost")[c % 2], SHOPS[(c + (c == n)) % 3], "mw"[c % 2], "XY"[c // 2 % 2]]
+        [f"K{c}", f"B{c}{n}", f"2024-0{n}-{1 + c % 27:02d}", f"T{(c + n) % 3}", "ABC"[(c + n) % 3],
+         "9.90", ("Nord", "Ost")[c % 2], SHOPS[(c + (c == n)) % 3], "mw"[c % 2], "XY"[c // 2 % 2]]
         for c in range(60) for n in range(1, 5)
     ],
 )  # fmt: skip

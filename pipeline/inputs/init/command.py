@@ -11,20 +11,14 @@ import duckdb
 
 from pipeline.inputs.database import Db, fetch_all, identifier, open_database
 from pipeline.inputs.files import Raw, is_raw, raw_tables, refuse_mistaken, register
-from pipeline.inputs.init.columns import Column, columns_of, name_sql
+from pipeline.inputs.init.columns import columns_of, name_sql
 from pipeline.inputs.init.draft import Draft
-from pipeline.inputs.init.exports import recognised, statements
 from pipeline.inputs.init.forms import guesses, is_whitespace_table
-from pipeline.inputs.init.item_lists import split_items
-from pipeline.inputs.init.joins import join_lines, join_products
-from pipeline.inputs.init.orders import draft_orders
-from pipeline.inputs.init.others import draft_other, draft_tagged_complaints
-from pipeline.inputs.init.questions import Answers, confirm, day_order, point_settled, settle, show
-from pipeline.inputs.init.roles import TIMES, by_values, words_of
-from pipeline.inputs.init.segments import draft_segments
-from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
-from pipeline.inputs.init.times import MACRO
+from pipeline.inputs.init.questions import Answers, day_order, point_settled, settle
+from pipeline.inputs.init.roles import TIMES, words_of
+from pipeline.inputs.init.tables import RawTable, concepts, kind_of
 from pipeline.inputs.init.trial import settings_text, try_out
+from pipeline.inputs.init.views import draft_tables
 from pipeline.inputs.plain import TEXTS
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
@@ -34,9 +28,6 @@ from pipeline.runtime.params import SHOP_NAME, load
 from pipeline.runtime.progress import say
 from pipeline.runtime.sections import RawFile
 from pipeline.runtime.store import Folder
-
-# what a line of orders needs, and the option that names its column
-NEEDED = {"customer": "--customer", "ordered_at": "--time"}
 
 
 def init(files: list[Path], answers: Answers, root: Path) -> str:
@@ -148,7 +139,7 @@ def _compose(
     except duckdb.Error as error:
         raise unreadable(error, "the file", db, Folder(folder)) from None
     draft = Draft(db, nobody=tuple(params.ingest.plausible.nobody))
-    roles = _draft(draft, tables, answers)
+    roles = draft_tables(draft, tables, answers)
     settings = settle(answers, draft, roles)
     tried = try_out(draft, shop, folder, kept, settings, params)
     for line in [*draft.remarks, *tried.lines]:
@@ -194,7 +185,9 @@ def _tables(
         columns = tuple(
             column.lower() for column, *_ in fetch_all(db, f"describe raw.{identifier(name)}")
         )
-        groups.setdefault(columns, []).append((name, raw))
+        # returns may be written as orders are: then the name of the file tells them apart
+        own = (*sorted(columns), *sorted(concepts(raw.title) & {"return", "complaint", "optout"}))
+        groups.setdefault(own, []).append((name, raw))
     tables = []
     for parts in groups.values():
         (name, raw), width = parts[0], widths.get(parts[0][1].label, 0)
@@ -212,59 +205,6 @@ def _tables(
         files = ", ".join(part.label for _, part in parts)
         tables.append(RawTable(name, raw.title, source, files, columns_here))
     return tables
-
-
-def _largest(tables: list[RawTable], kinds: dict[str, Kind], kind: Kind) -> RawTable | None:
-    of_kind = [table for table in tables if kinds[table.name] == kind]
-    return max(of_kind, key=lambda table: table.rows, default=None)
-
-
-def _draft(draft: Draft, tables: list[RawTable], answers: Answers) -> dict[str, Column]:
-    """Draft the SQL of all tables; return the roles of the columns of the orders."""
-    tables = [with_properties(draft.db, table, answers.columns) for table in tables]
-    kinds: dict[str, Kind] = {t.name: kind_of(t, answers.columns, len(tables) == 1) for t in tables}
-    for table in tables:
-        if template := recognised(table):
-            say(f"{table.file}: {table.rows} rows, an export of {template.split('.')[0]}")
-            for statement in statements(template, table):
-                draft.add(statement)
-            return table.roles("orders", answers.columns)
-    orders = _largest(tables, kinds, "orders")
-    if orders is None:
-        raise refusal("E_NO_TABLE init", ", ".join(t.file for t in tables))
-    roles = orders.roles("orders", answers.columns)
-    if all(re.fullmatch(r"column_\d+", column.name) for column in orders.columns):
-        roles = by_values(orders.columns, roles)
-    _check_roles(orders, roles)
-    for table in tables:
-        own = table.roles(kinds[table.name], answers.columns)
-        show(table, kinds[table.name], roles if table is orders else own)
-    confirm(answers)
-    if any(column.time and column.time.has_names for t in tables for column in t.columns):
-        draft.add(MACRO)
-    tagged = roles.pop("complaint", None)
-    source, joined = join_lines(orders, roles, _largest(tables, kinds, "lines"), answers.columns)
-    source, joined = join_products(source, joined, _largest(tables, kinds, "products"))
-    source, joined = split_items(draft, joined, source)
-    draft_orders(draft, orders, joined, source)
-    if tagged:
-        draft_tagged_complaints(draft, orders, {**roles, "complaint": tagged})
-    for table in tables:
-        if kinds[table.name] in ("customers", "returns", "complaints", "suppressions"):
-            own = table.roles(kinds[table.name], answers.columns)
-            draft_other(draft, kinds[table.name], table, own)
-            if own.keys() & {"optout", "consent"} and kinds[table.name] == "customers":
-                draft_other(draft, "suppressions", table, own)
-    draft_segments(draft, tables, kinds, orders, answers)
-    return joined
-
-
-def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
-    if missing := [role for role in NEEDED if role not in roles]:
-        names = ", ".join(column.name for column in table.columns)
-        fix = " and ".join(f"{NEEDED[role]} COLUMN" for role in missing)
-        rule = f"no column is plainly the {' or the '.join(missing)}; the columns are {names}"
-        raise ConfigError("E_INIT", table.file, rule.replace("ordered_at", "time"), f"say {fix}")
 
 
 def _publish(folder: Path, target: Path) -> None:

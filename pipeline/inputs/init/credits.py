@@ -57,7 +57,10 @@ def credit_sql(draft: Draft, source: str, negative: dict[str, int]) -> str:
 def draft_credits(
     draft: Draft, source: str, names: list[str], credit: str, odd: tuple[list[str], list[str]]
 ) -> None:
-    """Add the view `returns`: the lines below zero, counted above zero; `odd`: see services."""
+    """Add the view `returns`: the lines below zero, counted above zero; `odd`: see services.
+
+    It is `credits` where a table lists returns as well.
+    """
     codes, reductions = odd
     draft.remarks.append(f"returns: lines where {credit}")
     fields: list[Field] = [("return_id", "order_id"), ("customer_id", "customer_id")]
@@ -69,7 +72,8 @@ def draft_credits(
     listed = ", ".join(map(literal, reductions))
     where = f"{credit} and (sku is null or sku not in ({listed}))" if reductions else credit
     comment = "A line below zero is what came back, counted above zero. It names no order."
-    draft.add(view("returns", [*fields, *ORIGIN], source, comment, where))
+    name = "credits" if draft.lists_returns else "returns"
+    draft.add(view(name, [*fields, *ORIGIN], source, comment, where))
 
 
 def statuses(draft: Draft, source: str, names: list[str]) -> tuple[list[str], list[str]]:
@@ -137,3 +141,21 @@ def _draft_refunded(draft: Draft, amount: str, when: str) -> None:
     comment = "A refund may include postage: at most the goods came back."
     comment += f"\n{LATER}" if "interval" in when else ""
     draft.add(view("returns", fields, source, comment))
+
+
+def add_unlisted_credits(draft: Draft) -> None:
+    """Add the view `returns`: those listed, and the lines below zero that the list lacks."""
+    both = [{row[0] for row in fetch_all(draft.db, f"describe {n}")} for n in ("listed", "credits")]
+    sku = ", sku" if all("sku" in names for names in both) else ""
+    amount = "abs(try_cast(net_amount as decimal(18, 4)))"
+    key = f"customer_id::varchar, {amount}{sku.replace('sku', 'sku::varchar')}"
+    draft.add(f"""-- What is listed, and each line below zero that the list lacks.
+create view returns as
+from listed
+union all by name
+select c.* exclude (nth)
+from (select *, row_number() over (partition by {key} order by returned_at) as nth from credits) c
+left join (select {key}, count(*) as times from listed group by all) l(who, paid{sku}, times)
+    on who = customer_id::varchar and paid = {amount}{" and l.sku = c.sku::varchar" if sku else ""}
+where nth > coalesce(times, 0);
+""")

@@ -1,14 +1,25 @@
 """The shop's SQL, composed from the roles of its columns and from what the rows show."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.init.columns import Column
-from pipeline.inputs.init.roles import words_of
+from pipeline.inputs.init.roles import WORDS, words_of
 
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H.%M")
+CENTS = frozenset(WORDS["cents"].split())
 Field = tuple[str, str]  # name, SQL
 ORIGIN: tuple[Field, ...] = (("source_file", "source_file"), ("source_line", "source_line"))
+
+
+class Part(NamedTuple):
+    """The columns of a view, what they are selected from, a comment and a condition."""
+
+    fields: list[Field]
+    source: str
+    comment: str = ""
+    where: str = ""
 
 
 def view(name: str, fields: list[Field], source: str, comment: str = "", where: str = "") -> str:
@@ -22,12 +33,20 @@ def view(name: str, fields: list[Field], source: str, comment: str = "", where: 
 def decimal(column: Column, sql: str | None = None) -> str:
     """SQL for a column's numbers as numbers; null where a value cannot be read."""
     text = sql or (column.number.sql(column.sql) if column.number else column.sql)
-    return text if column.kind != "VARCHAR" else f"try_cast({text} as decimal(18, 4))"
+    number = text if column.kind != "VARCHAR" else f"try_cast({text} as decimal(18, 4))"
+    return f"({number} / 100)" if _is_in_cents(column) else number
 
 
 def text_number(column: Column) -> str:
     """SQL for a column's numbers, left as text where ingest reads them."""
+    if _is_in_cents(column):
+        return decimal(column)
     return column.number.sql(column.sql) if column.number else column.sql
+
+
+def _is_in_cents(column: Column) -> bool:
+    """Whether whole numbers count cents, by the column's name."""
+    return bool(CENTS & {*words_of(column.name)} and column.number and column.number.is_whole)
 
 
 def customer_sql(column: Column) -> str:
@@ -79,11 +98,23 @@ class Draft:
     views: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     plausible: dict[str, tuple[float, str]] = field(default_factory=dict)
+    lists_returns: bool = False  # a table of its own lists what came back
 
     def add(self, sql: str) -> None:
         """Keep a statement, and run it, so that the next ones can be tried."""
         self.db.execute(sql)
         self.views.append(sql)
+
+    def add_parts(self, name: str, parts: list[Part]) -> None:
+        """Add one view of the rows of several tables."""
+        if len(parts) == 1:
+            self.add(view(name, *parts[0]))
+            return
+        for number, part in enumerate(parts, 1):
+            self.add(view(f"{name}_{number}", *part))
+        numbers = range(1, len(parts) + 1)
+        rows = "\nunion all by name\n".join(f"from {name}_{number}" for number in numbers)
+        self.add(f"create view {name} as\n{rows};\n")
 
     def count(self, sql: str) -> int:
         return int(fetch_value(self.db, sql) or 0)
@@ -125,8 +156,6 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
         fields.append(("quantity", text_number(roles["quantity"])))
     if amount := _amount(draft, roles, source):
         fields.append(("net_amount", amount))
-    else:
-        draft.remarks.append("no amounts: the list ranks by risk and shows no money (--amount)")
     if "currency" in roles and roles["currency"].distinct > 1:
         fields.append(("currency", roles["currency"].sql))
     if "status" in roles:

@@ -1,6 +1,6 @@
 """The views of orders and of what came back, in as few steps as the rows need."""
 
-from pipeline.inputs.database import fetch_value, literal
+from pipeline.inputs.database import literal
 from pipeline.inputs.init.columns import Column
 from pipeline.inputs.init.credits import (
     credit_sql,
@@ -36,6 +36,10 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
     """
     fields = line_fields(draft, roles, source)
     names = [name for name, _ in fields]
+    if "net_amount" not in names:
+        free = [c.name for c in table.columns if c.number and c not in roles.values()]
+        maybe = f" COLUMN, maybe one of {', '.join(free)}" if free else ""
+        draft.remarks.append(f"no amounts: the list shows no money; say --amount{maybe}")
     comment = f"{table.file}: one row per {grain(roles)}."
     draft.db.execute(
         view("probe", fields, source).replace("create view", "create or replace temp view")
@@ -111,10 +115,7 @@ def _draft_last(
 
 def _refunds(draft: Draft, names: list[str], returned: list[str]) -> str:
     """SQL that is true of lines that were refunded, empty where none is or returns are known."""
-    is_known = fetch_value(
-        draft.db, "select count(*) from duckdb_views() where view_name = 'returns' and not internal"
-    )
-    if is_known:
+    if draft.lists_returns:
         return ""
     if "refunded" in names and draft.count("select count(*) from probe where refunded <> 0"):
         draft.remarks.append("returns: lines with a refunded amount")

@@ -7,6 +7,7 @@ from pipeline.inputs.init.draft import (
     ORIGIN,
     Draft,
     Field,
+    Part,
     customer_sql,
     id_sql,
     text_number,
@@ -19,11 +20,19 @@ from pipeline.runtime.errors import ConfigError
 
 SEVERITIES = {name: frozenset(words.split()) for name, words in WORDS["severities"].items()}
 Roles = dict[str, Column]
-OF_ORDER = "(select order_id, any_value(customer_id) as customer_id from orders group by 1)"
+# names that no raw table has
+OF_ORDER = """(select order_id as known_order, any_value(customer_id) as known_customer
+    from orders group by 1)"""
 
 
-def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> bool:
-    """Add the view of a table beside orders; False where a column it needs is not there."""
+def lists_returns(tables: list[RawTable], kinds: dict[str, Kind], fixed: dict[str, str]) -> bool:
+    """Whether a table lists what came back, with its day and with whom it came from."""
+    listed = [table.roles("returns", fixed) for table in tables if kinds[table.name] == "returns"]
+    return any(roles.keys() & {"returned_at", "ordered_at"} and _who(roles) for roles in listed)
+
+
+def part_of(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> list[Part]:
+    """Return the rows of a table beside orders; none where a column it needs is not there."""
     drafts = {
         "customers": _customers,
         "returns": _returns,
@@ -37,16 +46,15 @@ def draft_other(draft: Draft, kind: Kind, table: RawTable, roles: Roles) -> bool
     fields = drafts[kind](draft, table, roles)
     where = _flagged(draft, table, roles) if kind == "suppressions" else ""
     if not fields or where == "none":
-        return False
+        return []
     source = f"{table.sql}"
     if "customer" not in roles and kind in ("returns", "complaints"):
         key = fields["order_id"]
-        source += f"\nleft join {OF_ORDER} o on o.order_id = {key}"
-        fields["customer_id"] = "o.customer_id"
-        fields["order_id"] = "o.order_id"
+        source += f"\nleft join {OF_ORDER} on known_order = {key}"
+        fields["customer_id"] = "known_customer"
+        fields["order_id"] = "known_order"
     comment = f"{table.file}: one row per {ROWS[kind]}."
-    draft.add(view(kind, [*fields.items(), *ORIGIN], source, comment, where))
-    return True
+    return [Part([*fields.items(), *ORIGIN], source, comment, where)]
 
 
 def _with_known_customers(draft: Draft, table: RawTable, roles: Roles) -> Roles:

@@ -75,7 +75,7 @@ def confirm_segments(answers: Answers, columns: list[Column]) -> list[Column]:
     if answers.can_ask:
         question = f"Customers keep their {names}: are these groups to filter lists by?"
         return columns if _ask(question, "no").lower().startswith(YES) else []
-    say(f"  maybe segments: {names}; say --segments {','.join(c.name for c in columns)}")
+    say(f"  maybe segments: {names}; say --segments '{','.join(c.name for c in columns)}'")
     return []
 
 
@@ -115,7 +115,7 @@ def settle(answers: Answers, draft: Draft, roles: dict[str, Column]) -> Settings
     reasons: dict[str, str] = {}
     zone, currency = answers.timezone, answers.currency
     time = roles["ordered_at"].time
-    if zone is None and time and time.dates_only:
+    if zone is None and time and time.dates_only and "clock" not in roles:
         zone, reasons["timezone"] = "UTC", "the times are days, so the zone moves nothing"
     if currency is None:
         currency = _currency_of(roles)

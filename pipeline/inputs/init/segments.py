@@ -26,6 +26,7 @@ NAMES = frozenset(WORDS["segments"]["names"].split())
 OF_CUSTOMERS = frozenset(WORDS["segments"]["of_customers"].split())
 BESIDE = frozenset(WORDS["segments"]["beside"].split()) | FILLER
 NEVER = PROTECTED | frozenset(WORDS["segments"]["never"].split())
+SAID = ("customer", "id", "name", "delivered", "shipping")  # beside what says it is a group
 COMPOUND = 5  # letters: shorter words end others by chance
 
 
@@ -42,7 +43,7 @@ def is_named(name: str) -> bool:
     words = words_of(name)
     if _is_never(words):
         return False
-    beside = {word for word in words if word in BESIDE or _means(word, "customer", "id", "name")}
+    beside = {word for word in words if word in BESIDE or _means(word, *SAID)}
     if any(_ends(word, NAMES) for word in words):
         return all(word in beside or _ends(word, NAMES) for word in words)
     # a group, a class or a type may be of anything: it has to be the customers'
@@ -78,11 +79,10 @@ def draft_segments(
         raise ConfigError("E_INIT", "--segments", f"{personal[0]} is about a person", fix)
     own = [table for table in tables if kinds[table.name] == "customers"]
     sources = [
-        _Source(table, roles, table is not orders)
+        _Source(table, table.roles(kinds[table.name], answers.columns), table is not orders)
         for table in (*own, orders)
-        if {"customer", *(["ordered_at"] if table is orders else [])}
-        <= (roles := table.roles(kinds[table.name], answers.columns)).keys()
     ]
+    sources = [source for source in sources if _names_customers(draft, source)]
     if answers.segments is not None:
         chosen = [(source, _given(source, answers.segments)) for source in sources]
     else:
@@ -105,6 +105,20 @@ def draft_segments(
     names = ", ".join(column.name for column in columns)
     draft.remarks.append(f"segments: {names} (for filters and figures; --segments '' for none)")
     _add(draft, source, columns)
+
+
+def _names_customers(draft: Draft, source: _Source) -> bool:
+    """Whether a table names half of the customers as the orders do, and which row is newer."""
+    needed = {"customer"} if source.is_customers else {"customer", "ordered_at"}
+    if not source.roles.keys() >= needed:
+        return False
+    own = f"select ({customer_sql(source.roles['customer'])})::varchar from {source.table.sql}"
+    known, same = fetch_all(
+        draft.db,
+        f"""select count(distinct id), count(distinct id) filter (id in ({own}))
+        from (select customer_id::varchar as id from orders)""",
+    )[0]
+    return bool(known and same >= known / 2)
 
 
 def _given(source: _Source, names: tuple[str, ...]) -> list[Column]:

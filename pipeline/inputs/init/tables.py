@@ -90,13 +90,14 @@ def _is_unique(column: Column) -> bool:
     return column.distinct == column.filled == column.rows
 
 
-def _words(name: str) -> set[str]:
+def concepts(name: str) -> set[str]:
+    """Return what the words of a name mean."""
     return {concept for meaning in read_name(name).meanings for concept in meaning}
 
 
 def kind_of(table: RawTable, fixed: dict[str, str], alone: bool) -> Kind:
     """Return what a raw table is. `alone`: no other table is there, so it holds the orders."""
-    about = _words(table.title)
+    about = concepts(table.title)
     orders = table.roles("orders", fixed)
     best = {role: max((score(c, role) for c in table.columns), default=0) for role in ROLES}
     customer, sku = orders.get("customer"), orders.get("sku")
