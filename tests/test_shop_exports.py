@@ -125,3 +125,13 @@ def test_the_export_of_a_shop_system_gives_its_orders_and_refunds(
         sum(line["amount"] for line in result.rows("returns")) / 10_000,
         sum(line["cancelled"] < 1 << 30 for line in lines),
     ) == expected
+
+
+def test_a_list_of_opt_outs_beside_an_export_is_read(tmp_path: Path) -> None:
+    _, head, rows, _ = EXPORTS["Shopify"]
+    project(tmp_path)
+    (tmp_path / "orders.csv").write_text(text(head, rows), encoding="utf-8")
+    (tmp_path / "unsubscribed.csv").write_text("Email\nA@x.org\n", encoding="utf-8")
+    files = [tmp_path / "orders.csv", tmp_path / "unsubscribed.csv"]
+    shop = init(files, Answers(yes=True, timezone="UTC", currency="EUR"), tmp_path)
+    assert len(taken(tmp_path, shop).rows("suppressions")) == 1

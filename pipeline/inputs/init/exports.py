@@ -50,7 +50,8 @@ def statements(template: str, table: RawTable) -> list[str]:
     text = jinja.get_template(template).render(
         file=table.file, source=table.sql, has=has, formats=formats, clocked=clocked
     )
-    return [f"{part.strip()};\n" for part in text.split(";\n") if part.strip()]
+    parts = [part.strip().removesuffix(";") for part in text.split(";\n")]
+    return [f"{part};\n" for part in parts if part]
 
 
 def _listed(formats: tuple[str, ...]) -> str:

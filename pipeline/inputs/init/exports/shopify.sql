@@ -55,5 +55,6 @@ select
 from order_rows
 window o as (partition by order_id);
 {% if has("Refunded Amount") %}
+{% set rows, goods, day, which = "order_rows", "goods", "", "place = 1" ~ (" and cancelled_at is null" if has("Cancelled at") else "") -%}
 {% include "refunds.sql" %}
 {% endif -%}

@@ -25,19 +25,5 @@ create view orders as
 select customer_id, order_id, ordered_at, net_amount, currency, source_file, source_line
 from payments;
 
-{% if not has(refund) -%}
--- The export has no day of the refund; 30 days after the payment nearly all refunds are known, so
--- no snapshot sees one before it happened.
-{% endif -%}
-create view returns as
-select
-    'R' || order_id as return_id,
-    customer_id,
-    order_id,
-    1 as quantity,
-    least(refunded, net_amount) as net_amount,
-    {{ "refunded_at" if has(refund) else "ordered_at + interval 30 day" }} as returned_at,
-    source_file,
-    source_line
-from payments
-where refunded > 0;
+{% set rows, goods, day, which = "payments", "net_amount", "refunded_at" if has(refund) else "", "" -%}
+{% include "refunds.sql" %}

@@ -38,5 +38,6 @@ select
 from order_rows
 window o as (partition by order_id);
 {% if has("Order Refund Amount") %}
+{% set rows, goods, day, which = "order_rows", "goods", "", "place = 1" -%}
 {% include "refunds.sql" %}
 {% endif -%}
