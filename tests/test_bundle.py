@@ -90,7 +90,8 @@ def test_a_playbook_of_an_earlier_version_is_completed_or_gives_way_to_the_proje
 
 
 def test_a_bundle_keeps_the_selected_scorer_of_each_forecast() -> None:
-    measured = {name: {"selected": "model", "of": 1} for name in ("timing", "value", "stake")}
+    names = ("timing", "value", "returning", "stake")
+    measured = {name: {"selected": "model", "of": 1} for name in names}
     kept = scoring_of({**METRICS, **measured}, small_shop.calibration(), PARAMS)
     selected = Scoring.model_validate(kept).model_dump()["forecasts"]
     assert selected == dict.fromkeys(measured, {"selected": "model"})

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from statistics import median_grouped
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from models.defection import bg_nbd, timing, value
 from models.defection.booster import ModelSpec
 from models.defection.stake import measure_stake
 from pipeline.registry import forecasts
+from pipeline.runtime import store
+from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.train import train
 
@@ -116,7 +119,7 @@ def test_a_forecast_is_used_if_its_median_error_is_below_that_of_each_rule_beyon
         assert measured["selected"] == selected
     else:
         assert measured["selected"] != "model"
-    median = {name: np.median(np.abs(days - 30)) for name, days in near.items()}
+    median = {n: median_grouped(np.abs(np.rint(days) - 30).tolist()) for n, days in near.items()}
     for name in ("weak", "strong"):
         point, low, high = measured["delta"][name]["median_abs_error_days"]
         assert point == pytest.approx(median["model"] - median[name], abs=2e-3)
@@ -141,6 +144,27 @@ def test_a_spend_is_used_if_it_ranks_better_than_each_rule_beyond_chance() -> No
     assert measured(model=0.6, last_year=0.9, bg_nbd_gamma_gamma=0.6)["selected"] != "model"
 
 
+def returned(guess: np.ndarray, before: np.ndarray, true: np.ndarray) -> dict[str, Any]:
+    """What is measured of customers who came back and spent `true` in a year."""
+    predicted = {value.PREDICTED: guess, value.PAST_YEAR: before}
+    return value.measure_returning(pd.DataFrame({"spend_next": true}), predicted, 365, 200, 7)
+
+
+def test_the_expected_spend_of_those_who_come_back_is_used_where_it_fits_better() -> None:
+    random = np.random.default_rng(3)
+    expected = random.lognormal(4, 1, 500)
+    true = expected * random.gamma(2, 0.5, 500)
+    nothing, equal = np.zeros(500), np.full(500, expected.mean())
+    figures = returned(expected, nothing, true)
+    assert figures["selected"] == value.PREDICTED
+    assert figures["total"] == pytest.approx(1, abs=0.15)
+    assert figures["baselines"]["last_year"] | {"deviance": 0} == {"total": 0, "deviance": 0}
+    assert returned(expected * 3, expected, true)["selected"] == value.PAST_YEAR
+    assert returned(expected / 3, expected, true)["selected"] == value.PAST_YEAR
+    assert returned(equal, expected, true)["selected"] == value.PAST_YEAR
+    assert returned(expected, expected, true)["selected"] == value.PAST_YEAR
+
+
 def called_by(true: np.ndarray, **guesses: np.ndarray) -> dict[str, Any]:
     """The stakes where 4,000 customers, of whom half churn, would spend `true` if retained."""
     random = np.random.default_rng(5)
@@ -161,6 +185,15 @@ def test_the_value_that_keeps_more_spend_is_selected_though_the_churned_show_non
     assert figures["delta"]["model"][1] > 0
     assert called_by(true, model=true * noise, last_year=true)["selected"] == "last_year"
     assert called_by(true, model=true * 2, last_year=true)["selected"] == "last_year"
+
+
+def test_a_value_by_which_more_calls_pay_is_no_better_for_that() -> None:
+    """Beside a few large values most calls do not pay, whoever is called."""
+    random = np.random.default_rng(8)
+    true = random.lognormal(4, 1, 4000)
+    steep = called_by(true, model=np.sqrt(true), last_year=true**4)
+    assert steep["delta"]["model"] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert steep["churned_at_10"] == pytest.approx(0.5, abs=0.06)
 
 
 def test_expected_spend_that_contains_the_risk_is_no_value_to_rank_by() -> None:
@@ -235,3 +268,28 @@ def test_the_source_selected_at_the_origins_gives_the_value_of_the_list(
     }
     assert all((values >= 0).all() for values in by.values())
     assert np.corrcoef(list(by.values())).min() < 0.99
+
+
+@pytest.mark.parametrize("measured", [None, value.PAST_YEAR, value.PREDICTED])
+def test_a_customer_away_for_longer_than_a_year_is_worth_a_purchase_at_least(
+    measured: str | None, shop: dict[str, Any], tmp_path: Path
+) -> None:
+    states = pd.read_parquet(shop["lifecycle"].path)
+    away = states["customer_id"] < "c0200"
+    states.loc[away, "activity"], states.loc[away, "yearly_spend"] = "lapsed", 0.0
+    store.write(tmp_path / "lifecycle" / "part-000.parquet", states)
+    folders = shop["features"], Folder(tmp_path / "lifecycle"), shop["model"]
+    metrics = {**shop["metrics"], "returning": measured and {"selected": measured}}
+    rows = forecasts.forecasts(*folders, metrics, small_shop.DATA_END)["value_if_retained"]
+    before = forecasts.forecasts(
+        shop["features"], shop["lifecycle"], shop["model"], metrics, small_shop.DATA_END
+    )["value_if_retained"]
+    assert rows["c0200":].equals(before["c0200":])
+    features = pd.read_parquet(shop["features"].path).set_index("customer_id")
+    newest = features[features["snapshot"].astype(str) == small_shop.DATA_END]
+    basket = newest["basket_mean"].reindex(rows.index)[:"c0199"].round(2)
+    if measured == value.PREDICTED:
+        assert (rows[:"c0199"] > 0).all()
+        assert rows[:"c0199"].nunique() > 150
+    else:
+        assert rows[:"c0199"].to_numpy() == pytest.approx(basket.to_numpy(), abs=0.01)

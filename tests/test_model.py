@@ -179,7 +179,7 @@ def test_the_evaluation_has_the_keys_its_readers_expect(evaluation: dict[str, An
         == (
             "shop horizon_days origins population base_rate verdict grade model baselines delta "
             "by_stage by_origin returned_later risk_bands sensitivity grouped_cv newest benchmark "
-            "own_model by_segment timing value tasks value_source stake seeds"
+            "own_model by_segment timing value returning tasks value_source stake seeds"
         ).split()
     )
     scorer_keys = (

@@ -61,6 +61,12 @@ METRICS = {
             },
         },
         "stake": None,
+        "returning": {
+            **{"origin": "2025-07-01", "population": 44, "selected": "bg_nbd_gamma_gamma"},
+            **{"total": 0.9, "deviance": 0.7},
+            "baselines": {"last_year": {"total": 0.2, "deviance": 9.0}},
+            "delta": {"last_year": {"deviance": [-8.3, -9.5, -7.1]}},
+        },
         "seeds": None,
         "newest": {
             "snapshot": "2025-09-01",
@@ -123,6 +129,7 @@ def test_figures_are_shown_with_their_intervals_by_scorer_origin_and_stage() -> 
 
 def test_a_forecast_is_shown_beside_its_baselines_or_as_not_measured() -> None:
     assert "The interval held for\n81.0% of them" in card()
+    assert "| last_year | 0.20 | 9.00 | -8.30 (-9.50 to -7.10) |" in card()
     assert "| expected_ipt | 6.0 | -1.0 (-1.5 to -0.4) | 8.0 |" in card()
     assert "Not measured: there is too little data." in card()
 

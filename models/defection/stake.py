@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.defection.profit import called, expected_profit, value_of
+from models.defection.profit import expected_profit, value_of
 from models.defection.selection import Z
 from models.settings import Costs
 
@@ -25,11 +25,12 @@ def measure_stake(
 ) -> dict[str, Any]:
     """Return how much spend the top share by expected profit could keep, by each value.
 
+    Each value calls as many, also at an expected loss: the one that calls more is not better.
     `rows`: origin, customer, model (the risk), defected, spend_within (the horizon). `stake_at_10`:
     mean spend at stake of the called over that of all. `delta`: that of a predicted value less that
     of the last year, with 95 % interval. `realised_at_10`: the same of realised spend, 0 of
-    customers who churn. `selected`: the best value that beats the last year's by more than chance,
-    else the last year's: it needs no model.
+    customers who churn; `churned_at_10`: their share of the called. `selected`: the best value that
+    beats the last year's by more than chance, else the last year's: it needs no model.
     """
     risk = np.minimum(rows["model"].to_numpy(np.float64), CERTAIN)
     realised = rows["spend_within"].to_numpy(np.float64)
@@ -41,13 +42,15 @@ def measure_stake(
         chosen = np.zeros(len(rows))
         for at in rows.groupby("origin").indices.values():
             order = expected_profit(risk[at], value_of(value[at], costs), costs)
-            chosen[at[called(order, capacity)]] = 1
+            top = np.argsort(-order, kind="stable")[: int(np.ceil(capacity * len(at)))]
+            chosen[at[top]] = 1
         gains[name] = np.bincount(customers, chosen * stake) / max(capacity * stake.sum(), 1e-9)
         gains[name] *= len(gains[name])  # so that the mean is the figure
-        mean = realised @ chosen / max(chosen.sum(), 1)
+        mean, churned = (of @ chosen / max(chosen.sum(), 1) for of in (realised, ~retained))
         figures[name] = {
             "stake_at_10": round(float(gains[name].mean()), 4),
             "realised_at_10": round(float(mean / max(realised.mean(), 1e-9)), 4),
+            "churned_at_10": round(float(churned), 4),
         }
     past = gains.pop(PAST)
     delta = {name: _difference(gain - past) for name, gain in gains.items()}

@@ -16,17 +16,19 @@ from features.records import Floats
 from models.defection import bg_nbd
 from models.defection.baselines import PAST, histories
 from models.defection.booster import ModelSpec, fit_regressions, matrix
-from models.defection.evaluation import differences
+from models.defection.evaluation import differences, interval, resamples
 from models.defection.selection import select_forecast
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
 YEAR = 365
+PREDICTED, PAST_YEAR = "bg_nbd_gamma_gamma", "last_year"
 TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 HUGE = 0.999  # quantile of the spend above which one purchase must not bend the model
 TINY = 1e-9  # stands for nothing in a denominator
-RARE = 0.01  # a chance counts as no smaller in a denominator
+RARE = 1e-6  # a chance counts as no smaller in a denominator
+LEAST = 0.01  # a prediction counts as no less, as a share of the mean: its deviance stays finite
 BOUND = 8.0  # of the logarithms of the parameters
 
 
@@ -116,6 +118,11 @@ def by_last_year(rows: pd.DataFrame) -> Floats:
     return np.asarray(np.maximum(rows["yearly_spend"].to_numpy(np.float64), 0))
 
 
+def at_least_one_purchase(rows: pd.DataFrame) -> Floats:
+    """Return `by_last_year`, and at least the mean spend of a purchase: whoever returns buys."""
+    return np.maximum(by_last_year(rows), np.nan_to_num(matrix(rows, ["basket_mean"])[:, 0]))
+
+
 def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":
     """Train on rows of buyers with `spend_next`, net spend within value_days."""
     spend = np.maximum(rows["spend_next"].to_numpy(np.float64), 0)
@@ -176,6 +183,43 @@ def measure_value(
         **figures.pop("model"),
         "baselines": figures,
         "delta": {name: {"spearman": points} for name, points in delta.items()},
+    }
+
+
+def measure_returning(
+    rows: pd.DataFrame, predicted: dict[str, Floats], days: int, count: int, seed: int
+) -> dict[str, Any]:
+    """Return how well two values of customers who come back fit: `PAST_YEAR` and `PREDICTED`.
+
+    One row per customer who bought within the horizon. `total`: predicted over realised spend.
+    `deviance`: of the Tweedie distribution (power 1.5), over the root of the mean spend; lowest for
+    the expected spend. `delta`: with 95 % CI. `selected`: the prediction where it is better by more
+    than chance.
+    """
+    true = np.maximum(rows["spend_next"].to_numpy(np.float64), 0) * YEAR / days
+    mean = max(true.mean(), TINY)
+    losses = {}
+    for name, values in predicted.items():
+        expected = np.maximum(values, LEAST * mean)
+        each = true / np.sqrt(expected) - 2 * np.sqrt(true) + np.sqrt(expected)
+        losses[name] = 4 * each / np.sqrt(mean)
+    figures = {
+        name: {
+            "total": _rounded(predicted[name].sum() / (mean * len(true))),
+            "deviance": _rounded(loss.mean()),
+        }
+        for name, loss in losses.items()
+    }
+    less = losses[PREDICTED] - losses[PAST_YEAR]
+    draws = [weights @ less / len(less) for weights in resamples(np.arange(len(less)), count, seed)]
+    ends = interval(np.concatenate(draws))
+    better = ends[1] is not None and ends[1] < 0
+    return {
+        "population": len(true),
+        "selected": PREDICTED if better else PAST_YEAR,
+        **figures[PREDICTED],
+        "baselines": {PAST_YEAR: figures[PAST_YEAR]},
+        "delta": {PAST_YEAR: {"deviance": [_rounded(less.mean()), *ends]}},
     }
 
 

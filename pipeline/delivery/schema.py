@@ -70,7 +70,8 @@ SCORED = (
     Output("value_next_365d", FLOAT, "currency", "predicted net spend of the next 365 days, by "
            "`value.selected` of metrics.json; null for prospects", _FORECASTS),
     Output("value_if_retained", FLOAT, "currency", "spend of a year if the customer buys within "
-           "the horizon, by `value_source` of metrics.json; without a forecast value_365d",
+           "the horizon, by `value_source` of metrics.json or, without a risk, by `returning`; "
+           "without a forecast value_365d",
            _FORECASTS),
     Output("value_at_risk", FLOAT, "currency", "risk x value_if_retained x horizon / 365",
            f"{_WORKLIST}.stakes"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from models.defection.metrics import wilson
+from models.defection.value import PREDICTED
 from models.settings import SMALLEST_CELL, Costs
 from pipeline.runtime.resources import read_text
 
@@ -46,7 +47,16 @@ STAKE = """
 Calls at the test origins, ranked by expected profit with the model's risk; spend of the called over
 the mean of all. Used for the list: {selected}.
 
-| source of the value | spend at stake | minus the last year's (95 % CI) | realised spend |
+| source of value | spend at stake | minus the last year's (95 % CI) | realised spend | churned |
+|---|---|---|---|---|
+"""
+RETURNING = """
+
+Customers without a risk (queues `win_back` and `second_purchase`) may have spent nothing in a year,
+and spend again if they come back. {population} of them did, within the horizon after {origin}.
+Used for their list: {selected}.
+
+| source of the value | predicted over realised | deviance | the prediction's minus this (95 % CI) |
 |---|---|---|---|
 """
 MOVED = 0.25  # the usual limit of the population stability index
@@ -188,10 +198,29 @@ def _stake(measured: dict[str, Any] | None) -> str:
     sources = {"model": measured, **measured["baselines"]}
     deltas = {name: _between(d[0], d[1:], "+.3f") for name, d in measured["delta"].items()}
     rows = (
-        (name, number(m["stake_at_10"]), deltas.get(name, ""), number(m["realised_at_10"]))
+        (
+            *(name, number(m["stake_at_10"]), deltas.get(name, "")),
+            *(number(m["realised_at_10"]), number(m["churned_at_10"], ".0%")),
+        )
         for name, m in sources.items()
     )
     return STAKE.format(**measured) + _table(rows)
+
+
+def _returning(measured: dict[str, Any] | None) -> str:
+    if not measured:
+        return ""
+    sources = {PREDICTED: measured, **measured["baselines"]}
+    deltas = {name: d["deviance"] for name, d in measured["delta"].items()}
+    rows = (
+        (
+            name,
+            *(number(m[key], ".2f") for key in ("total", "deviance")),
+            _between(d[0], d[1:], "+.2f") if (d := deltas.get(name)) else "",
+        )
+        for name, m in sources.items()
+    )
+    return RETURNING.format(**measured) + _table(rows)
 
 
 def _task(task: dict[str, Any]) -> tuple[str, ...]:
@@ -271,6 +300,6 @@ def model_card(
         value=_value(evaluation["value"]),
         tasks=_tasks(evaluation["tasks"]),
         seeds=_seeds(evaluation["seeds"]),
-        stake=_stake(evaluation["stake"]),
+        stake=_stake(evaluation["stake"]) + _returning(evaluation["returning"]),
         costs=_table((text, _cost(getattr(costs, name))) for name, text in ASSUMED.items()),
     )

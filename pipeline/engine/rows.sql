@@ -11,7 +11,7 @@ where snapshot = $snapshot::date and customer_id in (
 order by customer_id
 
 -- query: buyers_features
-select f.* exclude (snapshot, filename, part), l.yearly_spend
+select f.* exclude (snapshot, filename, part), l.yearly_spend, {without_risk} as without_risk
 from {features} f join {lifecycle} l using (customer_id, snapshot)
 where snapshot = $snapshot::date and f.purchases >= 1
 order by customer_id
@@ -37,7 +37,7 @@ with sampled as (
     where snapshot = $newest::date and purchases >= 1
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       l.yearly_spend, y.defected, y.next_days, y.spend_next
+       l.yearly_spend, {without_risk} as without_risk, y.defected, y.next_days, y.spend_next
 from {features} f
 join {lifecycle} l using (customer_id, snapshot)
 join {labels} y using (customer_id, snapshot)

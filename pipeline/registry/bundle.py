@@ -78,7 +78,7 @@ def scoring_of(metrics: dict[str, Any], calibration: dict[str, Any], params: Par
         "grade": metrics["grade"],
         "forecasts": {
             name: {"selected": measured["selected"]} if (measured := metrics.get(name)) else None
-            for name in ("timing", "value", "stake")
+            for name in ("timing", "value", "returning", "stake")
         },
         "tasks": {
             name: {key: task[key] for key in ("verdict", "base_rate")}

@@ -17,6 +17,8 @@ from features.records import Floats
 from models.defection import bg_nbd, timing, value
 from models.defection.baselines import PAST, BgNbd
 from models.defection.booster import THREADS, ModelSpec, as_stored, matrix
+from models.defection.tasks import TASKS
+from models.settings import SMALLEST_CELL
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
 from pipeline.registry.about import about_of, part_of
 from pipeline.registry.model_files import booster_of, require_known_scores
@@ -34,14 +36,17 @@ COLUMNS = (
     "value_next_365d",
     "value_if_retained",
 )
+# customers who have a chance instead, as SQL over the life cycle
+WITHOUT_RISK = f"coalesce({' or '.join(f'({task.population})' for task in TASKS)}, false)"
 RETAINED = "retained"  # the file of the spend of those who buy within the horizon
 
 
 def _rows(
     folders: dict[str, Folder], calibration: dict[str, Any], snapshots: list[str]
 ) -> pd.DataFrame:
-    """One row per sampled buyer and snapshot: features, yearly_spend and the outcomes."""
-    sql = QUERIES["forecast"].format(**{name: rows_of(at) for name, at in folders.items()})
+    """One row per sampled buyer and snapshot: features, yearly_spend, without_risk, outcomes."""
+    named = {name: rows_of(at) for name, at in folders.items()}
+    sql = QUERIES["forecast"].format(**named, without_risk=WITHOUT_RISK)
     newest, most = calibration["data_end"], calibration["sample_customers"]
     return query(sql, snapshots=snapshots, newest=newest, most=most)
 
@@ -177,6 +182,17 @@ def _spend(
     }
 
 
+def _returning(about: dict[str, Any], kind: str, rows: pd.DataFrame) -> Scorers:
+    """Return the scorers of a year's spend of customers without a risk, if they come back."""
+    entry = part_of(about, "model.json", "forecasts", "value", kind)
+    past, spend = bg_nbd.Parameters(**entry["bg_nbd"]), value.GammaGamma(**entry["gamma_gamma"])
+    days, within = about["forecasts"]["value"]["days"], about["horizon_days"]
+    return {
+        value.PREDICTED: partial(value.by_gamma_gamma, rows, past, spend, days, within),
+        value.PAST_YEAR: partial(value.at_least_one_purchase, rows),
+    }
+
+
 def _all(scorers: Scorers) -> dict[str, Floats]:
     return {name: predict() for name, predict in scorers.items()}
 
@@ -214,12 +230,14 @@ def measure_forecasts(
     calibration: dict[str, Any],
     params: Evaluate,
 ) -> dict[str, Any]:
-    """Return `timing` and `value`: the forecasts at their test origins, None where not trained."""
-    measured: dict[str, Any] = {}
+    """Return `timing`, `value` and `returning` at their test origins, None where not trained.
+
+    `returning`: the spend of customers without a risk who bought within the horizon.
+    """
+    measured: dict[str, Any] = dict.fromkeys((*OUTCOMES, "returning"))
     draws = params.bootstrap, params.seed
     folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
     for name in OUTCOMES:
-        measured[name] = None
         if not _trained(about, name):
             continue
         plan = calibration["forecasts"][name]
@@ -232,6 +250,11 @@ def measure_forecasts(
         else:
             spend = _all(_spend(model, about, "origin", rows))
             figures = value.measure_value(rows, spend, plan["days"], params.capacity, *draws)
+            back = rows[rows["without_risk"] & ~rows["defected"].astype(bool)]
+            if len(back) >= SMALLEST_CELL:
+                by = _all(_returning(about, "origin", back))
+                figures_of = value.measure_returning(back, by, plan["days"], *draws)
+                measured["returning"] = {"origin": plan["origin"], **figures_of}
         measured[name] = head | figures
     return measured
 
@@ -242,10 +265,10 @@ def forecasts(
     """One row per buyer, by customer_id: COLUMNS, by the scorers that `metrics` selected.
 
     Without a trained forecast the expected IPT gives the day, without an interval, and the last
-    year the spend.
+    year the spend: of a customer without a risk at least that of one purchase.
     """
     folders = {"features": rows_of(features), "lifecycle": rows_of(lifecycle)}
-    sql = QUERIES["buyers_features"].format(**folders)
+    sql = QUERIES["buyers_features"].format(**folders, without_risk=WITHOUT_RISK)
     rows = query(sql, snapshot=snapshot).set_index("customer_id")
     about = about_of(model)
     trained = {name for name, entry in (about.get("forecasts") or {}).items() if entry}
@@ -258,6 +281,12 @@ def forecasts(
     kept = value.by_last_year(rows)
     if RETAINED in trained and metrics.get("stake"):
         kept = _selected(_spend(model, about, "final", rows, RETAINED), metrics["stake"])
+    if len(back := rows[rows["without_risk"]]):
+        by = _returning(about, "final", back) if "value" in trained else {}
+        measured = metrics.get("returning") if by else None
+        kept[rows["without_risk"]] = (
+            _selected(by, measured) if measured else value.at_least_one_purchase(back)
+        )
     days = {"next_order_on": on}
     if interval is not None:
         begin, end = interval["from"].to_numpy(), interval["to"].to_numpy()
