@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.records import Floats
-from models.defection.booster import shap, text_of
+from models.defection.booster import MANY, shap, text_of, tree_sums
 from models.defection.tree_shap import shap_table, shap_values
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -57,3 +57,12 @@ def test_larger_trees_and_zeros_as_missing_are_explained_by_lightgbm_itself() ->
         assert shap_table(text_of(trained)) is None
         expected = trained.predict(unseen, pred_contrib=True, num_threads=1)
         assert np.array_equal(shap(trained, unseen), expected[:, :-1])
+
+
+def test_many_rows_are_scored_from_the_table_as_lightgbm_scores_them() -> None:
+    trained, (unseen, _) = booster(SHAPES["of the demo"], 1), rows(2)
+    many = np.asfortranarray(np.resize(unseen, (MANY + 1, 9)), np.float32)
+    for rounds in (None, 7):
+        expected = trained.predict(many, num_iteration=rounds, raw_score=True, num_threads=1)
+        assert np.array_equal(tree_sums(trained, many, rounds), expected)
+    assert np.array_equal(tree_sums(trained, many[:9]), tree_sums(trained, many)[:9])

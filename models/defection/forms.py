@@ -14,13 +14,13 @@ import pandas as pd
 from features.records import Flags, Floats
 from models.defection.baselines import Baseline, baseline_class
 from models.defection.booster import (
-    THREADS,
     ModelSpec,
     as_stored,
     fit_booster,
     matrix,
     probabilities,
     shap,
+    tree_sums,
 )
 from models.defection.season import NO_CORRECTION, NO_SEASON, Line, Season, correction
 from models.settings import Form
@@ -78,7 +78,9 @@ class Model:
 
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what each feature adds to the log-odds, rows x features, of booster and base."""
-        terms = pd.DataFrame(shap(self.booster, matrix(rows, self.columns)), columns=self.columns)
+        terms = pd.DataFrame(
+            shap(self.booster, as_stored(rows, self.columns)), columns=self.columns
+        )
         if self.slope:
             terms[self.base.columns] += self.slope * self.base.contributions(rows)
         terms[self._is_far(rows)] *= 1 + self.far.slope
@@ -126,7 +128,7 @@ def with_far(
     log_odds, (shift, slope) = init_score(model.base, rows), season.now
     start = season.starts(rows, log_odds) + (model.slope - slope) * log_odds + model.shift - shift
     features = matrix(rows, model.columns)
-    z = np.asarray(model.booster.predict(features, raw_score=True, num_threads=THREADS) + start)
+    z = tree_sums(model.booster, features) + start
     defected, sd = rows["defected"].to_numpy(bool), spec.params.season_sd
     day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
     inner = (rows["snapshot"] == newest).to_numpy()

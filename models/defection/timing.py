@@ -15,7 +15,7 @@ import pandas as pd
 from features.records import Floats
 from models.defection import bg_nbd
 from models.defection.baselines import PAST, histories
-from models.defection.booster import THREADS, ModelSpec, as_stored, fit_regressions, matrix
+from models.defection.booster import ModelSpec, as_stored, fit_regressions, matrix, tree_sums
 from models.defection.evaluation import differences
 from models.defection.selection import select_forecast
 
@@ -75,7 +75,7 @@ def _boosters(rows: pd.DataFrame, spec: ModelSpec) -> dict[str, "lgb.Booster"]:
 def _quantiles(boosters: dict[str, "lgb.Booster"], values: Floats) -> Floats:
     if not len(values):
         return np.empty((0, len(boosters)))
-    return np.column_stack([b.predict(values, num_threads=THREADS) for b in boosters.values()])
+    return np.column_stack([tree_sums(booster, values) for booster in boosters.values()])
 
 
 def by_expected_ipt(rows: pd.DataFrame) -> Floats:
