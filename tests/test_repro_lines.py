@@ -1,6 +1,7 @@
 """`corekeep repro` on a project of three short stages: its lines, exit codes and what stops it."""
 
 import contextlib
+import logging
 import os
 import random
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,10 @@ import pytest
 from frozen import ROOT, TEXT
 
 from benchmarks.random_stops import digests, stop_at_random, to_the_end
+from pipeline.__main__ import main
+from pipeline.delivery import summary
 from pipeline.delivery.prune import Pruned, prune
+from pipeline.runtime import runner
 from pipeline.runtime.errors import BusyError, ConfigError
 from pipeline.runtime.repro import choose
 from pipeline.runtime.runner import HOLDER, run_stage, whole_pipeline
@@ -38,6 +43,9 @@ stages:
     frozen: true
     cmd: exit 1
 """
+# DVC's tries warn of a coming change in their own library
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPRO = """
 import sys
 from pathlib import Path
@@ -73,16 +81,51 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def repro(folder: Path, *words: str) -> tuple[int, list[str], str]:
+Result = tuple[int, list[str], str]
+
+
+def result(code: int, out: str, err: str) -> Result:
     """Exit code, lines of progress without the seconds and then the result, errors."""
-    process = started(folder, *words)
-    out, err = process.communicate(timeout=120)
     assert out in ("", "the summary\n")  # the result alone
     errors = err.splitlines(keepends=True)
     steps = [line for line in errors if re.match(r" ?\d+ of \d+  (?!.*stopped)", line)]
     rest = [line for line in errors if line not in steps]
     lines = [" ".join(line.split()).removesuffix(" 0 s") for line in steps]
-    return process.returncode, [*lines, *out.splitlines()], "".join(rest)
+    return code, [*lines, *out.splitlines()], "".join(rest)
+
+
+def repro_apart(folder: Path, *words: str) -> Result:
+    """Run the command in a process of its own, to which signals may be sent."""
+    process = started(folder, *words)
+    out, err = process.communicate(timeout=120)
+    return result(process.returncode, out, err)
+
+
+Repro = Callable[..., Result]
+
+
+@pytest.fixture
+def repro(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Repro]:
+    """Run the command in this process: another one would only import DVC again."""
+
+    def run(folder: Path, *words: str) -> Result:
+        monkeypatch.setattr(runner, "ROOT", folder)
+        monkeypatch.setattr(summary, "summary", lambda _: "the summary")
+        monkeypatch.setattr(sys, "argv", ["corekeep", "repro", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return result(int(ended.value.code or 0), *capfd.readouterr())
+
+    # DVC's log keeps the stream of the test that imported it
+    monkeypatch.setattr(logging.root.manager, "disable", logging.INFO)
+    environment, umask = dict(os.environ), os.umask(0o022)
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    yield run
+    os.umask(umask)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def at_work(group: int) -> list[str]:
@@ -114,7 +157,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def test_each_stage_that_is_not_frozen_is_one_line_and_unchanged_the_next_time(
-    project: Path,
+    project: Path, repro: Repro
 ) -> None:
     assert repro(project) == (0, ["1 of 3 make", "2 of 3 ready", "3 of 3 added", "the summary"], "")
     assert (project / "added.txt").exists()
@@ -123,14 +166,14 @@ def test_each_stage_that_is_not_frozen_is_one_line_and_unchanged_the_next_time(
 
 
 def test_verbose_shows_what_the_stages_and_dvc_print(project: Path) -> None:
-    code, lines, shown = repro(project, "--verbose")
+    code, lines, shown = repro_apart(project, "--verbose")
     assert (code, lines[0]) == (0, "1 of 3 make")
     assert "advice" in shown.splitlines()
     assert "Running stage 'make'" in shown
 
 
 def test_the_exit_code_of_a_stage_reaches_the_shell_and_its_message_is_shown_once(
-    project: Path,
+    project: Path, repro: Repro
 ) -> None:
     edit(project, "cp made.txt ready.txt", "echo 'E_CODE file:1 - rule - fix' >&2; exit 4")
     code, lines, err = repro(project)
@@ -141,7 +184,7 @@ def test_the_exit_code_of_a_stage_reaches_the_shell_and_its_message_is_shown_onc
     ]
 
 
-def test_what_stops_dvc_itself_is_one_line_of_ours(project: Path) -> None:
+def test_what_stops_dvc_itself_is_one_line_of_ours(project: Path, repro: Repro) -> None:
     (project / "wanted.txt").unlink()
     code, _, err = repro(project)
     assert code == 2
@@ -150,7 +193,9 @@ def test_what_stops_dvc_itself_is_one_line_of_ours(project: Path) -> None:
     assert err.count("\n") == 1
 
 
-def test_a_second_run_is_refused_with_exit_code_6_while_the_first_one_works(project: Path) -> None:
+def test_a_second_run_is_refused_with_exit_code_6_while_the_first_one_works(
+    project: Path, repro: Repro
+) -> None:
     edit(project, "cp made.txt ready.txt", "touch begun; sleep 60; cp made.txt ready.txt")
     with started(project) as first:
         wait_for(project / "begun")
@@ -173,28 +218,32 @@ def test_a_stage_of_its_own_is_refused_while_a_run_works_between_its_stages(proj
 
 def test_a_signal_amid_dvcs_own_work_ends_the_run_after_dvc_has_written(project: Path) -> None:
     edit(project, "cp made.txt ready.txt", "cp made.txt ready.txt; kill -TERM $PPID")
-    code, lines, err = repro(project)
+    code, lines, err = repro_apart(project)
     assert (code, err) == (143, " 3 of 3  added  stopped: exit code 143\n")
     edit(project, "; kill -TERM $PPID", "")
-    assert repro(project)[:2] == (
+    assert repro_apart(project)[:2] == (
         0,
         ["1 of 3 make unchanged", "2 of 3 ready", "3 of 3 added", "the summary"],
     )
 
 
-@pytest.mark.parametrize("left", ["", '{"write": {"/x', "[]"])
-def test_what_a_kill_left_of_dvcs_own_files_is_repaired_and_said(project: Path, left: str) -> None:
+def test_what_a_kill_left_of_dvcs_own_files_is_repaired_and_said(
+    project: Path, repro: Repro
+) -> None:
     assert repro(project)[0] == 0
     made = (project / "dvc.lock").read_bytes()
-    for name in (".dvc/tmp/rwlock", "dvc.lock"):
-        (project / name).write_text(left, encoding="utf-8")
-    code, _, err = repro(project)
-    assert code == 0
-    assert err.count("cut off by a run that was killed") == 2
-    assert (project / "dvc.lock").read_bytes() == made
+    for left in ("", '{"write": {"/x', "[]"):
+        for name in (".dvc/tmp/rwlock", "dvc.lock"):
+            (project / name).write_text(left, encoding="utf-8")
+        code, _, err = repro(project)
+        assert code == 0, left
+        assert err.count("cut off by a run that was killed") == 2, left
+        assert (project / "dvc.lock").read_bytes() == made, left
 
 
-def test_prune_shows_what_no_run_needs_and_removes_it_only_when_it_is_meant(project: Path) -> None:
+def test_prune_shows_what_no_run_needs_and_removes_it_only_when_it_is_meant(
+    project: Path, repro: Repro
+) -> None:
     edit(project, "echo 1 > made.txt", "cat wanted.txt > made.txt")
     for content in ("one", "two"):
         (project / "wanted.txt").write_text(content, encoding="utf-8")
@@ -238,12 +287,12 @@ def test_only_the_owner_may_read_below_the_folders_of_results_whatever_dvc_makes
 ) -> None:
     os.chmod(project / ".dvc", 0o755)
     (project / "data").mkdir(mode=0o755)
-    assert repro(project)[0] == 0
+    assert repro_apart(project)[0] == 0  # DVC reads the umask when it is imported
     for name in ("data", "reports", ".cache", ".dvc/cache"):
         assert (project / name).stat().st_mode & 0o077 == 0, name
 
 
-def test_a_disk_without_space_stops_a_run_before_any_work(project: Path) -> None:
+def test_a_disk_without_space_stops_a_run_before_any_work(project: Path, repro: Repro) -> None:
     text = TEXT.replace("free_gb: 0", "free_gb: 1000")
     (project / "params.yaml").write_text(text, encoding="utf-8")
     code, lines, err = repro(project)
@@ -262,7 +311,9 @@ def test_ctrl_c_ends_the_run_with_exit_code_130(project: Path) -> None:
     assert err.splitlines()[1:] == [" 2 of 3  ready  stopped: exit code 130"]
 
 
-def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(project: Path) -> None:
+def test_a_name_no_shop_may_have_is_refused_before_params_yaml_is_written(
+    project: Path, repro: Repro
+) -> None:
     (project / "shops" / "My-Shop.yaml").touch()
     with pytest.raises(ConfigError, match="call it my_shop") as refused:
         choose("My-Shop", project)
