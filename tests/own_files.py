@@ -209,6 +209,35 @@ CATALOGUE: dict[str, OwnFile] = {
             ).encode()
         }
     ),
+    "year, month and day in columns of their own": OwnFile(
+        {
+            "pos.csv": text(
+                "cust|receipt|year|month|day|total",
+                [[*row[:2], *row[2].split("-"), row[3]] for row in totals("%Y-%-m-%-d")],
+            ).encode()
+        }
+    ),
+    "days that begin with the year beside others": OwnFile(
+        {"orders.csv": text(
+            ENGLISH, lines(ISO)[::2] + lines("%d/%m/%Y %H:%M")[1::2]).encode()}
+    ),
+    "o'clock in German, and totals between the rows": OwnFile(
+        {
+            "bestellungen.csv": text(
+                GERMAN,
+                [*lines("%d.%m.%Y %H:%M Uhr", german), ["Summe", *[""] * 4, "99,00"], [""] * 6],
+                ";",
+            ).encode()
+        }
+    ),
+    "a folder of files in two encodings": OwnFile(
+        {
+            f"orders/{encoding}.csv": text(
+                ENGLISH, [[*row[:3], f"Ö{row[3]}", *row[4:]] for row in lines(ISO)[part::2]]
+            ).encode(encoding)
+            for part, encoding in enumerate(("utf-8", "cp1252"))
+        }
+    ),
     "a spreadsheet with a title": OwnFile(
         {
             "Umsätze 2024.xlsx": sheet(

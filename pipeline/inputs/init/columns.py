@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.inputs.database import Db, fetch_all, fetch_value, identifier, literal
-from pipeline.inputs.init.times import CLOCK, ENOUGH, MOST, TimeForm, share_of, time_form
+from pipeline.inputs.init.times import CLOCK, ENOUGH, MOST, PARTS, TimeForm, share_of, time_form
 
 SAMPLE = 5000  # different values of a column that are looked at for their form
 NUMBER = re.compile(
@@ -90,7 +90,24 @@ def columns_of(db: Db, table: str, day_first: bool | None, width: int) -> list[C
         split = r"string_split_regex(trim(text), '\s+')"
         names = [(f"column_{i}", f"{split}[{i}]", "VARCHAR") for i in range(1, width + 1)]
     rows = fetch_value(db, f"select count(*) from {source}")
-    return [_column(db, source, table, entry, rows, day_first) for entry in names]
+    columns = [_column(db, source, table, entry, rows, day_first) for entry in names]
+    if not any(column.time for column in columns) and (day := _day_in_parts(columns)):
+        columns.append(_column(db, source, table, day, rows, day_first))
+    return columns
+
+
+def _day_in_parts(columns: list[Column]) -> tuple[str, str, str] | None:
+    """Return name, SQL and type of the day whose year, month and day have a column each."""
+    parts = [
+        next((column for column in columns if column.name.lower() in words.split()), None)
+        for words in PARTS
+    ]
+    year, month, day = (column.sql if column else "" for column in parts)
+    if not (year and month and day):
+        return None
+    padded = [f"lpad({part}::varchar, 2, '0')" for part in (month, day)]
+    name = " ".join(column.name for column in parts if column)
+    return name, f"concat_ws('-', {year}, {', '.join(padded)})", "VARCHAR"
 
 
 def form_of(db: Db, source: str, name: str) -> Column:

@@ -13,13 +13,13 @@ from pipeline.inputs.database import Db, fetch_all, identifier, open_database
 from pipeline.inputs.files import Raw, is_raw, raw_tables, refuse_mistaken, register
 from pipeline.inputs.init.columns import columns_of, name_sql
 from pipeline.inputs.init.draft import Draft
-from pipeline.inputs.init.forms import guesses, is_whitespace_table
+from pipeline.inputs.init.forms import guess, guesses, is_whitespace_table
 from pipeline.inputs.init.questions import Answers, day_order, point_settled, settle
 from pipeline.inputs.init.roles import TIMES, words_of
 from pipeline.inputs.init.tables import RawTable, concepts, kind_of
 from pipeline.inputs.init.trial import settings_text, try_out
 from pipeline.inputs.init.views import draft_tables
-from pipeline.inputs.plain import TEXTS
+from pipeline.inputs.plain import TEXTS, ending
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
@@ -103,9 +103,13 @@ def _flat(files: list[Path]) -> list[Path]:
         inside = sorted(filter(is_raw, file.iterdir())) if file.is_dir() else []
         if file.is_dir() and not inside:
             raise refusal("E_NO_FILE folder", str(file))
-        heads = {_first_line(part) for part in inside}
+        heads = {(_first_line(part), _encoding(part)) for part in inside}
         flat += inside if len(heads) > 1 else [file]
     return flat
+
+
+def _encoding(path: Path) -> str:
+    return guess(path).encoding if ending(path) in TEXTS else ""
 
 
 def _first_line(path: Path) -> bytes:

@@ -23,6 +23,7 @@ from pipeline.inputs.init.draft import (
     line_fields,
     view,
 )
+from pipeline.inputs.init.roles import name_score
 from pipeline.inputs.init.tables import RawTable
 
 INNER = ("label", "status", "cancelled_because", "refunded", "returned_at")  # not for ingest
@@ -37,8 +38,11 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
     fields = line_fields(draft, roles, source)
     names = [name for name, _ in fields]
     if "net_amount" not in names:
-        free = [c.name for c in table.columns if c.number and c not in roles.values()]
-        maybe = f" COLUMN, maybe one of {', '.join(free)}" if free else ""
+        amounts = ("net_amount", "price")
+        free = [c for c in table.columns if c not in roles.values()]
+        free = [c for c in free if c.number or any(name_score(c.name, a) > 6 for a in amounts)]
+        free.sort(key=lambda c: bool(c.number and c.number.is_whole))
+        maybe = f" COLUMN, maybe one of {', '.join(c.name for c in free)}" if free else ""
         draft.remarks.append(f"no amounts: the list shows no money; say --amount{maybe}")
     comment = f"{table.file}: one row per {grain(roles)}."
     draft.db.execute(
@@ -78,7 +82,20 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
             draft.remarks.append("the amount is that of the order: each line gets an equal share")
             reason = "each line has an equal share of its order's amount"
             draft.plausible["repeated_totals"] = (1, reason)
+    if how != "above" and (some := _totals(draft, fields if last == source else result, roles)):
+        comment = f"{comment}\nRows with neither order nor time are totals.".strip()
+        where = f"{where} and {some}" if where else some
     _draft_last(draft, result, roles, last, comment, where)
+
+
+def _totals(draft: Draft, fields: list[Field], roles: dict[str, Column]) -> str:
+    """SQL that leaves out rows with neither order nor time: totals, and lines without anything."""
+    order, time = (dict(fields)[name] for name in ("order_id", "ordered_at"))
+    count = draft.count("select count(*) from probe where order_id is null and ordered_at is null")
+    if "order" not in roles or not count:
+        return ""
+    draft.remarks.append(f"left out: {count} rows with neither order nor time, as totals")
+    return f"({order} is not null or {time} is not null)"
 
 
 def _draft_last(

@@ -108,9 +108,14 @@ def _customers(draft: Draft, table: RawTable, roles: Roles) -> Fields:
     strangers = f"""select count(*) from orders where customer_id is not null
         and customer_id::varchar not in (select x::varchar from {known} k(x) where x is not null)"""
     if missing := draft.count(strangers):
-        draft.remarks.append(
-            f"{table.file} is not used: it lacks the customers of {missing} order lines"
-        )
+        rule = f"{table.file} is not used: it lacks the customers of {missing} order lines"
+        zeros = strangers.replace("customer_id::varchar", "ltrim(customer_id::varchar, '0')")
+        if (
+            draft.count(zeros.replace("select x::varchar", "select ltrim(x::varchar, '0')"))
+            < missing
+        ):
+            rule += "; its ids have zeros in front that the orders lack, or the other way round"
+        draft.remarks.append(rule)
         return {}
     return {"customer_id": customer, "created_at": time_sql(roles["created_at"])}
 

@@ -10,6 +10,12 @@ from pipeline.inputs.checks import ISO
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 
 ENOUGH = 0.98  # of the values have the form; the rest is reported
+# a day in three columns
+PARTS = (
+    "year jahr anno année annee año ano",
+    "month monat mese mois mes",
+    "day tag giorno jour día dia",
+)
 MOST = 0.5  # of the values can be read in one form: the others are wrong, not of another kind
 DATES = {
     "ymd": ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
@@ -25,10 +31,11 @@ NUMBERED = {"named": ("%d %m %Y", "%d. %m %Y", "%d-%m-%Y", "%d %m %y", "%d-%m-%y
 CLOCKS = tuple(
     f"{gap}{clock}{zone}"
     for gap, clock in itertools.product(
-        (" ", "T", ", "), ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
+        (" ", "T", ", "), ("%H:%M:%S", "%H:%M", "%Hh%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
     )
-    for zone in ("", " %z", "%z", " %Z")
+    for zone in ("", " %z", "%z", " %Z", " Uhr", " h")
 )
+ALONE = ("ymd", "named")  # orders of day and month that no other one can be taken for
 CLOCK = re.compile(r"\d{1,2}[:.]\d{2}([:.]\d{2})?( ?[AaPp][Mm])?")
 TIMELIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|(19|20)\d{6}|.*[^\W\d_]{3,9}.*\d{2,4}.*")
 EPOCHS = {10: "to_timestamp({x}::bigint)", 13: "to_timestamp({x}::bigint / 1000)"}
@@ -128,7 +135,7 @@ def _fits(formats: str) -> str:
 def _likely(db: Db, text: str, dates: tuple[str, ...]) -> list[str]:
     """Return the formats that fit some values: those of dates, with those of times of day."""
     # a day and its time of day are tried apart: together they are more than a thousand formats
-    clock = r"[T, ]+[0-9]{1,2}:[0-9]{2}.*$"
+    clock = r"[T, ]+[0-9]{1,2}[:h][0-9]{2}.*$"
     db.execute(rf"""create or replace temp table probed as select v,
         regexp_replace(v, '{clock}', '') as day, regexp_extract(v, '{clock}') as clock
         from (select {text.format(x="v")} as v from sampled order by hash(v) limit 300)""")
@@ -170,14 +177,17 @@ def _strptime_form(
         name: max((reads[f] for f in likely if order(f) == name), default=0)
         for name in ("ymd", "dmy", "mdy", "named")
     }
-    best = max(by_order, key=lambda name: by_order[name])
+    mixed = max(("dmy", "mdy"), key=lambda name: by_order[name])
+    is_mixed = by_order[mixed] > (1 - ENOUGH) * total  # beside days that begin with the year
+    best = mixed if is_mixed else max(by_order, key=lambda name: by_order[name])
     ambiguous = best in ("dmy", "mdy") and by_order["dmy"] == by_order["mdy"]
     dotted = all(f[2] == "." for f in likely if order(f) in ("dmy", "mdy"))
     if ambiguous and (dotted or day_first is not None):
         best = "dmy" if dotted or day_first else "mdy"
     chosen: list[str] = []
     read = 0
-    for f in sorted((f for f in likely if order(f) == best), key=lambda f: (-reads[f], len(f))):
+    may_be = [f for f in likely if order(f) in (best, *ALONE)]
+    for f in sorted(may_be, key=lambda f: (-reads[f], len(f))):
         formats = ", ".join(map(literal, [*chosen, f]))
         more = fetch_value(db, f"select sum(n) from {every} where {_fits(f'[{formats}]')}")
         if int(more or 0) > read:
