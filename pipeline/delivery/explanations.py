@@ -22,7 +22,7 @@ from pipeline.delivery.why_stage import facts, why_stage
 from pipeline.runtime.sections import Score
 
 AT_HEAD = (*(f"contribution_{reason}" for reason in REASONS), "agreement")
-CHUNK = 100_000  # customers whose texts are made together: an arrow text array holds 2 GB at most
+CHUNK = 200_000  # customers whose texts are made together: an arrow text array holds 2 GB at most
 
 
 def _json_of(facts_: Facts) -> pa.Array:
@@ -30,7 +30,8 @@ def _json_of(facts_: Facts) -> pa.Array:
     start = {name: "{" if name == "stage" else ", " for name in facts_}
 
     def pair(name: str, value: Any) -> str:
-        return f'{start[name]}"{name}": {json.dumps(value)}'
+        text = value if type(value) is int else json.dumps(value)  # most are numbers
+        return f'{start[name]}"{name}": {text}'
 
     pieces = [fact.spelled(partial(pair, name), absent="") for name, fact in facts_.items()]
     return pc.binary_join_element_wise(*pieces, "}", "")
