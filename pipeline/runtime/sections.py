@@ -210,7 +210,7 @@ class Score(Section):
 class Lists(Section):
     """How long published lists are kept."""
 
-    keep_days: Count
+    keep_days: Annotated[int, Field(ge=1, le=36_500)]  # a century
     keep_versions: Count
 
 
