@@ -304,6 +304,14 @@ def test_without_a_terminal_each_open_question_names_its_option(tmp_path: Path) 
             init([path], Answers(), tmp_path)
 
 
+def test_a_later_file_in_another_currency_is_refused(tmp_path: Path) -> None:
+    given(tmp_path, orders=with_column("Currency", {}, "EUR"))
+    path = tmp_path / "data" / "shops" / "own" / "orders.csv"
+    path.write_text(path.read_text().replace("EUR", "USD", 1))
+    with pytest.raises(Refused, match=r"E_CURRENCY orders.csv:2 Currency"):
+        taken(tmp_path, "own")
+
+
 BACK = [
     [*row[:1], f"R{i}", row[2].replace("10:00", "18:00"), row[3], "1", "10.00"]
     for i, row in enumerate(ROWS[::3])

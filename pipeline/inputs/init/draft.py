@@ -1,5 +1,6 @@
 """The shop's SQL, composed from the roles of its columns and from what the rows show."""
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +48,12 @@ def text_number(column: Column) -> str:
 def _is_in_cents(column: Column) -> bool:
     """Whether whole numbers count cents, by the column's name."""
     return bool(CENTS & {*words_of(column.name)} and column.number and column.number.is_whole)
+
+
+def _is_currency(column: Column) -> bool:
+    """Whether each row says its currency: a later file may have another one."""
+    is_code = all(re.fullmatch("[A-Z]{3}", value) for value in column.samples)
+    return column.distinct > 1 or (is_code and column.filled == column.rows)
 
 
 def customer_sql(column: Column) -> str:
@@ -156,7 +163,7 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
         fields.append(("quantity", text_number(roles["quantity"])))
     if amount := _amount(draft, roles, source):
         fields.append(("net_amount", amount))
-    if "currency" in roles and roles["currency"].distinct > 1:
+    if "currency" in roles and _is_currency(roles["currency"]):
         fields.append(("currency", roles["currency"].sql))
     if "status" in roles:
         fields.append(("status", roles["status"].sql))
