@@ -97,8 +97,10 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="of the smaller shop")
     customers = parser.parse_args().customers
     with TemporaryDirectory() as folder:
-        small = made(Path(folder) / "small", {"customers": customers}, UP_TO)
-        large = made(Path(folder) / "large", {"customers": TIMES * customers}, UP_TO)
+        small, large = (Path(folder) / name for name in ("small", "large"))
+        for root, size in ((small, customers), (large, TIMES * customers)):
+            root.mkdir()
+            made(root, {"customers": size}, UP_TO)
         own = eligible(small)
         costs = [spent_on(root, own) for root in (small, large)]
         aucs = [auc(large, size) for size in (*SIZES, EVERYBODY)]
