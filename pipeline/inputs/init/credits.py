@@ -67,7 +67,9 @@ def draft_credits(
     if "sku" in names:
         fields.append(("sku", sku_sql(codes)))
     fields.append(("quantity", "-quantity" if "quantity" in names else "1"))
-    fields.append(("net_amount", "-net_amount" if "net_amount" in names else "-quantity"))
+    # some write the amount of a negative quantity below zero, some above
+    amount = "abs(net_amount)" if credit.startswith("quantity") else "-net_amount"
+    fields.append(("net_amount", amount if "net_amount" in names else "-quantity"))
     fields.append(("returned_at", "ordered_at"))
     listed = ", ".join(map(literal, reductions))
     where = f"{credit} and (sku is null or sku not in ({listed}))" if reductions else credit
