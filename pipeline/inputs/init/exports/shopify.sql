@@ -1,4 +1,5 @@
 {#- needs: Name, Email, Created at, Lineitem name, Lineitem quantity, Lineitem price -#}
+{%- set cancels = has("Cancelled at") or has("Financial Status") %}
 -- {{ file }}: an export of orders from Shopify, one row per line item. What an order has once
 -- stands on its first line only. A customer is an e-mail address; an order without one is a guest's.
 create view order_rows as
@@ -6,9 +7,11 @@ select
     Name as order_id,
     max(lower(trim(Email))) over (partition by Name) as customer_id,
     try_strptime(max("Created at") over (partition by Name), '%Y-%m-%d %H:%M:%S %z') as ordered_at,
-{%- if has("Cancelled at") %}
-    try_strptime(max("Cancelled at") over (partition by Name), '%Y-%m-%d %H:%M:%S %z')
-        as cancelled_at,
+{%- if cancels %}
+    coalesce(
+        {{ "try_strptime(max(\"Cancelled at\") over (partition by Name), '%Y-%m-%d %H:%M:%S %z')" if has("Cancelled at") else "null" }},
+        {{ "if(max(\"Financial Status\") over (partition by Name) = 'voided', ordered_at, null)" if has("Financial Status") else "null" }}
+    ) as cancelled_at,
 {%- endif %}
 {%- if has("Currency") %}
     max(Currency) over (partition by Name) as currency,
@@ -47,7 +50,7 @@ select
 {%- if has("Currency") %}
     currency,
 {%- endif %}
-{%- if has("Cancelled at") %}
+{%- if cancels %}
     cancelled_at,
 {%- endif %}
     source_file,
@@ -55,6 +58,6 @@ select
 from order_rows
 window o as (partition by order_id);
 {% if has("Refunded Amount") %}
-{% set rows, goods, day, which = "order_rows", "goods", "", "place = 1" ~ (" and cancelled_at is null" if has("Cancelled at") else "") -%}
+{% set rows, goods, day, which = "order_rows", "goods", "", "place = 1" ~ (" and cancelled_at is null" if cancels else "") -%}
 {% include "refunds.sql" %}
 {% endif -%}
