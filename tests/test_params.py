@@ -190,6 +190,11 @@ def test_a_value_of_the_wrong_type_or_size_is_named_with_its_line(
     assert refused.place == f"params.yaml:{line_of(edit[0])} {key}"
 
 
+def test_a_rule_of_several_keys_is_one_sentence(tmp_path: Path) -> None:
+    refused = refusal(tmp_path, ("    monthly:\n      ipt_days: 30\n      days: 1460\n", ""))
+    assert refused.rule == "presets has no `monthly`, which `preset` names"
+
+
 def test_a_wrong_value_in_a_shops_file_is_looked_for_there(tmp_path: Path) -> None:
     refused = refusal(tmp_path, shop="engine:\n  threads: 2\nipt:\n  last_gaps: eight\n")
     assert refused.place == "shops/demo.yaml:4 ipt.last_gaps"

@@ -1,8 +1,8 @@
 """The section `simulate` of params.yaml: the simulated shop."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from features.settings import Positive
 from models.settings import Count, Share
@@ -85,6 +85,12 @@ class Simulate(Section):
     winback_reason_factor: Positive
     do_not_contact: Share
     profiling_objection: Share
+
+    @model_validator(mode="after")
+    def _has_its_preset(self) -> Self:
+        if self.preset not in self.presets:
+            raise ValueError(f"presets has no `{self.preset}`, which `preset` names")
+        return self
 
     @property
     def timing(self) -> Preset:
