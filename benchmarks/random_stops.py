@@ -7,6 +7,7 @@ Then it runs to the end. List, model and page must have the bytes of a run witho
 """
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -52,19 +53,31 @@ def share_kernels(source: Path, target: Path) -> None:
 
     Compiling them again would prove nothing more. Numba finds them by folder and by file time.
     """
-    compiled = Path(".cache", "numba", Path(numba.config.CACHE_DIR).name)
     for name in ("features", "models"):
         shutil.copytree(source / name, target / name, dirs_exist_ok=True)
-        for folder in {path.parent for path in (source / name).rglob("*.py")}:
-            there, here = (
-                root / compiled / UserProvidedCacheLocator.get_suitable_cache_subpath(str(file))
-                for root, file in (
-                    (source, folder / "any.py"),
-                    (target, target / folder.relative_to(source) / "any.py"),
-                )
-            )
-            if there.is_dir():
-                shutil.copytree(there, here)
+    copy_kernels(source, target)
+
+
+def copy_kernels(source: Path, target: Path) -> None:
+    """Copy the kernels that the target, with the same sources and file times, has not compiled."""
+    compiled = Path(".cache", "numba", Path(numba.config.CACHE_DIR).name)
+    folders = {
+        p.parent.relative_to(ROOT) for n in ("features", "models") for p in (ROOT / n).rglob("*.py")
+    }
+    for folder in folders:
+        there, here = (
+            root
+            / compiled
+            / UserProvidedCacheLocator.get_suitable_cache_subpath(str(root / folder / "any.py"))
+            for root in (source, target)
+        )
+        if there.is_dir() and not here.exists():
+            copied = here.with_name(f"{here.name}.{os.getpid()}")
+            shutil.copytree(there, copied)
+            try:
+                copied.rename(here)
+            except OSError:  # another process has just compiled some
+                shutil.rmtree(copied)
 
 
 def digests(folder: Path, names: Sequence[str] = COMPARED) -> dict[str, str]:

@@ -9,8 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from models.reasons.catalogue import CATALOGUE
+from models.settings import Boosting
 from pipeline.runtime import store
 from pipeline.runtime.store import Folder
+from pipeline.stages.train import train
 
 HORIZON = 30
 ORIGINS = {
@@ -183,6 +185,25 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     for name, table in tables.items():
         store.write(folder / name / "part-000.parquet", table)
     return {name: Folder(folder / name) for name in tables}
+
+
+_TRAINED: dict[tuple[bytes, str], dict[str, Any]] = {}
+
+
+def trained(
+    folder: Path, frame: pd.DataFrame, params: Boosting, shop: str = "demo"
+) -> tuple[dict[str, Folder], dict[str, Any]]:
+    """Write the folders, and return them with the files of the model that `train` returns.
+
+    A process trains once on the same rows with the same parameters.
+    """
+    folders = write(folder, frame)
+    rows = pd.util.hash_pandas_object(frame).to_numpy().tobytes()
+    key = rows, f"{shop} {list(frame)} {params}"
+    if key not in _TRAINED:
+        how = {"shop": shop, "monotone_constraints": {}, "calibration": calibration()}
+        _TRAINED[key] = train(**folders, **how, params=params)["model"]
+    return folders, _TRAINED[key]
 
 
 def model_folder(folder: Path, files: dict[str, Any]) -> Folder:

@@ -20,7 +20,6 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.store import Folder
 from pipeline.stages.extract import extract
-from pipeline.stages.train import train
 
 CUSTOMERS = [
     customer(
@@ -99,14 +98,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, An
         frame = small_shop.rows(400, 2.0)
         if with_complaints:
             frame.insert(len(frame.columns) - 1, "complaints_open", np.float32(0))
-        folders = small_shop.write(tmp_path_factory.mktemp("shop"), frame)
-        models[with_complaints] = train(
-            **folders,
-            shop="demo",
-            monotone_constraints={},
-            calibration=small_shop.calibration(),
-            params=few,
-        )["model"]
+        folder = tmp_path_factory.mktemp("shop")
+        models[with_complaints] = small_shop.trained(folder, frame, few)[1]
     return models
 
 

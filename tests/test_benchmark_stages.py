@@ -16,7 +16,6 @@ from benchmarks.whole_run import import_seconds
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.stages import score
-from pipeline.stages.train import train
 from tests import small_shop
 from tests.frozen import project
 
@@ -30,19 +29,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     root = project(tmp_path_factory.mktemp("shop"), "dvc.yaml", "playbook.yaml", "shops")
     (root / "reports").mkdir()
     frame = small_shop.rows(CUSTOMERS, signal=2)
-    folders = small_shop.write(root / "data", frame)
     store.write(root / "data" / "calibration.json", small_shop.calibration())
     store.write(root / "data" / "monotone_constraints.json", {})
     params = load(root)
     few = params.train.model_copy(update={"max_rounds": 20, "round_step": 10})
-    files = train(
-        **folders,
-        shop="demo",
-        monotone_constraints={},
-        calibration=small_shop.calibration(),
-        params=few,
-    )
-    small_shop.model_folder(root / "data", files["model"])
+    small_shop.model_folder(root / "data", small_shop.trained(root / "data", frame, few)[1])
     ids = sorted(frame["customer_id"].unique())
     known: dict[str, Any] = {"customer": range(len(ids)), "customer_id": ids}
     store.write(root / "data" / "events" / "customers" / "part-000.parquet", pa.table(known))

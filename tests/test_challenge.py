@@ -14,7 +14,6 @@ from frozen import params
 
 from pipeline.registry.challenge import ModelVersion, compare_versions
 from pipeline.runtime.store import Folder
-from pipeline.stages.train import train
 
 PARAMS = params()
 FEW = PARAMS.train.model_copy(update={"max_rounds": 100})
@@ -24,14 +23,7 @@ FINAL = "model.txt"
 
 
 def trained(folder: Path, frame: pd.DataFrame, verdict: str = "model") -> ModelVersion:
-    folders = small_shop.write(folder, frame)
-    files = train(
-        **folders,
-        shop="demo",
-        monotone_constraints={},
-        calibration=small_shop.calibration(),
-        params=FEW,
-    )["model"]
+    _, files = small_shop.trained(folder, frame, FEW)
     return ModelVersion(small_shop.model_folder(folder, files), files["model.json"], verdict)
 
 

@@ -16,7 +16,6 @@ from models.defection.evaluation import RESAMPLED
 from pipeline.runtime import store
 from pipeline.runtime.errors import ConfigError
 from pipeline.stages.evaluate import evaluate
-from pipeline.stages.train import train
 
 PARAMS = params()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,13 +25,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the results of a small shop."""
     folder = project(tmp_path_factory.mktemp("project"), "shops")
-    folders = small_shop.write(folder / "data", small_shop.rows(150, 2.0))
     calendar = small_shop.calibration()
     quick = PARAMS.train.model_copy(update={"max_rounds": 50})
-    files = train(
-        **folders, shop="demo", monotone_constraints={}, calibration=calendar, params=quick
-    )
-    model = small_shop.model_folder(folder / "data", files["model"])
+    folders, files = small_shop.trained(folder / "data", small_shop.rows(150, 2.0), quick)
+    model = small_shop.model_folder(folder / "data", files)
     results = evaluate(
         **folders,
         model=model,

@@ -106,11 +106,8 @@ def test_selection_ignores_outcomes_that_were_not_known_at_the_inner_snapshot() 
 @pytest.fixture(scope="module")
 def offset_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `train` returns for a small shop whose model starts from the baseline."""
-    folders = small_shop.write(tmp_path_factory.mktemp("offset"), small_shop.rows(150, 2.0))
-    calendar = small_shop.calibration()
-    return train(
-        **folders, shop="demo", monotone_constraints={}, calibration=calendar, params=OFFSET
-    )["model"]
+    folder = tmp_path_factory.mktemp("offset")
+    return small_shop.trained(folder, small_shop.rows(150, 2.0), OFFSET)[1]
 
 
 def test_an_offset_model_says_so_and_scores_from_disk_with_its_baseline(

@@ -24,7 +24,6 @@ from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, QualityError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
-from pipeline.stages.train import train
 
 PARAMS = params()
 HORIZON, ORIGIN = 60, 600
@@ -221,17 +220,7 @@ def test_reweighted_classes_keep_the_order_and_ruin_the_probabilities() -> None:
 
 def trained(folder: Path, frame: pd.DataFrame) -> Folder:
     few = PARAMS.train.model_copy(update={"max_rounds": 20, "round_step": 10})
-    folders = small_shop.write(folder, frame)
-    return small_shop.model_folder(
-        folder,
-        train(
-            **folders,
-            shop="demo",
-            monotone_constraints={},
-            calibration=small_shop.calibration(),
-            params=few,
-        )["model"],
-    )
+    return small_shop.model_folder(folder, small_shop.trained(folder, frame, few)[1])
 
 
 def evaluated(folder: Path, frame: pd.DataFrame, model: Folder) -> dict[str, Any]:

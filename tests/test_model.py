@@ -40,15 +40,7 @@ FEATURES = list(
 def trained(
     folder: Path, customers: int = 400, signal: float = 2.0
 ) -> tuple[dict[str, Folder], dict[str, Any]]:
-    folders = small_shop.write(folder, small_shop.rows(customers, signal))
-    files = train(
-        **folders,
-        shop="demo",
-        monotone_constraints={},
-        calibration=small_shop.calibration(),
-        params=PARAMS.train,
-    )["model"]
-    return folders, files
+    return small_shop.trained(folder, small_shop.rows(customers, signal), PARAMS.train)
 
 
 def evaluated(folder: Path, customers: int = 400, signal: float = 2.0) -> dict[str, Any]:
@@ -78,7 +70,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def test_the_same_rows_give_the_same_model_byte_for_byte(
     shop: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    assert trained(tmp_path)[1] == shop[1]
+    folders = small_shop.write(tmp_path, small_shop.rows(400, 2.0))
+    how = {"monotone_constraints": {}, "calibration": small_shop.calibration()}
+    assert train(**folders, **how, shop="demo", params=PARAMS.train)["model"] == shop[1]
 
 
 def test_the_booster_has_the_hyperparameters_of_params_yaml(

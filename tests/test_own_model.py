@@ -13,7 +13,6 @@ from models.defection.selection import OWN
 from pipeline.runtime.errors import ConfigError, QualityError
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
-from pipeline.stages.train import train
 
 PARAMS = params()
 SHIPPED = (ROOT / "my_models.py").read_text(encoding="utf-8")
@@ -34,15 +33,8 @@ class Mine:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("own")
-    folders = small_shop.write(folder, small_shop.rows(200, 2.0))
     quick = PARAMS.train.model_copy(update={"max_rounds": 50, "num_leaves": 2})
-    files = train(
-        **folders,
-        shop="small",
-        monotone_constraints={},
-        calibration=small_shop.calibration(),
-        params=quick,
-    )["model"]
+    folders, files = small_shop.trained(folder, small_shop.rows(200, 2.0), quick, "small")
     return folders, small_shop.model_folder(folder, files)
 
 

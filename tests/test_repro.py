@@ -16,7 +16,7 @@ import frozen
 import pandas as pd
 import pytest
 
-from benchmarks.random_stops import share_kernels
+from benchmarks.random_stops import copy_kernels, share_kernels
 from models.lifecycle.state_machine import STAGES
 from pipeline.delivery.nightly import run as score_nightly
 from pipeline.delivery.page import publish_champion
@@ -89,6 +89,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         assert count == 1
     (folder / "params.yaml").write_text(params)
     said = corekeep(folder, "repro")
+    copy_kernels(folder, ROOT)  # where they were not compiled yet, the other tests need not
     commit(folder)
     return folder, said
 

@@ -41,7 +41,6 @@ from pipeline.runtime.runner import run_stage
 from pipeline.runtime.sections import Privacy
 from pipeline.runtime.store import Folder
 from pipeline.stages.score import score
-from pipeline.stages.train import train
 
 PARAMS = params()
 WHEN = PARAMS.score.call_when
@@ -99,14 +98,7 @@ FORECASTS = {"timing": {"selected": "model"}, "value": {"selected": "bg_nbd_gamm
 
 def publish(folder: Path, verdict: str, privacy: Privacy = PARAMS.privacy) -> Path:
     frame = small_shop.rows(400, 2.0)
-    folders = small_shop.write(folder, frame)
-    files = train(
-        **folders,
-        shop="demo",
-        monotone_constraints={},
-        calibration=small_shop.calibration(),
-        params=PARAMS.train,
-    )["model"]
+    folders, files = small_shop.trained(folder, frame, PARAMS.train)
     del folders["labels"]
     falls = small_shop.category_falls(OBJECTS, UNCONTACTABLE)
     store.write(folder / "category_falls.parquet", falls)

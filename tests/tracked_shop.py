@@ -17,7 +17,6 @@ from pipeline.runtime.params import Params
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.track import track
-from pipeline.stages.train import train
 
 MLFLOWS_OWN_WARNINGS = [
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
@@ -54,14 +53,7 @@ def made_in(folder: Path) -> Made:
     frame["customer_id"] = frame["customer_id"].replace("c0007", CANARY)
     models, folders = {}, {}
     for name, rows in (("weak", frame.drop(columns="weather")), ("strong", frame)):
-        folders = small_shop.write(folder, rows)
-        files = train(
-            **folders,
-            shop="demo",
-            monotone_constraints={},
-            calibration=small_shop.calibration(),
-            params=few,
-        )["model"]
+        folders, files = small_shop.trained(folder, rows, few)
         models[name] = small_shop.model_folder(folder / name, files)
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 20})
     results = evaluate(
