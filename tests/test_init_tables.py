@@ -11,7 +11,7 @@ from raw_shop import Ingested
 from test_init import taken
 
 from pipeline.inputs.database import open_database
-from pipeline.inputs.init.columns import columns_of
+from pipeline.inputs.init.columns import columns_of, form_of
 from pipeline.inputs.init.command import init
 from pipeline.inputs.init.draft import Draft
 from pipeline.inputs.init.others import _flagged
@@ -310,6 +310,40 @@ def test_a_later_file_in_another_currency_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("EUR", "USD", 1))
     with pytest.raises(Refused, match=r"E_CURRENCY orders.csv:2 Currency"):
         taken(tmp_path, "own")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["\u221212,50", "7,25"], [-12.5, 7.25]),  # a minus of typesetters
+        (["\u20ac 1.250,00", "9,90"], [1250.0, 9.9]),
+        (["12.50 EUR", "10.00 USD"], None),  # two currencies
+        (["12.50 DR", "10.00 CR"], None),  # paid, and paid back
+    ],
+)
+def test_signs_of_a_number_are_kept_or_it_is_none(
+    tmp_path: Path, written: list[str], read: list[float] | None
+) -> None:
+    db = open_database("UTC", params().engine, tmp_path)
+    db.execute("create table written as select unnest($1::varchar[]) as x", [written])
+    number = form_of(db, "written", "x").number
+    assert (number is None) == (read is None)
+    if number:
+        sql = f"select ({number.sql('x')})::double from written"
+        assert [value for (value,) in db.sql(sql).fetchall()] == read
+
+
+def test_guests_with_an_address_alone_are_customers_by_it(tmp_path: Path) -> None:
+    rows = [[f"C{c}" if m < 4 else "", f"c{c}@x.org", *row[1:]] for row in ROWS
+            for c, m in [(int(row[0][1]), int(row[1][1]))]]  # fmt: skip
+    result = given(tmp_path, orders=text(f"customer_id|Email|{ORDERS.partition('|')[2]}", rows))
+    assert listed(result, "customers", "customer_id") == [f"c{c}@x.org" for c in range(1, 5)]
+
+
+def test_a_list_of_customers_is_no_list_of_orders(tmp_path: Path) -> None:
+    rows = [[f"C{c}", "2023-01-05", "2024-05-05", "9", "99.50"] for c in range(30)]
+    with pytest.raises(ConfigError, match="each row has another customer_id"):
+        given(tmp_path, totals=text("customer_id|first_order|last_order|orders|revenue", rows))
 
 
 BACK = [

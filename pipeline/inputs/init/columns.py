@@ -11,6 +11,8 @@ NUMBER = re.compile(
     r"\(?[-+]?\s*[^\d\s.,+()-]{0,4}\s*([-+]?[\d.,'\u00a0\u202f ]*\d)\s*[^\d.,]{0,4}\)?"
 )
 
+DASHES = "\u2212\u2013"
+
 
 @dataclass(frozen=True)
 class NumberForm:
@@ -19,6 +21,7 @@ class NumberForm:
     decimal: str = "."
     thousands: str = ""
     has_symbols: bool = False
+    has_dashes: bool = False  # for minus: typesetters and some programs write them
     has_trailing_minus: bool = False
     has_parentheses: bool = False
     is_whole: bool = False
@@ -27,6 +30,7 @@ class NumberForm:
 
     def sql(self, x: str) -> str:
         """SQL that writes a number of this form with a point and without separators."""
+        x = f"translate({x}, '{DASHES}', '--')" if self.has_dashes else x
         for wanted, pattern, by in (
             (self.has_parentheses, r"^\((.*)\)$", r"-\1"),
             (self.has_trailing_minus, "^(.*)-$", r"-\1"),
@@ -143,7 +147,12 @@ def _number_form(values: list[str], kind: str) -> NumberForm | None:
     """Return how numbers are written, or None if the values are none."""
     if kind != "VARCHAR":
         return None
+    has_dashes = any(dash in value for value in values for dash in DASHES)
+    values = [value.translate(dict.fromkeys(map(ord, DASHES), "-")) for value in values]
     bodies = [(value, match[1]) for value in values if (match := NUMBER.fullmatch(value))]
+    # two signs may be two currencies, or debit and credit: to drop them would mix what they mean
+    if len({re.sub(r"[\d.,'+()\s-]", "", value) for value, _ in bodies} - {""}) > 1:
+        return None
     if len(bodies) < MOST * len(values):  # `corekeep check` names the others
         return None
     symbols = any(re.search(r"[^\d.,+()\s'-]", value) for value, _ in bodies)
@@ -170,6 +179,7 @@ def _number_form(values: list[str], kind: str) -> NumberForm | None:
         decimal=decimal,
         thousands=thousands,
         has_symbols=symbols or blank,
+        has_dashes=has_dashes,
         has_trailing_minus=any(re.fullmatch(r".*\d\s*-", value) for value, _ in bodies),
         has_parentheses=any(value.startswith("(") for value, _ in bodies),
         is_whole=not comma and not point,

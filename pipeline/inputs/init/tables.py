@@ -11,6 +11,8 @@ Kind = Literal[
     "orders", "lines", "customers", "products", "returns", "complaints", "suppressions", "unused"
 ]
 MANY = 20  # customers: with fewer, a column may follow them by chance
+SURE = 5  # the name of a column that says who the customer is, as an address of e-mail does
+FULLER = 0.1  # of the rows
 ROLES_OF: dict[Kind, tuple[str, ...]] = {
     "orders": (
         *("customer", "order", "line", "ordered_at", "clock", "net_amount", "price", "quantity"),
@@ -65,6 +67,11 @@ class RawTable:
             if name.lower() in by_name and role in ROLES_OF[kind]
         }
         roles = assign(self.columns, given, ROLES_OF[kind])
+        if (customer := roles.get("customer")) and "customer" not in given:
+            # guests have no number in the shop, but an address
+            fuller = [c for c in self.columns if c.share >= customer.share + FULLER]
+            sure = [c for c in fuller if score(c, "customer") >= SURE and c not in roles.values()]
+            roles["customer"] = max(sure, key=lambda c: score(c, "customer"), default=customer)
         if "label" in roles and "sku" not in roles:
             roles["sku"] = roles.pop("label")
         return roles

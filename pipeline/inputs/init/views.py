@@ -14,7 +14,7 @@ from pipeline.inputs.init.others import draft_tagged_complaints, lists_returns, 
 from pipeline.inputs.init.questions import Answers, confirm, show
 from pipeline.inputs.init.roles import by_values
 from pipeline.inputs.init.segments import draft_segments
-from pipeline.inputs.init.tables import Kind, RawTable, kind_of, with_properties
+from pipeline.inputs.init.tables import MANY, Kind, RawTable, kind_of, with_properties
 from pipeline.inputs.init.times import MACRO
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.errors import ConfigError
@@ -132,3 +132,8 @@ def _check_roles(table: RawTable, roles: dict[str, Column]) -> None:
         fix = " and ".join(f"{NEEDED[role]} COLUMN" for role in missing)
         rule = f"no column is plainly the {' or the '.join(missing)}; the columns are {names}"
         raise ConfigError("E_INIT", table.file, rule.replace("ordered_at", "time"), f"say {fix}")
+    customer = roles["customer"]
+    if customer.distinct == table.rows and table.rows >= MANY:
+        rule = f"each row has another {customer.name}, so nobody bought twice"
+        fix = "deliver one row per order, not one per customer, or say --customer COLUMN"
+        raise ConfigError("E_INIT", table.file, rule, fix)
