@@ -10,7 +10,7 @@ results are printed and written to benchmarks/results/simulated_shops.json:
   error, which is one where the intervals are right.
 * model: of the first seeds, on both populations of evaluation.json, over all test origins: AUC of
   the model and of the oracle, and the slope of the outcome on the model's log-odds.
-  `estimated_off` is how far the AUC that the scores expect of themselves is from the model's, on
+  `estimated_off` is how far the AUC that was expected at an origin is from the model's, on
   average over the origins; `estimated_close` the share of origins where it is within CLOSE. The
   oracle (pipeline/demo/oracle.py) knows the true chances to leave at the last purchase, the law of
   the next gap and the days since the last purchase.
@@ -35,7 +35,6 @@ from rich.table import Table
 
 from benchmarks.lapse import shop
 from benchmarks.measure import ROOT
-from features.records import Floats
 from models.defection.drift import estimated
 from models.defection.metrics import weighted_auc
 from models.hypotheses.contrasts import RECOVERED
@@ -51,6 +50,7 @@ from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import progress
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
+from pipeline.stages.evaluate import auc_corrections
 
 RESULTS = ROOT / "benchmarks" / "results" / "simulated_shops.json"
 SEEDS = 20
@@ -120,23 +120,19 @@ def against_oracle(root: Path) -> dict[str, dict[str, float]]:
         folders["labels"],
         list(calibration["origins"]),
     )
-    scored = predictions(rows, folders["model"], about_of(folders["model"]))
+    about = about_of(folders["model"])
+    scored = predictions(rows, folders["model"], about)
+    more = auc_corrections(scored[scored["benchmark"]], about)
     scored["snapshot"] = scored["snapshot"].map(day_number)
     scored = scored.merge(known, on=["customer_id", "snapshot"], validate="1:1")
     return {
-        population: beside_oracle(scored[scored[population]])
+        population: beside_oracle(scored[scored[population]], more)
         for population in ("benchmark", "scored")
     }
 
 
-def _expected(risk: Floats) -> float:
-    """Return the AUC to expect if the risks are true."""
-    auc = estimated(risk)["auc"]
-    return np.nan if auc is None else auc
-
-
-def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
-    """Return the figures of one population."""
+def beside_oracle(rows: pd.DataFrame, more: dict[str, float]) -> dict[str, float]:
+    """Return the figures of one population. `more`: see `auc_corrections`, by origin."""
     from sklearn.linear_model import LogisticRegression
 
     defected, model = rows["defected"].to_numpy(bool), rows["model"].to_numpy(np.float64)
@@ -148,8 +144,9 @@ def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
     }
     slope = float(LogisticRegression(C=np.inf).fit(odds, defected).coef_[0, 0])
     off = [
-        abs(weighted_auc(model[at], defected[at], everyone[at]) - _expected(model[at]))
-        for at in rows.groupby("snapshot").indices.values()
+        abs(weighted_auc(model[at], defected[at], everyone[at]) - (auc if auc else np.nan))
+        for origin, at in rows.groupby("origin").indices.items()
+        for auc in [estimated(model[at], more[str(origin)])["auc"]]
     ]
     return {
         "rows": len(rows),

@@ -153,7 +153,7 @@ def test_metrics_hold_a_screenful_of_the_evaluation_in_the_same_structure(
     assert 30 <= len(numbers) <= 75
     assert numbers.items() <= flat(outputs["evaluation"]).items()
     assert list(outputs["metrics"]["benchmark"]) == (
-        "population base_rate model baselines delta".split()
+        "population base_rate model baselines delta by_origin".split()
     )
 
 

@@ -42,6 +42,12 @@ def _of_task(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _of_origin(at: dict[str, Any]) -> dict[str, Any]:
+    """Return what came true at an origin, and what was expected."""
+    head = {key: at[key] for key in ("origin", "population", "base_rate")}
+    return head | {"model": {"auc": at["model"]["auc"]}, "estimated": at["estimated"]}
+
+
 def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of an evaluation that runs are compared by, in the same structure."""
     figures = {key: evaluation[key] for key in HEAD if key in evaluation}
@@ -60,6 +66,8 @@ def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
         "baselines": {name: {key: m[key] for key in COMPARED} for name, m in baselines},
         "delta": {name: delta and {"auc": delta["auc"]} for name, delta in deltas},
     }
+    if "by_origin" in evaluation:
+        figures["by_origin"] = [_of_origin(at) for at in evaluation["by_origin"]]
     if "newest" in evaluation:
         figures["newest"] = {"estimated": evaluation["newest"]["estimated"]}
     if "benchmark" in evaluation:

@@ -45,6 +45,7 @@ class Chosen(Declared):
     season_weight: float = 0.5
     far: Line = [0.0, 0.0]
     recent: int = 0
+    cv_auc: float | None = None
 
 
 class BgNbdParameters(Declared):

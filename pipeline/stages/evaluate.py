@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from models.defection.baselines import BASELINES
 from models.defection.by_segment import by_segment
-from models.defection.drift import estimated, stability
+from models.defection.drift import estimated, half_way, stability
 from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
 from models.defection.profit import sensitivity, value_of
@@ -58,14 +58,31 @@ def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, A
     }
 
 
-def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
-    """Return everything measured on one population, and the same at each origin."""
+def auc_corrections(benchmark: pd.DataFrame, about: dict[str, Any]) -> dict[str, float]:
+    """Return what the expected AUC of all customers at each origin is corrected by.
+
+    The cross-validated AUC is of benchmark rows, so these are compared with it.
+    """
+    validated = {name: chosen["cv_auc"] for name, chosen in about["chosen"].items()}
+    return {
+        str(day): half_way(at["model"].to_numpy(np.float64), validated[f"origins/{day}.txt"])
+        for day, at in benchmark.groupby("origin")
+    }
+
+
+def _results(
+    population: pd.DataFrame, more: dict[str, float], params: Evaluate, costs: Costs
+) -> dict[str, Any]:
+    """Return everything measured on one population, and the same at each origin.
+
+    `more`: what the expected AUC at each origin is corrected by.
+    """
     origins = population.groupby("origin", sort=True)
     each = [
         {
             "origin": day,
             **_measured(rows, params, costs),
-            "estimated": estimated(rows["model"].to_numpy(np.float64)),
+            "estimated": estimated(rows["model"].to_numpy(np.float64), more[str(day)]),
         }
         for day, rows in origins
     ]
@@ -73,16 +90,23 @@ def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[s
 
 
 def _newest(
-    features: Folder, lifecycle: Folder, model: Folder, about: dict[str, Any], snapshot: str
+    features: Folder,
+    lifecycle: Folder,
+    model: Folder,
+    about: dict[str, Any],
+    calibration: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what the final model expects at the newest snapshot, and the PSI of its inputs."""
+    snapshot = calibration["data_end"]
     rows = scored_features(features, lifecycle, snapshot)
     risk = model_of(model, about, "model.txt").predict(rows) if len(rows) else np.empty(0)
+    recent = (rows["recency_days"] <= calibration["benchmark_recency_days"]).to_numpy()
+    more = half_way(risk[recent], about["chosen"]["model.txt"]["cv_auc"])
     psi = stability(about["reference"], rows)
     return {
         "snapshot": snapshot,
         "population": len(rows),
-        "estimated": estimated(risk),
+        "estimated": estimated(risk, more),
         "psi": dict(list(psi.items())[:MOVED]),
     }
 
@@ -173,7 +197,8 @@ def evaluate(
         scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
         own = [OWN] if params.own_model else []
         _require_no_leak(benchmark, about["features"] + own)
-        top, bench = _results(scored, params, costs), _results(benchmark, params, costs)
+        more = auc_corrections(benchmark, about)
+        top, bench = (_results(of, more, params, costs) for of in (scored, benchmark))
         measured = {"model": bench["model"], **bench["baselines"]}
         deltas = {baseline: delta for baseline, delta in bench["delta"].items() if delta}
         if params.own_model:
@@ -195,7 +220,7 @@ def evaluate(
             "risk_bands": publishable(bands),
             "sensitivity": sensitivity(by_origin(scored, scorer), costs, params.capacity),
             "grouped_cv": about["grouped_cv"],
-            "newest": _newest(features, lifecycle, model, about, calibration["data_end"]),
+            "newest": _newest(features, lifecycle, model, about, calibration),
             "benchmark": bench,
             "by_segment": _by_segment(scored, segments, scorer, params),
             "seeds": over_seeds(past, benchmark, model, about, calibration, params.seeds)

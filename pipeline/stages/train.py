@@ -82,7 +82,8 @@ def train(
         forms.append(trained.selected.form)
         files[name] = without_feature_ranges(text_of(trained.model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
-        about["chosen"][name] = trained.about()
+        validated = grouped_cv(training, trained.selected, spec)
+        about["chosen"][name] = {**trained.about(), "cv_auc": validated["auc"]}
     tasks = train_tasks(features, lifecycle, labels, calibration, spec)
     files |= tasks.files
     baselines |= tasks.baselines
@@ -98,7 +99,7 @@ def train(
     scores = {key: rounded(scorer.predict(frame)) for key, scorer in scorers.items()}
     scores |= {name: rounded(raw_scores(booster, frame), 12) for name, booster in forecasts.items()}
     about |= {
-        "grouped_cv": grouped_cv(training, trained.selected, spec),
+        "grouped_cv": validated,
         "trained": True,
         "lightgbm": version("lightgbm"),
         "trained_through": newest,
