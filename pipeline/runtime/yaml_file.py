@@ -160,7 +160,9 @@ def refusal(
     fix = MOVED.get(".".join(keys), fix)
     unions = ("literal[", "constrained-", "function-", "int", "float", "str")
     dotted = ".".join(key for key in keys if not key.startswith(unions)) or "params"
-    return ConfigError("E_PARAM", f"{place} {dotted}", first["msg"].removeprefix("Value error, "), fix)
+    return ConfigError(
+        "E_PARAM", f"{place} {dotted}", first["msg"].removeprefix("Value error, "), fix
+    )
 
 
 def _file_and_line(root: Path, files: list[Path], keys: list[str]) -> str:

@@ -19,7 +19,7 @@ from pipeline.inputs.init.roles import TIMES, words_of
 from pipeline.inputs.init.tables import RawTable, concepts, kind_of
 from pipeline.inputs.init.trial import settings_text, try_out
 from pipeline.inputs.init.views import draft_tables
-from pipeline.inputs.plain import TEXTS, ending
+from pipeline.inputs.plain import TEXTS
 from pipeline.inputs.refusals import refusal
 from pipeline.inputs.unreadable import unreadable
 from pipeline.runtime import store
@@ -103,22 +103,23 @@ def _flat(files: list[Path]) -> list[Path]:
         inside = sorted(filter(is_raw, file.iterdir())) if file.is_dir() else []
         if file.is_dir() and not inside:
             raise refusal("E_NO_FILE folder", str(file))
-        heads = {(_first_line(part), _encoding(part)) for part in inside}
+        heads = {_head(part) for part in inside}
         flat += inside if len(heads) > 1 else [file]
     return flat
 
 
-def _encoding(path: Path) -> str:
-    return guess(path).encoding if ending(path) in TEXTS else ""
-
-
-def _first_line(path: Path) -> bytes:
+def _head(path: Path) -> tuple[object, ...]:
+    """Return what the files of one folder must have in common: columns in any order, and a form."""
     if path.suffix.lower() == ".parquet":
         import pyarrow.parquet as pq
 
-        return "\n".join(pq.read_schema(path).names).encode()
+        return tuple(pq.read_schema(path).names)
     with path.open("rb") as file:
-        return file.readline(1 << 20).strip()
+        line = file.readline(1 << 20).strip()
+    if path.suffix.lower() not in TEXTS:
+        return (line,)
+    form = guess(path)
+    return (form.encoding, form.separator, *sorted(line.split(form.separator.encode())))
 
 
 def _compose(
