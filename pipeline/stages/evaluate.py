@@ -149,8 +149,9 @@ def evaluate(
     Top level: the scored population; `benchmark`: customers with at least two purchases and a
     recent one, on which the scorer is selected. Both have one row per customer and origin.
     `grouped_cv` is of the training rows. `by_segment`: the selected scorer on the scored population
-    by today's segments. `timing`, `value`: the forecasts, on all buyers. `stake`: by which
-    value, `value_source`, calls are ranked. `seeds`: the benchmark of a small shop over seeds.
+    by today's segments. `timing`, `value`: the forecasts, on all buyers. `returning`: the
+    value of those without a risk, on customers who came back. `stake`: by which value,
+    `value_source`, calls are ranked. `seeds`: the benchmark of a small shop over seeds.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
