@@ -38,7 +38,7 @@ from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
 
 RESULTS = ROOT / "benchmarks" / "results" / "sample.json"
-CUSTOMERS, TIMES = 11_000, 10
+CUSTOMERS, TIMES = 5_000, 10
 SIZES = (2_500, 10_000)
 EVERYBODY = 10**9
 UP_TO = ("label", "extract")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.columns import Feature
-from features.records import NEVER, UNIT, Flags, Ints, Records, Shop
+from features.records import NEVER, UNIT, Flags, Floats, Ints, Longs, Records, Shop
 from models.reasons.catalogue import CATALOGUE
 from models.reasons.context import LAUNCH, SPEND, VISITS, WEEK, Context
 from models.reasons.settings import ReasonRules
@@ -55,22 +55,27 @@ def _weekly(part: Part, first: int, weeks: int, categories: int) -> pa.Table:
     owner = np.repeat(np.arange(len(part.tables.known)), np.diff(part.tables.line_start))
     paid = (lines["quantity"] > 0) & (lines["amount"] > 0)
     lines, owner = lines[paid], owner[paid]
-    total = np.zeros((categories + 1, 2, weeks + 1))
+    shape = categories + 1, weeks + 1
+
+    def weekly(group: Longs, day: Longs, amount: npt.NDArray[Any] | None = None) -> Floats:
+        # an event on a day is known from the next midnight on
+        place = group * shape[1] + (day - first) // WEEK + 1
+        return np.bincount(place, amount, shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
     # each line once in its category, and once in the whole shop
     group = np.concatenate([lines["category"], np.full(len(lines), categories)])
     lines, owner = np.tile(lines, 2)[group >= 0], np.tile(owner, 2)[group >= 0]
-    group, amount, void = group[group >= 0], lines["amount"] / UNIT, lines["cancelled"]
-    # an event on a day is known from the next midnight on
-    np.add.at(total[:, SPEND], (group, (lines["day"] - first) // WEEK + 1), amount)
-    back = void < first + WEEK * (weeks - 1)
-    np.add.at(total[:, SPEND], (group[back], (void[back] - first) // WEEK + 1), -amount[back])
+    group, amount = group[group >= 0].astype(np.int64), lines["amount"]
+    back = lines["cancelled"] < first + WEEK * (weeks - 1)
+    spend = weekly(group, lines["day"], amount)
+    spend -= weekly(group[back], lines["cancelled"][back], amount[back])
     # one number per category, customer and day: sorted in a tenth of the time of three
     customers, days = len(part.tables.known), WEEK * weeks
-    visits = np.unique((group.astype(np.int64) * customers + owner) * days + lines["day"] - first)
-    np.add.at(total[:, VISITS], (visits // (customers * days), visits % days // WEEK + 1), 1)
-    group, week = np.nonzero(total.any(axis=1))
-    spend, purchases = total[group, :, week].T
-    return pa.table({"category": group, "week": week, "spend": spend, "purchases": purchases})
+    visits = np.unique((group * customers + owner) * days + lines["day"] - first)
+    purchases = weekly(visits // (customers * days), visits % days + first)
+    group, week = np.nonzero((spend != 0) | (purchases != 0))
+    columns = {"spend": spend[group, week] / UNIT, "purchases": purchases[group, week]}
+    return pa.table({"category": group, "week": week, **columns})
 
 
 def trends_of(events: Folder, engine: Engine) -> pa.Table:
