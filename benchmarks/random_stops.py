@@ -71,12 +71,13 @@ def copy_kernels(source: Path, target: Path) -> None:
             / UserProvidedCacheLocator.get_suitable_cache_subpath(str(root / folder / "any.py"))
             for root in (source, target)
         )
-        if there.is_dir() and not here.exists():
+        # whoever imports a kernel makes the folder, and a rename may replace an empty one
+        if there.is_dir() and not any(here.glob("*")):
             copied = here.with_name(f"{here.name}.{os.getpid()}")
             shutil.copytree(there, copied)
             try:
                 copied.rename(here)
-            except OSError:  # another process has just compiled some
+            except OSError:  # by now another process has compiled some
                 shutil.rmtree(copied)
 
 

@@ -28,6 +28,15 @@ from pipeline.runtime.runner import ROOT
 SMALL = {"customers": 1500, "days": 900, "max_rounds": 100, "trials": 2, "bootstrap": 60}
 
 
+# one process, because another for each stage would only import the same libraries
+ALL_STAGES = """
+from pipeline.runtime.runner import ROOT, run_stage, stages
+for stage in stages(ROOT, "demo").values():
+    if not stage.frozen:
+        run_stage(stage.name)
+"""
+
+
 def run(folder: Path, *words: str, expect: int = 0) -> str:
     """Run a command in a folder; return what it printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -125,7 +134,11 @@ def test_a_second_clone_makes_the_same_list_and_model_byte_for_byte(
     folder, _ = small
     other = clone(folder, tmp_path / "elsewhere")
     share_kernels(folder, other)
-    corekeep(other, "repro")
+    run(other, sys.executable, "-c", ALL_STAGES)
+    # with the files of the first clone at hand, DVC compares and finds nothing to do
+    shutil.copytree(folder / ".dvc" / "cache", other / ".dvc" / "cache", dirs_exist_ok=True)
+    said = corekeep(other, "repro")
+    assert re.findall(r"(?m)^ ?\d+ of 11  (\w+) +(?!unchanged)\d", said) == ["publish"], said
     assert digests(other) == digests(folder)
     assert run(other, "git", "status", "--porcelain") == ""
 
