@@ -4,7 +4,7 @@ from pipeline.inputs.database import Db, fetch_all, fetch_value
 
 
 def total_buyers(db: Db) -> None:
-    """Create `buyers` (customer_id, lines, first_at, pieces), unless it is up to date.
+    """Create `buyers` (customer_id, lines, first_at, last_at, pieces), unless it is up to date.
 
     Lines are only ever lost once the ids are final, so their number shows whether it is.
     """
@@ -13,5 +13,6 @@ def total_buyers(db: Db) -> None:
         if lines == fetch_value(db, "select sum(lines) from buyers"):
             return
     db.execute("""create or replace temp table buyers as
-        select customer_id, count(*) as lines, min(ordered_at) as first_at, sum(quantity) as pieces
+        select customer_id, count(*) as lines, min(ordered_at) as first_at,
+               max(ordered_at) as last_at, sum(quantity) as pieces
         from accepted_orders group by customer_id""")

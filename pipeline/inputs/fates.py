@@ -108,7 +108,8 @@ def _check_references(db: Db, table: str, types: Types) -> None:
 
 def _data_end(db: Db, params: Ingest, place: str) -> dt.date:
     """Return the day at whose first midnight the data ends."""
-    newest: dt.date | None = fetch_value(db, "select max(ordered_at)::date from accepted_orders")
+    total_buyers(db)
+    newest: dt.date | None = fetch_value(db, "select max(last_at)::date from buyers")
     if newest is None:
         raise refusal("E_NO_ORDERS", place)
     if params.data_end:
@@ -126,7 +127,9 @@ def relate_rows(
 ) -> dt.date:
     """Set the fate of every row with regard to the others; return the day the data ends."""
     judge_orders(db, params, closed)
-    newest = fetch_value(db, "select max(ordered_at)::date + 1 from accepted_orders")
+    newest = None
+    if "aliases" in delivered:
+        newest = fetch_value(db, "select max(ordered_at)::date + 1 from accepted_orders")
     aliases.resolve(db, params.data_end or str(newest or dt.date.min))
     judge_customers(db, params.plausible)
     if "customers" in delivered:

@@ -53,7 +53,7 @@ def ingest(
         "currency": params.currency,
         "timezone": params.timezone,
         "data_end": rows.end.isoformat(),
-        "first_event": str(fetch_value(db, "select min(ordered_at)::date from accepted_orders")),
+        "first_event": str(fetch_value(db, "select min(first_at)::date from buyers")),
         "partitions": parts,
         "customers": fetch_value(db, "select count(*) from customers_known"),
         "lines": fetch_value(db, "select count(*) from accepted_orders"),
