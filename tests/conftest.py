@@ -13,7 +13,8 @@ from xdist.scheduler import LoadFileScheduling
 
 # The files that share a tracked shop and its servers; together they take longer than most.
 TRACKING = ("test_track.py", "test_track_away.py", "test_track_governance.py")
-LONGEST = ("test_repro.py", *TRACKING, "test_shops.py", "test_spark.py", "test_experiments.py")
+# After the first, which compiles the kernels for all others, come those that need few of them.
+LONGEST = ("test_repro.py", *TRACKING, "test_experiments.py", "test_shops.py", "test_spark.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
