@@ -2,11 +2,12 @@
 
 The stage checks, numbers, partitions and sorts every row and accounts for each. `ingest_bare` reads
 the same files, numbers customers, sorts and writes. The two take turns; medians are printed and
-written to benchmarks/results/ingest.json.
+written to benchmarks/results/ingest.json, where sizes that were not run keep their figures.
 """
 
 import argparse
 import datetime as dt
+import json
 import os
 import statistics
 from dataclasses import asdict
@@ -117,7 +118,8 @@ def main() -> None:
     sizes = [*SIZES, LARGE] if options.large else [*SIZES]
     results = benchmark(sizes, options.folder, options.repeat)
     show(results)
-    store.write(RESULTS, results)
+    earlier = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    store.write(RESULTS, earlier | results)
 
 
 if __name__ == "__main__":
