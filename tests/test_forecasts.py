@@ -104,7 +104,7 @@ def test_the_mean_spend_moves_from_the_shops_to_the_customers_own() -> None:
     ("of_model", "of_weak", "of_strong", "selected"),
     [(9, 9, 9, "weak"), (5, 9, 8, "model"), (9, 12, 5, "strong"), (9, 12, 9, "strong")],
 )
-def test_a_forecast_is_used_if_its_median_error_is_below_that_of_each_rule_beyond_chance(
+def test_a_forecast_is_used_if_its_mean_error_is_below_that_of_each_rule_beyond_chance(
     of_model: float, of_weak: float, of_strong: float, selected: str
 ) -> None:
     random = np.random.default_rng(1)
@@ -125,8 +125,10 @@ def test_a_forecast_is_used_if_its_median_error_is_below_that_of_each_rule_beyon
         assert point == pytest.approx(median["model"] - median[name], abs=2e-3)
         assert low < point < high
         # the median of a half-normal has the standard error .7867 sd / sqrt(n)
-        error = 0.7867 * np.hypot(of_model, of_weak if name == "weak" else of_strong) / 30
-        assert (high - low) / 3.92 == pytest.approx(error, rel=0.35)
+        spread = np.hypot(of_model, of_weak if name == "weak" else of_strong) / 30
+        assert (high - low) / 3.92 == pytest.approx(0.7867 * spread, rel=0.35)
+        _, low, high = measured["delta"][name]["mean_abs_error_days"]  # .6028 sd / sqrt(n)
+        assert (high - low) / 3.92 == pytest.approx(0.6028 * spread, rel=0.2)
 
 
 def test_a_spend_is_used_if_it_ranks_better_than_each_rule_beyond_chance() -> None:

@@ -47,7 +47,7 @@ METRICS = {
             "baselines": {
                 "expected_ipt": {"median_abs_error_days": 6.0, "mean_abs_error_days": 8.0}
             },
-            "delta": {"expected_ipt": {"median_abs_error_days": [-1.0, -1.5, -0.4]}},
+            "delta": {"expected_ipt": {"mean_abs_error_days": [-1.0, -1.5, -0.4]}},
         },
         "value": None,
         "tasks": {
@@ -130,7 +130,7 @@ def test_figures_are_shown_with_their_intervals_by_scorer_origin_and_stage() -> 
 def test_a_forecast_is_shown_beside_its_baselines_or_as_not_measured() -> None:
     assert "The interval held for\n81.0% of them" in card()
     assert "| last_year | 0.20 | 9.00 | -8.30 (-9.50 to -7.10) |" in card()
-    assert "| expected_ipt | 6.0 | -1.0 (-1.5 to -0.4) | 8.0 |" in card()
+    assert "| expected_ipt | 8.0 | -1.0 (-1.5 to -0.4) | 6.0 |" in card()
     assert "Not measured: there is too little data." in card()
 
 

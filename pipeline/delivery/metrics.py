@@ -9,7 +9,7 @@ COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
 
 
 FORECASTS = {
-    "timing": ("coverage_80", "median_abs_error_days"),
+    "timing": ("coverage_80", "median_abs_error_days", "mean_abs_error_days"),
     "value": ("spearman", "realised_at_10"),
     "returning": ("total", "deviance"),
     "stake": ("stake_at_10", "realised_at_10"),

@@ -25,7 +25,7 @@ Buyers who bought again within {days} days of {origin}: {population}. The interv
 {coverage_80:.1%} of them (aim: 80 %); the middle one is {median_width_days:.0f} days wide.
 Used for the list: {selected}.
 
-| scorer | median error, days | the model's minus this (95 % CI) | mean error, days |
+| scorer | mean error, days | the model's minus this (95 % CI) | median error, days |
 |---|---|---|---|
 """
 VALUE = """
@@ -169,7 +169,7 @@ def _forecast(
 def _timing(measured: dict[str, Any] | None) -> str:
     if not measured:
         return NOT_FORECAST
-    first, *others = "median_abs_error_days", "mean_abs_error_days"
+    first, *others = "mean_abs_error_days", "median_abs_error_days"
     rows = _forecast(measured, first, others, ".1f")
     return TIMING.format(**measured) + _table(rows)
 
