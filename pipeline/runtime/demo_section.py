@@ -70,7 +70,7 @@ class Simulate(Section):
     hazard_unrepaired: Chance
     hazard_competitor: Chance
     hazard_boredom: Chance
-    competitor_events: Count
+    competitor_events: Annotated[int, Field(ge=1, le=1000)]
     competitor_days: Count
     competitor_exposed: Share
     competitor_shrink: Positive
