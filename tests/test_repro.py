@@ -295,10 +295,10 @@ CONTRACT = {
     "reports/transitions.csv": "from_as_of to_as_of from_stage to_stage customers share",
     "reports/net_flow.csv": "as_of new won_back lapsed net_customers net_revenue leak",
     "reports/metrics.json": "shop horizon_days population base_rate verdict grade value_source "
-    "timing value stake tasks seeds model baselines delta newest benchmark",
+    "timing value returning stake tasks seeds model baselines delta by_origin newest benchmark",
     "reports/evaluation.json": "shop horizon_days origins population base_rate verdict grade model "
     "baselines delta by_stage by_origin returned_later risk_bands sensitivity grouped_cv newest "
-    "benchmark own_model by_segment timing value tasks value_source stake seeds",
+    "benchmark own_model by_segment timing value returning tasks value_source stake seeds",
     "reports/ingest.json": "tables noted",
     "reports/mlflow.json": "run_id experiment model_name model_version alias reason",
     "data/lists/explanations.parquet": "customer_id driver value contribution median driver_text "
