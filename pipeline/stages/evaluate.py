@@ -15,7 +15,7 @@ from models.defection.leakage import leaks
 from models.defection.profit import sensitivity, value_of
 from models.defection.risk_bands import publishable, risk_bands
 from models.defection.selection import NO_SIGNAL, OWN, grade, grade_own, select_scorer
-from models.defection.stake import measure_stake
+from models.defection.stake import PAST, measure_stake
 from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
@@ -132,6 +132,32 @@ def _require_no_leak(benchmark: pd.DataFrame, features: list[str]) -> None:
         raise QualityError("E_LEAK", place, rule, fix)
 
 
+def _with_value(
+    rows: pd.DataFrame, model: Folder, about: dict[str, Any], params: Evaluate, costs: Costs
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the rows with the value that calls are ranked by; its `value_source`, and `stake`."""
+    values = ranking_values(model, about, rows)
+    source, stake = PAST, None
+    if "model" in values:
+        sources = {str(name): values[name].to_numpy(np.float64) for name in values}
+        stake = measure_stake(rows, sources, costs, params.capacity)
+        source = stake["selected"]
+    value = value_of(values[source].to_numpy(np.float64), costs)
+    return rows.assign(value=value), {"value_source": source, "stake": stake}
+
+
+def _selection(benchmark: dict[str, Any], params: Evaluate) -> dict[str, Any]:
+    """Return the `verdict`, its `grade`, and the grade of the own model if there is one."""
+    measured = {"model": benchmark["model"], **benchmark["baselines"]}
+    deltas = {baseline: delta for baseline, delta in benchmark["delta"].items() if delta}
+    own = None
+    if params.own_model:
+        own = grade_own(measured, deltas, params.own_model)
+        del measured[OWN], deltas[OWN]  # it makes no list: pipeline/registry/own_model.py
+    selected = select_scorer(measured, deltas)
+    return {"verdict": selected, "grade": grade(measured, deltas, selected), OWN: own}
+
+
 def evaluate(
     features: Folder,
     lifecycle: Folder,
@@ -175,7 +201,7 @@ def evaluate(
         "by_segment": _by_segment(scored, segments, None, params),
         **measure_forecasts(features, lifecycle, labels, model, about, calibration, params),
         "tasks": measure_tasks(features, lifecycle, labels, model, about, calibration, params),
-        "value_source": "last_year",
+        "value_source": PAST,
         "stake": None,
         "seeds": None,
     }
@@ -185,13 +211,7 @@ def evaluate(
         evaluation["grade"], pictures = f"no signal: {reason}", {"note.txt": reason + "\n"}
     else:
         require_plausible(float(benchmark["defected"].mean()), params)
-        rows = predictions(rows, model, about)
-        values = ranking_values(model, about, rows)
-        if "model" in values:
-            sources = {str(name): values[name].to_numpy(np.float64) for name in values}
-            evaluation["stake"] = measure_stake(rows, sources, costs, params.capacity)
-            evaluation["value_source"] = evaluation["stake"]["selected"]
-        rows["value"] = value_of(values[evaluation["value_source"]].to_numpy(np.float64), costs)
+        rows, ranked = _with_value(predictions(rows, model, about), model, about, params, costs)
         if params.own_model:
             calendar = calibration["origins"], about["features"], calibration["horizon_days"]
             rows[OWN] = own_predictions(params.own_model, rows, past, *calendar, root)
@@ -200,21 +220,14 @@ def evaluate(
         _require_no_leak(benchmark, about["features"] + own)
         more = auc_corrections(benchmark, about)
         top, bench = (_results(of, more, params, costs) for of in (scored, benchmark))
-        measured = {"model": bench["model"], **bench["baselines"]}
-        deltas = {baseline: delta for baseline, delta in bench["delta"].items() if delta}
-        if params.own_model:
-            evaluation[OWN] = grade_own(measured, deltas, params.own_model)
-            del measured[OWN], deltas[OWN]  # it makes no list: pipeline/registry/own_model.py
-        selected = select_scorer(measured, deltas)
-        scorer = "model" if selected == NO_SIGNAL else selected
-        bands, pictures = (
-            risk_bands(scored, scorer, params.bands),
-            plots(benchmark, _scorers(params)),
-        )
+        selection = _selection(bench, params)
+        scorer = "model" if selection["verdict"] == NO_SIGNAL else selection["verdict"]
+        bands = risk_bands(scored, scorer, params.bands)
+        pictures = plots(benchmark, _scorers(params))
         by_stage = {stage: scored[scored["stage"] == stage] for stage in ("early_repeat", "core")}
         evaluation |= {
-            "verdict": selected,
-            "grade": grade(measured, deltas, selected),
+            **selection,
+            **ranked,
             **{key: top[key] for key in ("model", "baselines", "delta", "by_origin")},
             "by_stage": {key: _measured(part, params, costs) for key, part in by_stage.items()},
             "returned_later": _rate(past[past["benchmark"]].dropna(subset="returned"), "returned"),
