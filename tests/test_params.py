@@ -288,7 +288,7 @@ def test_a_line_that_names_no_shop_is_refused_with_those_there_are(
     [
         (("bands: [0.3, 0.6]", "bands: [0.6, 0.3]"), "evaluate.bands"),
         (("threads: 2", "threads: 100000"), "engine.threads"),
-        (("bootstrap: 300", "bootstrap: 1000000000000"), "evaluate.bootstrap"),
+        (("bootstrap: 100", "bootstrap: 1000000000000"), "evaluate.bootstrap"),
         (("customers: 11000", "customers: 1000000000000"), "simulate.customers"),
         (
             (
