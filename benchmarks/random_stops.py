@@ -116,16 +116,19 @@ def campaign(seeds: int, stops: int) -> int:
     """Run the campaign; return how many seeds ended with other bytes."""
     command, wrong = [sys.executable, "-m", "pipeline", "repro"], 0
     with TemporaryDirectory() as folder:
-        plain = small_project(Path(folder) / "plain")
-        share_kernels(ROOT, plain)
-        began = time.monotonic()
-        to_the_end(command, plain)
+        for name in ("compiled", "plain"):  # the first may have to compile the kernels
+            plain = small_project(Path(folder) / name)
+            share_kernels(ROOT, plain)
+            began = time.monotonic()
+            to_the_end(command, plain)
+            share_kernels(plain, ROOT)
         took, expected = time.monotonic() - began, digests(plain)
         for seed in range(seeds):
             chance = random.Random(seed)
             stopped = small_project(Path(folder) / str(seed))
             share_kernels(ROOT, stopped)
-            codes = [stop_at_random(command, stopped, chance, took) for _ in range(stops)]
+            longest = 2 * took / stops  # each run goes on where the one before was stopped
+            codes = [stop_at_random(command, stopped, chance, longest) for _ in range(stops)]
             to_the_end(command, stopped)
             own = digests(stopped)
             odd = sorted(n for n in own.keys() | expected.keys() if own.get(n) != expected.get(n))
