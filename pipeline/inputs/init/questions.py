@@ -56,8 +56,9 @@ def show(table: RawTable, kind: Kind, roles: dict[str, Column]) -> None:
         share = "" if column.share > 0.999 else f", {column.share:.0%} filled"
         say(f"  {NAMES.get(role, role):<14} {column.name:<24} {samples}{share}")
     chosen = {column.name for column in roles.values()}
-    if unused := [column.name for column in table.columns if column.name not in chosen]:
-        say(f"  not used: {', '.join(unused)}")
+    unused = [column.name for column in table.columns if column.name not in chosen]
+    if unused and kind != "unused":
+        say(f"  not used for {kind}: {', '.join(unused)}")
 
 
 def confirm(answers: Answers) -> None:
