@@ -121,7 +121,7 @@ def campaign(seeds: int, stops: int) -> int:
             share_kernels(ROOT, plain)
             began = time.monotonic()
             to_the_end(command, plain)
-            share_kernels(plain, ROOT)
+            copy_kernels(plain, ROOT)
         took, expected = time.monotonic() - began, digests(plain)
         for seed in range(seeds):
             chance = random.Random(seed)
