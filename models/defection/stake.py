@@ -14,9 +14,9 @@ import pandas as pd
 from features.records import Floats
 from models.defection.profit import expected_profit, value_of
 from models.defection.selection import Z
+from models.defection.value import PAST_YEAR
 from models.settings import Costs
 
-PAST = "last_year"
 CERTAIN = 0.95  # of a higher risk one retained customer would stand for more than 19
 
 
@@ -52,10 +52,10 @@ def measure_stake(
             "realised_at_10": round(float(mean / max(realised.mean(), 1e-9)), 4),
             "churned_at_10": round(float(churned), 4),
         }
-    past = gains.pop(PAST)
+    past = gains.pop(PAST_YEAR)
     delta = {name: _difference(gain - past) for name, gain in gains.items()}
     better = [name for name, (_, low, _) in delta.items() if low > 0]
-    selected = max(better, key=lambda name: figures[name]["stake_at_10"], default=PAST)
+    selected = max(better, key=lambda name: figures[name]["stake_at_10"], default=PAST_YEAR)
     return {"selected": selected, **figures.pop("model"), "baselines": figures, "delta": delta}
 
 

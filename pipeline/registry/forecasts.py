@@ -177,7 +177,7 @@ def _spend(
         "model": lambda: (
             raw_scores(_loaded(model, about, name, kind, "spend"), rows) * value.YEAR / days
         ),
-        "last_year": partial(value.by_last_year, rows),
+        value.PAST_YEAR: partial(value.by_last_year, rows),
         "bg_nbd_gamma_gamma": partial(value.by_gamma_gamma, rows, past, spend, days, within),
     }
 
@@ -213,7 +213,7 @@ def ranking_values(model: Folder, about: dict[str, Any], rows: pd.DataFrame) -> 
     The last year's alone where nothing else was trained.
     """
     if not _trained(about, RETAINED):
-        return pd.DataFrame({"last_year": value.by_last_year(rows)}, rows.index)
+        return pd.DataFrame({value.PAST_YEAR: value.by_last_year(rows)}, rows.index)
     parts = [
         pd.DataFrame(_all(_spend(model, about, str(origin), at, RETAINED)), at.index)
         for origin, at in rows.groupby("snapshot")

@@ -15,7 +15,8 @@ from models.defection.leakage import leaks
 from models.defection.profit import sensitivity, value_of
 from models.defection.risk_bands import publishable, risk_bands
 from models.defection.selection import NO_SIGNAL, OWN, grade, grade_own, select_scorer
-from models.defection.stake import PAST, measure_stake
+from models.defection.stake import measure_stake
+from models.defection.value import PAST_YEAR
 from models.settings import Costs
 from pipeline.delivery.metrics import compared
 from pipeline.docs.model_card import model_card
@@ -137,7 +138,7 @@ def _with_value(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows with the value that calls are ranked by; its `value_source`, and `stake`."""
     values = ranking_values(model, about, rows)
-    source, stake = PAST, None
+    source, stake = PAST_YEAR, None
     if "model" in values:
         sources = {str(name): values[name].to_numpy(np.float64) for name in values}
         stake = measure_stake(rows, sources, costs, params.capacity)
@@ -201,7 +202,7 @@ def evaluate(
         "by_segment": _by_segment(scored, segments, None, params),
         **measure_forecasts(features, lifecycle, labels, model, about, calibration, params),
         "tasks": measure_tasks(features, lifecycle, labels, model, about, calibration, params),
-        "value_source": PAST,
+        "value_source": PAST_YEAR,
         "stake": None,
         "seeds": None,
     }
