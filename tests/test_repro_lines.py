@@ -219,7 +219,9 @@ def test_a_stage_of_its_own_is_refused_while_a_run_works_between_its_stages(proj
 def test_a_signal_amid_dvcs_own_work_ends_the_run_after_dvc_has_written(project: Path) -> None:
     edit(project, "cp made.txt ready.txt", "cp made.txt ready.txt; kill -TERM $PPID")
     code, lines, err = repro_apart(project)
-    assert (code, err) == (143, " 3 of 3  added  stopped: exit code 143\n")
+    # on a busy machine the signal may arrive before DVC has taken note of the stage's end
+    assert code == 143
+    assert re.fullmatch(r" (2 of 3  ready|3 of 3  added)  stopped: exit code 143\n", err)
     edit(project, "; kill -TERM $PPID", "")
     assert repro_apart(project)[:2] == (
         0,
