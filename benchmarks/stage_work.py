@@ -22,7 +22,7 @@ from benchmarks.measure import Cost
 from models.defection.booster import ModelSpec, fit_booster, matrix, text_of
 from models.defection.forms import select_form
 from models.reasons.catalogue import REASONS
-from pipeline.delivery.drivers import columns_of, explained
+from pipeline.delivery.drivers import driver_columns, explained
 from pipeline.delivery.explanations import explanations
 from pipeline.engine.rows import feature_names, joined, purged, scored_features
 from pipeline.registry.about import about_of
@@ -208,7 +208,7 @@ def explaining(shop: Shop, out: Path) -> Run:
         "stage": pa.array(np.where(which % 2, "core", "early_repeat")),
         **{f"evidence_{reason}": which % 100 / 100 for reason in REASONS},
     }
-    people, columns = pa.table(known), columns_of(shop.params.windows)
+    people, columns = pa.table(known), driver_columns(shop.params.windows)
     least = shop.params.reasons.defecting
 
     def run() -> None:

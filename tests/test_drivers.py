@@ -8,25 +8,24 @@ import pyarrow as pa
 import pytest
 from frozen import params
 
-from models.reasons.catalogue import REASONS
+from features.catalogue import FEATURES
+from models.reasons.catalogue import EVIDENCE_FEATURES, REASONS
 from models.settings import Language
-from pipeline.delivery.driver_words import WORDS
 from pipeline.delivery.drivers import (
     AGREE,
     DISAGREE,
-    EVIDENCE,
-    FEATURES,
+    WORDS,
     Explained,
     agreement,
     agreement_report,
-    columns_of,
+    driver_columns,
     driver_texts,
     main_drivers,
     medians,
     reason_sums,
 )
 
-COLUMNS = columns_of(params().windows)
+COLUMNS = driver_columns(params().windows)
 
 
 def test_a_feature_speaks_for_a_reason_that_exists_or_for_none() -> None:
@@ -78,22 +77,23 @@ def test_a_driver_is_its_meaning_with_the_value_and_the_median_in_its_unit(
 
 
 def test_every_feature_has_words_as_a_driver_in_each_language() -> None:
-    features = (*FEATURES, *EVIDENCE)
-    names = {feature.name: bool(feature.windows) for feature in features}
-    assert set(WORDS) == set(get_args(Language))
-    english = {feature.name: feature.meaning for feature in features}
-    assert not english.items() & WORDS["en"].items(), "said in the catalogue"
-    for language, words in {**WORDS, "en": {**english, **WORDS["en"]}}.items():
-        assert set(words) == set(names), language
+    features = {feature.name: feature for feature in (*FEATURES, *EVIDENCE_FEATURES)}
+    assert not WORDS.keys() - features.keys(), "no feature has this name"
+    said_twice = {n for n, words in WORDS.items() if words.get("en") == features[n].meaning}
+    assert not said_twice, "said in the catalogue"
+    for language in get_args(Language):
+        own = {name: words[language] for name, words in WORDS.items() if language in words}
+        words = {n: f.meaning for n, f in features.items()} | own if language == "en" else own
+        assert set(words) == set(features), language
         assert len(set(words.values())) == len(words), language
         for name, text in words.items():
             days = {field for _, field, _, _ in Formatter().parse(text) if field}
-            assert days == ({"days"} if names[name] else set()), (language, name)
+            assert days == ({"days"} if features[name].windows else set()), (language, name)
 
 
 def test_a_driver_is_written_as_the_language_writes_numbers() -> None:
     given: Any = np.array(["gap_cv"], object), np.array([0.456]), np.array([np.nan])
-    german = columns_of(params().windows, "de")
+    german = driver_columns(params().windows, "de")
     words = driver_texts(*given, pa.array(["core"]), german, "de")[0].as_py()
     assert words.endswith(": 0,46 (Median in core: unbekannt)")
     assert words.startswith("Schwankung des Abstands der Käufe")

@@ -12,24 +12,24 @@ from features.catalogue import FEATURES
 from features.columns import Feature, expand
 from features.records import Floats, Longs
 from features.settings import Windows
-from models.reasons.catalogue import CATALOGUE, REASONS
+from models.reasons.catalogue import CATALOGUE, EVIDENCE_FEATURES, REASONS
 from models.settings import SMALLEST_CELL
-from pipeline.delivery.driver_words import WORDS
 from pipeline.registry.model_files import Scorer
+from pipeline.runtime.resources import read_yaml_table
 
 AGREE, DISAGREE = "model and records agree", "model and records disagree"
-EVIDENCE = [feature for reason in CATALOGUE for feature in reason.features]
+WORDS: dict[str, dict[str, str]] = read_yaml_table(__file__, "driver_words.yaml")
 GROUPS = {feature.name: reason.name for reason in CATALOGUE for feature in reason.features}
 
 
-def columns_of(windows: Windows, language: str = "en") -> dict[str, Feature]:
+def driver_columns(windows: Windows, language: str = "en") -> dict[str, Feature]:
     """Return every column that a model may see, by name; the parts of a reason's evidence too.
 
-    The meaning is that of `driver_words`, in the language; the catalogue's for other features.
+    The meaning is that of driver_words.yaml, in the language; the catalogue's where it has none.
     """
-    words = WORDS[language]
     spoken = [
-        replace(each, meaning=words.get(each.name, each.meaning)) for each in (*FEATURES, *EVIDENCE)
+        replace(each, meaning=WORDS.get(each.name, {}).get(language, each.meaning))
+        for each in (*FEATURES, *EVIDENCE_FEATURES)
     ]
     return {column.name: column for column in expand(spoken, windows)}
 

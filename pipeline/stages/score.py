@@ -18,7 +18,7 @@ from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery import lists
 from pipeline.delivery.categories import category_changes, category_list
-from pipeline.delivery.drivers import agreement_report, columns_of, explained, main_drivers
+from pipeline.delivery.drivers import agreement_report, driver_columns, explained, main_drivers
 from pipeline.delivery.earlier import earlier
 from pipeline.delivery.explanations import AT_HEAD, explanations, texts
 from pipeline.delivery.outcomes import SAVE_RATES
@@ -88,7 +88,7 @@ def score(
     changes = category_changes(known["customer_id"], fallen, params.language)
     known = known.append_column("category_change", changes)
     with_risk = rows.index.to_numpy()[rows["risk"].notna()][: params.explain]
-    columns = columns_of(windows, params.language)
+    columns = driver_columns(windows, params.language)
     of = explained(known, np.sort(with_risk), numbers, chosen) if chosen else None
     kinds = {"queue": None, "reason": pa.string()}  # the types are for no rows at all
     kinds |= dict.fromkeys(("risk", "chance"), pa.float64())
