@@ -82,8 +82,14 @@ METRICS = {
     },
 }
 BANDS = [
-    {"stage": "core", "band": "low", "customers": 40, "defected": 4},
-    {"stage": "core", "band": "high", "customers": 9, "defected": 3},
+    {
+        **{"stage": "core", "band": "low", "customers": 40, "defected": 4},
+        **{"rate": 0.1, "low": 0.04, "high": 0.23},
+    },
+    {
+        **{"stage": "core", "band": "high", "customers": 9, "defected": 3},
+        **{"rate": 0.33, "low": 0.12, "high": 0.65},
+    },
 ]
 
 
