@@ -93,6 +93,14 @@ def test_a_shop_without_an_older_snapshot_takes_the_first_form_with_a_quarter_of
     assert select_form(rows, spec()) == expected
 
 
+def test_what_was_selected_at_an_older_origin_stays_unless_nothing_could_be_compared_there() -> None:
+    rows = dated(small_shop.rows(300, 2.0))
+    compared = SelectedForm("offset", 7, {"plain": 0.5, "offset": 0.4, BASE: 0.6}, 0.01)
+    assert select_form(rows, spec(), earlier=compared) == compared
+    default = SelectedForm("plain", PARAMS.max_rounds // 4, {}, 0.0)
+    assert select_form(rows, spec(), earlier=default) == select_form(rows, spec())
+
+
 def test_selection_ignores_outcomes_that_were_not_known_at_the_inner_snapshot() -> None:
     rows = dated(small_shop.rows(200, 2.0))
     past = rows[rows["snapshot"] <= "2025-06-01"]

@@ -179,7 +179,7 @@ def test_a_shop_without_a_file_of_its_own_is_refused_for_the_line_of_params_yaml
         (("currency: EUR", "currency: euro"), "ingest.currency"),
         (('end_date: "2026-01-01"', 'end_date: "2026-13-01"'), "simulate.end_date"),
         (('end_date: "2026-01-01"', "end_date: 2026-01-01"), "simulate.end_date"),
-        (("learning_rate: 0.03", "learning_rate: no"), "train.learning_rate"),
+        (("learning_rate: 0.06", "learning_rate: no"), "train.learning_rate"),
         (("seed: 7", "seed: 1e3"), "simulate.seed"),
     ],
 )

@@ -32,7 +32,7 @@ RFM = ["recency_days", "purchases", "spend"]
 PAST = ["purchases", "recency_days", "tenure_days"]
 WINDOWS = ("purchases_in_", "spend_in_", "products_", "categories_")
 BUYERS = 20_000  # BG/NBD has four parameters: more customers would not change them
-ROUNDS = 200  # trees of expert_windows: not searched, because more or fewer change little
+ROUNDS = 100  # trees of expert_windows: not searched, because more or fewer change little
 TREES, LEAVES, ROWS_PER_LEAF = 50, 32, 20  # of the forest: more makes the file long, not better
 
 BASELINES: dict[str, type["Baseline"]] = {}

@@ -174,13 +174,21 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
     return ("offset" if better.mean() > error else "plain"), error
 
 
-def select_form(rows: pd.DataFrame, spec: ModelSpec, base_name: str = BASE) -> SelectedForm:
+def select_form(
+    rows: pd.DataFrame,
+    spec: ModelSpec,
+    base_name: str = BASE,
+    earlier: SelectedForm | None = None,
+) -> SelectedForm:
     """Select form and number of trees on the newest snapshot of the rows.
 
     The candidates, and the base of this name, are trained on snapshots at least a horizon older. A
     shop without older snapshots takes the first form with a quarter of the most trees: it would
-    soon overfit.
+    soon overfit. What was selected at an `earlier` origin stays: a shop changes slowly, and all
+    models are then of one kind.
     """
+    if earlier and earlier.losses:
+        return earlier
     params = spec.params
     day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
     older = rows[day + pd.Timedelta(days=spec.horizon_days) <= pd.Timestamp(newest)]

@@ -53,14 +53,16 @@ def fit_model(
     base: str = BASE,
     far: pd.DataFrame | None = None,
     recent: int = 0,
+    earlier: SelectedForm | None = None,
 ) -> Trained:
     """Train a model on rows with `defected`, on which the baselines were trained.
 
     `years`, `year_ago`: see `learn_season`. `base`: the baseline that knows the season, and that
     the form `offset` starts from. `far`: rows of the same snapshots whose last purchase was more
-    than `recent` days ago, by which the risk of such customers is corrected.
+    than `recent` days ago, by which the risk of such customers is corrected. `earlier`: see
+    `select_form`.
     """
-    selected = select_form(training, spec, base)
+    selected = select_form(training, spec, base, earlier)
     prior = spec.params.season_prior, spec.params.season_sd
     season = learn_season(baselines[base], training, years, year_ago, *prior)
     form, rounds = selected.form, selected.rounds

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from importlib.metadata import version
-from statistics import mode
 from typing import Any
 
 from models.defection.baselines import BASELINES, Baseline, rounded
@@ -16,10 +15,10 @@ from models.defection.booster import (
 )
 from models.defection.cross_validation import grouped_cv
 from models.defection.drift import reference
-from models.defection.forms import Model
+from models.defection.forms import Model, SelectedForm
 from models.defection.leakage import date_columns
 from models.defection.training import too_little
-from models.settings import Boosting, Form
+from models.settings import Boosting
 from pipeline.engine.rows import buyers, feature_names, joined, purged
 from pipeline.registry.forecasts import raw_scores, train_forecasts
 from pipeline.registry.seeds import train_at
@@ -63,7 +62,7 @@ def train(
         "sha256": {},
     }
 
-    forms = list[Form]()
+    earlier: SelectedForm | None = None
     files: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     end = calibration["data_end"]
@@ -76,10 +75,8 @@ def train(
         newest = max(snapshots)
         bought = buyers(features, newest)
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
-        if origin == end and forms:  # the final model is of the kind that the origins measure
-            spec = spec._replace(params=params.model_copy(update={"forms": (mode(forms[::-1]),)}))
-        trained = train_at(rows, calibration, origin, snapshots, fitted, spec)
-        forms.append(trained.selected.form)
+        trained = train_at(rows, calibration, origin, snapshots, fitted, spec, earlier)
+        earlier = trained.selected
         files[name] = without_feature_ranges(text_of(trained.model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
         validated = grouped_cv(training, trained.selected, spec)
