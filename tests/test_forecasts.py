@@ -198,7 +198,7 @@ def test_a_value_by_which_more_calls_pay_is_no_better_for_that() -> None:
     assert steep["churned_at_10"] == pytest.approx(0.5, abs=0.06)
 
 
-def test_expected_spend_that_contains_the_risk_is_no_value_to_rank_by() -> None:
+def test_a_value_with_more_at_stake_is_not_used_where_the_called_spend_less() -> None:
     """Realised spend of the called rewards calling those who stay; spend at stake does not."""
     random = np.random.default_rng(6)
     risk, true = random.uniform(0.05, 0.9, 8000), random.lognormal(4, 1, 8000)
@@ -211,6 +211,8 @@ def test_expected_spend_that_contains_the_risk_is_no_value_to_rank_by() -> None:
     expected = figures["baselines"]["last_year"]
     assert expected["realised_at_10"] > figures["realised_at_10"] + 0.3
     assert expected["stake_at_10"] < figures["stake_at_10"] - 0.3
+    assert figures["delta"]["model"][1] > 0
+    assert figures["selected"] == "last_year"
 
 
 @pytest.fixture(scope="module")

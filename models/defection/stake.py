@@ -30,7 +30,8 @@ def measure_stake(
     mean spend at stake of the called over that of all. `delta`: that of a predicted value less that
     of the last year, with 95 % interval. `realised_at_10`: the same of realised spend, 0 of
     customers who churn; `churned_at_10`: their share of the called. `selected`: the best value that
-    beats the last year's by more than chance, else the last year's: it needs no model.
+    beats the last year's at stake by more than chance, and whose called spend no less, else the last
+    year's: it needs no model.
     """
     risk = np.minimum(rows["model"].to_numpy(np.float64), CERTAIN)
     realised = rows["spend_within"].to_numpy(np.float64)
@@ -54,7 +55,12 @@ def measure_stake(
         }
     past = gains.pop(PAST_YEAR)
     delta = {name: _difference(gain - past) for name, gain in gains.items()}
-    better = [name for name, (_, low, _) in delta.items() if low > 0]
+    least = figures[PAST_YEAR]["realised_at_10"]
+    better = [
+        name
+        for name, (_, low, _) in delta.items()
+        if low > 0 and figures[name]["realised_at_10"] >= least
+    ]
     selected = max(better, key=lambda name: figures[name]["stake_at_10"], default=PAST_YEAR)
     return {"selected": selected, **figures.pop("model"), "baselines": figures, "delta": delta}
 
