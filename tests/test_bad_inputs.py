@@ -136,6 +136,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "E_DUPLICATE_ID",
         "orders.csv:3",
     ),
+    "two line ids, each of two lines that differ": (
+        orders(
+            "C1,O1,1,2026-01-05,5",
+            "C2,O2,1,2026-01-05,6",
+            "C2,O2,1,2026-01-05,7",
+            "C1,O1,1,2026-01-05,8",
+            head="customer_id,order_id,line_id,ordered_at,net_amount",
+        ),
+        "E_DUPLICATE_ID",
+        "orders.csv:2 and orders.csv:5 line_id",
+    ),
     "01/02, which may be two days": (
         orders(GOOD, LINE.format(time="01/02/2026")),
         "E_TIME_AMBIGUOUS",

@@ -191,22 +191,17 @@ def notes_sql(table: InputTable, types: dict[str, str], settings: dict[str, str]
     return " | ".join(["0::usmallint", *bits])
 
 
-def first_broken_rule(table: InputTable, types: dict[str, str], settings: dict[str, str]) -> str:
-    """SQL for the first rule that a row breaks, as 'CODE column'; null where it breaks none.
-
-    `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
-    {currency} and {max_amount} of the rules.
-    """
-    return first_broken(table, table.columns, types, settings)
-
-
 def first_broken(
     table: InputTable,
     columns: Iterable[InputColumn],
     types: dict[str, str],
     settings: dict[str, str],
 ) -> str:
-    """SQL for the first rule that a row breaks in some columns; see `first_broken_rule`."""
+    """SQL for the first rule that a row breaks in some columns, as 'CODE column', or null.
+
+    `types`: the DuckDB type of each delivered column. `settings`: SQL for {zone}, {now},
+    {currency} and {max_amount} of the rules.
+    """
     columns = tuple(columns)
 
     def broken(rule: RowRule, column: InputColumn) -> str:

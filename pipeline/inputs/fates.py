@@ -8,26 +8,20 @@ import pyarrow as pa
 
 from pipeline.inputs import aliases
 from pipeline.inputs.buyers import total_buyers
-from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER, Clash
+from pipeline.inputs.checks import CODES, NOTES, REFERENCES, UNKNOWN_CUSTOMER
 from pipeline.inputs.contract import TABLES
 from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.discounts import take_off_discounts
-from pipeline.inputs.duplicates import mark_duplicates, second_place
+from pipeline.inputs.duplicates import mark_duplicates
 from pipeline.inputs.excess import judge_returns
-from pipeline.inputs.origins import add_origins, raw_column
+from pipeline.inputs.finding import staged_findings
+from pipeline.inputs.origins import add_origins
 from pipeline.inputs.plausible import judge_customers, judge_orders, note_counts
 from pipeline.inputs.rates import convert
 from pipeline.inputs.rebilled import mark_rebilled
 from pipeline.inputs.refusals import refusal
-from pipeline.inputs.staging import (
-    Types,
-    delivered_types,
-    first_place,
-    refuse_unsafe,
-    stage_table,
-    whole_numbers,
-)
-from pipeline.runtime.errors import ConfigError, InputError, QualityError
+from pipeline.inputs.staging import Types, delivered_types, stage_table, whole_numbers
+from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.progress import say
 from pipeline.runtime.sections import LARGEST_AMOUNT, Ingest
 
@@ -77,7 +71,9 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
             needed = table.name in ("customers", "orders")  # the other tables may be empty
             if needed and not fetch_all(db, f"from staged_{table.name} limit 1"):
                 raise refusal("E_NO_ROWS", f"{place} {table.name}")
-            refuse_unsafe(db, table)
+            for finding in staged_findings(db, table.name, params):
+                if finding.stops:
+                    raise finding.error(params)
             mark_duplicates(db, table, delivered[table.name])
     if "rates" in delivered:
         check_limits(db, "rates", params)  # the cause before what follows from it
@@ -168,26 +164,9 @@ def relate_rows(
 
 
 def check_limits(db: Db, table: str, params: Ingest) -> None:
-    """Raise QualityError where one code takes more rows of a table than its limit allows."""
-    limits = params.quarantine_limit
-    total = fetch_value(db, f"select count(*) from staged_{table}")
-    codes = f"""select distinct split_part(fate, ' ', 1) from staged_{table}
-        where starts_with(fate, 'E_') order by all"""
-    for (code,) in fetch_all(db, codes):
-        broken, rule = f"starts_with(fate, '{code} ')", CODES[code]
-        place, count = first_place(db, table, broken)
-        limit = limits.get(code, limits["default"])
-        if count <= limit * total:
-            continue
-        first = "min_by(split_part(fate, ' ', 2), (source_file, source_line))"
-        column = fetch_value(db, f"select {first} from staged_{table} where {broken}")
-        if isinstance(rule, Clash):
-            place = f"{place} and {second_place(db, TABLES[table], code)}"
-        message = f"{table}: {rule.message}: {count} of {total} rows, the limit is {limit:.2%}"
-        fix = f"{rule.fix}; or set ingest.quarantine_limit.{code} with the reason"
-        column = raw_column(db, table, column)
-        kind = InputError if isinstance(rule, Clash) else QualityError
-        raise kind(code, f"{place} {column}", message, fix)
+    """Raise the error of the first rule that more rows of a table break than may."""
+    for finding in staged_findings(db, table, params):
+        raise finding.error(params)
 
 
 def account_of(db: Db, delivered: Delivered, lines: int) -> dict[str, dict[str, Any]]:

@@ -5,23 +5,22 @@ A row's fate is null while it is accepted, else `exact_duplicate`, `out_of_windo
 """
 
 import re
+from collections.abc import Iterator
 
 from pipeline.inputs.checks import (
     CODES,
     CUSTOMERS,
     STORED,
-    RowRule,
     amount_sql,
     delivered_sql,
-    first_broken_rule,
+    first_broken,
     notes_sql,
     value_sql,
 )
-from pipeline.inputs.contract import FORBIDDEN, ORIGIN, PROTECTED, TABLES, InputTable
+from pipeline.inputs.contract import FORBIDDEN, ORIGIN, PROTECTED, TABLES, InputTable, Kind
 from pipeline.inputs.database import Db, fetch_all, identifier, literal
-from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
-from pipeline.runtime.errors import InputError
+from pipeline.runtime.errors import InputError, Refused
 from pipeline.runtime.progress import warn
 
 WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
@@ -41,8 +40,8 @@ CHANGED = {
 Types = dict[str, str]  # the DuckDB type of each column
 
 
-def delivered_types(db: Db, place: str) -> dict[str, Types]:
-    """Return the delivered tables, and the DuckDB type of each column. Raises InputError."""
+def delivered_tables(db: Db) -> dict[str, Types]:
+    """Return the tables of the contract that the SQL creates, and the type of each column."""
     delivered: dict[str, Types] = {}
     columns = """select table_name, lower(column_name), data_type
         from information_schema.columns where table_schema = 'main'"""
@@ -50,43 +49,57 @@ def delivered_types(db: Db, place: str) -> dict[str, Types]:
         if table in TABLES:
             # a column of a parquet file that is null throughout may have no type at all
             delivered.setdefault(table, {})[column] = "VARCHAR" if kind == '"NULL"' else kind
-    if "orders" not in delivered:
-        raise refusal("E_NO_TABLE", place)
-    needed = [(table, column) for table in delivered for column in TABLES[table].required]
-    if missing := [f"{t}.{column}" for t, column in needed if column not in delivered[t]]:
-        raise refusal("E_NO_COLUMN", place, columns=", ".join(missing))
-    for table, types in delivered.items():
-        _check_columns(TABLES[table], types, place)
     return delivered
 
 
-def _check_columns(table: InputTable, types: Types, place: str) -> None:
-    """Refuse a forbidden column, or one whose type lost its values; warn of a column not read."""
-    own, full = table.own(types), table.with_own(types)
-    if len(own) > table.own_columns:
-        raise refusal("E_SEGMENTS", f"{place} {table.name}", most=table.own_columns)
-    for column, kind in types.items():
-        where = f"{place} {table.name}.{column}"
-        if column in FORBIDDEN:
-            raise refusal("E_FORBIDDEN", where)
-        if column in PROTECTED:
-            raise refusal("E_PROTECTED", where)
-        if column not in full.names:
-            continue
-        wanted = full.column(column).kind
-        if wanted == "id" and kind in ("FLOAT", "DOUBLE"):
-            raise refusal("E_ID_TYPE", where)
-        if wanted == "time" and kind not in ("VARCHAR", "DATE") and kind[:9] != "TIMESTAMP":
-            rule = CODES["E_TIME_NUMBER"]
-            raise InputError(rule.code, where, rule.message, rule.fix)
-        if column in own and not re.fullmatch(OWN_NAME, column):
-            raise refusal("E_SEGMENTS name", where)
-        scalar = kind.partition("(")[0] in SCALARS or kind.startswith("TIME")
-        if not scalar or (wanted in NUMBERS and kind.startswith(("DATE", "TIME"))):
-            raise refusal("E_TYPE", where, type=kind, kind=wanted)
-    unknown = [column for column in types if column not in (*full.names, *ORIGIN)]
-    if unknown and table.name != "treatments":  # a re-imported list has more columns
-        warn(f"{place} {table.name}: not in the contract, not read: {', '.join(unknown)}")
+def delivered_types(db: Db, place: str) -> dict[str, Types]:
+    """Return `delivered_tables`; warn of columns that are not read. Raises InputError."""
+    delivered = delivered_tables(db)
+    if "orders" not in delivered:
+        raise refusal("E_NO_TABLE", place)
+    for error in schema_errors(delivered, place):
+        raise error
+    for table, types in delivered.items():
+        known = (*TABLES[table].with_own(types).names, *ORIGIN)
+        unknown = [column for column in types if column not in known]
+        if unknown and table != "treatments":  # a re-imported list has more columns
+            warn(f"{place} {table}: not in the contract, not read: {', '.join(unknown)}")
+    return delivered
+
+
+def schema_errors(delivered: dict[str, Types], place: str) -> Iterator[Refused]:
+    """Yield all that is wrong with the columns themselves: missing, forbidden, of a wrong type."""
+    needed = [(table, column) for table in delivered for column in TABLES[table].required]
+    if missing := [f"{t}.{column}" for t, column in needed if column not in delivered[t]]:
+        yield refusal("E_NO_COLUMN", place, columns=", ".join(missing))
+    for name, types in delivered.items():
+        table = TABLES[name]
+        own = table.own(types)
+        if len(own) > table.own_columns:
+            yield refusal("E_SEGMENTS", f"{place} {name}", most=table.own_columns)
+        kinds = {column.name: column.kind for column in table.with_own(types).columns}
+        for column, delivered_as in types.items():
+            where, wanted = f"{place} {name}.{column}", kinds.get(column)
+            if column in FORBIDDEN:
+                yield refusal("E_FORBIDDEN", where)
+            elif column in PROTECTED:
+                yield refusal("E_PROTECTED", where)
+            elif column in own and not re.fullmatch(OWN_NAME, column):
+                yield refusal("E_SEGMENTS name", where)
+            elif wanted:
+                yield from _type_error(wanted, delivered_as, where)
+
+
+def _type_error(wanted: Kind, delivered: str, where: str) -> Iterator[InputError]:
+    """Yield the error for a column whose type has lost its values, or cannot hold them."""
+    is_time, scalar = delivered.startswith("TIME"), delivered.partition("(")[0] in SCALARS
+    if wanted == "id" and delivered in ("FLOAT", "DOUBLE"):
+        yield refusal("E_ID_TYPE", where)
+    elif wanted == "time" and delivered not in ("VARCHAR", "DATE") and delivered[:9] != "TIMESTAMP":
+        rule = CODES["E_TIME_NUMBER"]
+        yield InputError(rule.code, where, rule.message, rule.fix)
+    elif not (scalar or is_time) or (wanted in NUMBERS and (is_time or delivered == "DATE")):
+        yield refusal("E_TYPE", where, type=delivered, kind=wanted)
 
 
 def whole_numbers(delivered: dict[str, Types]) -> set[str]:
@@ -124,7 +137,7 @@ def stage_table(
     """Create `staged_<table>`: values of the contract's types, the origin of each row, its fate.
 
     A table that was not delivered has no rows. `whole`: the ids and texts that stay numbers.
-    `settings`: see `first_broken_rule`.
+    `settings`: see `first_broken`.
     """
     delivered = [column for column in table.columns if column.name in types]
     name = f"staged_{table.name}"
@@ -154,29 +167,7 @@ def stage_table(
         insert into {name} by name
         select {"".join(values)}
                source_file::varchar as source_file, source_line::bigint as source_line,
-               ({first_broken_rule(table, types, settings)})::varchar as fate,
+               ({first_broken(table, table.columns, types, settings)})::varchar as fate,
                {notes_sql(table, types, settings)} as notes
         from (select {", ".join(["*", *read])} from {source})""")
     db.execute("set preserve_insertion_order = true")
-
-
-def first_place(db: Db, table: str, condition: str) -> tuple[str, int]:
-    """Return the place of the first staged row t that meets a condition, and how many do."""
-    sql = f"""select min_by(source_file || ':' || source_line, (source_file, source_line)), count(*)
-        from staged_{table} t where {condition}"""
-    place, count = fetch_all(db, sql)[0]
-    return place, count
-
-
-def refuse_unsafe(db: Db, table: InputTable) -> None:
-    """Refuse a table with rows that break a rule that stops the run."""
-    fates = f"select distinct fate from staged_{table.name} where fate is not null order by 1"
-    for (fate,) in fetch_all(db, fates):
-        code, column = fate.split(" ")
-        rule = CODES[code]
-        if isinstance(rule, RowRule) and rule.stops:
-            place, count = first_place(db, table.name, f"fate = {literal(fate)}")
-            message = rule.message.format(choices=", ".join(table.column(column).choices))
-            message = f"{table.name}: {message} ({count} rows)"
-            place = f"{place} {raw_column(db, table.name, column)}"
-            raise InputError(code, place, message, rule.fix)
