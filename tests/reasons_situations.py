@@ -52,7 +52,7 @@ def evidence_features_at(tables: Tables, *snapshots: int, at: Context | None = N
 def defecting_at(tables: Tables, *snapshots: int) -> Rows:
     """Life-cycle states by customer and snapshot, with the evidence of the same events."""
     at, days = context(EVENT), np.array(snapshots, np.int32)
-    ahead = evidence_at(tables, days, at)[3]
+    ahead = evidence_at(tables, days, at, ahead=True)[3]
     strong = strong_evidence(tables, int(max(snapshots)), at)
     customers, on, states = life_cycle(tables, days, at.shop, params().assign, strong, ahead)
     return dict(zip(zip(customers.tolist(), on.tolist(), strict=True), states, strict=True))

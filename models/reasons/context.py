@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kernel import kernel
-from features.records import Floats, Past, Records, Shop, record
+from features.records import Floats, Past, Records, Shop, Singles, record
 from models.reasons.settings import ReasonRules
 
 WEEK = 7
@@ -20,7 +20,8 @@ class Context(NamedTuple):
 
     `trends[c, k, w]` of all customers before day `first_day` + 7 w: the SPEND or the VISITS
     (purchases) with category c; the last c is the whole shop. `long_runs[c]`: how long a run of one
-    item is rare in category c; the last of them is for items without a category.
+    item is rare in category c; the last of them is for items without a category. The rest is room
+    to compute in: see `with_room` of evidence.py.
     """
 
     shop: Shop
@@ -32,7 +33,9 @@ class Context(NamedTuple):
     first_day: int
     trends: npt.NDArray[np.float64]
     long_runs: Floats
-    tallies: Records = np.empty(0, TALLY)  # room for a customer's categories
+    tallies: Records = np.empty(0, TALLY)  # a customer's categories
+    work: Records = np.empty(0)
+    cells: Singles = np.empty(0, np.float32)
 
 
 @kernel

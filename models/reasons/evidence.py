@@ -15,7 +15,6 @@ from features.records import (
     Longs,
     Past,
     Records,
-    Singles,
     Tables,
     buffers_for,
     known_pairs,
@@ -26,6 +25,8 @@ from models.reasons.unrepaired import past_sla
 
 by_purchase = one_after_another([each.kernel for each in CATALOGUE if each.by_purchase])
 by_day = one_after_another([each.kernel for each in CATALOGUE if not each.by_purchase])
+# The rows of `Context.work`: without evidence, with that of `by_purchase`, and with all of a day.
+NONE, OF_PURCHASES, OF_DAY = range(3)
 CELLS = tuple(dict(EVIDENCE.fields or {})[f"evidence_{name}"][1] // 4 for name in REASONS)
 
 
@@ -33,19 +34,7 @@ CELLS = tuple(dict(EVIDENCE.fields or {})[f"evidence_{name}"][1] // 4 for name i
 def later_on(past: Past, day: int) -> Past:
     """Return the same past on a later day, if nothing happens until then."""
     midnight: Any = np.int32(day)
-    return Past(
-        midnight,
-        past.known,
-        past.purchases,
-        past.sorted_gaps,
-        past.bought,
-        past.runs,
-        past.orders,
-        past.returns,
-        past.complaints,
-        past.touches,
-        past.counters,
-    )
+    return Past(midnight, *past[1:])
 
 
 @kernel
@@ -97,21 +86,25 @@ def next_rise(
 
 
 @kernel
-def is_strong(past: Past, at: Context, work: Records, cells: Singles) -> bool:
-    """Return whether any evidence is strong, with that of `by_purchase` in the first row of `work`.
+def take_purchases(past: Past, at: Context) -> None:
+    """Compute the evidence that changes with a purchase only."""
+    at.work[OF_PURCHASES] = at.work[NONE]
+    by_purchase(past, at, at.work[OF_PURCHASES])
 
-    It computes in the second row; `cells` is that row seen as float32.
-    """
-    work[1] = work[0]
-    by_day(past, at, work[1])
+
+@kernel
+def is_strong(past: Past, at: Context) -> bool:
+    """Return whether any evidence is strong, after `take_purchases`."""
+    at.work[OF_DAY] = at.work[OF_PURCHASES]
+    by_day(past, at, at.work[OF_DAY])
     strongest = 0.0
     for place in CELLS:
-        strongest = max(strongest, cells[place])
+        strongest = max(strongest, at.cells[place])
     return strongest >= at.rules.defecting
 
 
 @kernel
-def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
+def strong_ahead(past: Past, at: Context) -> int:
     """Return the first day, overdue and before the lapse, with strong evidence if nothing happens.
 
     NEVER without one.
@@ -119,7 +112,7 @@ def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
     day, lapses_on = deadlines(past, at.shop)
     day, last = max(day, past.snapshot), lapses_on - 1
     while day <= last:
-        if is_strong(later_on(past, day), at, work, cells):
+        if is_strong(later_on(past, day), at):
             return day
         day = next_rise(past, at, day, last, past.complaints, past.returns, past.orders)
     return NEVER
@@ -127,37 +120,26 @@ def strong_ahead(past: Past, at: Context, work: Records, cells: Singles) -> int:
 
 @entry
 def judge_all(
-    tables: Tables,
-    snapshots: Ints,
-    at: Context,
-    buffers: Buffers,
-    absent: Any,
-    work: Records,
-    cells: Singles,
-    rows: Records,
-    ahead: Ints,
+    tables: Tables, snapshots: Ints, at: Context, buffers: Buffers, rows: Records, ahead: Ints
 ) -> None:
-    """Fill one EVIDENCE row and one day of `strong_ahead` per pair, computing in `work`."""
+    """Fill one EVIDENCE row per pair, and one day of `strong_ahead` if there is room for it."""
     count = 0
     for customer in range(len(tables.known)):
         begin_customer(tables, customer, buffers)
         purchases = 0
-        work[0] = absent[0]
         for k in range(len(snapshots)):
             if tables.known[customer] >= snapshots[k]:
                 continue
             past = past_before(tables, customer, snapshots[k], buffers)
             n = len(past.purchases)
             if n > 0 and (n != purchases or buffers.cursor[0].cancels):
-                work[0] = absent[0]
-                by_purchase(past, at, work[0])
+                take_purchases(past, at)
                 purchases = n
-            rows[count] = work[0] if n > 0 else absent[0]
-            ahead[count] = NEVER
+            rows[count] = at.work[OF_PURCHASES if n > 0 else NONE]
             if n > 0:
                 by_day(past, at, rows[count])
-            if n > 1:
-                ahead[count] = strong_ahead(past, at, work, cells)
+            if len(ahead) > 0:
+                ahead[count] = strong_ahead(past, at) if n > 1 else NEVER
             count += 1
 
 
@@ -176,16 +158,7 @@ def next_purchase(tables: Tables, place: int, end: int) -> int:
 
 @kernel
 def strong_from(
-    tables: Tables,
-    customer: int,
-    after: int,
-    first: int,
-    last: int,
-    at: Context,
-    buffers: Buffers,
-    absent: Any,
-    work: Records,
-    cells: Singles,
+    tables: Tables, customer: int, after: int, first: int, last: int, at: Context, buffers: Buffers
 ) -> int:
     """Return the first of these days with strong evidence and no purchase since, or NEVER.
 
@@ -202,10 +175,9 @@ def strong_from(
         n = len(past.purchases)
         if n > 0 and past.purchases[n - 1].day == after:
             if n != judged or buffers.cursor[0].cancels:
-                work[0] = absent[0]
-                by_purchase(past, at, work[0])
+                take_purchases(past, at)
                 judged = n
-            if is_strong(past, at, work, cells):
+            if is_strong(past, at):
                 return day
         day = next_rise(past, at, day, last, complaints, returns, lines)
     return NEVER
@@ -213,15 +185,7 @@ def strong_from(
 
 @entry
 def strong_days(
-    tables: Tables,
-    until: int,
-    at: Context,
-    buffers: Buffers,
-    absent: Any,
-    work: Records,
-    cells: Singles,
-    start: Longs,
-    strong: Records,
+    tables: Tables, until: int, at: Context, buffers: Buffers, start: Longs, strong: Records
 ) -> int:
     """Fill in the STRONG rows of each customer from `start` on, and return their number.
 
@@ -250,9 +214,7 @@ def strong_days(
             if following < end:  # a purchase that is not void on any of these days
                 last = min(last, tables.lines[following].day)
             if first <= last:
-                day = strong_from(
-                    tables, customer, after, first, last, at, buffers, absent, work, cells
-                )
+                day = strong_from(tables, customer, after, first, last, at, buffers)
                 if day != NEVER:
                     strong[count].after, strong[count].on = after, day
                     count += 1
@@ -261,29 +223,33 @@ def strong_days(
 
 
 def with_room(tables: Tables, at: Context) -> Context:
-    """Return the context with room for the categories of any customer of these tables."""
+    """Return the context with room to compute in, for any customer of these tables.
+
+    `work` has three EVIDENCE rows; `cells` is that of a day, seen as float32.
+    """
     most = int(tables.lines["category"].max(initial=0)) + 1
-    return at._replace(tallies=np.zeros(most, TALLY))
+    work = np.repeat(ABSENT, 3)
+    cells = work.view(np.float32).reshape(3, -1)[OF_DAY]
+    return at._replace(tallies=np.zeros(most, TALLY), work=work, cells=cells)
 
 
-def _work() -> tuple[Records, Singles]:
-    """Return two rows to compute in, and the second of them as float32."""
-    work = np.repeat(ABSENT, 2)
-    return work, work.view(np.float32).reshape(2, -1)[1]
+def evidence_at(
+    tables: Tables, snapshots: Ints, at: Context, ahead: bool = False
+) -> tuple[Ints, Ints, Records, Ints]:
+    """Return `known_pairs`, one EVIDENCE row per pair and, with `ahead`, its `strong_ahead`.
 
-
-def evidence_at(tables: Tables, snapshots: Ints, at: Context) -> tuple[Ints, Ints, Records, Ints]:
-    """Return `known_pairs`, one EVIDENCE row per pair, and its `strong_ahead`. Snapshots ascend."""
+    Snapshots ascend.
+    """
     customers, days = known_pairs(tables, snapshots)
-    rows, ahead = np.empty(len(days), EVIDENCE), np.empty(len(days), np.int32)
-    at, buffers = with_room(tables, at), buffers_for(tables, at.shop.opened)
-    judge_all(tables, snapshots, at, buffers, ABSENT, *_work(), rows, ahead)
-    return customers, days, rows, ahead
+    rows, strong_on = np.empty(len(days), EVIDENCE), np.empty(len(days) if ahead else 0, np.int32)
+    buffers = buffers_for(tables, at.shop.opened)
+    judge_all(tables, snapshots, with_room(tables, at), buffers, rows, strong_on)
+    return customers, days, rows, strong_on
 
 
 def strong_evidence(tables: Tables, until: int, at: Context) -> tuple[Longs, Records]:
     """Return where each customer's STRONG rows begin, and the rows, of the days up to `until`."""
     start, strong = np.zeros(len(tables.known) + 1, np.int64), np.empty(len(tables.lines), STRONG)
-    at, buffers = with_room(tables, at), buffers_for(tables, at.shop.opened)
-    count = strong_days(tables, until, at, buffers, ABSENT, *_work(), start, strong)
+    buffers = buffers_for(tables, at.shop.opened)
+    count = strong_days(tables, until, with_room(tables, at), buffers, start, strong)
     return start, strong[:count]

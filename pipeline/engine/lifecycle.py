@@ -73,7 +73,7 @@ def lifecycle_rows(
     """The rows of data/lifecycle of a partition: one per customer and snapshot."""
     tables, context = part.tables, market.context
     strong = strong_evidence(tables, int(snapshots[-1]), context)
-    customers, at, evidence, ahead = evidence_at(tables, snapshots, context)
+    customers, at, evidence, ahead = evidence_at(tables, snapshots, context, ahead=True)
     states = life_cycle(tables, snapshots, context.shop, limits, strong, ahead)[2]
     columns = evidence_columns(part, customers, evidence, market)
     ids = part.customer_id.take(pa.array(customers))
