@@ -77,9 +77,10 @@ def no_purchase(rows: pd.DataFrame, days: Any, p: Simulate) -> Floats:
     still_due = np.where(waited < 1, 1.0, gammaincc(shape, shape * (waited + 0.5) / gap))
     share = rate / np.where(total > 0, total, 1)[:, None]
     holds = _reason_days(rows, p)
+    shapes, row = np.unique(shape, return_inverse=True)  # few, to two digits
     away = np.zeros(len(rows))
     for quantile in (np.arange(GAPS) + 0.5) / GAPS:
-        due = gap * gammaincinv(shape, quantile) / shape
+        due = gap * gammaincinv(shapes, quantile)[row] / shape
         over = np.maximum(waited - due, 0)[:, None]
         held = np.minimum(over, np.maximum(holds - due[:, None], 0))
         slowed = held * p.winback_reason_factor + over - held

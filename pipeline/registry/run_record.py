@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pipeline.runtime import store
 from pipeline.runtime.params import load
 from pipeline.runtime.runner import experiment
+from pipeline.runtime.yaml_file import FastLoader
 
 DATASETS = ("events", "features", "lifecycle", "labels")
 DESCRIPTION = """\
@@ -75,11 +76,8 @@ def dvc_outputs(root: Path) -> dict[str, str]:
     lock = root / "dvc.lock"
     if not lock.exists():
         return {}
-    outs = [
-        out
-        for stage in yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
-        for out in stage.get("outs", [])
-    ]
+    locked = yaml.load(lock.read_text(encoding="utf-8"), FastLoader)  # noqa: S506
+    outs = [out for stage in locked["stages"].values() for out in stage.get("outs", [])]
     return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 import yaml
 
 from pipeline.runtime.progress import warn
+from pipeline.runtime.yaml_file import FastLoader
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -70,11 +71,8 @@ def _is_lock(path: Path) -> bool:
     from voluptuous import Invalid
 
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+        content = yaml.load(path.read_text(encoding="utf-8"), FastLoader)  # noqa: S506
         COMPILED_LOCKFILE_SCHEMA(content)
     except (ValueError, yaml.YAMLError, Invalid):
         return False
     return True
-
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

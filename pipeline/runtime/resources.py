@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.runtime.yaml_file import FastLoader
+
 
 def read_text(module: str, name: str) -> str:
     """Return a text file that lies beside a module; `module` is its `__file__`."""
@@ -20,4 +22,4 @@ def read_queries(module: str, name: str) -> dict[str, str]:
 
 def read_yaml_table(module: str, name: str) -> Any:
     """Return the content of a YAML file that lies beside a module."""
-    return yaml.load(read_text(module, name), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return yaml.load(read_text(module, name), FastLoader)  # noqa: S506
