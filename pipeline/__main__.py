@@ -5,10 +5,9 @@ import ctypes
 import os
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 try:
     import typer
@@ -21,14 +20,7 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 from pipeline.runtime.errors import Refused
-
-
-class Engine(StrEnum):
-    """Where the kernels run."""
-
-    LOCAL = "local"
-    SPARK = "spark"
-
+from pipeline.runtime.progress import say
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
@@ -53,6 +45,13 @@ Reason = Annotated[
 ]
 
 
+def root() -> Path:
+    """Return the project's folder."""
+    from pipeline.runtime.runner import ROOT
+
+    return ROOT
+
+
 @app.command()
 def repro(shop: Chosen = None, verbose: Verbose = False) -> None:
     """Bring everything up to date, from the raw files to the list, the page and the tracked run."""
@@ -60,13 +59,13 @@ def repro(shop: Chosen = None, verbose: Verbose = False) -> None:
     from pipeline.delivery.page import publish_champion
     from pipeline.delivery.summary import summary
     from pipeline.runtime.repro import repro as run
-    from pipeline.runtime.runner import ROOT, whole_pipeline
+    from pipeline.runtime.runner import whole_pipeline
 
-    with whole_pipeline(ROOT):
-        collect(ROOT)
-        code = run(shop, ROOT, publish_champion, verbose)
+    with whole_pipeline(root()):
+        collect(root())
+        code = run(shop, root(), publish_champion, verbose)
     if code == 0:
-        print(summary(ROOT))
+        print(summary(root()))
     raise typer.Exit(code)
 
 
@@ -74,10 +73,10 @@ def repro(shop: Chosen = None, verbose: Verbose = False) -> None:
 def train(shop: Chosen = None, verbose: Verbose = False) -> None:
     """Train, evaluate and register a model on the newest data. List and page stay as they are."""
     from pipeline.runtime.repro import repro as run
-    from pipeline.runtime.runner import ROOT, whole_pipeline
+    from pipeline.runtime.runner import whole_pipeline
 
-    with whole_pipeline(ROOT):
-        code = run(shop, ROOT, None, verbose)
+    with whole_pipeline(root()):
+        code = run(shop, root(), None, verbose)
     raise typer.Exit(code)
 
 
@@ -102,17 +101,16 @@ def score(
     dry_run: Annotated[bool, typer.Option(help="Do everything but publish.")] = False,
     as_json: AsJson = False,
     engine: Annotated[
-        Engine | None, typer.Option(help="Where the kernels run; default: params.yaml.")
+        Literal["local", "spark"] | None,
+        typer.Option(help="Where the kernels run; default: params.yaml."),
     ] = None,
     sink: Sink = None,
 ) -> None:
     """Make the list of a day from a shop's raw files, with a model that was trained before."""
     from pipeline.delivery.nightly import in_words, run
-    from pipeline.runtime.runner import ROOT
     from pipeline.runtime.store import to_json
 
-    kind = engine.value if engine else None
-    result = run(ROOT, shop, events, as_of, model, out, dry_run, kind, sink)
+    result = run(root(), shop, events, as_of, model, out, dry_run, engine, sink)
     print(to_json(result) if as_json else in_words(result), end="")
 
 
@@ -136,10 +134,8 @@ def stage(name: str) -> None:
 def fetch(name: str) -> None:
     """Fetch a real shop's raw files into data/shops/NAME."""
     from pipeline.inputs.fetch import fetch as run
-    from pipeline.runtime.progress import say
-    from pipeline.runtime.runner import ROOT
 
-    say(f"raw files in {run(name, ROOT).relative_to(ROOT)}")
+    say(f"raw files in {run(name, root()).relative_to(root())}")
 
 
 Role = Annotated[str | None, typer.Option(help="The column that holds it.", metavar="COLUMN")]
@@ -174,7 +170,6 @@ def init(
     """Look at your own files and write the shop's SQL and settings for them."""
     from pipeline.inputs.init.command import init as run
     from pipeline.inputs.init.questions import Answers
-    from pipeline.runtime.runner import ROOT
 
     roles = {"customer": customer, "order": order, "ordered_at": time, "net_amount": amount}
     roles |= {"price": price, "quantity": quantity, "sku": product, "category": category}
@@ -185,7 +180,7 @@ def init(
     answers = Answers(
         shop, timezone, currency, day_first, thousands_point, columns, groups, yes=yes, force=force
     )
-    name = run(files, answers, ROOT)
+    name = run(files, answers, root())
     print(f"next: corekeep check {name}, then make repro SHOP={name}")
 
 
@@ -193,10 +188,9 @@ def init(
 def check(shop: str, as_json: AsJson = False) -> None:
     """Report all that is wrong with a shop's data at once, then what the data supports."""
     from pipeline.delivery.readiness import as_text, readiness
-    from pipeline.runtime.runner import ROOT
     from pipeline.runtime.store import to_json
 
-    result = readiness(shop, ROOT)
+    result = readiness(shop, root())
     print(to_json(result).rstrip() if as_json else as_text(result))
     if result["exit_code"]:
         raise typer.Exit(result["exit_code"])
@@ -209,12 +203,10 @@ def docs() -> None:
     """Make the documents that come from the code, and those that come from the demo's last run."""
     from pipeline.docs.documents import demo_documents, documents
     from pipeline.runtime import store
-    from pipeline.runtime.progress import say
-    from pipeline.runtime.runner import ROOT
 
-    for path, content in {**documents(ROOT), **demo_documents(ROOT)}.items():
+    for path, content in {**documents(root()), **demo_documents(root())}.items():
         # texts as they are, JSON texts too
-        store.write(ROOT / path, content.encode() if isinstance(content, str) else content)
+        store.write(root() / path, content.encode() if isinstance(content, str) else content)
         say(path)
 
 
@@ -232,27 +224,24 @@ def why(
     from rich.console import Console
 
     from pipeline.delivery.customer import why as run
-    from pipeline.runtime.runner import ROOT
 
-    run(customer, as_of, everything, ROOT, Console())
+    run(customer, as_of, everything, root(), Console())
 
 
 @app.command()
 def outcomes() -> None:
     """Measure past lists: scores against what happened, and whether contacts help."""
     from pipeline.delivery.outcomes import outcomes as run
-    from pipeline.runtime.runner import ROOT
 
-    run(ROOT)
+    run(root())
 
 
 @app.command()
 def audit(file: Path) -> None:
     """Compare how often groups of customers are called; FILE: customer_id and attributes."""
     from pipeline.delivery.audit import audit as run
-    from pipeline.runtime.runner import ROOT
 
-    run(file, ROOT)
+    run(file, root())
 
 
 @app.command()
@@ -266,11 +255,11 @@ def erase(
     """Erase customers from raw files, lists, results and caches; they stay out for ever."""
     from pipeline.delivery.erase import erase as run
     from pipeline.delivery.erase import report
-    from pipeline.runtime.runner import ROOT, whole_pipeline
+    from pipeline.runtime.runner import whole_pipeline
 
     text = "" if source is None else sys.stdin.read() if source == "-" else Path(source).read_text()
-    with whole_pipeline(ROOT):
-        erased = run(ROOT, {*(customer or ()), *text.splitlines()}, dry_run)
+    with whole_pipeline(root()):
+        erased = run(root(), {*(customer or ()), *text.splitlines()}, dry_run)
     report(erased, dry_run)
 
 
@@ -281,10 +270,10 @@ def prune(
     """List, or remove, what no run needs: unused cache, old lists and exports, leftovers."""
     from pipeline.delivery.prune import prune as run
     from pipeline.delivery.prune import report
-    from pipeline.runtime.runner import ROOT, whole_pipeline
+    from pipeline.runtime.runner import whole_pipeline
 
-    with whole_pipeline(ROOT):
-        report(run(ROOT, dry_run=not yes), dry_run=not yes)
+    with whole_pipeline(root()):
+        report(run(root(), dry_run=not yes), dry_run=not yes)
 
 
 @app.command()
@@ -302,44 +291,37 @@ def export(
     from pipeline.delivery.postgresql import sink as put
     from pipeline.runtime.errors import ConfigError
     from pipeline.runtime.publishing import in_force
-    from pipeline.runtime.runner import ROOT
 
     if target is None and sink is None:
         raise ConfigError("E_EXPORT", "corekeep export", "no target", "name one, or use --sink")
     if target is not None:
-        run(target, ROOT, changed_only)
+        run(target, root(), changed_only)
     if sink is not None:
-        put(in_force(ROOT / "data" / "lists"), sink)
+        put(in_force(root() / "data" / "lists"), sink)
 
 
 @models.command("list")
 def list_versions() -> None:
     """List every version of every shop's model: alias, AUC and reason."""
     from pipeline.registry.commands import listing
-    from pipeline.runtime.progress import say
-    from pipeline.runtime.runner import ROOT
 
-    say(listing(ROOT))
+    say(listing(root()))
 
 
 @models.command()
 def promote(version: str, reason: Reason) -> None:
     """Make a version of the chosen shop's model champion."""
     from pipeline.registry.commands import promote as run
-    from pipeline.runtime.progress import say
-    from pipeline.runtime.runner import ROOT
 
-    say(run(version, reason, ROOT))
+    say(run(version, reason, root()))
 
 
 @models.command()
 def rollback(reason: Reason) -> None:
     """Give the alias `champion` back to the version that had it before."""
     from pipeline.registry.commands import rollback as run
-    from pipeline.runtime.progress import say
-    from pipeline.runtime.runner import ROOT
 
-    say(run(reason, ROOT))
+    say(run(reason, root()))
 
 
 def _stop(number: int, _: FrameType | None) -> None:
