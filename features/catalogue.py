@@ -8,7 +8,7 @@ families. A family without `ORDER` comes last.
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -111,9 +111,3 @@ def feature_matrix(
     buffers = buffers_for(tables, shop.opened)
     write_features(tables, snapshots, shop, buffers, absent, values, cells, places, matrix)
     return customers, days, matrix
-
-
-def is_recorded(feature: Feature, tables: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether a shop with these tables and their columns records what the feature needs."""
-    columns = {f"{table}.{name}" for table, names in tables.items() for name in names}
-    return (columns | set(tables)).issuperset(feature.needs)

@@ -1,6 +1,6 @@
 """A feature column, declared once: name, unit, meaning, absent value, needs and direction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -35,6 +35,15 @@ class Feature:
     monotone: Literal[-1, 0, 1] = 0
     windows: Literal["", "counts", "trends"] = ""
     reason: str = ""
+
+    def is_recorded(self, delivered: Set[str]) -> bool:
+        """Return whether a shop records what the feature needs; `delivered`: see `recorded`."""
+        return delivered >= {*self.needs}
+
+
+def recorded(tables: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names of tables and of their columns: "returns", "orders.sku"."""
+    return {*tables, *(f"{table}.{name}" for table, names in tables.items() for name in names)}
 
 
 def expand(features: Iterable[Feature], windows: Windows) -> tuple[Feature, ...]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from reference_features import reference_features
 from situations import Customer, columns, features_at, past_of, random_customers, shop, tables_of
 
-from features.catalogue import is_recorded
+from features.columns import recorded
 from pipeline.inputs.contract import TABLES
 
 SNAPSHOTS = (90, 91, 250, 400, 777, 1500)
@@ -104,7 +104,7 @@ def test_a_shop_without_variation_of_ipts_has_no_recency_surprise() -> None:
 def test_a_column_is_absent_where_any_of_its_needs_is_not_recorded() -> None:
     everything = {table.name: table.names for table in TABLES.values()}
     for column in COLUMNS:
-        assert is_recorded(column, everything), column.name
+        assert column.is_recorded(recorded(everything)), column.name
         for need in column.needs:
             table, _, name = need.partition(".")
             less = {
@@ -112,14 +112,14 @@ def test_a_column_is_absent_where_any_of_its_needs_is_not_recorded() -> None:
                 for t, names in everything.items()
                 if name or t != table
             }
-            assert not is_recorded(column, less), f"{column.name} without {need}"
+            assert not column.is_recorded(recorded(less)), f"{column.name} without {need}"
 
 
 def test_a_shop_with_orders_alone_has_the_columns_that_need_nothing_else() -> None:
     present = {
         column.name
         for column in COLUMNS
-        if is_recorded(column, {"orders": ["customer_id", "order_id", "ordered_at"]})
+        if column.is_recorded(recorded({"orders": ["customer_id", "order_id", "ordered_at"]}))
     }
     assert {"recency_days", "purchases_in_30d", "gap_cv", "tenure_days"} <= present
     assert not present & {

@@ -9,7 +9,7 @@ other days than `evidence.next_rise` names.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -41,10 +41,9 @@ class Reason(NamedTuple):
     by_purchase: bool  # the evidence changes with a purchase only
     kernel: Callable[..., None]
 
-    def is_recorded(self, tables: Mapping[str, Sequence[str]]) -> bool:
-        """Return whether a shop with these tables and columns records what the evidence needs."""
-        columns = {f"{table}.{name}" for table, names in tables.items() for name in names}
-        return any((columns | set(tables)).issuperset(group) for group in self.needs)
+    def is_recorded(self, delivered: Set[str]) -> bool:
+        """Return whether a shop records what the evidence needs; `delivered`: see `recorded`."""
+        return any(delivered >= {*group} for group in self.needs)
 
 
 def reason_of(module: ModuleType) -> Reason:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.records import Flags
-from pipeline.delivery.facts import Facts, of_these, say
+from pipeline.delivery.facts import Facts, in_order, of_these, say
 
 
 class Change(NamedTuple):
@@ -137,9 +137,5 @@ CHANGES = (
 def change(f: Facts, language: str) -> pa.Array:
     """Return a sentence per customer; every number in it is one of the facts."""
     first = np.argmax([each.holds(f) for each in CHANGES], axis=0)
-    order = [np.flatnonzero(first == place) for place in range(len(CHANGES))]
-    texts = [
-        say(of_these(f, which), each.sentence[language])
-        for each, which in zip(CHANGES, order, strict=True)
-    ]
-    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
+    groups = [(np.flatnonzero(first == place), each) for place, each in enumerate(CHANGES)]
+    return in_order((at, say(of_these(f, at), each.sentence[language])) for at, each in groups)

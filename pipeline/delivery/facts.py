@@ -2,7 +2,7 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from string import Formatter
 from typing import Any, NamedTuple
@@ -102,6 +102,12 @@ def say(facts: Facts, template: str, **phrases: pa.Array) -> pa.Array:
             pieces.append(facts[name].spelled(partial(counted, nouns)))
     size = len(next(iter(facts.values())).codes)
     return pc.binary_join_element_wise(pa.repeat("", size), *pieces, "")
+
+
+def in_order(parts: Iterable[tuple[npt.NDArray[np.intp], pa.Array]]) -> pa.Array:
+    """Return one text per customer from groups of them: their places, and a text for each."""
+    places, texts = zip(*parts, strict=True)
+    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(places))))
 
 
 def only(where: Flags, text: Any, otherwise: str = "") -> pa.Array:

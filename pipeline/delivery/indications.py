@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from models.reasons.catalogue import CATALOGUE, REASONS, Reason
 from pipeline.delivery.dates import elided, spelled_days
+from pipeline.delivery.facts import in_order
 
 # Facts in braces; in [a|b] the first alternative whose facts are all known, or nothing. A sentence
 # per kind where the reason has kinds of facts.
@@ -136,10 +137,10 @@ def sentences(rows: pa.Table, reason: npt.NDArray[np.integer], language: str) ->
 
     -1 stands for no recorded cause.
     """
-    order = [np.flatnonzero(reason == place) for place in range(-1, len(CATALOGUE))]
-    texts = [pa.array([UNKNOWN[language]] * len(order[0]), pa.string())]
-    for each, which in zip(CATALOGUE, order[1:], strict=True):
-        if len(which):
-            texts.append(_indication(rows.take(pa.array(which)), each, language))
-    together = pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
-    return elided(together) if language == "it" else together
+    none = np.flatnonzero(reason < 0)
+    parts = [(none, pa.array([UNKNOWN[language]] * len(none), pa.string()))]
+    for place, each in enumerate(CATALOGUE):
+        if len(at := np.flatnonzero(reason == place)):
+            parts.append((at, _indication(rows.take(pa.array(at)), each, language)))
+    texts = in_order(parts)
+    return elided(texts) if language == "it" else texts

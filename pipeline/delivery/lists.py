@@ -17,7 +17,7 @@ from models.reasons.settings import ReasonRules
 from models.settings import Costs
 from pipeline.delivery.earlier import Earlier, rested
 from pipeline.delivery.facts import combined, fact
-from pipeline.delivery.published import UNLISTED
+from pipeline.delivery.published import may_be_listed
 from pipeline.delivery.schema import CALL_LIST, FOR_PEOPLE, fill, with_segments
 from pipeline.delivery.spreadsheet import safe_table
 from pipeline.delivery.why import strongest
@@ -199,10 +199,9 @@ def people_files(
     """
     texts = pa.table({name: pa.array(since[name].astype(str), pa.string()) for name in since})
     before = pa.table({"key": _keys(texts), "since": texts["since"]})
-    shown = pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED)))
 
     def people(column: str, value: str) -> pa.Table:
-        here = pc.and_(shown, pc.equal(scored[column], value))
+        here = pc.and_(may_be_listed(scored), pc.equal(scored[column], value))
         return people_list(scored.filter(here), owner.filter(here), before)
 
     segments = [name for name in scored.column_names if name.startswith(PREFIX)]

@@ -13,9 +13,14 @@ REPORTS = "reports"  # in the folder of a list: tables about it, which `reports/
 UNLISTED = ("hold_out", "do_not_contact")  # contacts that no list for people shows
 
 
+def may_be_listed(scored: pa.Table) -> pa.ChunkedArray:
+    """Whether people may see each row: not the control group, nor who must not be contacted."""
+    return pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED)))
+
+
 def listed(scored: pa.Table) -> pa.Table:
-    """The rows that people may see: without the control group and who must not be contacted."""
-    return scored.filter(pc.invert(pc.is_in(scored["contact"], pa.array(UNLISTED))))
+    """The rows that people may see."""
+    return scored.filter(may_be_listed(scored))
 
 
 def published_table(lists: Folder, name: str, manifest: Mapping[str, Any]) -> pa.Table:

@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.catalogue import FEATURES, is_recorded
+from features.catalogue import FEATURES
+from features.columns import recorded
 from models.defection.origins import HORIZONS_NEEDED, longest_horizon
 from models.hypotheses.catalogue import HYPOTHESES
 from models.reasons.catalogue import CATALOGUE
@@ -82,15 +83,13 @@ def _supports(events: Folder, params: Params) -> dict[str, Any]:
     """Return what accepted events allow: the calendar, the counts, what is out of reach."""
     meta = events.read("meta.json")
     days = day_number(meta["data_end"]) - day_number(meta["first_event"])
-    tables = meta["tables"]
-    recorded = {*tables, *(f"{t}.{column}" for t, names in tables.items() for column in names)}
     supports: dict[str, Any] = {
         "customers": meta["customers"],
         "order_lines": meta["lines"],
         "first_event": meta["first_event"],
         "data_end": meta["data_end"],
         "history_days": days,
-        "out_of_reach": _out_of_reach(recorded, tables),
+        "out_of_reach": _out_of_reach(recorded(meta["tables"])),
     }
     try:
         frozen = function("calibrate")(
@@ -172,22 +171,21 @@ def _counts(
     }
 
 
-def _out_of_reach(recorded: set[str], tables: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+def _out_of_reach(delivered: set[str]) -> dict[str, dict[str, Any]]:
     """Return, by what would have to be delivered, the features, hypotheses and reasons lacking."""
     lacking: dict[str, dict[str, Any]] = {}
 
     def note(kind: str, name: str, needs: tuple[str, ...]) -> None:
         for need in needs:
-            if need not in recorded:
+            if need not in delivered:
                 lacking.setdefault(need, {}).setdefault(kind, []).append(name)
 
     for feature in FEATURES:
-        if not is_recorded(feature, tables):
-            note("features", feature.name, feature.needs)
+        note("features", feature.name, feature.needs)
     for hypothesis in HYPOTHESES:
         note("hypotheses", hypothesis.id, tuple(hypothesis.needs.split()))
     for reason in CATALOGUE:
-        if not reason.is_recorded(tables):
+        if not reason.is_recorded(delivered):
             note("reasons", reason.name, reason.needs[0])
     return lacking
 

@@ -8,15 +8,12 @@ import pyarrow as pa
 
 from features.records import NEVER, TIMES, UNIT
 from features.settings import Sla
+from pipeline.delivery.facts import counted
 from pipeline.engine.calendar import iso_date
 from pipeline.inputs.contract import SEVERITIES
 
 Entry = tuple[int, int, str]  # day, place in the day (deadline 0, change of stage 5), text
 Rows = list[dict[str, Any]]
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _worth(amount: int, currency: str | None) -> str:
@@ -30,7 +27,7 @@ def _worth(amount: int, currency: str | None) -> str:
 def _order(
     day: int, name: str, lines: Rows, until: int, sla: Sla, currency: str | None
 ) -> Iterator[Entry]:
-    amount, size = sum(line["amount"] for line in lines), _plural(len(lines), "line")
+    amount, size = sum(line["amount"] for line in lines), counted("line|lines", len(lines))
     yield day, 1, f"{name}: {size} for {_worth(amount, currency)}"
     cancelled_on = [line["cancelled"] for line in lines]
     for cancelled in sorted({on for on in cancelled_on if on < until}):
@@ -42,7 +39,7 @@ def _order(
     due = promised + sla.delivery_grace
     if due < min(delivered, until, max(cancelled_on)):
         if delivered < until:
-            days = _plural(delivered - promised, "day")
+            days = counted("day|days", delivered - promised)
             yield delivered, 1, f"{name}: delivered {days} late"
         else:
             yield due, 1, f"{name}: promised for {iso_date(promised)}, not delivered"
@@ -59,7 +56,7 @@ def _complaints(rows: Rows, until: int) -> Iterator[Entry]:
         name, kind = f"complaint {row['complaint_id']}", f", {row['kind']}" if row["kind"] else ""
         yield row["opened"], 2, f"{name}: opened, {SEVERITIES[row['severity']]}{kind}"
         if row["resolved"] < until:
-            days = _plural(row["resolved"] - row["opened"], "day")
+            days = counted("day|days", row["resolved"] - row["opened"])
             yield row["resolved"], 3, f"{name}: resolved after {days}"
         if row["reopened"] < until:
             yield row["reopened"], 4, f"{name}: reopened"

@@ -11,7 +11,17 @@ import pyarrow as pa
 from features.records import Flags, Floats
 from models.lifecycle.core_rules import CONDITIONS, GRAVE_OPEN, PAST_SLA, Candidate, Condition
 from models.lifecycle.limits import Limits
-from pipeline.delivery.facts import Fact, Facts, constant, fact, listed, of_these, only, say
+from pipeline.delivery.facts import (
+    Fact,
+    Facts,
+    constant,
+    fact,
+    in_order,
+    listed,
+    of_these,
+    only,
+    say,
+)
 
 DATES = "since first_on last_purchase_on core_since late_on defects_on lapses_on".split()
 
@@ -230,8 +240,5 @@ TEXTS = {
 
 def why_stage(f: Facts) -> pa.Array:
     """Explain each stage in a few short sentences; every number in them is one of the facts."""
-    order = [np.flatnonzero(f["stage"].equals(stage)) for stage in TEXTS]
-    texts = [
-        _write(of_these(f, which), TEXTS[stage]) for stage, which in zip(TEXTS, order, strict=True)
-    ]
-    return pa.concat_arrays(texts).take(pa.array(np.argsort(np.concatenate(order))))
+    groups = [(np.flatnonzero(f["stage"].equals(stage)), text) for stage, text in TEXTS.items()]
+    return in_order((at, _write(of_these(f, at), text)) for at, text in groups)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.columns import Feature
+from features.columns import Feature, recorded
 from features.records import NEVER, UNIT, Flags, Floats, Ints, Longs, Records, Shop
 from models.reasons.catalogue import CATALOGUE
 from models.reasons.context import LAUNCH, SPEND, VISITS, WEEK, Context
@@ -109,7 +109,7 @@ def market_of(
     events: Folder, calibration: dict[str, Any], trends: pa.Table, rules: ReasonRules, shop: Shop
 ) -> Market:
     """Return what the evidence of a shop needs besides its customers."""
-    tables, names = events.read("meta.json")["tables"], names_of(events)
+    tables, names = recorded(events.read("meta.json")["tables"]), names_of(events)
     groups = len(names.category) + 1
     values = [trends[name].to_numpy().reshape(groups, -1) for name in ("spend", "purchases")]
     rivals = events.read("market_events.parquet").to_pandas()
@@ -121,8 +121,8 @@ def market_of(
     context = Context(
         shop=shop,
         rules=rules,
-        resolutions="resolved_at" in tables.get("complaints", ()),
-        settlements="settled_at" in tables.get("returns", ()),
+        resolutions="complaints.resolved_at" in tables,
+        settlements="returns.settled_at" in tables,
         market="market_events" in tables,
         launches=launches,
         first_day=trends["as_of"].cast(pa.int32())[0].as_py(),

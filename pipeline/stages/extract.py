@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.catalogue import FEATURES, feature_matrix, is_recorded
-from features.columns import expand
+from features.catalogue import FEATURES, feature_matrix
+from features.columns import expand, recorded
 from features.records import Ints, Shop
 from features.settings import IptRules, Sla, Windows
 from models.reasons.evidence import evidence_at
@@ -51,16 +51,16 @@ def extract(
     `monotone_constraints`: by column, +1 where it can only speak for defection, -1 where it can
     only speak against it.
     """
-    tables = events.read("meta.json")["tables"]
-    recorded = [(i, c) for i, c in enumerate(expand(FEATURES, windows)) if is_recorded(c, tables)]
+    delivered = recorded(events.read("meta.json")["tables"])
+    own = [(i, c) for i, c in enumerate(expand(FEATURES, windows)) if c.is_recorded(delivered)]
     shop = shop_of(calibration, ipt, sla, closed, windows)
     market = market_of(events, calibration, trends, reasons, shop)
-    columns = [c for _, c in recorded] + features_recorded(market.recorded)
+    columns = [c for _, c in own] + features_recorded(market.recorded)
     work = partial(
         feature_table,
         snapshots=np.array([day_number(day) for day in calibration["snapshots"]], np.int32),
         shop=shop,
-        columns=[(i, c.name) for i, c in recorded],
+        columns=[(i, c.name) for i, c in own],
         market=market,
     )
     return {

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from features.columns import recorded
 from features.settings import IptRules, Sla
 from models.hypotheses.catalogue import HYPOTHESES, result_of
 from models.hypotheses.contrasts import RECOVERED
@@ -44,10 +45,9 @@ def recover(
     Estimates use only what the shop saw. The folder of the ground truth is empty for every shop but
     the demo.
     """
-    tables = events.read("meta.json")["tables"]
-    columns = [f"{table}.{column}" for table, names in tables.items() for column in names]
+    delivered = recorded(events.read("meta.json")["tables"])
     rows = observations(truth, events, lifecycle, labels, calibration, sla, simulate)
-    hypotheses = [result_of(hypothesis, rows, {*tables, *columns}) for hypothesis in HYPOTHESES]
+    hypotheses = [result_of(hypothesis, rows, delivered) for hypothesis in HYPOTHESES]
     held = sum(one["verdict"] == RECOVERED for one in hypotheses)
     say(f"hypotheses: {held} of {len(hypotheses)} recovered")
     table = hypotheses_table(hypotheses, calibration["horizon_days"], has_ground_truth(truth))
