@@ -15,7 +15,8 @@ from features.columns import Feature, expand
 from features.records import KINDS, NEVER, STRONG, UNIT, Shop, Tables
 from features.settings import Windows
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
+from models.lifecycle.state_machine import life_cycle
+from models.lifecycle.states import ACTIVITIES, STAGES, STATUSES
 from pipeline.delivery.facts import Facts
 from pipeline.engine.calendar import shop_of
 

@@ -10,20 +10,16 @@ import pytest
 from situations import past_of, random_customers, tables_of
 
 from features.records import NEVER, Tables
-from pipeline.engine.labels import fill_labels, fill_orders, next_purchase
+from pipeline.engine.labels import labels_at, next_purchase
 
 
 def labels(
     tables: Tables, *snapshots: int, horizon: int = 30, end: int = 1000
 ) -> dict[tuple[int, int], tuple[bool, int]]:
     """Defected, and returned (-1 unknown), by customer and snapshot."""
-    days = np.array(snapshots, np.int32)
-    size = int((tables.known[:, None] < days).sum())
-    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
-    defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
-    fill_labels(tables, days, horizon, end, customers, at, defected, returned)
-    cells = zip(customers.tolist(), at.tolist(), strict=True)
-    return dict(zip(cells, zip(defected.tolist(), returned.tolist(), strict=True), strict=True))
+    customers, days, rows = labels_at(tables, np.array(snapshots, np.int32), horizon, 100, end)
+    cells = zip(customers.tolist(), days.tolist(), strict=True)
+    return dict(zip(cells, rows[["defected", "returned"]].tolist(), strict=True))
 
 
 def defected(*orders: Any) -> bool:
@@ -101,10 +97,8 @@ def orders_after(
 ) -> tuple[int, float]:
     """Days from day 100 to the next purchase (-1: none in 60 days, or unknown), and the spend."""
     tables = past_of(known=0, orders=orders, returns=returns)
-    days, spend, within = np.empty(1, np.int32), np.empty(1), np.empty(1)
-    row = np.zeros(1, np.int32), np.full(1, 100, np.int32)
-    fill_orders(tables, 30, value_days, end, *row, days, spend, within)
-    return int(days[0]), float(spend[0])
+    row = labels_at(tables, np.array([100], np.int32), 30, value_days, end)[2][0]
+    return int(row.next_days), float(row.spend_next)
 
 
 @pytest.mark.parametrize(("day", "days"), [(99, -1), (100, 0), (159, 59), (160, -1)])

@@ -14,7 +14,7 @@ from situations import CRITICAL, MAJOR, MINOR, past_of, shop, states_at, words
 from features.records import NEVER, Shop
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import STAGES
+from models.lifecycle.states import STAGES
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]  # enters core on day 90, is late on 132 and lapses on 150

@@ -21,7 +21,7 @@ from situations import (
 )
 
 from features.records import NEVER, Shop
-from models.lifecycle.state_machine import ACTIVITIES, STAGES
+from models.lifecycle.states import ACTIVITIES, STAGES
 
 LIMITS = params().assign
 EVENT_CLOCK = {

@@ -8,7 +8,7 @@ import pytest
 from features.records import NEVER
 from models.decision.worklist import value_at_risk
 from models.lifecycle.over_time import LifecycleOverTime, moves, retention_warning
-from models.lifecycle.state_machine import ACTIVITIES, POSSIBLE, STAGES
+from models.lifecycle.states import ACTIVITIES, POSSIBLE, STAGES
 
 DATES = [
     "2025-01-01",

@@ -34,7 +34,7 @@ from situations import (
 from test_metamorphic import dearer, renumbered, split
 
 from features.records import NEVER
-from models.lifecycle.state_machine import CORE_DEFECTOR, DEFECTING
+from models.lifecycle.states import CORE_DEFECTOR, DEFECTING
 from models.reasons.catalogue import CATALOGUE, REASONS, band, primary, reason_of
 from models.reasons.evidence import strong_evidence
 from pipeline.delivery.indications import SENTENCES, sentences

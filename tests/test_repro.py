@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.random_stops import copy_kernels, share_kernels
-from models.lifecycle.state_machine import STAGES
+from models.lifecycle.states import STAGES
 from pipeline.delivery.nightly import run as score_nightly
 from pipeline.delivery.page import publish_champion
 from pipeline.runtime import store

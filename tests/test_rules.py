@@ -28,7 +28,8 @@ from test_lifecycle_paths import reference_deadlines, reference_life
 
 from features.ipt import day_after, gap_statistics, quantile, whole_days
 from features.records import NEVER, STRONG, Shop, buffers_for
-from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
+from models.lifecycle.state_machine import life_cycle
+from models.lifecycle.states import CORE, CORE_DEFECTOR
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]

@@ -22,7 +22,8 @@ from test_rules import edgy_customer, ordered
 
 from features.records import NEVER
 from models.decision.worklist import stakes
-from models.lifecycle.state_machine import CORE, CORE_DEFECTOR, life_cycle
+from models.lifecycle.state_machine import life_cycle
+from models.lifecycle.states import CORE, CORE_DEFECTOR
 
 LIMITS = params().assign
 MONTHLY = [0, 30, 60, 90]

@@ -6,7 +6,7 @@ import pandas as pd
 from features.records import Flags, Floats
 from models.defection.profit import expected_profit, value_of, winning_profit, won_by_contact
 from models.defection.risk_bands import BANDS, band
-from models.lifecycle.state_machine import STAGES
+from models.lifecycle.states import STAGES
 from models.settings import CallWhen, Costs
 
 EVIDENCE_BANDS = ("none", "weak", "medium", "strong")

@@ -2,13 +2,13 @@
 
 import math
 
-from features.history import is_open, late_delivery_due, sla_days
+from features.history import is_open, sla_days
 from features.ipt import whole_days
 from features.kernel import kernel
 from features.records import NEVER, Past, Shop
 from features.settings import Sla
 from models.lifecycle.limits import Limits
-from models.lifecycle.satisfaction import weighed
+from models.lifecycle.satisfaction import weigh_failures
 
 
 @kernel
@@ -46,19 +46,5 @@ def recent_failures(past: Past, expected_ipt: float, shop: Shop, limits: Limits)
     * Complaints, returns for a defect and late deliveries count, and of one order only one of them.
     * From the second on a manager calls.
     """
-    since = past.snapshot - whole_days(limits.second_failure_ipts * expected_ipt)
-    count = 0.0
-    for counting in range(2):
-        for i in range(len(past.complaints)):
-            case = past.complaints[i]
-            if case.opened >= since:
-                count += weighed(past, counting, case.basket, 1, case.opened, math.inf)
-        for i in range(len(past.returns)):
-            back = past.returns[i]
-            if back.day >= since and back.defect:
-                count += weighed(past, counting, back.basket, 1, back.day, math.inf)
-        for i in range(len(past.orders)):
-            due = late_delivery_due(past.orders[i], past.snapshot, shop.sla)
-            if since <= due < past.snapshot:
-                count += weighed(past, counting, past.orders[i].basket, 1, due, math.inf)
-    return round(count)
+    days = whole_days(limits.second_failure_ipts * expected_ipt)
+    return round(weigh_failures(past, days, math.inf, shop, limits, True))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.records import UNIT, record
-from models.lifecycle.state_machine import POSSIBLE, STAGES
+from models.lifecycle.states import POSSIBLE, STAGES
 from models.settings import SMALLEST_CELL
 
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()

@@ -68,6 +68,36 @@ def weighed(
 
 
 @kernel
+def weigh_failures(
+    past: Past, days: int, half_life: float, shop: Shop, limits: Limits, counted: bool
+) -> float:
+    """The weights of the complaints, returns for a defect and late orders of the last days.
+
+    They fade with the half-life, and are 1 each where failures are `counted`. Of several failures
+    of one order only the worst is weighed.
+    """
+    since, total = past.snapshot - days, 0.0
+    for counting in range(2):
+        for i in range(len(past.complaints)):
+            case = past.complaints[i]
+            if case.opened >= since:
+                own = complaint_weight(case, past.snapshot - 1, shop, limits)
+                weight = 1 if counted else own
+                total += weighed(past, counting, case.basket, weight, case.opened, half_life)
+        weight = 1 if counted else limits.satisfaction_defect
+        for i in range(len(past.returns)):
+            back = past.returns[i]
+            if back.day >= since and back.defect:
+                total += weighed(past, counting, back.basket, weight, back.day, half_life)
+        weight = 1 if counted else limits.satisfaction_late
+        for i in range(len(past.orders)):
+            due = late_delivery_due(past.orders[i], past.snapshot, shop.sla)
+            if since <= due < past.snapshot:
+                total += weighed(past, counting, past.orders[i].basket, weight, due, half_life)
+    return total
+
+
+@kernel
 def satisfaction(past: Past, expected_ipt: float, shop: Shop, limits: Limits) -> float:
     """Satisfaction between 0 and 1: exp(-weights / purchases) over the last expected IPTs.
 
@@ -82,23 +112,7 @@ def satisfaction(past: Past, expected_ipt: float, shop: Shop, limits: Limits) ->
     * If the shop records no complaints, satisfaction is unknown.
     """
     days = whole_days(limits.satisfaction_ipts * expected_ipt)
-    since, purchases = past.snapshot - days, len(past.purchases) - first_within(past, days)
+    purchases = len(past.purchases) - first_within(past, days)
     half_life = limits.satisfaction_half_life_ipts * expected_ipt
-    total = 0.0
-    for counting in range(2):
-        for i in range(len(past.complaints)):
-            case = past.complaints[i]
-            if case.opened >= since:
-                weight = complaint_weight(case, past.snapshot - 1, shop, limits)
-                total += weighed(past, counting, case.basket, weight, case.opened, half_life)
-        weight = limits.satisfaction_defect
-        for i in range(len(past.returns)):
-            back = past.returns[i]
-            if back.day >= since and back.defect:
-                total += weighed(past, counting, back.basket, weight, back.day, half_life)
-        weight = limits.satisfaction_late
-        for i in range(len(past.orders)):
-            due = late_delivery_due(past.orders[i], past.snapshot, shop.sla)
-            if since <= due < past.snapshot:
-                total += weighed(past, counting, past.orders[i].basket, weight, due, half_life)
+    total = weigh_failures(past, days, half_life, shop, limits, False)
     return math.exp(-total / 2 / max(purchases, 1))

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.records import Floats
-from models.lifecycle.state_machine import STAGES
+from models.lifecycle.states import STAGES
 
 GONE = ("lapsed", "stale")  # activities of customers who will hardly buy again by themselves
 PERIODS = 26  # bars of the flow chart that remain distinguishable

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 
 from features.columns import Feature
-from models.lifecycle.state_machine import STAGES
+from models.lifecycle.states import STAGES
 from pipeline.delivery.scorers import best_simple_baseline, measured_scorers, scorer_name
 from pipeline.delivery.spreadsheet import safe
 from pipeline.desk import formats

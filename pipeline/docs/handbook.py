@@ -24,7 +24,8 @@ from models.lifecycle.habits import is_partial_defection, yearly_spend
 from models.lifecycle.limits import Limits
 from models.lifecycle.over_time import LifecycleOverTime
 from models.lifecycle.satisfaction import satisfaction
-from models.lifecycle.state_machine import POSSIBLE, decide, defects_on, take_in
+from models.lifecycle.state_machine import decide, defects_on, take_in
+from models.lifecycle.states import POSSIBLE
 from pipeline.docs.markdown import table
 from pipeline.runtime.resources import read_text
 

@@ -4,9 +4,16 @@ import numpy as np
 import pyarrow as pa
 
 from features.kernel import entry, kernel
-from features.records import NEVER, UNIT, Bytes, Flags, Floats, Ints, Tables
+from features.records import NEVER, UNIT, Ints, Records, Tables, known_pairs, record
 from pipeline.engine.calendar import dates
-from pipeline.engine.part import Part
+from pipeline.engine.part import Part, columns_of
+
+LABEL = record(
+    "? defected",
+    "i1 returned",  # -1 for those who have not defected, and where the data ends before
+    "i4 next_days",  # -1 without a purchase within two horizons, and where the data ends before
+    "f8 spend_next spend_within",  # the first is nan where the data ends before
+)
 
 
 @kernel
@@ -40,70 +47,51 @@ def net_spend_between(tables: Tables, customer: int, snapshot: int, until: int) 
 @entry
 def fill_labels(
     tables: Tables,
-    snapshots: Ints,
-    horizon: int,
-    end: int,
     customers: Ints,
-    at: Ints,
-    defected: Flags,
-    returned: Bytes,
-) -> None:
-    """Fill one row per customer and snapshot at which known; `returned` is -1 where unknown."""
-    count = 0
-    for customer in range(len(tables.known)):
-        for snapshot in snapshots:
-            if tables.known[customer] >= snapshot:
-                continue
-            until, later = snapshot + horizon, snapshot + 3 * horizon
-            has_defected = next_purchase(tables, customer, snapshot, until) == NEVER
-            customers[count], at[count], defected[count] = customer, snapshot, has_defected
-            returned[count] = -1
-            if has_defected and later <= end:
-                returned[count] = next_purchase(tables, customer, until, later) != NEVER
-            count += 1
-
-
-@entry
-def fill_orders(
-    tables: Tables,
+    days: Ints,
     horizon: int,
     value_days: int,
     end: int,
-    customers: Ints,
-    at: Ints,
-    next_days: Ints,
-    spend_next: Floats,
-    spend_within: Floats,
+    rows: Records,
 ) -> None:
-    """Fill in one value per row: -1 and nan where the data ends before the outcome is known."""
-    for row in range(len(at)):
-        snapshot, within, year = at[row], at[row] + 2 * horizon, at[row] + value_days
-        next_days[row], spend_next[row] = -1, np.nan
+    """Fill one LABEL row per customer and day."""
+    for i in range(len(rows)):
+        row, customer, snapshot = rows[i], customers[i], days[i]
+        until, within, later = snapshot + horizon, snapshot + 2 * horizon, snapshot + 3 * horizon
+        row.defected = next_purchase(tables, customer, snapshot, until) == NEVER
+        row.returned, row.next_days, row.spend_next = -1, -1, np.nan
+        if row.defected and later <= end:
+            row.returned = next_purchase(tables, customer, until, later) != NEVER
         if within <= end:
-            day = next_purchase(tables, customers[row], snapshot, within)
-            next_days[row] = day - snapshot if day != NEVER else -1
-        spend_within[row] = net_spend_between(tables, customers[row], snapshot, snapshot + horizon)
-        if year <= end:
-            spend_next[row] = net_spend_between(tables, customers[row], snapshot, year)
+            day = next_purchase(tables, customer, snapshot, within)
+            row.next_days = day - snapshot if day != NEVER else -1
+        if snapshot + value_days <= end:
+            row.spend_next = net_spend_between(tables, customer, snapshot, snapshot + value_days)
+        row.spend_within = net_spend_between(tables, customer, snapshot, until)
+
+
+def labels_at(
+    tables: Tables, snapshots: Ints, horizon: int, value_days: int, end: int
+) -> tuple[Ints, Ints, Records]:
+    """Return `known_pairs` and one LABEL row per pair; `end`: the day the data ends."""
+    customers, days = known_pairs(tables, snapshots)
+    rows = np.empty(len(days), LABEL)
+    fill_labels(tables, customers, days, horizon, value_days, end, rows)
+    return customers, days, rows
 
 
 def label_rows(part: Part, snapshots: Ints, horizon: int, value_days: int, end: int) -> pa.Table:
     """The labels of a partition: one row per customer and snapshot."""
-    size = int((part.tables.known[:, None] < snapshots).sum())
-    customers, at = np.empty(size, np.int32), np.empty(size, np.int32)
-    defected, returned = np.empty(size, np.bool_), np.empty(size, np.int8)
-    fill_labels(part.tables, snapshots, horizon, end, customers, at, defected, returned)
-    next_days, spend_next, spend_within = np.empty(size, np.int32), np.empty(size), np.empty(size)
-    outcomes = next_days, spend_next, spend_within
-    fill_orders(part.tables, horizon, value_days, end, customers, at, *outcomes)
+    customers, days, rows = labels_at(part.tables, snapshots, horizon, value_days, end)
+    label = columns_of(rows)
     return pa.table(
         {
             "customer_id": part.customer_id.take(pa.array(customers)),
-            "snapshot": dates(at),
-            "defected": defected,
-            "returned": pa.array(returned == 1, mask=returned < 0),
-            "next_days": pa.array(next_days, mask=next_days < 0),
-            "spend_next": pa.array(spend_next, mask=np.isnan(spend_next)),
-            "spend_within": spend_within,
+            "snapshot": dates(days),
+            "defected": label["defected"],
+            "returned": pa.array(label["returned"] == 1, mask=label["returned"] < 0),
+            "next_days": pa.array(label["next_days"], mask=label["next_days"] < 0),
+            "spend_next": pa.array(label["spend_next"], mask=np.isnan(label["spend_next"])),
+            "spend_within": label["spend_within"],
         }
     )

@@ -14,7 +14,8 @@ from features.records import NEVER, Ints, Records
 from features.settings import IptRules, Sla
 from models.lifecycle.core_rules import CONDITIONS
 from models.lifecycle.limits import Limits
-from models.lifecycle.state_machine import ACTIVITIES, STAGES, STATUSES, life_cycle
+from models.lifecycle.state_machine import life_cycle
+from models.lifecycle.states import ACTIVITIES, STAGES, STATUSES
 from models.reasons.evidence import evidence_at, strong_evidence
 from models.reasons.settings import ReasonRules
 from pipeline.engine.calendar import dates, shop_of
