@@ -6,8 +6,6 @@ HEAD = ("shop", "horizon_days", "population", "base_rate", "verdict", "grade", "
 COMPARED = ("auc", "brier", "empc")
 OF_TASK = ("auc", "auc_ci", "brier")
 COMPARED_OF_MODEL = (*COMPARED, "ece", "profit_at_10")
-
-
 FORECASTS = {
     "timing": ("coverage_80", "median_abs_error_days", "mean_abs_error_days"),
     "value": ("spearman", "realised_at_10"),
@@ -48,28 +46,32 @@ def _of_origin(at: dict[str, Any]) -> dict[str, Any]:
     return head | {"model": {"auc": at["model"]["auc"]}, "estimated": at["estimated"]}
 
 
-def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of an evaluation that runs are compared by, in the same structure."""
-    figures = {key: evaluation[key] for key in HEAD if key in evaluation}
-    for forecast, keys in FORECASTS.items():
-        if forecast in evaluation:
-            figures[forecast] = _short(evaluation[forecast], keys)
-    if "tasks" in evaluation:
-        figures["tasks"] = {name: _of_task(task) for name, task in evaluation["tasks"].items()}
-    if "seeds" in evaluation:
-        figures["seeds"] = evaluation["seeds"]
-    if evaluation["model"] is None:
-        return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
-    baselines, deltas = evaluation["baselines"].items(), evaluation["delta"].items()
-    figures |= {
-        "model": {key: evaluation["model"][key] for key in COMPARED_OF_MODEL},
+def _of_population(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of one population: of its scorers, their differences and its origins."""
+    baselines, deltas = measured["baselines"].items(), measured["delta"].items()
+    return {
+        "model": {key: measured["model"][key] for key in COMPARED_OF_MODEL},
         "baselines": {name: {key: m[key] for key in COMPARED} for name, m in baselines},
         "delta": {name: delta and {"auc": delta["auc"]} for name, delta in deltas},
+        "by_origin": [_of_origin(at) for at in measured["by_origin"]],
     }
-    if "by_origin" in evaluation:
-        figures["by_origin"] = [_of_origin(at) for at in evaluation["by_origin"]]
-    if "newest" in evaluation:
-        figures["newest"] = {"estimated": evaluation["newest"]["estimated"]}
-    if "benchmark" in evaluation:
-        figures["benchmark"] = compared(evaluation["benchmark"])
-    return figures
+
+
+def compared(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an evaluation that runs are compared by, in the same structure."""
+    figures = {key: evaluation[key] for key in HEAD}
+    figures |= {name: _short(evaluation[name], keys) for name, keys in FORECASTS.items()}
+    figures["tasks"] = {name: _of_task(task) for name, task in evaluation["tasks"].items()}
+    figures["seeds"] = evaluation["seeds"]
+    if evaluation["model"] is None:
+        return figures | dict.fromkeys(("model", "baselines", "delta", "benchmark"))
+    benchmark = evaluation["benchmark"]
+    return {
+        **figures,
+        **_of_population(evaluation),
+        "newest": {"estimated": evaluation["newest"]["estimated"]},
+        "benchmark": {
+            **{key: benchmark[key] for key in ("population", "base_rate")},
+            **_of_population(benchmark),
+        },
+    }

@@ -55,28 +55,20 @@ def compare_texts(texts: Texts, one: int, other: int) -> int:
 
 
 @kernel
-def is_behind(lines: Lines, one: int, other: int) -> bool:  # noqa: PLR0911 one per column
+def content(lines: Lines, row: int) -> tuple[Any, ...]:
+    """What orders the lines of an order that have the same id, or none."""
+    moved = lines.promised[row], lines.delivered[row], lines.cancelled[row]
+    bought = lines.sku[row], lines.category[row], lines.quantity[row], lines.amount[row]
+    return lines.ordered_at[row], *bought, *moved
+
+
+@kernel
+def is_behind(lines: Lines, one: int, other: int) -> bool:
     """Whether a line comes after another one of the same customer and day."""
     step = compare_texts(lines.order_id, one, other)
     if step == 0:
         step = compare_texts(lines.line_id, one, other)
-    if step != 0:
-        return step > 0
-    if lines.ordered_at[one] != lines.ordered_at[other]:
-        return bool(lines.ordered_at[one] > lines.ordered_at[other])
-    if lines.sku[one] != lines.sku[other]:
-        return bool(lines.sku[one] > lines.sku[other])
-    if lines.category[one] != lines.category[other]:
-        return bool(lines.category[one] > lines.category[other])
-    if lines.quantity[one] != lines.quantity[other]:
-        return bool(lines.quantity[one] > lines.quantity[other])
-    if lines.amount[one] != lines.amount[other]:
-        return bool(lines.amount[one] > lines.amount[other])
-    if lines.promised[one] != lines.promised[other]:
-        return bool(lines.promised[one] > lines.promised[other])
-    if lines.delivered[one] != lines.delivered[other]:
-        return bool(lines.delivered[one] > lines.delivered[other])
-    return bool(lines.cancelled[one] > lines.cancelled[other])
+    return step > 0 if step != 0 else content(lines, one) > content(lines, other)
 
 
 @entry

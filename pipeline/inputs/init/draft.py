@@ -31,17 +31,19 @@ def view(name: str, fields: list[Field], source: str, comment: str = "", where: 
     return f"{lines}create view {name} as\nselect\n{columns}\nfrom {source}{condition};\n"
 
 
-def decimal(column: Column, sql: str | None = None) -> str:
+def decimal(column: Column) -> str:
     """SQL for a column's numbers as numbers; null where a value cannot be read."""
-    text = sql or (column.number.sql(column.sql) if column.number else column.sql)
+    text = _plain(column)
     number = text if column.kind != "VARCHAR" else f"try_cast({text} as decimal(18, 4))"
     return f"({number} / 100)" if _is_in_cents(column) else number
 
 
 def text_number(column: Column) -> str:
     """SQL for a column's numbers, left as text where ingest reads them."""
-    if _is_in_cents(column):
-        return decimal(column)
+    return decimal(column) if _is_in_cents(column) else _plain(column)
+
+
+def _plain(column: Column) -> str:
     return column.number.sql(column.sql) if column.number else column.sql
 
 
@@ -161,7 +163,7 @@ def line_fields(draft: Draft, roles: dict[str, Column], source: str) -> list[Fie
         fields.append(("label", roles["label"].sql))
     if "quantity" in roles:
         fields.append(("quantity", text_number(roles["quantity"])))
-    if amount := _amount(draft, roles, source):
+    if amount := _amount(roles):
         fields.append(("net_amount", amount))
     if "currency" in roles and _is_currency(roles["currency"]):
         fields.append(("currency", roles["currency"].sql))
@@ -207,7 +209,7 @@ def is_percent(column: Column) -> bool:
     return signs or bool(words & {*words_of(column.name)})
 
 
-def _amount(draft: Draft, roles: dict[str, Column], source: str) -> str:
+def _amount(roles: dict[str, Column]) -> str:
     """SQL for what was paid for a line, empty where no column says it."""
     price, quantity = roles.get("price"), roles.get("quantity")
     if "net_amount" in roles:
@@ -229,7 +231,7 @@ FILL = {
 }
 
 
-def fills(draft: Draft, names: list[str]) -> str:
+def fills(draft: Draft) -> str:
     """Return how blank customers, orders and times are filled: '', 'order' or 'above'."""
     blank = draft.count("select count(*) from probe where order_id is null")
     rows = draft.count("select count(*) from probe")
@@ -253,7 +255,7 @@ def filled(names: list[str], how: str) -> list[Field]:
     return [(name, window.format(x=name) if name in wanted else name) for name in names]
 
 
-def is_order_level(draft: Draft, roles: dict[str, Column], names: list[str]) -> bool:
+def is_order_level(draft: Draft, roles: dict[str, Column]) -> bool:
     """Whether each line of an order repeats the order's amount, or only one of them has it."""
     is_shared = "repeated_totals" in draft.plausible
     if "net_amount" not in roles or "order" not in roles or is_shared:

@@ -53,7 +53,7 @@ def draft_orders(draft: Draft, table: RawTable, roles: dict[str, Column], source
         for name in ("quantity", "net_amount")
         if name in names
     }
-    how, spread = fills(draft, names), is_order_level(draft, roles, names)
+    how, spread = fills(draft), is_order_level(draft, roles)
     odd = services(draft, "probe", names)
     last, where = source, ""
     result = [(name, sql) for name, sql in fields if name != "label"]
