@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.registry.mlflow_server import forget_old_runs
+from pipeline.registry.old_runs import forget_old_runs
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import load
 from pipeline.runtime.progress import say

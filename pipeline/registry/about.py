@@ -173,7 +173,7 @@ def about_of(model: Folder) -> dict[str, Any]:
     try:
         return kind.model_validate(about).model_dump()
     except ValidationError as error:
-        raise _broken(error) from None
+        raise broken("model.json", error) from None
 
 
 def params_of(about: dict[str, Any]) -> Boosting:
@@ -181,16 +181,16 @@ def params_of(about: dict[str, Any]) -> Boosting:
     try:
         return Boosting.model_validate(about["params"])
     except ValidationError as error:
-        raise _broken(error, "params") from None
+        raise broken("model.json", error, "params") from None
 
 
-def _broken(error: ValidationError, *within: str) -> ModelError:
-    """Return the first thing that is wrong, as a sentence."""
+def broken(place: str, error: ValidationError, *within: str) -> ModelError:
+    """Return the first thing that is wrong with a file of a model, under these keys of it."""
     first = error.errors()[0]
     key, of = ".".join([*within, *map(str, first["loc"])]), first["type"]
     rules = {"missing": f"key `{key}` is missing", "extra_forbidden": f"key `{key}` is unknown"}
     rule = rules.get(of, f"key `{key}`: {first['msg']}")
-    return ModelError("E_MODEL_BROKEN", "model.json", rule, TRAIN_AGAIN)
+    return ModelError("E_MODEL_BROKEN", place, rule, TRAIN_AGAIN)
 
 
 def part_of(about: Any, place: str, *keys: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.registry.about import TRAIN_AGAIN, about_of
+from pipeline.registry.about import TRAIN_AGAIN, about_of, broken
 from pipeline.runtime import store
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.params import Params, load
@@ -130,9 +130,7 @@ def scoring_in(bundle: Folder, shop: str, horizon: int | None = None) -> Scoring
     try:
         scoring = Scoring.model_validate(bundle.read(SCORING))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ModelError("E_MODEL_BROKEN", f"{place} {key}", first["msg"], TRAIN_AGAIN) from None
+        raise broken(place, error) from None
     except ValueError:
         raise ModelError("E_MODEL_BROKEN", place, "it is not JSON", TRAIN_AGAIN) from None
     for name, own in (("model.json", about["shop"]), (SCORING, scoring.shop)):
@@ -157,18 +155,14 @@ def with_sections(scoring: Scoring, params: Params) -> Params:
     later: list[str] = []
     gone: list[str] = []
     own = _completed(scoring.params, present, "", later, gone)
-    for names, why in (
-        (later, "came after the model: the value of params.yaml is used"),
-        (gone, "no longer exists: it is left out"),
-    ):
-        if names:
-            warn(f"{SCORING}: {', '.join(names)} {why}")
+    if later:
+        warn(f"{SCORING}: {', '.join(later)} came after the model: params.yaml says its value")
+    if gone:
+        warn(f"{SCORING}: {', '.join(gone)} no longer exists: it is left out")
     try:
         return Params.model_validate({**params.model_dump(mode="json"), **own})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = f"{SCORING} params.{'.'.join(map(str, first['loc']))}"
-        raise ModelError("E_MODEL_BROKEN", place, first["msg"], TRAIN_AGAIN) from None
+        raise broken(SCORING, error, "params") from None
 
 
 def _completed(kept: Any, present: Any, place: str, later: list[str], gone: list[str]) -> Any:
