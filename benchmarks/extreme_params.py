@@ -45,7 +45,8 @@ OTHERS: dict[type, tuple[Any, ...]] = {
 }
 SMALL: dict[str, Any] = {
     "simulate": {"customers": 250, "presets": {"monthly": {"days": 720}}},
-    "train": {"max_rounds": 20, "round_step": 10, "forecast_rounds": 5, "min_child_samples": 10},
+    "train": {"max_rounds": 20, "round_step": 10, "min_child_samples": 10}
+    | {"forecast_rounds": 5, "timing_rounds": 5},
     "evaluate": {"bootstrap": 20},
     "ingest": {"quarantine_limit": {"default": 1}},
 }

@@ -39,8 +39,8 @@ class Boosting(BaseModel):
     season_sd: Positive  # standard deviation of a season's shift and slope before any evidence
     monotone: bool  # whether monotone_constraints are obeyed
     task_rounds: Annotated[int, Field(ge=1, le=100_000)]  # the most trees of a task's model
-    # trees of the forecasts of the next order and of a year's spend
-    forecast_rounds: Annotated[int, Field(ge=1, le=100_000)]
+    forecast_rounds: Annotated[int, Field(ge=1, le=100_000)]  # trees of a year's spend
+    timing_rounds: Annotated[int, Field(ge=1, le=100_000)]  # trees of the day of the next order
     seed: Annotated[int, Field(ge=0)]
     num_threads: Threads
 

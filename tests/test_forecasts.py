@@ -1,6 +1,8 @@
 """The day of the next order and the spend of a year."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 from statistics import median_grouped
 from typing import Any
@@ -15,6 +17,7 @@ from models.defection import bg_nbd, timing, value
 from models.defection.booster import ModelSpec
 from models.defection.stake import measure_stake
 from pipeline.registry import forecasts
+from pipeline.registry.about import about_of
 from pipeline.runtime import store
 from pipeline.runtime.store import Folder
 from pipeline.stages.evaluate import evaluate
@@ -22,39 +25,59 @@ from pipeline.stages.train import train
 
 PARAMS = params()
 CDNOW = bg_nbd.Parameters(0.243, 4.414, 0.793, 2.426)  # in weeks, as published
-SMALL = PARAMS.train.model_copy(update={"forecast_rounds": 60})
+SMALL = PARAMS.train.model_copy(update={"forecast_rounds": 60, "timing_rounds": 60})
 
 
 def spec(columns: list[str]) -> ModelSpec:
     return ModelSpec(columns, SMALL, {}, 30)
 
 
-def waiting(count: int, seed: int) -> pd.DataFrame:
-    """Customers whose days to the next purchase are exponential; `pace` is the mean."""
+PAST = bg_nbd.Parameters(2.0, 20.0, 1.0, 8.0)  # purchases per day: gamma (2, 20)
+
+
+def waiting(count: int, seed: int, pace: tuple[float, float] = (1, 1)) -> pd.DataFrame:
+    """Customers who buy as in BG/NBD with `PAST`, but `pace` times as often; none drops out."""
     random = np.random.default_rng(seed)
-    pace = random.uniform(3, 20, count)
-    days = np.floor(random.exponential(pace))
+    age, faster = random.integers(30, 400, count), random.uniform(*pace, count)
+    rate = random.gamma(PAST.r, 1 / PAST.alpha, count)
+    days = np.floor(random.exponential(1 / (rate * faster)))
     return pd.DataFrame(
         {
             "customer_id": [f"c{seed}-{number:05d}" for number in range(count)],
             "snapshot": "2025-05-01",
-            "pace": pace,
+            "purchases": 1.0 + random.poisson(rate * age),
+            "recency_days": 5.0,
+            "tenure_days": age.astype(float),
+            "pace": faster,
+            "mood": random.normal(size=count),
             "next_days": np.where(days < 60, days, np.nan),
         }
     )
 
 
 def test_intervals_hold_for_four_new_customers_in_five() -> None:
-    fitted = timing.fit_timing(waiting(3000, 1), spec(["pace"]))
-    new = waiting(3000, 2).dropna()
+    fitted = timing.fit_timing(waiting(3000, 1, (0.2, 3)), spec(["pace"]), PAST)
+    new = waiting(3000, 2, (0.2, 3)).dropna()
     days, true = fitted.predict(new), new["next_days"]
     assert 0.77 <= ((days["from"] <= true) & (true <= days["to"])).mean() <= 0.83
     assert (days["from"] <= days["on"]).all()
     assert (days["on"] <= days["to"]).all()
     assert days.to_numpy().min() >= 0
     assert days.to_numpy().max() <= 60
-    slow = new["pace"] > 12
+    slow = new["pace"] < 1
     assert days["on"][slow].mean() > days["on"][~slow].mean() + 2
+
+
+def test_where_the_features_add_nothing_to_bg_nbd_the_day_is_its_own_and_trees_are_few() -> None:
+    """The only feature is noise, so what differs between customers comes from BG/NBD."""
+    fitted = timing.fit_timing(waiting(3000, 1), spec(["mood"]), PAST)
+    new = waiting(500, 2)
+    of_bg_nbd = timing.by_bg_nbd(new, PAST, 60)
+    assert of_bg_nbd.std() > 3
+    assert np.abs(fitted.predict(new)["on"] - of_bg_nbd).mean() < 1
+    assert fitted.boosters["on"].num_trees() <= SMALL.timing_rounds // 4
+    more = timing.fit_timing(waiting(3000, 1, (0.2, 3)), spec(["pace"]), PAST)
+    assert more.boosters["on"].num_trees() > SMALL.timing_rounds // 2
 
 
 def test_bg_nbd_expects_the_purchases_of_the_published_example() -> None:
@@ -77,7 +100,7 @@ def test_the_median_of_bg_nbd_halves_the_chance_of_a_purchase() -> None:
     for row, day in enumerate(days):
         own = [column[row : row + 1] for column in columns]
         half, whole = (1 - bg_nbd.no_purchase(CDNOW, *own, span)[0] for span in (day, 60))
-        assert half == pytest.approx(whole / 2, rel=0.02)
+        assert half == pytest.approx(whole / 2, rel=1e-9)
 
 
 def test_gamma_gamma_fits_the_parameters_published_for_cdnow() -> None:
@@ -247,6 +270,24 @@ def test_every_buyer_gets_a_day_within_the_interval_and_a_spend(shop: dict[str, 
     assert (rows["next_order_from"] <= rows["next_order_on"]).all()
     assert (rows["next_order_on"] <= rows["next_order_to"]).all()
     assert str(rows["next_order_from"].min()) >= small_shop.DATA_END
+
+
+def test_boosters_of_a_champion_that_started_from_nothing_give_the_days_alone(
+    shop: dict[str, Any], tmp_path: Path
+) -> None:
+    """Champions of earlier versions have no key `start`."""
+    about = about_of(shop["model"])
+    assert about["forecasts"]["timing"]["final"].pop("start") == "bg_nbd"
+    earlier = Folder(shutil.copytree(shop["model"].path, tmp_path / "model"))
+    (earlier.path / "model.json").write_text(json.dumps(about))
+    selected = {"timing": {"selected": "model"}}
+    now, before = (
+        forecasts.forecasts(
+            shop["features"], shop["lifecycle"], model, selected, small_shop.DATA_END
+        )
+        for model in (shop["model"], earlier)
+    )
+    assert (before["next_order_to"] < now["next_order_to"]).mean() > 0.9
 
 
 def test_without_a_measured_forecast_the_expected_ipt_gives_the_day(shop: dict[str, Any]) -> None:

@@ -93,7 +93,9 @@ def test_a_shop_without_an_older_snapshot_takes_the_first_form_with_a_quarter_of
     assert select_form(rows, spec()) == expected
 
 
-def test_what_was_selected_at_an_older_origin_stays_unless_nothing_could_be_compared_there() -> None:
+def test_what_was_selected_at_an_older_origin_stays_unless_nothing_could_be_compared_there() -> (
+    None
+):
     rows = dated(small_shop.rows(300, 2.0))
     compared = SelectedForm("offset", 7, {"plain": 0.5, "offset": 0.4, BASE: 0.6}, 0.01)
     assert select_form(rows, spec(), earlier=compared) == compared

@@ -19,8 +19,8 @@ NUMPY_WITHOUT = {"Nehalem": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"}  # its own fa
 def train_small_shop(folder: Path, form: str) -> None:
     """Run the stage on the small shop in `folder` and write its files, as the runner does."""
     shop = {name: Folder(folder / name) for name in ("features", "lifecycle", "labels")}
-    few = {"max_rounds": 50, "task_rounds": 10, "forecast_rounds": 10}
-    few |= {"min_child_samples": 20, "forms": (form,)}
+    few = {"max_rounds": 50, "task_rounds": 10}
+    few |= {"forecast_rounds": 10, "timing_rounds": 20, "min_child_samples": 20, "forms": (form,)}
     boosting = params().train.model_copy(update=few)
     calendar = small_shop.calibration()
     files = train(

@@ -67,6 +67,20 @@ def no_purchase(
     return np.asarray(np.exp(longer - log_likelihood(parameters, repeats, last, age)))
 
 
+def next_purchase(
+    parameters: Parameters, repeats: Floats, age: Floats, horizon: float, share: float
+) -> Floats:
+    """Return the exact time by which this share buys, of those who buy within `horizon` of now.
+
+    Customers who have dropped out do not count, so the last purchase plays no part. Of the others
+    ((alpha + age) / (alpha + age + t)) ** (r + repeats) buy nothing within t.
+    """
+    r, alpha, _, _ = parameters
+    purchases, since = r + repeats, alpha + age
+    within = -np.expm1(-purchases * np.log1p(horizon / since))
+    return np.asarray(since * np.expm1(-np.log1p(-share * within) / purchases))
+
+
 def expected_purchases(
     parameters: Parameters, repeats: Floats, last: Floats, age: Floats, horizon: float
 ) -> Floats:

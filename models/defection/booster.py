@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ REPEATABLE = {"deterministic": True, "force_col_wise": True}
 FIXED = {"objective": "binary", "bagging_freq": 1, "verbosity": -1, **REPEATABLE}
 NOT_LIGHTGBM = set(
     "max_rounds round_step monotone forms season_prior season_sd".split()
-    + "task_rounds forecast_rounds".split()
+    + "task_rounds forecast_rounds timing_rounds".split()
 )
 
 
@@ -76,18 +77,26 @@ def fit_booster(
 
 
 def fit_regressions(
-    rows: pd.DataFrame, label: Floats, spec: ModelSpec, objectives: list[dict[str, Any]]
+    rows: pd.DataFrame,
+    label: Floats,
+    spec: ModelSpec,
+    objectives: list[dict[str, Any]],
+    rounds: int,
+    starts: Iterable[Floats | None] = (None,),
 ) -> list["lgb.Booster"]:
-    """Train on a number per row, one booster per objective.
+    """Train on a number per row, one booster of so many trees per objective.
 
-    With the model's hyperparameters and `forecast_rounds` trees.
+    With the model's hyperparameters. `starts`: the init_score of each, one per row.
     """
     import lightgbm as lgb
 
     params = {**FIXED, **spec.params.model_dump(exclude=NOT_LIGHTGBM)}
     data = lgb.Dataset(matrix(rows, spec.columns), label, feature_name=spec.columns)
-    rounds = spec.params.forecast_rounds
-    return [lgb.train({**params, **objective}, data, rounds) for objective in objectives]
+    boosters = []
+    for objective, start in zip(objectives, starts, strict=True):
+        data.set_init_score(start)
+        boosters.append(lgb.train({**params, **objective}, data, rounds))
+    return boosters
 
 
 def probabilities(

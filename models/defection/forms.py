@@ -175,10 +175,7 @@ def preferred(losses: dict[Form, Floats]) -> tuple[Form, float]:
 
 
 def select_form(
-    rows: pd.DataFrame,
-    spec: ModelSpec,
-    base_name: str = BASE,
-    earlier: SelectedForm | None = None,
+    rows: pd.DataFrame, spec: ModelSpec, base_name: str = BASE, earlier: SelectedForm | None = None
 ) -> SelectedForm:
     """Select form and number of trees on the newest snapshot of the rows.
 

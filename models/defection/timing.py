@@ -1,9 +1,10 @@
 """When the next purchase comes: a day and an interval that holds for four customers in five.
 
 Three boosters estimate the .1, .5 and .9 quantile of the days to the next purchase, of customers
-who buy within two horizons. The interval is widened or narrowed by one margin so that it holds
-(conformalised quantile regression: Romano, Patterson and Candès 2019). The margin comes from the
-newest snapshot, by boosters of other customers.
+who buy within two horizons. Each starts from the same quantile in BG/NBD and learns what that does
+not know. The interval is widened or narrowed by one margin so that it holds (conformalised quantile
+regression: Romano, Patterson and Candès 2019). The margin comes from the newest snapshot, by
+boosters of other customers.
 """
 
 from collections.abc import Callable
@@ -26,21 +27,38 @@ HOLDS = 0.8  # of the intervals contain the purchase
 QUANTILES = {"from": 0.1, "on": 0.5, "to": 0.9}
 MEDIAN, MEAN = "median_abs_error_days", "mean_abs_error_days"
 TINY = 1e-9  # stands for nothing in a denominator
-STEPS = 64  # of the time in which a purchase may come, to look for the middle of a distribution
+PARTS = (4, 2, 1)  # a quarter, a half or all of the trees
 
 
 class Timing(NamedTuple):
-    """One booster per quantile, on a logarithmic scale; `margin` on the same; `longest` in days."""
+    """One booster per quantile, on a logarithmic scale; `margin` on the same; `longest` in days.
+
+    `past`: the parameters of BG/NBD to start from; None for boosters that start from nothing.
+    """
 
     boosters: dict[str, "lgb.Booster"]
     columns: list[str]
     margin: float
     longest: int
+    past: bg_nbd.Parameters | None
+
+    def logs(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
+        """Return the logarithms of a day more than the days, rows x boosters, without the margin.
+
+        `rounds`: of the first so many trees.
+        """
+        logs = np.zeros((len(rows), len(self.boosters)))
+        if len(rows):
+            values = as_stored(rows, self.columns)
+            trees = [tree_sums(booster, values, rounds) for booster in self.boosters.values()]
+            logs += np.column_stack(trees)
+        if self.past:
+            logs += _starts(rows, self.past, self.longest).T
+        return logs
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return whole days to the next purchase, if one comes: `from`, `on` and `to`."""
-        logs = _quantiles(self.boosters, as_stored(rows, self.columns))
-        logs += self.margin * np.array([-1, 0, 1])
+        logs = self.logs(rows) + self.margin * np.array([-1, 0, 1])
         days = np.clip(np.expm1(np.sort(logs, axis=1)), 0, self.longest)
         begin = np.ceil(days[:, 0])  # whole days within the interval: rounding would widen it
         end = np.maximum(np.floor(days[:, 2]), begin)
@@ -48,34 +66,53 @@ class Timing(NamedTuple):
         return pd.DataFrame({"from": begin, "on": middle, "to": end}, rows.index)
 
 
-def fit_timing(rows: pd.DataFrame, spec: ModelSpec) -> Timing:
-    """Train on rows of buyers with `next_days`, NaN without a purchase within two horizons."""
+def fit_timing(rows: pd.DataFrame, spec: ModelSpec, past: bg_nbd.Parameters) -> Timing:
+    """Train on rows of buyers with `next_days`, NaN without a purchase within two horizons.
+
+    With as many trees as serve customers of the other half best: a small shop has little to add to
+    BG/NBD.
+    """
     rows = rows[rows["next_days"].notna()].reset_index(drop=True)
     fold = pd.factorize(rows["customer_id"])[0] % 2
     newest = (rows["snapshot"] == rows["snapshot"].max()).to_numpy()
-    errors = []
+    most = spec.params.timing_rounds
+    true, logs = [], []  # of one half after the other; logs: candidates x rows x quantiles
+    candidates = sorted({max(most // part, 1) for part in PARTS})
     for half in (0, 1):
-        test = rows[newest & (fold == half)]
-        logs = _quantiles(_boosters(rows[fold != half], spec), matrix(test, spec.columns))
-        true = np.log1p(test["next_days"].to_numpy(np.float64))
-        errors.append(np.maximum(logs[:, 0] - true, true - logs[:, 2]))
-    pooled = np.concatenate(errors)
-    share = min(HOLDS * (1 + 1 / max(len(pooled), 1)), 1.0)
-    margin = float(np.quantile(pooled, share, method="higher")) if len(pooled) else 0.0
-    longest = 2 * spec.horizon_days
-    return Timing(_boosters(rows, spec), spec.columns, float(f"{margin:.6g}"), longest)
+        fitted, test = _fitted(rows[fold != half], spec, past, most), rows[newest & (fold == half)]
+        true.append(np.log1p(test["next_days"].to_numpy(np.float64)))
+        logs.append(np.array([fitted.logs(test, rounds) for rounds in candidates]))
+    days, quantiles = np.concatenate(true), np.concatenate(logs, axis=1)
+    selected = np.argmin([_loss(days, each) for each in quantiles])
+    errors = np.maximum(quantiles[selected][:, 0] - days, days - quantiles[selected][:, 2])
+    share = min(HOLDS * (1 + 1 / max(len(errors), 1)), 1.0)
+    margin = float(np.quantile(errors, share, method="higher")) if len(errors) else 0.0
+    final = _fitted(rows, spec, past, candidates[selected])
+    return final._replace(margin=float(f"{margin:.6g}"))
 
 
-def _boosters(rows: pd.DataFrame, spec: ModelSpec) -> dict[str, "lgb.Booster"]:
-    true = np.log1p(rows["next_days"].to_numpy(np.float64))
+def _loss(true: Floats, logs: Floats) -> float:
+    """Return the sum of what the boosters minimise."""
+    above, shares = true[:, None] - logs, np.array([*QUANTILES.values()])
+    return float(np.maximum(shares * above, (shares - 1) * above).sum())
+
+
+def _fitted(rows: pd.DataFrame, spec: ModelSpec, past: bg_nbd.Parameters, rounds: int) -> Timing:
+    longest, true = 2 * spec.horizon_days, np.log1p(rows["next_days"].to_numpy(np.float64))
     objectives = [{"objective": "quantile", "alpha": alpha} for alpha in QUANTILES.values()]
-    return dict(zip(QUANTILES, fit_regressions(rows, true, spec, objectives), strict=True))
+    starts = _starts(rows, past, longest)
+    boosters = fit_regressions(rows, true, spec, objectives, rounds, starts)
+    return Timing(dict(zip(QUANTILES, boosters, strict=True)), spec.columns, 0.0, longest, past)
 
 
-def _quantiles(boosters: dict[str, "lgb.Booster"], values: Floats) -> Floats:
-    if not len(values):
-        return np.empty((0, len(boosters)))
-    return np.column_stack([tree_sums(booster, values) for booster in boosters.values()])
+def _starts(rows: pd.DataFrame, past: bg_nbd.Parameters, longest: int) -> Floats:
+    """Return the quantiles of BG/NBD on the scale of the boosters, quantiles x rows.
+
+    A purchase on day n comes between n and n + 1, at n + 1/2 on average. Rounded: the last bits
+    differ between kinds of CPU.
+    """
+    days = [by_bg_nbd(rows, past, longest, alpha) for alpha in QUANTILES.values()]
+    return np.asarray(np.round(np.log1p(np.maximum(np.array(days) - 0.5, 0)), 9))
 
 
 def by_expected_ipt(rows: pd.DataFrame) -> Floats:
@@ -83,15 +120,15 @@ def by_expected_ipt(rows: pd.DataFrame) -> Floats:
     return np.asarray(np.maximum(rows["expected_next_days"].to_numpy(np.float64), 0))
 
 
-def by_bg_nbd(rows: pd.DataFrame, parameters: bg_nbd.Parameters, longest: int) -> Floats:
-    """Return the median days to the next purchase in BG/NBD, if one comes within `longest` days."""
-    history, days = histories(matrix(rows, PAST)), np.linspace(0, longest, STEPS + 1)
-    bought = np.array([1 - bg_nbd.no_purchase(parameters, *history, day) for day in days])
-    half = bought[-1] / 2
-    after = np.clip((bought < half).sum(axis=0), 1, STEPS)
-    low, high = (np.take_along_axis(bought, at[None], axis=0)[0] for at in (after - 1, after))
-    part = (half - low) / np.where(high > low, high - low, 1)
-    return np.asarray(days[after - 1] + part * (days[after] - days[after - 1]))
+def by_bg_nbd(
+    rows: pd.DataFrame, parameters: bg_nbd.Parameters, longest: int, share: float = 0.5
+) -> Floats:
+    """Return the days by which this share buys in BG/NBD, of those who buy within `longest` days.
+
+    The default is the median.
+    """
+    repeats, _, age = histories(matrix(rows, PAST))
+    return bg_nbd.next_purchase(parameters, repeats, age, longest, share)
 
 
 def _medians(errors: Floats) -> Callable[[Floats], Floats]:

@@ -127,7 +127,7 @@ def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":
     """Train on rows of buyers with `spend_next`, net spend within value_days."""
     spend = np.maximum(rows["spend_next"].to_numpy(np.float64), 0)
     label = np.minimum(spend, np.quantile(spend, HUGE))
-    return fit_regressions(rows, label, spec, [TWEEDIE])[0]
+    return fit_regressions(rows, label, spec, [TWEEDIE], spec.params.forecast_rounds)[0]
 
 
 def _correlations(one: Floats, other: Floats) -> Callable[[Floats], Floats]:

@@ -66,9 +66,13 @@ class GammaGammaParameters(Declared):
 
 
 class TimingAt(Declared):
-    """The day of the next purchase, trained by one day: the margin of its interval."""
+    """The day of the next purchase, trained by one day: the margin of its interval.
+
+    `start`: what its boosters start from; None for those of earlier versions.
+    """
 
     margin: float
+    start: Literal["bg_nbd"] | None = None
     bg_nbd: BgNbdParameters
 
 

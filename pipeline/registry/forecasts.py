@@ -26,7 +26,9 @@ from pipeline.runtime.sections import Evaluate
 from pipeline.runtime.store import Folder
 
 Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then computes its predictions
-OUTCOMES = {"timing": "next_days", "value": "spend_next"}
+RETAINED = "retained"  # the spend of those who buy within the horizon
+MEASURED = ("timing", "value")  # beside their baselines, each at an origin of its own
+OUTCOMES = {"timing": "next_days", "value": "spend_next", RETAINED: "spend_next"}
 SPEND = ["purchases", "basket_mean"]
 NEEDS = {*PAST, *SPEND, "expected_next_days"}  # features of the baselines
 COLUMNS = (
@@ -38,7 +40,6 @@ COLUMNS = (
 )
 # customers who have a chance instead, as SQL over the life cycle
 WITHOUT_RISK = f"coalesce({' or '.join(f'({task.population})' for task in TASKS)}, false)"
-RETAINED = "retained"  # the file of the spend of those who buy within the horizon
 
 
 def _rows(
@@ -66,53 +67,46 @@ def train_forecasts(
     boosters: dict[str, Any] = {}
     about: dict[str, Any] = {}
     for name, plan in calibration["forecasts"].items():
-        entry: dict[str, Any] = {"days": plan["days"]}
-        fitted: dict[str, Any] = {}
-        for kind, origin, days in (
-            ("origin", plan["origin"], plan["training"]),
-            ("final", calibration["data_end"], plan["final"]),
-        ):
-            rows = _rows(folders, calibration, days)
-            if not _enough(rows, OUTCOMES[name], spec):
-                break
-            of_kind, entry[kind] = _fit(name, rows, spec)
-            fitted |= {_file(name, kind, key): booster for key, booster in of_kind.items()}
-            entry[kind]["bg_nbd"] = BgNbd.fit(rows, buyers(features, origin), spec).parameters
-        else:
+        final = {"final": (calibration["data_end"], plan["final"])}
+        ends = {name: {"origin": (plan["origin"], plan["training"])} | final}
+        if "origins" in plan:
+            ends[RETAINED] = {day: (day, days) for day, days in plan["origins"].items()} | final
+        used = {day for own in ends.values() for _, days in own.values() for day in days}
+        rows = _rows(folders, calibration, sorted(used))
+        for forecast, own in ends.items():
+            if forecast == RETAINED:
+                if not about[name]:
+                    break
+                rows = rows[~rows["defected"].astype(bool)]
+            fitted, kinds = _train(forecast, rows, own, features, spec)
+            about[forecast] = {"days": plan["days"], **kinds} if kinds else None
             boosters |= fitted
-        about[name] = entry if len(fitted) and "final" in entry else None
-    plan = calibration["forecasts"]["value"]
-    ends = {**plan["origins"], "final": plan["final"]}
-    if about["value"]:
-        retained, about[RETAINED] = _train_retained(folders, calibration, ends, spec)
-        boosters |= retained
     return boosters, about
 
 
-def _train_retained(
-    folders: dict[str, Folder],
-    calibration: dict[str, Any],
-    ends: dict[str, list[str]],
+def _train(
+    name: str,
+    rows: pd.DataFrame,
+    ends: dict[str, tuple[str, list[str]]],
+    features: Folder,
     spec: ModelSpec,
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the boosters of the spend of those who bought within the horizon, and about them.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the boosters by file name, and what model.json says of each end by its name.
 
-    Each is trained on what was known at a test origin, or at the end of the data. None where that
-    is too little.
+    `ends`: a day, and the snapshots whose outcomes are known by then. Nothing where those of one
+    end are too few.
     """
     boosters: dict[str, Any] = {}
-    entry: dict[str, Any] = {"days": calibration["value_days"]}
-    for kind, days in ends.items():
-        rows = _rows(folders, calibration, days) if days else None
-        if rows is None or not _enough(rows[~rows["defected"].astype(bool)], "spend_next", spec):
-            return {}, None
-        origin = calibration["data_end"] if kind == "final" else kind
-        retained = rows[~rows["defected"].astype(bool)]
-        of_kind, entry[kind] = _fit("value", retained, spec)
-        past = BgNbd.fit(rows, buyers(folders["features"], origin), spec)
-        entry[kind]["bg_nbd"] = past.parameters
-        boosters[_file(RETAINED, kind, "spend")] = of_kind["spend"]
-    return boosters, entry
+    about: dict[str, Any] = {}
+    for end, (day, snapshots) in ends.items():
+        known = rows[rows["snapshot"].isin(snapshots)]
+        if not _enough(known, OUTCOMES[name], spec):
+            return {}, {}
+        past = BgNbd.fit(known, buyers(features, day), spec).parameters
+        fitted, more = _fit(name, known, spec, bg_nbd.Parameters(**past))
+        about[end] = {**more, "bg_nbd": past}
+        boosters |= {_file(name, end, key): booster for key, booster in fitted.items()}
+    return boosters, about
 
 
 def _enough(rows: pd.DataFrame, outcome: str, spec: ModelSpec) -> bool:
@@ -121,10 +115,12 @@ def _enough(rows: pd.DataFrame, outcome: str, spec: ModelSpec) -> bool:
     return bought >= 2 * spec.params.min_child_samples and set(spec.columns) >= NEEDS
 
 
-def _fit(name: str, rows: pd.DataFrame, spec: ModelSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+def _fit(
+    name: str, rows: pd.DataFrame, spec: ModelSpec, past: bg_nbd.Parameters
+) -> tuple[dict[str, Any], dict[str, Any]]:
     if name == "timing":
-        fitted = timing.fit_timing(rows, spec)
-        return fitted.boosters, {"margin": fitted.margin}
+        fitted = timing.fit_timing(rows, spec, past)
+        return fitted.boosters, {"margin": fitted.margin, "start": "bg_nbd"}
     repeated = rows[(rows["purchases"] >= 2) & (rows["snapshot"] == rows["snapshot"].max())]
     spend = value.fit_gamma_gamma(*matrix(repeated, SPEND).T)
     return {"spend": value.fit_value(rows, spec)}, {"gamma_gamma": spend._asdict()}
@@ -155,8 +151,11 @@ def _days(
     """Return the intervals of the rows in days, and the scorers of the day."""
     entry = part_of(about, "model.json", "forecasts", "timing")
     boosters = {key: _loaded(model, about, "timing", kind, key) for key in timing.QUANTILES}
-    fitted = timing.Timing(boosters, about["features"], entry[kind]["margin"], entry["days"])
-    days, past = fitted.predict(rows), bg_nbd.Parameters(**entry[kind]["bg_nbd"])
+    past = bg_nbd.Parameters(**entry[kind]["bg_nbd"])
+    start = past if entry[kind]["start"] else None
+    margin = entry[kind]["margin"]
+    fitted = timing.Timing(boosters, about["features"], margin, entry["days"], start)
+    days = fitted.predict(rows)
     return days, {
         "model": days["on"].to_numpy,
         "expected_ipt": partial(timing.by_expected_ipt, rows),
@@ -234,10 +233,10 @@ def measure_forecasts(
 
     `returning`: the spend of customers without a risk who bought within the horizon.
     """
-    measured: dict[str, Any] = dict.fromkeys((*OUTCOMES, "returning"))
+    measured: dict[str, Any] = dict.fromkeys((*MEASURED, "returning"))
     draws = params.bootstrap, params.seed
     folders = {"features": features, "lifecycle": lifecycle, "labels": labels}
-    for name in OUTCOMES:
+    for name in MEASURED:
         if not _trained(about, name):
             continue
         plan = calibration["forecasts"][name]
