@@ -237,7 +237,7 @@ def outcomes() -> None:
 
 
 @app.command()
-def audit(file: Path) -> None:
+def audit(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Compare how often groups of customers are called; FILE: customer_id and attributes."""
     from pipeline.delivery.audit import audit as run
 
@@ -248,7 +248,10 @@ def audit(file: Path) -> None:
 def erase(
     customer: Annotated[list[str] | None, typer.Argument(help="Ids, as in the raw files.")] = None,
     source: Annotated[
-        str | None, typer.Option("--from", help="A file with one id a line; - for standard input.")
+        typer.FileText | None,
+        typer.Option(
+            "--from", encoding="utf-8-sig", help="A file with one id a line; - for standard input."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Change nothing; list the files.")] = False,
 ) -> None:
@@ -257,9 +260,9 @@ def erase(
     from pipeline.delivery.erase import report
     from pipeline.runtime.runner import whole_pipeline
 
-    text = "" if source is None else sys.stdin.read() if source == "-" else Path(source).read_text()
+    listed = source.read().splitlines() if source else []
     with whole_pipeline(root()):
-        erased = run(root(), {*(customer or ()), *text.splitlines()}, dry_run)
+        erased = run(root(), {*(customer or ()), *listed}, dry_run)
     report(erased, dry_run)
 
 

@@ -100,13 +100,15 @@ def command(line: str) -> list[str]:
     return [sys.executable, *(["-m", "pipeline"] if name == "corekeep" else []), *arguments]
 
 
-def test_the_guide_to_a_new_feature_changes_one_product_file_and_ends_green(tmp_path: Path) -> None:
+def test_the_guide_to_a_new_feature_changes_one_kernel_and_its_words_and_ends_green(
+    tmp_path: Path,
+) -> None:
     copy = project(tmp_path, "features", "models", "pipeline", "tests", "shops", "pyproject.toml")
     shutil.copy(ROOT / "params.yaml", copy)  # the documents are made with the real parameters
     (change,) = re.findall(r"```diff\n(.*?)```", GUIDE, re.DOTALL)
     changed = re.findall(r"^\+\+\+ b/(.*)$", change, re.MULTILINE)
     product = [path for path in changed if not path.startswith("tests/")]
-    assert product == ["features/families/recency.py"]
+    assert product == ["features/families/recency.py", "pipeline/delivery/driver_words.yaml"]
     run_in(copy, ["git", "apply", "-"], change)
     commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].splitlines()
     assert commands[-1] == "make repro"

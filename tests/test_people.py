@@ -18,7 +18,7 @@ from features.columns import expand
 from pipeline.delivery.audit import audit
 from pipeline.inputs.contract import PROTECTED
 from pipeline.inputs.suppressed import alike, suppressed_today
-from pipeline.runtime.errors import InputError, QualityError
+from pipeline.runtime.errors import ConfigError, InputError, QualityError
 from pipeline.runtime.publishing import Published, publish
 from pipeline.runtime.store import Folder, write
 from pipeline.stages.assign import assign
@@ -179,6 +179,8 @@ def test_an_objection_since_the_last_data_is_obeyed_in_the_list_of_today(tmp_pat
 
 def test_an_audit_compares_groups_and_shows_none_of_fewer_than_ten(tmp_path: Path) -> None:
     lists = tmp_path / "data" / "lists"
+    with pytest.raises(ConfigError, match=r"E_STAGE data/calibration.json .* `make repro`"):
+        audit(tmp_path / "people.csv", tmp_path)
     ids = [f"c{i}" for i in range(105)]
     contact = ["call" if i % 4 == 0 and i < 50 else "none" for i in range(105)]
     frame = pd.DataFrame({"customer_id": ids, "contact": contact, "risk": 0.5, "reason": None,

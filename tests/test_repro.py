@@ -230,6 +230,9 @@ def test_the_nightly_job_refuses_a_model_that_is_not_the_shops_and_what_it_canno
         with pytest.raises(ModelError) as refused:
             score_with(folder, tmp_path / "lists", model)
         assert refused.value.exit_code == 5
+    with pytest.raises(ModelError, match="E_MODEL_FUTURE"):  # before any work
+        score_nightly(folder, None, None, "2020-01-01", None, tmp_path / "lists", False, None)
+    assert not (tmp_path / "lists").exists() or not list((tmp_path / "lists").iterdir())
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError) as full:
         score_with(folder, tmp_path / "file" / "lists", None)
@@ -381,7 +384,7 @@ def test_a_mistyped_parameter_is_one_line_with_file_line_and_the_nearest_name(
     before, after = params.read_text().split("  num_leaves:", 1)
     params.write_text(f"{before}  num_leavs:{after}")
     place = f"params.yaml:{before.count(chr(10)) + 1} train.num_leavs"
-    rule, fix = "Extra inputs are not permitted", "did you mean num_leaves?"
+    rule, fix = "there is no such parameter", "did you mean num_leaves?"
     assert corekeep(folder, "repro", expect=2) == f"E_PARAM {place} — {rule} — {fix}\n"
 
 

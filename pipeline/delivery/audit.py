@@ -18,6 +18,7 @@ from pipeline.runtime import store
 from pipeline.runtime.errors import InputError
 from pipeline.runtime.progress import say
 from pipeline.runtime.publishing import MANIFEST, in_force
+from pipeline.runtime.runner import require_made
 from pipeline.runtime.store import Folder
 
 
@@ -44,6 +45,7 @@ def audit(path: Path, root: Path) -> dict[str, Any]:
     `called`: of those with a risk, who is called or in the control group. `called_of_churned`: the
     same of those who churned. `gap`: the largest share minus the smallest.
     """
+    require_made(root, "data/calibration.json", f"data/lists/{MANIFEST}")
     people = pd.DataFrame([row for _, row in cells(path, ("customer_id",))])
     attributes = [name for name in people.columns if name != "customer_id"]
     if not attributes:

@@ -33,6 +33,7 @@ from pipeline.engine.part import part_of, partitions
 from pipeline.runtime.errors import ConfigError
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.playbook import read_playbook
+from pipeline.runtime.runner import require_made
 from pipeline.runtime.store import Folder, read, text_sha256
 
 SHOWN_DRIVERS = 3
@@ -226,14 +227,9 @@ def show(customer: Story, console: Console, everything: bool) -> None:
 
 def why(customer: str, as_of: str | None, everything: bool, root: Path, console: Console) -> None:
     """Print a customer's stage on a day (ISO; None: the end of the data), and why."""
-    paths = {
-        name: root / "data" / name for name in ("events", "calibration.json", "trends.parquet")
-    }
-    for path in paths.values():
-        if not path.exists():
-            place = str(path.relative_to(root))
-            raise ConfigError("E_STAGE", place, "does not exist", "run `make repro`")
-    events, calibration, trends = (read(path) for path in paths.values())
+    made = ("data/events", "data/calibration.json", "data/trends.parquet")
+    require_made(root, *made)
+    events, calibration, trends = (read(root / name) for name in made)
     params = load(root)
     playbook = read_playbook(root, params.score.action_characters)
     lists = Folder(root / "data" / "lists")

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from pipeline.delivery.facts import counted
 from pipeline.delivery.published import listed, published_table
 from pipeline.delivery.schema import SCORED
 from pipeline.inputs.aliases import canonical_ids
@@ -176,7 +177,8 @@ def export(target_name: str, root: Path, changed_only: bool = False) -> Exported
     snapshot = folder / manifest["snapshot"]
     store.write(snapshot, files)
     store.write(sent_path, dict(sorted(marks.values())))
-    say(f"{target_name}: {len(new)} rows in {len(files)} files, {snapshot.relative_to(root)}")
+    size = f"{counted('row|rows', len(new))} in {counted('file|files', len(files))}"
+    say(f"{target_name}: {size}, {snapshot.relative_to(root)}")
     if refused:
         rule = f"{refused} ids are not what {target_name} takes as {target.identifier.header}"
         warn(f"{rule}: these rows were refused")

@@ -21,7 +21,9 @@ from pipeline.delivery import postgresql
 from pipeline.delivery.collect import gather
 from pipeline.engine.evidence import trends_of
 from pipeline.registry import bundle
+from pipeline.registry.about import about_of
 from pipeline.registry.bundle import Scoring
+from pipeline.registry.model_files import require_past
 from pipeline.runtime import publishing, store
 from pipeline.runtime.cost import measured
 from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageError, TrackingError
@@ -106,6 +108,8 @@ def job(
         except ValueError:
             rule, fix = "not a date", "write it as in 2026-01-31"
             raise ConfigError("E_DATE", "--as-of", rule, fix) from None
+        if scoring.verdict != "no_signal":
+            require_past(about_of(model), as_of)
     if events is not None and not events.is_dir():
         rule, fix = "there is no such folder", "name the folder of the raw files with --events"
         raise ConfigError("E_SHOP", str(events), rule, fix)

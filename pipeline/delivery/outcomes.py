@@ -18,9 +18,10 @@ from pipeline.delivery.earlier import kept_lists
 from pipeline.engine.calendar import day_number, iso_date
 from pipeline.engine.rows import query, rows_of
 from pipeline.runtime import store
-from pipeline.runtime.errors import ConfigError, QualityError
+from pipeline.runtime.errors import QualityError
 from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import say, warn
+from pipeline.runtime.runner import require_made
 from pipeline.runtime.sections import Outcomes
 from pipeline.runtime.store import Folder
 
@@ -196,10 +197,9 @@ def outcomes(root: Path) -> dict[str, Any]:
     churn lies above zero.
     """
     params = load(root)
-    place = root / "data" / "calibration.json"
-    if not place.exists():
-        raise ConfigError("E_STAGE", "data/calibration.json", "is missing", "run `make repro`")
-    calibration, events = store.read(place), Folder(root / "data" / "events")
+    require_made(root, "data/calibration.json")
+    calibration = store.read(root / "data" / "calibration.json")
+    events = Folder(root / "data" / "events")
     horizon = calibration["horizon_days"]
     lists = root / "data" / "lists"
     rows = past_lists(events, lists, horizon, calibration["data_end"])

@@ -183,11 +183,16 @@ def predictions(
 
 
 def require_fit(about: dict[str, Any], columns: list[str], snapshot: str) -> None:
-    """Refuse a model of other features, or one trained on outcomes not known at the snapshot."""
+    """Refuse a model of other features, or one that knows what comes after the snapshot."""
     if schema_hash(columns) != about["schema_hash"]:
         odd = sorted(set(columns) ^ set(about["features"])) or ["their order"]
         rule = f"the features differ from those it was trained on: {', '.join(odd[:3])}"
         raise ModelError("E_MODEL_SCHEMA", "model.json features", rule, TRAIN_AGAIN)
+    require_past(about, snapshot)
+
+
+def require_past(about: dict[str, Any], snapshot: str) -> None:
+    """Refuse a model that was trained on outcomes not known at the snapshot."""
     horizon = dt.timedelta(days=about["horizon_days"])
     known = dt.date.fromisoformat(about["trained_through"]) + horizon
     if known > dt.date.fromisoformat(snapshot):

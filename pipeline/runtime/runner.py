@@ -149,6 +149,13 @@ def champion_folder(root: Path, shop: str) -> Path:
     return root / "data" / "champion" / shop
 
 
+def require_made(root: Path, *names: str) -> None:
+    """Raise ConfigError for the first of these results that no run has made yet."""
+    for name in names:
+        if not (root / name).exists():
+            raise ConfigError("E_STAGE", name, "no run has made it yet", "run `make repro`")
+
+
 def run_stage(name: str, root: Path = ROOT) -> None:
     """Run one stage of dvc.yaml for the shop chosen in params.yaml.
 

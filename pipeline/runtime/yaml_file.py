@@ -154,19 +154,20 @@ def refusal(
     first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     place = _file_and_line(root, files, keys)
-    fix = "add the key" if first["type"] == "missing" else "correct the value"
+    rule, fix = first["msg"].removeprefix("Value error, "), "correct the value"
+    if first["type"] == "missing":
+        rule, fix = "the parameter is missing", "add the key"
     if first["type"] == "extra_forbidden":
         section: Any = model.model_fields
         if len(keys) > 1:
             section = getattr(section[keys[0]].annotation, "__annotations__", {})
         near = difflib.get_close_matches(keys[-1], list(section), n=1)
+        rule = "there is no such parameter"
         fix = f"did you mean {near[0]}?" if near else "remove the key"
     fix = MOVED.get(".".join(keys), fix)
     unions = ("literal[", "constrained-", "function-", "int", "float", "str")
     dotted = ".".join(key for key in keys if not key.startswith(unions)) or "params"
-    return ConfigError(
-        "E_PARAM", f"{place} {dotted}", first["msg"].removeprefix("Value error, "), fix
-    )
+    return ConfigError("E_PARAM", f"{place} {dotted}", rule, fix)
 
 
 def _file_and_line(root: Path, files: list[Path], keys: list[str]) -> str:
