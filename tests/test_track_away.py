@@ -11,8 +11,8 @@ import pytest
 import tracking_server
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Project, base_rate
 
-from pipeline.delivery.nightly import model_at
 from pipeline.registry import commands, mlflow_server, spool
+from pipeline.registry.champion import model_at
 from pipeline.registry.mlflow_server import connect
 from pipeline.registry.spool import WaitingRun
 from pipeline.runtime import store

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tracked_shop import MLFLOWS_OWN_WARNINGS, Made, Project, project_at
 
-from pipeline.delivery.nightly import model_at
 from pipeline.registry import commands
 from pipeline.registry.bundle import files_of
+from pipeline.registry.champion import model_at
 from pipeline.registry.mlflow_server import connect
 from pipeline.runtime import store
 from pipeline.runtime.errors import BusyError, ConfigError, ModelError

@@ -8,13 +8,12 @@ features mean and what to do; nothing is trained, and DVC, git and MLflow are no
 import contextlib
 import datetime as dt
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any
 
 from pipeline.delivery import postgresql
@@ -23,20 +22,20 @@ from pipeline.engine.evidence import trends_of
 from pipeline.registry import bundle
 from pipeline.registry.about import about_of
 from pipeline.registry.bundle import Scoring
+from pipeline.registry.champion import model_at
 from pipeline.registry.model_files import require_past
 from pipeline.runtime import publishing, store
 from pipeline.runtime.cost import measured
-from pipeline.runtime.errors import BusyError, ConfigError, ModelError, StorageError, TrackingError
+from pipeline.runtime.errors import BusyError, ConfigError, StorageError
 from pipeline.runtime.lock import locked
 from pipeline.runtime.params import Params, load, require_shop
 from pipeline.runtime.playbook import NAME as PLAYBOOK
 from pipeline.runtime.playbook import text_of
-from pipeline.runtime.progress import say, warn
+from pipeline.runtime.progress import say
 from pipeline.runtime.publishing import Published
-from pipeline.runtime.runner import champion_folder, disk_errors, execute, stages
+from pipeline.runtime.runner import disk_errors, execute, stages
 from pipeline.runtime.store import Folder
 
-REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|(@[\w-]+))")
 WORK, LOCK = ".work-", ".{}.lock"  # in the folder of the lists
 
 
@@ -55,40 +54,6 @@ class Job:
     out: Path
     events: Path | None = None
     as_of: str | None = None
-
-
-def _fetched(root: Path, params: Params, match: re.Match[str], folder: str) -> Folder:
-    """Return the bundle of a registered version. A champion that is known here needs no server."""
-    from pipeline.registry.mlflow_server import fetched_version
-
-    name, number, alias = match.groups()
-    try:
-        return fetched_version(root, params.track, name, number or alias, folder)[0]
-    except TrackingError as error:
-        kept = champion_folder(root, params.shop)
-        own = (f"{params.track.model_name}-{params.shop}", "@champion")
-        if (name, alias) != own or not kept.is_dir():
-            raise
-        warn(f"{error.place}: {error.rule}; the champion kept on this machine is used")
-        return Folder(kept)
-
-
-@contextlib.contextmanager
-def model_at(root: Path, params: Params, model: str | None) -> Iterator[Folder]:
-    """Yield the bundle that `--model` names: a folder or a registered version; None: the champion.
-
-    Raises ModelError if there is none.
-    """
-    with TemporaryDirectory() as folder:
-        if model and (match := REGISTERED.fullmatch(model)):
-            yield _fetched(root, params, match, folder)
-            return
-        path = Path(model) if model else champion_folder(root, params.shop)
-        if not path.is_dir():
-            rule = "there is no model folder"
-            fix = "run `make repro`, or name a model with --model"
-            raise ModelError("E_MODEL_MISSING", str(path), rule, fix)
-        yield Folder(path)
 
 
 def job(

@@ -1,8 +1,12 @@
 """The champion on this machine: data/champion/<shop>, kept up to date with the registry.
 
-Scoring reads this folder, so it needs no server. The stage `track` and `corekeep model` write it.
+Scoring reads this folder unless another model is named, so it needs no server. The stage `track`
+and `corekeep model` write it.
 """
 
+import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,11 +16,13 @@ from pipeline.registry.about import TRAIN_AGAIN, about_of
 from pipeline.registry.bundle import files_of, scoring_in, with_sections, write_champion
 from pipeline.registry.mlflow_server import fetched_version
 from pipeline.runtime.errors import ModelError, Refused, TrackingError
-from pipeline.runtime.params import load
+from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import warn
 from pipeline.runtime.runner import champion_folder
 from pipeline.runtime.sections import Track
 from pipeline.runtime.store import Folder
+
+REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|(@[\w-]+))")
 
 
 def _require_usable(bundle: Folder, root: Path, shop: str, columns: list[str] | None) -> None:
@@ -72,3 +78,35 @@ def keep_champion(
             why = "the model that was just trained makes the list"
         if isinstance(error, TrackingError) or run.get("model_name"):
             warn(f"no champion from the registry ({error.place}: {error.rule}): {why}")
+
+
+def _fetched(root: Path, params: Params, match: re.Match[str], folder: str) -> Folder:
+    """Return the bundle of a registered version. A champion that is known here needs no server."""
+    name, number, alias = match.groups()
+    try:
+        return fetched_version(root, params.track, name, number or alias, folder)[0]
+    except TrackingError as error:
+        kept = champion_folder(root, params.shop)
+        own = (f"{params.track.model_name}-{params.shop}", "@champion")
+        if (name, alias) != own or not kept.is_dir():
+            raise
+        warn(f"{error.place}: {error.rule}; the champion kept on this machine is used")
+        return Folder(kept)
+
+
+@contextlib.contextmanager
+def model_at(root: Path, params: Params, model: str | None) -> Iterator[Folder]:
+    """Yield the bundle that `--model` names: a folder or a registered version; None: the champion.
+
+    Raises ModelError if there is none.
+    """
+    with TemporaryDirectory() as folder:
+        if model and (match := REGISTERED.fullmatch(model)):
+            yield _fetched(root, params, match, folder)
+            return
+        path = Path(model) if model else champion_folder(root, params.shop)
+        if not path.is_dir():
+            rule = "there is no model folder"
+            fix = "run `make repro`, or name a model with --model"
+            raise ModelError("E_MODEL_MISSING", str(path), rule, fix)
+        yield Folder(path)
