@@ -12,72 +12,11 @@ import pyarrow.compute as pc
 from models.reasons.catalogue import CATALOGUE, REASONS, Reason
 from pipeline.delivery.dates import elided, spelled_days
 from pipeline.delivery.facts import in_order
+from pipeline.runtime.resources import read_yaml_table
 
-# Facts in braces; in [a|b] the first alternative whose facts are all known, or nothing. A sentence
-# per kind where the reason has kinds of facts.
-SENTENCES: dict[str, dict[str, Any]] = {
-    "unrepaired": {
-        "en": {
-            "complaint": "Complaint {id} [of {opened_on} resolved on {resolved_on}, after {days} "
-            "days|open since {opened_on}, {days} days], SLA {sla_days}.",
-            "return": "Return {id} [of {opened_on} settled on {resolved_on}, after {days} "
-            "days|open since {opened_on}, {days} days], SLA {sla_days}.",
-        },
-        "de": {
-            "complaint": "Reklamation {id} [vom {opened_on} am {resolved_on} gelöst, nach {days} "
-            "Tagen|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
-            "return": "Rücksendung {id} [vom {opened_on} am {resolved_on} erledigt, nach {days} "
-            "Tagen|offen seit {opened_on}, {days} Tage], zugesagt {sla_days}.",
-        },
-        "it": {
-            "complaint": "Reclamo {id} [del {opened_on} risolto il {resolved_on}, dopo {days} "
-            "giorni|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
-            "return": "Reso {id} [del {opened_on} chiuso il {resolved_on}, dopo {days} "
-            "giorni|in sospeso dal {opened_on}, {days} giorni], previsti {sla_days}.",
-        },
-    },
-    "service_failure": {
-        "en": {
-            "never_delivered": "Not delivered: {id}, {on}.",
-            "late": "Delivered {days} days late: {id}, due {on}.",
-            "major": "Major complaint {id} of {on}.",
-            "critical": "Critical complaint {id} of {on}.",
-            "cancelled": "Order cancelled whole: {id}, {on}.",
-        },
-        "de": {
-            "never_delivered": "Nicht geliefert: {id}, {on}.",
-            "late": "{days} Tage zu spät geliefert: {id}, fällig {on}.",
-            "major": "Schwere Reklamation {id} vom {on}.",
-            "critical": "Kritische Reklamation {id} vom {on}.",
-            "cancelled": "Bestellung ganz storniert: {id}, {on}.",
-        },
-        "it": {
-            "never_delivered": "Non consegnato: {id}, {on}.",
-            "late": "Consegnato con {days} giorni di ritardo: {id}, previsto {on}.",
-            "major": "Reclamo grave {id} del {on}.",
-            "critical": "Reclamo critico {id} del {on}.",
-            "cancelled": "Ordine annullato per intero: {id}, {on}.",
-        },
-    },
-    "competitor": {
-        "en": "Spend on {category} per purchase down by {drop} since "
-        "[the market event of {event_on}|{from_on}].",
-        "de": "Ausgaben für {category} je Einkauf seit "
-        "[dem Marktereignis vom {event_on}|{from_on}] um {drop} gesunken.",
-        "it": "Spesa per {category} a ogni acquisto scesa del {drop} "
-        "[dopo l'evento di mercato del {event_on}|dal {from_on}].",
-    },
-    "boredom": {
-        "en": "{product} alone {run} times in a row"
-        "[, IPT from {gap_from_days} to {gap_to_days} days].",
-        "de": "{run}-mal in Folge nur {product}"
-        "[, Abstand von {gap_from_days} auf {gap_to_days} Tage].",
-        "it": "Solo {product} per {run} volte di fila"
-        "[, intervallo da {gap_from_days} a {gap_to_days} giorni].",
-    },
-}
+SENTENCES: dict[str, dict[str, Any]] = read_yaml_table(__file__, "indications.yaml")
 if absent := set(REASONS) - set(SENTENCES):
-    raise TypeError(f"{__file__} has no sentence for {', '.join(sorted(absent))}: add one")
+    raise TypeError(f"indications.yaml has no sentence for {', '.join(sorted(absent))}: add one")
 _NULL = pa.scalar(None, pa.string())
 PREFIX = {"en": "Indication: ", "de": "Hinweis: ", "it": "Indizio: "}
 UNKNOWN = {

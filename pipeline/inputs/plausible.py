@@ -14,11 +14,10 @@ from pipeline.inputs.database import Db, fetch_all, fetch_value, literal
 from pipeline.inputs.origins import raw_column
 from pipeline.inputs.refusals import refusal
 from pipeline.runtime.progress import warn
-from pipeline.runtime.sections import Ingest, Plausible
+from pipeline.runtime.sections import WEEKDAYS, Ingest, Plausible
 
 Counts = list[tuple[dt.date, int]]  # orders by day, sorted
 BITS = {note.code: 1 << position for position, note in enumerate(NOTES)}
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SAMPLE = 100_000  # lines: enough to know how the orders of a shop are written
 AROUND = 30  # days on either side of a gap that say how many orders are usual
 EXPECTED = 20  # with so many orders to be expected, none at all is no chance
