@@ -37,7 +37,7 @@ from features.records import Flags, Ints, Shop, Tables
 from features.settings import CategoryRules
 from models.lifecycle.categories import falls, rates
 from pipeline.engine.calendar import day_number, shop_of
-from pipeline.engine.categories import category_names
+from pipeline.engine.evidence import names_of
 from pipeline.engine.part import Part, part_of, partitions
 from pipeline.runtime import store
 from pipeline.runtime.params import load
@@ -122,7 +122,7 @@ def fallen(root: Path, part: Part, snapshot: int, rows: pd.DataFrame) -> pd.Data
     day = (orders["ordered_at"] - pd.Timestamp(0)).dt.days
     seen = orders.assign(day=day)[day < snapshot]
     visits = dict(iter(seen.groupby("customer_id")))
-    names = category_names(Folder(root / "data" / "events")).to_pylist()
+    names = names_of(Folder(root / "data" / "events")).category.to_pylist()
     ids = part.customer_id.to_pylist()
     shares = []
     for row in rows.to_dict("records"):

@@ -168,13 +168,11 @@ def story(
     evidence = strongest(today, params.reasons)
     known = {"queue": [queue_of(*states)], "reason": evidence["reason"]}
     known |= {"risk": [np.nan], "chance": [np.nan]}
+    # only the list knows these; this command reads the customer alone
+    known |= dict.fromkeys(("category_change", *DRIVER), pa.nulls(1, pa.string()))
+    known |= {"limit_on": pa.nulls(1, pa.date32())}
     for column, values in known.items():
         today = today.append_column(column, pa.array(values))
-    # the list knows the next columns; this command reads the customer alone
-    today = today.append_column("category_change", pa.nulls(1, pa.string()))
-    today = today.append_column("limit_on", pa.nulls(1, pa.date32()))
-    for name in DRIVER:
-        today = today.append_column(name, pa.nulls(1, pa.string()))
     about_today = params.assign, calibration["expected_ipt"], playbook, params.score.language
     (row,) = texts(today, *about_today).to_pylist()
     currency = money_of(events.read("meta.json"))["currency"]

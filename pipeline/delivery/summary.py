@@ -72,7 +72,9 @@ def summary(root: Path) -> str:
     calls = scored[scored["contact"] == "call"]
     shown = calls if len(calls) else scored[scored["contact"] == "none"]
     rows = shown.nsmallest(ROWS, "rank")[[*COLUMNS]].rename(columns=COLUMNS)
-    rows["why"] = rows["why"].str.ljust(rows["why"].str.len().max())
+    widest = int(rows["why"].str.len().max()) if len(rows) else 0
+    rows["why"] = rows["why"].str.ljust(widest)
+    rows = rows.rename(columns={"why": "why".ljust(widest)})  # pandas puts titles to the right
     money = f"amounts in {manifest['currency']}" if manifest["currency"] else "values count pieces"
     shop = f"{manifest['shop']}, as of {manifest['snapshot']}: {manifest['customers']:,} customers"
     return f"""

@@ -11,6 +11,7 @@ from features.records import Shop
 from features.settings import CategoryRules, IptRules, Sla
 from models.lifecycle.categories import falls, rates
 from pipeline.engine.calendar import dates, day_number, shop_of
+from pipeline.engine.evidence import names_of
 from pipeline.engine.part import Part
 from pipeline.engine.run import over
 from pipeline.runtime.sections import Engine
@@ -25,15 +26,6 @@ def _category_rates(part: Part, snapshot: int, shop: Shop, rules: CategoryRules)
     customers, rows = rates(part.tables, snapshot, shop, rules)
     columns = {name: np.ascontiguousarray(rows[name]) for name in FIELDS}
     return pa.table({"customer_id": part.customer_id.take(pa.array(customers)), **columns})
-
-
-def category_names(events: Folder) -> pa.Array:
-    """Return the name of each category of the shop, by its number."""
-    products = events.read("products.parquet")
-    numbers = products["category"].to_numpy()
-    names = np.full(numbers.max(initial=-1) + 1, None, object)
-    names[numbers[numbers >= 0]] = products["category_id"].to_numpy()[numbers >= 0]
-    return pa.array(names, pa.string())
 
 
 def category_falls(
@@ -62,7 +54,7 @@ def category_falls(
     judged = falls(rows, rules)
     columns = {
         "customer_id": table["customer_id"].combine_chunks(),
-        "category": category_names(events).take(pa.array(rows["category"])),
+        "category": names_of(events).category.take(pa.array(rows["category"])),
         "rate_before": rows["spend_before"] / rows["days_before"] * MONTH,
         "rate_now": rows["spend_now"] / rows["days"] * MONTH,
         "purchases_before": rows["before"],

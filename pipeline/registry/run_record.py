@@ -91,7 +91,8 @@ def dvc_hashes(root: Path) -> dict[str, str]:
 
 def datasets(root: Path, columns: list[str]) -> list[dict[str, Any]]:
     """Return name, path, DVC's hash and columns of the data a result was made from. No row."""
-    hashes = {name: dvc_hashes(root).get(f"data/{name}", "") for name in DATASETS}
+    made = dvc_hashes(root)
+    hashes = {name: made.get(f"data/{name}", "") for name in DATASETS}
     schema = [{"name": column, "type": "double", "required": True} for column in columns]
     return [
         {
