@@ -14,7 +14,7 @@ from features.settings import IptRules
 from models.decision.queues import queue_of
 from models.lifecycle.limits import Limits
 from models.lifecycle.state_machine import life_cycle
-from pipeline.docs.handbook import RULES, TRANSITIONS, keys_of, lifecycle_markdown, places
+from pipeline.docs.handbook import RULES, TRANSITIONS, keys_of, lifecycle_markdown, possible_states
 from pipeline.runtime.yaml_file import reasons
 
 LIMITS, IPT = params().assign, params().ipt
@@ -74,7 +74,7 @@ def test_every_state_a_customer_can_be_in_is_listed_with_queue_and_risk() -> Non
         (start, strong),
     )
     seen = {(*words(row), queue_of(*words(row)), bool(row["scored"])) for row in states}
-    assert seen == set(places())
+    assert seen == set(possible_states())
 
 
 def test_the_transitions_are_those_that_customers_make() -> None:

@@ -4,7 +4,7 @@ from itertools import product
 
 import pandas as pd
 
-from models.decision.worklist import contacts, places, ranked, stakes, worth_a_call
+from models.decision.worklist import calls_a_day, contacts, ranked, stakes, worth_a_call
 from models.defection.profit import changed
 from models.settings import CallWhen, Costs
 
@@ -26,7 +26,7 @@ def what_if(
     today's calls if those assumptions were true; `overlap` is the share of today's calls that stay.
     Incentive and contact cost stay the same in currency.
     """
-    today, calls = rows.index[rows["contact"] == "call"], places(rows, capacity)
+    today, calls = rows.index[rows["contact"] == "call"], calls_a_day(rows, capacity)
     entries = {}
     for margin, save_rate in product(FACTORS, FACTORS):
         assumed = changed(changed(costs, "value", margin), "save_rate", save_rate)

@@ -90,7 +90,7 @@ def worth_a_call(rows: pd.DataFrame, call_when: CallWhen) -> Flags:
     return pays.to_numpy() & has_ground(rows, call_when)
 
 
-def places(rows: pd.DataFrame, capacity: float) -> int:
+def calls_a_day(rows: pd.DataFrame, capacity: float) -> int:
     """Return the calls a day: a number (int), or a share (float) of the scored customers."""
     if isinstance(capacity, int):
         return capacity
@@ -102,13 +102,13 @@ def contacts(
 ) -> np.ndarray:
     """Return call, hold_out, do_not_contact or none for ranked rows.
 
-    The most profitable of those worth a call are called, up to capacity (see `places`). `control`:
-    the control group; it stands where it would have been called and takes nobody's place.
-    `resting`: contacted a short while ago, so not again today.
+    The most profitable of those worth a call are called, up to `calls_a_day`. `control`: the
+    control group; it stands where it would have been called and takes nobody's place. `resting`:
+    contacted a short while ago, so not again today.
     """
     worth = worth_a_call(rows, call_when) & ~resting
     called = worth & ~control
-    before_the_last = np.cumsum(called) - called < places(rows, capacity)
+    before_the_last = np.cumsum(called) - called < calls_a_day(rows, capacity)
     contact = np.where(rows["do_not_contact"].astype(bool), "do_not_contact", "none").astype(object)
     contact[called & before_the_last] = "call"
     contact[worth & control & before_the_last] = "hold_out"

@@ -17,7 +17,7 @@ from pipeline.delivery.drivers import DRIVER, Explained, agreement, driver_texts
 from pipeline.delivery.facts import Facts, fact
 from pipeline.delivery.schema import EXPLANATIONS, fill
 from pipeline.delivery.to_do import to_do
-from pipeline.delivery.why import percent_fact, places, reason_facts, why
+from pipeline.delivery.why import percent_fact, reason_facts, reason_places, why
 from pipeline.delivery.why_stage import facts, why_stage
 from pipeline.runtime.sections import Score
 
@@ -57,7 +57,7 @@ def texts(
         rows = lifecycle.slice(start, CHUNK)
         known = facts(rows, limits, expected_ipt)
         queue = fact(rows["queue"], np.ones(len(rows), bool))
-        reason = places(rows["reason"])
+        reason = reason_places(rows["reason"])
         known |= reason_facts(rows, reason)
         everybody = queue.codes >= 0
         known |= {name: fact(rows[name], everybody) for name in DRIVER}

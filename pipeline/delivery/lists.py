@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from features.records import NEVER, Floats
 from models.decision.control import control_share, customers_needed, held_out
 from models.decision.queues import QUEUES, queue_of
-from models.decision.worklist import contacts, places, ranked, stakes, values, worth_a_call
+from models.decision.worklist import calls_a_day, contacts, ranked, stakes, values, worth_a_call
 from models.reasons.catalogue import band
 from models.reasons.settings import ReasonRules
 from models.settings import Costs
@@ -127,7 +127,7 @@ def decided(
     withheld = before.withheld.reindex(rows["customer_id"]).to_numpy(np.float64) > day - horizon
     worth = worth_a_call(rows, params.call_when)
     control = worth & withheld
-    calls = places(rows, params.capacity)
+    calls = calls_a_day(rows, params.capacity)
     risk = rows["risk"][worth].dropna().to_numpy()
     share = share_of_control(risk, calls, horizon, costs, params)
     drawn = rows[worth]
@@ -142,8 +142,8 @@ def decided(
 def share_of_control(risk: Floats, calls: int, horizon: int, costs: Costs, params: Score) -> float:
     """Return the control group's share of the calls, from the risks of those worth one.
 
-    `calls`: places a day. A customer counts again after a horizon, when the outcome is known. The
-    line it prints says how many customers a measurement of the save rate needs.
+    `calls`: see `calls_a_day`. A customer counts again after a horizon, when the outcome is known.
+    The line it prints says how many customers a measurement of the save rate needs.
     """
     if len(risk) == 0:
         return params.hold_out_range[1] if params.hold_out == "auto" else params.hold_out

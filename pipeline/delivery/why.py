@@ -46,7 +46,7 @@ def strongest(rows: pa.Table, rules: ReasonRules) -> dict[str, Any]:
     }
 
 
-def places(reason: pa.ChunkedArray | pa.Array) -> Ints:
+def reason_places(reason: pa.ChunkedArray | pa.Array) -> Ints:
     """Return the place of each reason in REASONS, -1 for `other_unknown`."""
     codes: Ints = pc.index_in(reason, pa.array(REASONS)).fill_null(-1).to_numpy()
     return codes

@@ -81,7 +81,7 @@ def deadline_days(
         out[i, 1] = lapsed_after(expected_ipts[i], log_sds[i], no_gaps, shop)
 
 
-def places() -> list[tuple[str, str, str, str, bool]]:
+def possible_states() -> list[tuple[str, str, str, str, bool]]:
     """One entry per possible stage, activity and status: these, the queue, and whether scored."""
     return [
         (
@@ -159,7 +159,7 @@ def lifecycle_markdown(
     KeyError if a parameter of a rule has no reason.
     """
     values = {"assign": limits, "ipt": ipt, "sla": sla}
-    rows = [(*place[:4], "yes" if place[4] else "") for place in places()]
+    rows = [(*state[:4], "yes" if state[4] else "") for state in possible_states()]
     rules = [_section(rule, values, reasons) for rule in RULES]
     sections = [
         read_text(__file__, "handbook.md").rstrip(),
