@@ -30,8 +30,8 @@ def measure_stake(
     mean spend at stake of the called over that of all. `delta`: that of a predicted value less that
     of the last year, with 95 % interval. `realised_at_10`: the same of realised spend, 0 of
     customers who churn; `churned_at_10`: their share of the called. `selected`: the best value that
-    beats the last year's at stake by more than chance, and whose called spend no less, else the last
-    year's: it needs no model.
+    beats the last year's at stake by more than chance, and whose called spend no less, else the
+    last year's: it needs no model.
     """
     risk = np.minimum(rows["model"].to_numpy(np.float64), CERTAIN)
     realised = rows["spend_within"].to_numpy(np.float64)
