@@ -105,10 +105,10 @@ def resampled(
         brier = weights @ errors / weights.sum(axis=1)
         if not costs:
             return np.column_stack([metrics.auc_of(*counts), brier])
-        profits = [
-            [profit(np.take(weights, rows, axis=1)) for profit in by_order]
-            for rows, by_order in campaigns
-        ]
+        profits = []
+        for rows, by_order in campaigns:
+            drawn = np.take(weights, rows, axis=1)
+            profits.append([profit(drawn) for profit in by_order])
         return np.column_stack(
             [metrics.auc_of(*counts), brier, empc(*counts), *np.mean(profits, axis=0)]
         )

@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from pipeline.inputs import aliases
@@ -29,14 +31,21 @@ EVENTS = [table.name for table in TABLES.values() if table.event and table.name 
 Delivered = dict[str, Types]  # by table
 # the days next to a change of the clocks, one bit per day from 1971 to 2199; the days in between
 # need no arithmetic with the time zone, which takes 150 ns a time
+CLOCK_CHANGES = """
+    select coalesce(bitstring_agg((day::date - date '1971-01-01')::integer, 0, 83645)::varchar, '')
+    from range(timestamp '1971-01-01', timestamp '2200-01-01', interval 1 day) t(day)
+    where epoch(timezone({zone}, day + interval 2 day))
+          - epoch(timezone({zone}, day - interval 1 day)) <> 3 * 86400"""
 NEAR_CLOCK_CHANGE = """
-    set variable clock_changes = (
-        select bitstring_agg((day::date - date '1971-01-01')::integer, 0, 83645)
-        from range(timestamp '1971-01-01', timestamp '2200-01-01', interval 1 day) t(day)
-        where epoch(timezone({zone}, day + interval 2 day))
-              - epoch(timezone({zone}, day - interval 1 day)) <> 3 * 86400);
+    set variable clock_changes = nullif('{changes}', '')::bit;
     create macro near_clock_change(t) as coalesce(get_bit(
         getvariable('clock_changes'), datediff('day', date '1971-01-01', t)::integer), 0) = 1"""
+
+
+@cache
+def _clock_changes(zone: str) -> str:
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as db:
+        return str(fetch_value(db, CLOCK_CHANGES.format(zone=zone)))
 
 
 def rule_settings(db: Db, params: Ingest) -> dict[str, str]:
@@ -60,7 +69,7 @@ def check_rows(db: Db, place: str, params: Ingest) -> Delivered:
     `place` names the shop's SQL.
     """
     settings = rule_settings(db, params)
-    db.execute(NEAR_CLOCK_CHANGE.format(zone=settings["zone"]))
+    db.execute(NEAR_CLOCK_CHANGE.format(changes=_clock_changes(settings["zone"])))
     add_origins(db)
     delivered = delivered_types(db, place)
     whole = whole_numbers(delivered)

@@ -52,9 +52,9 @@ def table_findings(db: Db, table: InputTable, types: Types, params: Ingest) -> l
     raw = [delivered_sql(table, column, types[column.name]) for column in columns]
     raw += [name if name in types else f"{sql} as {name}" for name, sql in origin.items()]
     read = [f"{value_sql(column, types[column.name])} as v_{column.name}" for column in columns]
+    settings = rule_settings(db, params)
     broken = [
-        f"{first_broken(table, [column], types, rule_settings(db, params))} as b_{column.name}"
-        for column in columns
+        f"{first_broken(table, [column], types, settings)} as b_{column.name}" for column in columns
     ]
     source = f"(select {', '.join(raw)} from {identifier(table.name)})"
     db.execute(f"""create or replace temp table judged as
