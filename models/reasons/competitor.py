@@ -160,13 +160,5 @@ def competitor(past: Past, at: Context, row: Values) -> None:
     for i in range(len(at.launches)):
         event = at.launches[i]
         if event.starts <= last < event.ends:
-            judge(
-                past,
-                at,
-                row,
-                event.starts,
-                event.category,
-                event.starts,
-                rules.competitor_prior_event,
-                1.0,
-            )
+            start, prior = event.starts, rules.competitor_prior_event
+            judge(past, at, row, start, event.category, start, prior, 1.0)

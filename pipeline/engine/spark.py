@@ -50,12 +50,8 @@ RECORDS = {
 TABLES = {"customers": CUSTOMERS, **RECORDS}
 for _table_name, _id in IDS.items():
     TABLES[_table_name] = TABLES[_table_name].append(pa.field(_id, pa.string()))
-SQL_TYPES = {
-    "bool": "boolean",
-    "int8": "tinyint",
-    "int32": "int",
-    "int64": "bigint",
-}  # others: same
+# others have the same name
+SQL_TYPES = {"bool": "boolean", "int8": "tinyint", "int32": "int", "int64": "bigint"}
 RESULT = pa.schema({"table": pa.binary(), "refused": pa.list_(pa.string())})
 
 

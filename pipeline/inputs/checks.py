@@ -1,9 +1,8 @@
 """The rules of rules.yaml, compiled to one SQL pass per table, and the SQL that reads a column."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.inputs.contract import InputColumn, InputTable, Kind
 from pipeline.inputs.database import literal
@@ -24,26 +23,35 @@ CUSTOMERS = ("customer_id", "canonical_id")
 CORRECT_ROWS = "correct the rows, or leave them out in the shop's SQL with the reason as a comment"
 
 
+def _has_offset(delivered: str) -> bool:
+    """Whether a DuckDB type is an instant rather than a local time."""
+    return "TZ" in delivered or "TIME ZONE" in delivered
+
+
+# what a rule is for, by `applies_to` of rules.yaml
+APPLIES: dict[str, Callable[[InputColumn, InputTable, str], bool]] = {
+    "any": lambda column, table, kind: True,
+    "text": lambda column, table, kind: kind == "VARCHAR",
+    "naive": lambda column, table, kind: kind != "DATE" and not _has_offset(kind),
+    "filled": lambda column, table, kind: column.required or column.filled,
+    "filled_text": lambda c, table, kind: (c.required or c.filled) and kind == "VARCHAR",
+    "event": lambda column, table, kind: column.name == table.event,
+    "event_text": lambda column, table, kind: column.name == table.event and kind == "VARCHAR",
+    "event_instant": lambda column, table, kind: column.name == table.event and _has_offset(kind),
+    "later": lambda column, table, kind: column.not_before is not None,
+    "customer": lambda column, table, kind: column.name == "customer_id",
+    "lines": lambda column, table, kind: table.name == "orders",
+    "never": lambda column, table, kind: False,
+}
+
+
 @dataclass(frozen=True)
 class RowRule:
     """One rule for a row by itself; rules.yaml explains the fields."""
 
     code: str
     kinds: tuple[Kind, ...]
-    applies_to: Literal[
-        "any",
-        "text",
-        "naive",
-        "filled",
-        "filled_text",
-        "event",
-        "later",
-        "customer",
-        "lines",
-        "event_text",
-        "event_instant",
-        "never",
-    ]
+    applies_to: str  # a key of `APPLIES`
     holds: str
     message: str
     where: str | None = None
@@ -52,21 +60,7 @@ class RowRule:
 
     def concerns(self, column: InputColumn, table: InputTable, delivered: str) -> bool:
         """Whether the rule must be checked for a column of the DuckDB type `delivered`."""
-        applies = {
-            "any": True,
-            "text": delivered == "VARCHAR",
-            "naive": delivered != "DATE" and not _has_offset(delivered),
-            "filled": column.required or column.filled,
-            "filled_text": (column.required or column.filled) and delivered == "VARCHAR",
-            "event": column.name == table.event,
-            "later": column.not_before is not None,
-            "customer": column.name == "customer_id",
-            "lines": table.name == "orders",
-            "never": False,
-            "event_text": column.name == table.event and delivered == "VARCHAR",
-            "event_instant": column.name == table.event and _has_offset(delivered),
-        }
-        return column.kind in self.kinds and applies[self.applies_to]
+        return column.kind in self.kinds and APPLIES[self.applies_to](column, table, delivered)
 
 
 @dataclass(frozen=True)
@@ -137,11 +131,6 @@ def delivered_sql(table: InputTable, column: InputColumn, delivered: str) -> str
     return f"""{as_it_stands}
         case when ord({plain}) between 33 and 126 and ord({plain}[-1]) between 33 and 126
         then {plain} else nullif(trim({plain}, {BLANKS}), '') end as x_{column.name}"""
-
-
-def _has_offset(delivered: str) -> bool:
-    """Whether a DuckDB type is an instant rather than a local time."""
-    return "TZ" in delivered or "TIME ZONE" in delivered
 
 
 def value_sql(column: InputColumn, delivered: str) -> str:

@@ -89,12 +89,17 @@ def header(path: Path, form: RawFile, place: str) -> list[str]:
         raise refusal("E_HEADER count", place, count=len(names), names=len(form.names))
     if form.names:
         return list(form.names)
-    for position, column in enumerate(names):
-        if not column:
-            raise refusal("E_HEADER unnamed", place, position=position + 1)
-        if column.lower() in [other.lower() for other in names[:position]]:
-            raise refusal("E_HEADER twice", f"{place} {column}")
+    if "" in names:
+        raise refusal("E_HEADER unnamed", place, position=names.index("") + 1)
+    _refuse_twice(names, place)
     return names
+
+
+def _refuse_twice(names: list[str], place: str) -> None:
+    """Refuse names that differ in capitals only: SQL would take the first."""
+    for position, name in enumerate(names):
+        if name.lower() in [other.lower() for other in names[:position]]:
+            raise refusal("E_HEADER twice", f"{place} {name}")
 
 
 def _csv(path: Path, form: RawFile, name: str) -> str:
@@ -161,7 +166,10 @@ def _check_kind(path: Path, root: Path, form: RawFile) -> None:
     if path.suffix.lower() == ".parquet":
         if start != b"PAR1" or end != b"PAR1":
             raise refusal("E_TRUNCATED parquet", place)
-        _check_names(path, place)
+        try:
+            _refuse_twice(pq.read_schema(path).names, place)
+        except (pa.ArrowException, OSError):
+            raise refusal("E_TRUNCATED parquet", place) from None
         return
     if path.suffix.lower() in (*PACKED, *SHEETS):
         return
@@ -180,17 +188,6 @@ def refuse_mistaken(path: Path, place: str, form: RawFile) -> None:
         if zipfile.is_zipfile(path) and "xl/workbook.xml" in zipfile.ZipFile(path).namelist():
             kind, fix = "an Excel workbook", "name it .xlsx"  # noqa: PLW2901
         raise refusal("E_FILE_KIND", place, kind=kind, ending=path.suffix[1:], fix=fix)
-
-
-def _check_names(path: Path, place: str) -> None:
-    """Refuse a parquet file with names that differ in capitals only: SQL would take the first."""
-    try:
-        names = pq.read_schema(path).names
-    except (pa.ArrowException, OSError):
-        raise refusal("E_TRUNCATED parquet", place) from None
-    for position, name in enumerate(names):
-        if name.lower() in [other.lower() for other in names[:position]]:
-            raise refusal("E_HEADER twice", f"{place} {name}")
 
 
 @dataclass(frozen=True)

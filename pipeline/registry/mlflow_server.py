@@ -60,10 +60,8 @@ def uri_of(params: Track, root: Path) -> str:
     """
     uri = params.uri or os.environ.get("MLFLOW_TRACKING_URI")
     if uri and not SERVER.fullmatch(uri):
-        rule, fix = (
-            "neither an HTTP server nor a sqlite file",
-            "http://host:port, or sqlite:///path",
-        )
+        rule = "neither an HTTP server nor a sqlite file"
+        fix = "http://host:port, or sqlite:///path"
         raise ConfigError("E_PARAM", "MLFLOW_TRACKING_URI", rule, fix)
     file = str(root / "mlflow.db")
     if {"%", "?"} & {*file}:  # marks of a URI: SQLAlchemy would look for another folder
