@@ -49,15 +49,10 @@ def readiness(shop: str, root: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="corekeep-check-") as folder:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                returned = root / "data" / "returned" / shop
-                result = function("ingest")(
-                    Folder(raw),
-                    sql,
-                    params.ingest,
-                    params.engine,
-                    shop,
-                    Folder(returned) if returned.is_dir() else None,
-                )
+                own = root / "data" / "returned" / shop
+                returned = Folder(own) if own.is_dir() else None
+                read = Folder(raw), sql, params.ingest, params.engine, shop, returned
+                result = function("ingest")(*read)
                 store.write(Path(folder) / "events", result["events"])
                 supports = _supports(Folder(Path(folder) / "events"), params)
         except Refused as error:

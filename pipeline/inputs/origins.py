@@ -17,6 +17,7 @@ from pipeline.inputs.database import Db, fetch_all, identifier
 
 VIEW = re.compile(r"^CREATE VIEW (?:\w+|\"[^\"]+\"|\.)+ AS (.*?);?\s*$", re.DOTALL | re.IGNORECASE)
 Node = dict[str, Any]
+COLUMN: Node = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": ""}
 
 
 @dataclass
@@ -78,15 +79,7 @@ class Origins:
         source = self._source(node["from_table"], known)
         if not source:
             return False
-        node["select_list"] += [
-            {
-                "class": "COLUMN_REF",
-                "type": "COLUMN_REF",
-                "alias": "",
-                "column_names": [source, name],
-            }
-            for name in ORIGIN
-        ]
+        node["select_list"] += [{**COLUMN, "column_names": [source, name]} for name in ORIGIN]
         return True
 
     def _source(self, table: Node, known: dict[str, Node]) -> str | None:

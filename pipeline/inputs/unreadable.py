@@ -11,6 +11,8 @@ from pipeline.runtime.errors import InputError
 from pipeline.runtime.store import Folder
 
 ABOUT_FILE = re.compile(r"\bfile\b|parquet", re.IGNORECASE)  # in DuckDB's message
+FILE = re.compile(r"^\s*file = (.*)$", re.MULTILINE)
+LINE = re.compile(r"CSV Error on Line: (\d+)")
 HIDDEN = (".", "~$")  # files of the operating system and of office programs
 DOES_NOT_FIT = re.compile(
     r"Could not parse string \"(?P<parsed>.*?)\" according to format specifier \"(?P<format>.*?)\""
@@ -33,8 +35,7 @@ def no_such_table(shop: Folder, table: str, place: str) -> InputError:
 
 def _bad_csv(text: str, place: str) -> InputError:
     """Return the file, the line and the problem from DuckDB's message about a CSV file."""
-    file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-    line = re.search(r"CSV Error on Line: (\d+)", text)
+    file, line = FILE.search(text), LINE.search(text)
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
     problem = "quotes or line ends are not those of a CSV file"
     if counts:
@@ -67,14 +68,8 @@ def _place_of_value(db: Db, value: str) -> str | None:
 
 def _does_not_fit(db: Db, text: str, place: str) -> InputError:
     """Return the error for a value that the shop's SQL cannot convert, with the value's place."""
-    file, line, column = (
-        re.search(pattern, text, re.MULTILINE)
-        for pattern in (
-            r"^\s*file = (.*)$",
-            r"CSV Error on Line: (\d+)",
-            r'converting column "(.*?)"',
-        )
-    )
+    patterns = FILE, LINE, re.compile(r'converting column "(.*?)"')
+    file, line, column = (pattern.search(text) for pattern in patterns)
     if file and line and column:  # the reader of CSV converts columns itself where it can
         return refusal("E_SOURCE value", f"{Path(file[1]).name}:{line[1]} {column[1]}")
     value = DOES_NOT_FIT.search(text)
