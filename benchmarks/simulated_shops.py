@@ -50,7 +50,6 @@ from pipeline.runtime.params import Params, load
 from pipeline.runtime.progress import progress
 from pipeline.runtime.runner import run_stage
 from pipeline.runtime.store import Folder
-from pipeline.stages.evaluate import auc_corrections
 
 RESULTS = ROOT / "benchmarks" / "results" / "simulated_shops.json"
 SEEDS = 20
@@ -122,17 +121,16 @@ def against_oracle(root: Path) -> dict[str, dict[str, float]]:
     )
     about = about_of(folders["model"])
     scored = predictions(rows, folders["model"], about)
-    more = auc_corrections(scored[scored["benchmark"]], about)
     scored["snapshot"] = scored["snapshot"].map(day_number)
     scored = scored.merge(known, on=["customer_id", "snapshot"], validate="1:1")
     return {
-        population: beside_oracle(scored[scored[population]], more)
+        population: beside_oracle(scored[scored[population]])
         for population in ("benchmark", "scored")
     }
 
 
-def beside_oracle(rows: pd.DataFrame, more: dict[str, float]) -> dict[str, float]:
-    """Return the figures of one population. `more`: see `auc_corrections`, by origin."""
+def beside_oracle(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the figures of one population."""
     from sklearn.linear_model import LogisticRegression
 
     defected, model = rows["defected"].to_numpy(bool), rows["model"].to_numpy(np.float64)
@@ -146,7 +144,7 @@ def beside_oracle(rows: pd.DataFrame, more: dict[str, float]) -> dict[str, float
     off = [
         abs(weighted_auc(model[at], defected[at], everyone[at]) - (auc if auc else np.nan))
         for origin, at in rows.groupby("origin").indices.items()
-        for auc in [estimated(model[at], more[str(origin)])["auc"]]
+        for auc in [estimated(model[at])["auc"]]
     ]
     return {
         "rows": len(rows),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from models.defection.drift import estimated, half_way, reference, stability
+from models.defection.drift import estimated, reference, stability
 from models.defection.metrics import weighted_auc
 
 
@@ -18,17 +18,6 @@ def test_true_risks_estimate_their_own_auc_and_base_rate(centre: float, spread: 
     realised = weighted_auc(risk, defected, np.ones(len(risk)))
     assert expected["auc"] == pytest.approx(realised, abs=0.015)
     assert expected["base_rate"] == pytest.approx(defected.mean(), abs=0.01)
-
-
-def test_the_expected_auc_moves_half_way_to_the_cross_validated_one() -> None:
-    risk = expit(np.random.default_rng(1).normal(0, 1, 2000))
-    alone = estimated(risk)["auc"]
-    assert alone is not None
-    for known in (alone + 0.06, alone - 0.04):
-        expected = estimated(risk, half_way(risk, known))["auc"]
-        assert expected == pytest.approx((alone + known) / 2, abs=1e-5)
-    assert half_way(risk, None) == half_way(np.array([]), 0.7) == 0
-    assert estimated(risk, 0.9)["auc"] == 1
 
 
 def test_risks_that_are_all_alike_expect_no_separation() -> None:

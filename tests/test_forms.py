@@ -157,7 +157,8 @@ def test_a_shift_moves_all_log_odds_alike_and_no_explanation() -> None:
 
 def seasonal_calendar(day: str, before: str) -> dict[str, Any]:
     """The calendar of the small shop, with a year so short that the rows hold the season twice."""
-    season = {small_shop.FINAL[-1]: "2025-05-03", day: before}
+    warm, cold = small_shop.FINAL[0], small_shop.FINAL[-1]
+    season = {warm: "2025-04-18", cold: "2025-05-03", day: before}
     return {**small_shop.calibration(), "origins": {}, "season": season}
 
 

@@ -12,12 +12,14 @@ from frozen import params
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from models.defection.baselines import LogisticRFM
 from models.defection.bg_nbd import Parameters, fit, no_purchase
 from models.defection.booster import ModelSpec
-from models.defection.cross_validation import grouped_cv
+from models.defection.cross_validation import cross_fit, grouped_cv
 from models.defection.forms import SelectedForm
 from models.defection.leakage import date_columns, leaks, outcome_columns
 from models.defection.metrics import calibration_error, calibration_floor, weighted_auc
+from models.defection.season import NO_SEASON
 from pipeline.engine.rows import joined, purged
 from pipeline.registry.about import about_of
 from pipeline.registry.model_files import scorer
@@ -125,7 +127,8 @@ def cross_validated(rows: pd.DataFrame) -> float | None:
     # the best split thresholds memorise customers sooner
     quick = PARAMS.train.model_copy(update={"extra_trees": False})
     spec = ModelSpec(["mood", "weather"], quick, {}, small_shop.HORIZON)
-    result = grouped_cv(rows, SelectedForm("plain", 50, {}, 0.0), spec)
+    selected, base = SelectedForm("plain", 50, {}, 0.0), LogisticRFM.fit(rows)
+    result = grouped_cv(rows, cross_fit(rows, selected, base, spec, NO_SEASON), base, NO_SEASON)
     sizes = result["folds"], result["customers"], result["rows"]
     assert sizes == (2, rows["customer_id"].nunique(), len(rows))
     auc: float | None = result["auc"]

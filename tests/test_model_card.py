@@ -163,7 +163,7 @@ def test_profit_is_shown_with_intervals_of_each_scorer_and_of_the_differences() 
 def test_cross_validation_is_shown_beside_the_origins_with_a_warning() -> None:
     section = card().split("The model by test origin", 1)[1].split("## Profit", 1)[0]
     text = " ".join(section.split())
-    assert "on the 1234 training rows of the final model, 77 customers in 2 folds" in text
+    assert "on the 1234 training rows of the oldest origin, 77 customers in 2 folds" in text
     assert "gives an AUC of 0.720. It is optimistic in time" in text
     assert "The difference of +0.020 has several causes" in text
     unknown = {"folds": 2, "customers": 77, "rows": 1234, "auc": None}

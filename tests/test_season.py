@@ -3,11 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from frozen import params
 from scipy.special import expit, logit
 
 from features.records import Flags, Floats
-from models.defection.baselines import Recency
+from models.defection.baselines import LogisticRFM, Recency
+from models.defection.booster import ModelSpec
+from models.defection.cross_validation import cross_fit, grouped_cv
+from models.defection.forms import BASE, SelectedForm, fit_form, with_season
 from models.defection.season import NO_SEASON, Line, correction, learn_season, recurring
+from models.defection.training import fit_model
 
 SD = 0.5
 PRIOR = 0.1
@@ -48,6 +53,11 @@ def test_few_customers_prove_less() -> None:
 
 LINE = Line(0.4, 0.2)
 NONE, OPPOSITE = LINE.part(0), LINE.part(-1)
+LOG_ODDS = np.linspace(-3, 1, 50)
+
+
+def part_of(pairs: list[tuple[Line, Line]]) -> float:
+    return recurring([(before, then, LOG_ODDS) for before, then in pairs], PRIOR)
 
 
 @pytest.mark.parametrize(
@@ -56,20 +66,32 @@ NONE, OPPOSITE = LINE.part(0), LINE.part(-1)
         ([], 0.5),
         ([(NONE, NONE)] * 9, 0.5),
         ([(LINE, LINE), (OPPOSITE, OPPOSITE)] * 20, 1.0),
+        ([(Line(9.4, 0.2), LINE), (Line(8.6, -0.2), OPPOSITE)] * 20, 1.0),
         ([(LINE, NONE), (OPPOSITE, NONE)] * 20, 0.0),
-        ([(LINE, OPPOSITE)] * 9, 0.0),
-        ([(Line(0.2, 0.0), Line(9.0, 0.0))] * 9, 1.0),
+        ([(LINE, OPPOSITE), (OPPOSITE, LINE)] * 9, 0.0),
+        ([(Line(0.2, 0.0), Line(9.0, 0.0)), (NONE, NONE)] * 9, 1.0),
+        ([(LINE, LINE)], 0.5),
     ],
-    ids=["no year", "no season", "recurs", "does not recur", "opposite", "explodes"],
+    ids=[
+        "no year",
+        "no season",
+        "recurs",
+        "recurs on another level",
+        "does not recur",
+        "opposite",
+        "explodes",
+        "one snapshot is its own level",
+    ],
 )
 def test_the_part_that_recurs_is_learnt_and_bounded(
     pairs: list[tuple[Line, Line]], part: float
 ) -> None:
-    assert recurring(pairs, PRIOR) == pytest.approx(part, abs=0.02)
+    assert part_of(pairs) == pytest.approx(part, abs=0.02)
 
 
-def test_one_pair_of_small_corrections_hardly_moves_the_assumption_of_one_half() -> None:
-    assert recurring([(Line(0.1, 0.0), Line(0.1, 0.0))], PRIOR) == pytest.approx(0.5, abs=0.05)
+def test_small_corrections_hardly_move_the_assumption_of_one_half() -> None:
+    small = Line(0.1, 0.0)
+    assert part_of([(small, small), (NONE, NONE)]) == pytest.approx(0.5, abs=0.05)
 
 
 def snapshot(day: str, shift: float, seed: int) -> pd.DataFrame:
@@ -90,7 +112,9 @@ def test_the_season_is_learnt_from_snapshots_with_a_year_behind_them(recurs: boo
     ]
     training = pd.concat([snapshot("warm", 0.5, 50), snapshot("cold", -0.5, 51)])
     base = Recency.fit(training)
-    season = learn_season(base, training, years, snapshot("a year ago", 0.5, 52), PRIOR, SD)
+    season = learn_season(
+        base.log_odds, training, years, snapshot("a year ago", 0.5, 52), PRIOR, SD
+    )
     assert season.weight == pytest.approx(1.0 if recurs else 0.0, abs=0.15)
     starts = season.starts(training, base.log_odds(training))
     warm, cold = (starts[training["snapshot"] == day].mean() for day in ("warm", "cold"))
@@ -100,7 +124,7 @@ def test_the_season_is_learnt_from_snapshots_with_a_year_behind_them(recurs: boo
 
 def test_a_shop_without_a_year_of_history_has_no_season() -> None:
     rows = snapshot("then", 0.0, 1)
-    season = learn_season(Recency.fit(rows), rows, [], rows[:0], PRIOR, SD)
+    season = learn_season(Recency.fit(rows).log_odds, rows, [], rows[:0], PRIOR, SD)
     assert season == NO_SEASON
     assert not season.starts(rows, np.ones(len(rows))).any()
 
@@ -108,4 +132,45 @@ def test_a_shop_without_a_year_of_history_has_no_season() -> None:
 def test_years_without_rows_are_no_evidence() -> None:
     rows = snapshot("then", 0.0, 1)
     years = [(rows[:0], rows), (rows, rows[:0])]
-    assert learn_season(Recency.fit(rows), rows, years, rows, PRIOR, SD).weight == 0.5
+    assert learn_season(Recency.fit(rows).log_odds, rows, years, rows, PRIOR, SD).weight == 0.5
+
+
+def test_what_the_model_adds_counts_less_in_the_season_in_which_it_says_less() -> None:
+    random = np.random.default_rng(6)
+
+    def at(year: int, month: int) -> pd.DataFrame:
+        """Customers whose mood says much in odd months and little in even ones."""
+        rows = snapshot(f"{year}-{month:02}-01", 0.0, month).assign(purchases=2.0, spend=5.0)
+        rows["customer_id"] = np.arange(len(rows))
+        rows["mood"] = random.normal(size=len(rows))
+        risk = (1.2 if month % 2 else 0.2) * rows["mood"].to_numpy() - 0.5
+        return rows.assign(defected=drawn(risk, 0.0, 13 * year + month))
+
+    years = [(at(2024, month), at(2025, month)) for month in range(1, 7)]
+    training, weak = pd.concat([then for _, then in years]), at(2025, 8)
+    base = LogisticRFM.fit(training)
+    spec = ModelSpec(["mood"], params().train.model_copy(update={"max_rounds": 40}), {}, 30)
+    trained = fit_model(training, {BASE: base}, years, weak, spec)
+    assert trained.model.scale < 0.6
+    said, came = trained.model.predict(weak), weak["defected"].mean()
+    assert said.mean() == pytest.approx(came, abs=0.05)
+    low, high = (weak["defected"][part].mean() for part in (said < came, said >= came))
+    assert np.ptp(said) < 3 * (high - low)
+
+
+def test_no_season_turns_the_order_of_customers_round() -> None:
+    rows = snapshot("then", 0.0, 1).assign(purchases=2.0, spend=5.0)
+    base = LogisticRFM.fit(rows)
+    spec = ModelSpec(["recency_days"], params().train, {}, 30)
+    model = with_season(fit_form("offset", rows, base, 20, spec), Line(0.1, 0.2), Line(0.3, -9.0))
+    assert model.predict(rows) == pytest.approx(np.full(len(rows), expit(0.3)))
+
+
+def test_halves_with_one_outcome_only_are_not_cross_fitted() -> None:
+    rows = snapshot("then", 0.0, 1).assign(purchases=2.0, spend=5.0, defected=False)
+    rows["customer_id"] = np.arange(len(rows))
+    spec = ModelSpec(["recency_days"], params().train, {}, 30)
+    selected = SelectedForm("plain", 5, {}, 0.0)
+    base = LogisticRFM.fit(rows.assign(defected=np.arange(len(rows)) % 2 > 0))
+    assert cross_fit(rows, selected, base, spec, NO_SEASON) is None
+    assert grouped_cv(rows, None, base, NO_SEASON)["auc"] is None

@@ -1,32 +1,108 @@
-"""Cross-validation by customer: a check of the model beside the test origins."""
+"""Cross-validation by customer: each half is scored by a model trained on the other half.
 
+So outcomes that are known show what the model's probabilities are worth on customers it has not
+seen: how they differ from the outcomes in each season, and how well they rank.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from models.defection.baselines import LogisticRFM
+from features.records import Floats
+from models.defection.baselines import Baseline
 from models.defection.booster import ModelSpec
-from models.defection.forms import SelectedForm, fit_form
+from models.defection.forms import Model, SelectedForm, corrected, fit_form, in_season
+from models.defection.metrics import weighted_auc
+from models.defection.season import Line, Season, correction, learn_season
 
-FOLDS = 2  # each fold costs another training, and nothing is decided by the result
+FOLDS = 2  # both together cost one more training
 
 
-def grouped_cv(rows: pd.DataFrame, selected: SelectedForm, spec: ModelSpec) -> dict[str, Any]:
-    """Return the AUC of the selected form in folds that have no customer in common.
+@dataclass(frozen=True)
+class CrossFitted:
+    """Two models without a season, each trained without one half of the customers."""
 
-    Folds, customers and rows beside it. It is optimistic in time, because training and test rows
-    are of the same snapshots. The AUC is None where a fold's training rows have one outcome only.
+    models: list[Model]
+
+    def log_odds(self, rows: pd.DataFrame, base: Baseline, season: Season) -> Floats:
+        """Return log-odds of rows, by the model that has not seen the customer, in their season.
+
+        `base` and `season` may be of a later origin.
+        """
+        fold, log_odds = _folds(rows), np.empty(len(rows))
+        for unseen, model in enumerate(self.models):
+            if (at := fold == unseen).any():
+                log_odds[at] = in_season(replace(model, base=base), rows[at], season)
+        return log_odds
+
+    def own_season(
+        self,
+        training: pd.DataFrame,
+        years: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+        year_ago: pd.DataFrame,
+        base: Baseline,
+        season: Season,
+        spec: ModelSpec,
+    ) -> Line:
+        """Return how the model's log-odds are corrected in the season expected at the origin.
+
+        By what its correction a year ago differed from the one of all training rows, as far as that
+        recurs. For the arguments see `learn_season`.
+        """
+        prior, sd = spec.params.season_prior, spec.params.season_sd
+        known: dict[str, Floats] = {}
+
+        def of_day(rows: pd.DataFrame) -> Floats:
+            day = str(rows["snapshot"].iloc[0])
+            if day not in known:
+                known[day] = self.log_odds(rows, base, season)
+            return known[day]
+
+        days = [rows for _, rows in training.groupby("snapshot")]
+        outcomes = np.concatenate([rows["defected"].to_numpy(bool) for rows in days])
+        always = correction(np.concatenate([of_day(rows) for rows in days]), outcomes, sd)
+
+        def without_season(rows: pd.DataFrame) -> Floats:
+            return corrected(of_day(rows), always)
+
+        return learn_season(without_season, training, years, year_ago, prior, sd).now
+
+
+def cross_fit(
+    rows: pd.DataFrame, selected: SelectedForm, base: Baseline, spec: ModelSpec, season: Season
+) -> CrossFitted | None:
+    """Train the two models; None where the rows of one have one outcome only."""
+    fold = _folds(rows)
+    parts = [rows[fold != unseen] for unseen in range(FOLDS)]
+    if any(part["defected"].nunique() < 2 for part in parts):
+        return None
+    return CrossFitted(
+        [fit_form(selected.form, part, base, selected.rounds, spec, season) for part in parts]
+    )
+
+
+def grouped_cv(
+    rows: pd.DataFrame, fitted: CrossFitted | None, base: Baseline, season: Season
+) -> dict[str, Any]:
+    """Return the AUC of unseen rows, the mean over the snapshots; folds, customers, rows beside it.
+
+    It is optimistic in time, because training and test rows are of the same snapshots. It is None
+    where a snapshot or a fold has one outcome only.
     """
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GroupKFold
-
     sizes = {"folds": FOLDS, "customers": rows["customer_id"].nunique(), "rows": len(rows)}
-    risk = np.zeros(len(rows))
-    for training, test in GroupKFold(FOLDS).split(rows, groups=rows["customer_id"]):
-        part = rows.iloc[training]
-        if part["defected"].nunique() < 2:
-            return {**sizes, "auc": None}
-        model = fit_form(selected.form, part, LogisticRFM.fit(part), selected.rounds, spec)
-        risk[test] = model.predict(rows.iloc[test])
-    return {**sizes, "auc": round(float(roc_auc_score(rows["defected"].astype(bool), risk)), 5)}
+    if fitted is None:
+        return {**sizes, "auc": None}
+    z, defected = fitted.log_odds(rows, base, season), rows["defected"].to_numpy(bool)
+    days = rows.groupby("snapshot").indices.values()
+    auc = np.mean([weighted_auc(z[at], defected[at], np.ones(len(at))) for at in days])
+    return {**sizes, "auc": round(float(auc), 5) if np.isfinite(auc) else None}
+
+
+def _folds(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """Return the fold of each row, the same for all rows of a customer."""
+    hashed = pd.util.hash_pandas_object(rows["customer_id"], index=False)
+    return np.asarray(hashed.to_numpy() % FOLDS)

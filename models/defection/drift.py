@@ -2,9 +2,8 @@
 
 If risks are calibrated, they say how often each customer will churn, and so which AUC and base rate
 to expect (confidence-based performance estimation). Where they are too bold or too cautious, that
-AUC is too high or too low; so it is averaged with the cross-validated one, which is of known
-outcomes, though not of these customers. The population stability index (PSI) compares
-the distribution of a feature now and in training: above .25 it has moved a lot.
+AUC is too high or too low. The population stability index (PSI) compares the distribution of a
+feature now and in training: above .25 it has moved a lot.
 """
 
 from typing import Any
@@ -25,20 +24,11 @@ def expected_auc(risk: Floats) -> float:
     return float(auc_of(ascending, 1 - ascending)) if len(risk) else np.nan
 
 
-def half_way(risk: Floats, known: float | None) -> float:
-    """Return half of what a known AUC has more than the one to expect of these risks."""
-    more = np.nan if known is None else (known - expected_auc(risk)) / 2
-    return float(more) if np.isfinite(more) else 0.0
-
-
-def estimated(risk: Floats, more: float = 0.0) -> dict[str, float | None]:
-    """Return the AUC and the base rate to expect if the risks are true; AUC None without rows.
-
-    `more`: what the AUC is corrected by, see `half_way`.
-    """
-    auc = np.clip(expected_auc(risk) + more, 0, 1)
+def estimated(risk: Floats) -> dict[str, float | None]:
+    """Return the AUC and the base rate to expect if the risks are true; AUC None without rows."""
+    auc = expected_auc(risk)
     return {
-        "auc": round(float(auc), 5) if np.isfinite(auc) else None,
+        "auc": round(auc, 5) if np.isfinite(auc) else None,
         "base_rate": round(float(risk.mean()), 5) if len(risk) else None,
     }
 

@@ -13,15 +13,7 @@ import pandas as pd
 
 from features.records import Flags, Floats
 from models.defection.baselines import Baseline, baseline_class
-from models.defection.booster import (
-    ModelSpec,
-    as_stored,
-    fit_booster,
-    matrix,
-    probabilities,
-    shap,
-    tree_sums,
-)
+from models.defection.booster import ModelSpec, as_stored, fit_booster, matrix, shap, tree_sums
 from models.defection.season import NO_CORRECTION, NO_SEASON, Line, Season, correction
 from models.settings import Form
 
@@ -47,10 +39,10 @@ class SelectedForm(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A booster, and what its log-odds are added to: `shift`, and `slope` times those of a base.
+    """A booster, `scale` times its log-odds, and what is added: `shift`, `slope` times a base's.
 
-    The form `offset` starts from the base; a season shifts and tilts it. It is trained on customers
-    who bought in the last `recent` days; `far` corrects the log-odds of the others.
+    The form `offset` starts from the base; a season shifts and tilts both. It is trained on
+    customers who bought in the last `recent` days; `far` corrects the log-odds of the others.
     """
 
     booster: "lgb.Booster"
@@ -60,12 +52,14 @@ class Model:
     shift: float = 0.0
     far: Line = NO_CORRECTION
     recent: int = 0
+    scale: float = 1.0
 
     def predict(self, rows: pd.DataFrame, rounds: int | None = None) -> Floats:
         """Return the probability of defection, one per row, by the first `rounds` trees."""
         start = self.slope * init_score(self.base, rows) if self.slope else 0.0
         values = as_stored(rows, self.columns)
-        risk = probabilities(self.booster, values, rounds, start + self.shift)
+        trees = self.scale * tree_sums(self.booster, values, rounds)
+        risk = 1 / (1 + np.exp(-(trees + (start + self.shift))))
         if (far := self._is_far(rows)).any():
             log_odds = np.log(risk[far]) - np.log1p(-np.minimum(risk[far], 1 - CERTAIN))
             risk[far] = 1 / (1 + np.exp(-corrected(log_odds, self.far)))
@@ -78,9 +72,8 @@ class Model:
 
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what each feature adds to the log-odds, rows x features, of booster and base."""
-        terms = pd.DataFrame(
-            shap(self.booster, as_stored(rows, self.columns)), columns=self.columns
-        )
+        values = shap(self.booster, as_stored(rows, self.columns))
+        terms = pd.DataFrame(self.scale * values, columns=self.columns)
         if self.slope:
             terms[self.base.columns] += self.slope * self.base.contributions(rows)
         terms[self._is_far(rows)] *= 1 + self.far.slope
@@ -102,18 +95,35 @@ def fit_form(
 ) -> Model:
     """Train a model of one form on rows with `defected`; `base` was trained on the same rows.
 
-    It starts from the season of each row's snapshot, and scores with the season expected now.
+    It starts from the season of each row's snapshot, and scores without a season.
     """
     log_odds = init_score(base, rows)
-    starts, (shift, slope) = season.starts(rows, log_odds), season.now
+    starts, shift, slope = season.starts(rows, log_odds), 0.0, 0.0
     if form == "offset":
-        starts, slope = starts + log_odds, slope + 1
+        starts, slope = starts + log_odds, 1.0
     elif season.lines:
-        average = average_log_odds(rows)
-        starts, shift = starts + average, shift + average
+        shift = average_log_odds(rows)
+        starts = starts + shift
     # without a start, LightGBM starts from the average
     booster = fit_booster(rows, spec, rounds, starts if starts.any() else None)
     return Model(booster, spec.columns, base, slope, shift)
+
+
+def in_season(model: Model, rows: pd.DataFrame, season: Season) -> Floats:
+    """Return the log-odds of rows by a model without a season, each in that of its snapshot."""
+    log_odds = init_score(model.base, rows)
+    start = season.starts(rows, log_odds) + model.slope * log_odds + model.shift
+    return tree_sums(model.booster, matrix(rows, model.columns)) + start
+
+
+def with_season(model: Model, now: Line, own: Line) -> Model:
+    """Return the model in a season: `now` corrects the base's log-odds, `own` the model's then.
+
+    No season turns the order of the customers round.
+    """
+    scale = max(1 + own.slope, 0.0)
+    shift, slope = model.shift + now.shift, model.slope + now.slope
+    return replace(model, scale=scale, slope=scale * slope, shift=scale * shift + own.shift)
 
 
 def with_far(
@@ -121,14 +131,11 @@ def with_far(
 ) -> Model:
     """Return the model with a correction learnt from rows beyond `recent`, which are new to it.
 
-    Each counts in the season of its own snapshot. The model stays as it is unless a correction
-    learnt a horizon before lowers the log loss at the newest snapshot by a standard error, on at
-    least `min_child_samples` rows.
+    Each counts in the season of its own snapshot; the model has none yet. It stays as it is unless
+    a correction learnt a horizon before lowers the log loss at the newest snapshot by a standard
+    error, on at least `min_child_samples` rows.
     """
-    log_odds, (shift, slope) = init_score(model.base, rows), season.now
-    start = season.starts(rows, log_odds) + (model.slope - slope) * log_odds + model.shift - shift
-    features = matrix(rows, model.columns)
-    z = tree_sums(model.booster, features) + start
+    z = in_season(model, rows, season)
     defected, sd = rows["defected"].to_numpy(bool), spec.params.season_sd
     day, newest = pd.to_datetime(rows["snapshot"]), rows["snapshot"].max()
     inner = (rows["snapshot"] == newest).to_numpy()

@@ -3,17 +3,17 @@
 Base rates rise and fall with the time of year, and days since the last purchase say less when
 everybody buys less; no feature knows the date. A line corrects the log-odds of logistic regression
 on RFM at each snapshot. The model is trained on top of the corrections, and scores with a part of
-last year's. The part is learnt from all training snapshots that have a year behind them.
+last year's. The part is learnt from all training snapshots that have a year behind them. What the
+model adds means less or more by season too: a second line corrects its own log-odds likewise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from features.records import Flags, Floats
-from models.defection.baselines import Baseline
 
 
 class Line(NamedTuple):
@@ -26,12 +26,16 @@ class Line(NamedTuple):
         """Return a part of the correction, to nine digits: the others differ between CPUs."""
         return Line(*(float(f"{weight * value:.9g}") for value in self))
 
+    def at(self, log_odds: Floats) -> Floats:
+        """Return what is added to log-odds."""
+        return np.asarray(self.shift + self.slope * log_odds)
+
 
 NO_CORRECTION = Line(0.0, 0.0)
 
 
 class Season(NamedTuple):
-    """The correction of each training snapshot, the one expected at the origin (`now`).
+    """The correction of each known snapshot, the one expected at the origin (`now`).
 
     `weight`: the part of last year's correction that recurs. Empty without a year of history.
     """
@@ -44,7 +48,8 @@ class Season(NamedTuple):
         """Return the correction of each row's log-odds at its snapshot, 0 without a season."""
         if not self.lines:
             return np.zeros(len(rows))
-        shift, slope = np.array([self.lines[day] for day in rows["snapshot"]]).T
+        of_row, days = pd.factorize(rows["snapshot"])
+        shift, slope = np.array([self.lines[day] for day in days]).reshape(-1, 2)[of_row].T
         return np.asarray(shift + slope * log_odds)
 
 
@@ -71,19 +76,26 @@ def correction(log_odds: Floats, defected: Flags, sd: float) -> Line:
     return Line(*best.x).part(1.0)
 
 
-def recurring(pairs: Sequence[tuple[Line, Line]], prior: float) -> float:
+def recurring(pairs: Sequence[tuple[Line, Line, Floats]], prior: float) -> float:
     """Return the part of a correction that recurs a year later, between 0 and 1.
 
-    `pairs`: the correction a year before and the one then. Least squares without an intercept,
-    shrunk towards one half as if squares of `prior` in all had shown that.
+    `pairs`: the correction a year before, the one then, and log-odds then. From each the mean of
+    its year is subtracted first: a shop's level may change, and is no season. Least squares without
+    an intercept of what the log-odds are corrected by, each snapshot counting as one, shrunk
+    towards one half as if squares of `prior` in all had shown that.
     """
-    before, then = np.array(pairs, np.float64).reshape(-1, 2, 2).transpose(1, 0, 2).reshape(2, -1)
-    part = (before @ then + prior / 2) / (before @ before + prior)
-    return float(f"{np.clip(part, 0, 1):.6g}")
+    if not pairs:
+        return 0.5
+    lines = np.array([[before, then] for before, then, _ in pairs])
+    both = squares = 0.0
+    for (before, then), (*_, z) in zip(lines - lines.mean(axis=0), pairs, strict=True):
+        expected, came = (Line(*line).at(z) for line in (before, then))
+        both, squares = both + (expected * came).mean(), squares + (expected**2).mean()
+    return float(f"{np.clip((both + prior / 2) / (squares + prior), 0, 1):.6g}")
 
 
 def learn_season(
-    base: Baseline,
+    log_odds: Callable[[pd.DataFrame], Floats],
     training: pd.DataFrame,
     years: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
     year_ago: pd.DataFrame,
@@ -92,9 +104,8 @@ def learn_season(
 ) -> Season:
     """Learn the season of training rows and how much of last year's to expect at the origin.
 
-    `base` was trained on the training rows; features know no season, so its errors show it.
-    `years`: rows a year before a training snapshot, and those of the snapshot. `year_ago`: rows a
-    year before the origin.
+    `log_odds` of rows are by a scorer that does not know it, so its errors show it. `years`: rows
+    a year before a training snapshot, and those of the snapshot. `year_ago`: of the origin.
     """
     if not len(year_ago):
         return NO_SEASON
@@ -104,9 +115,11 @@ def learn_season(
     def line(rows: pd.DataFrame) -> Line:
         day = str(rows["snapshot"].iloc[0])
         if day not in known:
-            known[day] = correction(base.log_odds(rows), rows["defected"].to_numpy(bool), sd)
+            known[day] = correction(log_odds(rows), rows["defected"].to_numpy(bool), sd)
         return known[day]
 
-    weight = recurring([(line(a), line(b)) for a, b in years if len(a) and len(b)], prior)
-    lines = {str(day): line(rows) for day, rows in training.groupby("snapshot")}
-    return Season(lines, line(year_ago).part(weight), weight)
+    pairs = [(line(a), line(b), log_odds(b)) for a, b in years if len(a) and len(b)]
+    weight = recurring(pairs, prior)
+    for _, rows in training.groupby("snapshot"):
+        line(rows)
+    return Season(known, line(year_ago).part(weight), weight)

@@ -45,7 +45,7 @@ class Chosen(Declared):
     season_weight: float = 0.5
     far: Line = [0.0, 0.0]
     recent: int = 0
-    cv_auc: float | None = None
+    scale: float = 1.0
 
 
 class BgNbdParameters(Declared):
@@ -125,7 +125,7 @@ class Deciles(Declared):
 
 
 class GroupedCv(Declared):
-    """The cross-validation of the training rows."""
+    """The cross-validation of the training rows of the oldest origin."""
 
     folds: int
     customers: int

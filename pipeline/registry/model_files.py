@@ -157,9 +157,8 @@ def model_of(model: Folder, about: dict[str, Any], name: str) -> Model:
     booster = booster_of(model, about, name)
     base = baseline_of(model, about, name, selected["base"])
     far, recent = Line(*selected["far"]), selected["recent"]
-    return Model(
-        booster, about["features"], base, selected["slope"], selected["shift"], far, recent
-    )
+    lines = selected["slope"], selected["shift"], far, recent, selected["scale"]
+    return Model(booster, about["features"], base, *lines)
 
 
 def predictions(

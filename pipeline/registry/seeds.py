@@ -8,7 +8,6 @@ import pandas as pd
 from features.records import Floats
 from models.defection.baselines import Baseline
 from models.defection.booster import ModelSpec
-from models.defection.forms import SelectedForm
 from models.defection.metrics import calibration_error, weighted_auc
 from models.defection.training import Trained, fit_model
 from pipeline.engine.rows import purged
@@ -24,11 +23,11 @@ def train_at(
     snapshots: list[str],
     baselines: dict[str, Baseline],
     spec: ModelSpec,
-    earlier: SelectedForm | None = None,
+    earlier: Trained | None = None,
 ) -> Trained:
     """Train the model of one origin on benchmark rows of the snapshots, with their seasons.
 
-    `earlier`: the form that an older origin selected.
+    `earlier`: see `fit_model`.
     """
     season, horizon = calibration["season"], spec.horizon_days
 
@@ -65,12 +64,12 @@ def over_seeds(
     for seed in seeds[1:]:
         own = params.model_copy(update={"seed": seed})
         spec, risk = ModelSpec(about["features"], own, constraints, horizon), np.empty(len(tested))
-        earlier: SelectedForm | None = None
+        earlier: Trained | None = None
         for origin, places in tested.groupby("origin").indices.items():
             day = str(origin)
             beside, snapshots = fitted[f"origins/{day}.txt"], calibration["origins"][day]
             trained = train_at(past, calibration, day, snapshots, beside, spec, earlier)
-            earlier = trained.selected
+            earlier = trained
             risk[places] = trained.model.predict(tested.iloc[places])
         of_seeds.append(_figures(tested, risk))
     figures = pd.DataFrame(of_seeds).agg(["mean", "min", "max"]).round(5)

@@ -11,10 +11,10 @@ from models.defection.baselines import Baseline
 from models.defection.booster import ModelSpec, text_of, without_feature_ranges
 from models.defection.drift import estimated
 from models.defection.evaluation import compare
-from models.defection.forms import Model, SelectedForm
+from models.defection.forms import Model
 from models.defection.selection import NO_SIGNAL, grade, select_scorer
 from models.defection.tasks import TASKS, Task, of_purchase
-from models.defection.training import fit_model, too_little
+from models.defection.training import Trained, fit_model, too_little
 from pipeline.engine.rows import Population, buyers, feature_names, joined, purged, scored_features
 from pipeline.engine.run import by_rows
 from pipeline.registry.about import about_of
@@ -113,7 +113,7 @@ def _train(
     for origin, own in training.items():
         if reason := too_little(own, spec.params):
             return f"origin {origin}: {reason}"
-    earlier: SelectedForm | None = None
+    earlier: Trained | None = None
     for origin, own in training.items():
         name = f"{task.folder}{'model' if origin == end else f'origins/{origin}'}.txt"
         bought = buyers(features, max(snapshots_of[origin]))
@@ -122,7 +122,7 @@ def _train(
         years = [(at(ago[day], origin), at([day], origin)) for day in snapshots_of[origin]]
         year_ago = at([season[origin]] if origin in season else [], origin)
         trained = fit_model(own, fitted, years, year_ago, spec, task.base, earlier=earlier)
-        earlier = trained.selected
+        earlier = trained
         result.files[name] = without_feature_ranges(text_of(trained.model.booster))
         result.baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
         result.chosen[name] = trained.about()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from models.defection.baselines import BASELINES
 from models.defection.by_segment import by_segment
-from models.defection.drift import estimated, half_way, stability
+from models.defection.drift import estimated, stability
 from models.defection.evaluation import by_origin, compare
 from models.defection.leakage import leaks
 from models.defection.profit import sensitivity, value_of
@@ -59,31 +59,14 @@ def _measured(rows: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, A
     }
 
 
-def auc_corrections(benchmark: pd.DataFrame, about: dict[str, Any]) -> dict[str, float]:
-    """Return what the expected AUC of all customers at each origin is corrected by.
-
-    The cross-validated AUC is of benchmark rows, so these are compared with it.
-    """
-    validated = {name: chosen["cv_auc"] for name, chosen in about["chosen"].items()}
-    return {
-        str(day): half_way(at["model"].to_numpy(np.float64), validated[f"origins/{day}.txt"])
-        for day, at in benchmark.groupby("origin")
-    }
-
-
-def _results(
-    population: pd.DataFrame, more: dict[str, float], params: Evaluate, costs: Costs
-) -> dict[str, Any]:
-    """Return everything measured on one population, and the same at each origin.
-
-    `more`: what the expected AUC at each origin is corrected by.
-    """
+def _results(population: pd.DataFrame, params: Evaluate, costs: Costs) -> dict[str, Any]:
+    """Return everything measured on one population, and the same at each origin."""
     origins = population.groupby("origin", sort=True)
     each = [
         {
             "origin": day,
             **_measured(rows, params, costs),
-            "estimated": estimated(rows["model"].to_numpy(np.float64), more[str(day)]),
+            "estimated": estimated(rows["model"].to_numpy(np.float64)),
         }
         for day, rows in origins
     ]
@@ -101,13 +84,11 @@ def _newest(
     snapshot = calibration["data_end"]
     rows = scored_features(features, lifecycle, snapshot)
     risk = model_of(model, about, "model.txt").predict(rows) if len(rows) else np.empty(0)
-    recent = (rows["recency_days"] <= calibration["benchmark_recency_days"]).to_numpy()
-    more = half_way(risk[recent], about["chosen"]["model.txt"]["cv_auc"])
     psi = stability(about["reference"], rows)
     return {
         "snapshot": snapshot,
         "population": len(rows),
-        "estimated": estimated(risk, more),
+        "estimated": estimated(risk),
         "psi": dict(list(psi.items())[:MOVED]),
     }
 
@@ -175,10 +156,10 @@ def evaluate(
 
     Top level: the scored population; `benchmark`: customers with at least two purchases and a
     recent one, on which the scorer is selected. Both have one row per customer and origin.
-    `grouped_cv` is of the training rows. `by_segment`: the selected scorer on the scored population
-    by today's segments. `timing`, `value`: the forecasts, on all buyers. `returning`: the
-    value of those without a risk, on customers who came back. `stake`: by which value,
-    `value_source`, calls are ranked. `seeds`: the benchmark of a small shop over seeds.
+    `grouped_cv` is of the training rows of the oldest origin. `by_segment`: the selected scorer on
+    the scored population by today's segments. `timing`, `value`: the forecasts, on all buyers.
+    `returning`: the value of those without a risk, on customers who came back. `stake`: by which
+    value, `value_source`, calls are ranked. `seeds`: the benchmark of a small shop over seeds.
     """
     about = about_of(model)
     origins = list(calibration["origins"])
@@ -219,8 +200,7 @@ def evaluate(
         scored, benchmark = rows[rows["scored"]], rows[rows["benchmark"]]
         own = [OWN] if params.own_model else []
         _require_no_leak(benchmark, about["features"] + own)
-        more = auc_corrections(benchmark, about)
-        top, bench = (_results(of, more, params, costs) for of in (scored, benchmark))
+        top, bench = (_results(of, params, costs) for of in (scored, benchmark))
         selection = _selection(bench, params)
         scorer = "model" if selection["verdict"] == NO_SIGNAL else selection["verdict"]
         bands = risk_bands(scored, scorer, params.bands)

@@ -13,11 +13,10 @@ from models.defection.booster import (
     text_of,
     without_feature_ranges,
 )
-from models.defection.cross_validation import grouped_cv
 from models.defection.drift import reference
-from models.defection.forms import Model, SelectedForm
+from models.defection.forms import Model
 from models.defection.leakage import date_columns
-from models.defection.training import too_little
+from models.defection.training import Trained, too_little, validate
 from models.settings import Boosting
 from pipeline.engine.rows import buyers, feature_names, joined, purged
 from pipeline.registry.forecasts import raw_scores, train_forecasts
@@ -62,7 +61,7 @@ def train(
         "sha256": {},
     }
 
-    earlier: SelectedForm | None = None
+    earlier: Trained | None = None
     files: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     end = calibration["data_end"]
@@ -76,11 +75,12 @@ def train(
         bought = buyers(features, newest)
         fitted = {key: cls.fit(training, bought, spec) for key, cls in BASELINES.items()}
         trained = train_at(rows, calibration, origin, snapshots, fitted, spec, earlier)
-        earlier = trained.selected
+        if earlier is None:
+            validated = validate(training, trained, fitted[trained.base], spec)
+        earlier = trained
         files[name] = without_feature_ranges(text_of(trained.model.booster))
         baselines[name] = {key: asdict(baseline) for key, baseline in fitted.items()}
-        validated = grouped_cv(training, trained.selected, spec)
-        about["chosen"][name] = {**trained.about(), "cv_auc": validated["auc"]}
+        about["chosen"][name] = trained.about()
     tasks = train_tasks(features, lifecycle, labels, calibration, spec)
     files |= tasks.files
     baselines |= tasks.baselines
