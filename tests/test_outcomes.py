@@ -13,13 +13,13 @@ from frozen import params
 from benchmarks.treatment_effects import seed_of, trial
 from models.decision.outcomes import (
     SaveRate,
-    drift,
     effect_in,
     effect_of,
     observed_save_rate,
     rates_for,
     save_rates,
     shrunk,
+    stability_index,
 )
 from models.defection.profit import expected_profit
 from pipeline.delivery.outcomes import effects, learnt, report_of, summary, trials
@@ -152,8 +152,8 @@ def test_an_alarm_is_raised_where_contacts_harm_and_only_there() -> None:
 
 def test_drift_is_none_between_equal_lists_and_much_between_unlike_ones() -> None:
     scores = np.random.default_rng(1).beta(2, 5, 4000)
-    assert drift(scores[:2000], scores[2000:]) < 0.02
-    assert drift(scores, scores**0.3) > 0.25
+    assert stability_index(scores[:2000], scores[2000:]) < 0.02
+    assert stability_index(scores, scores**0.3) > 0.25
 
 
 def test_a_measured_save_rate_changes_whom_it_pays_to_call() -> None:

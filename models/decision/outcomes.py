@@ -138,7 +138,7 @@ def rates_for(rows: pd.DataFrame, learnt: Mapping[str, Any] | None, assumed: flo
     return np.array([cells.get(key, learnt["overall"]) for key in keys], np.float64)
 
 
-def drift(before: Floats, now: Floats, bins: int = 10) -> float:
+def stability_index(before: Floats, now: Floats, bins: int = 10) -> float:
     """Return the population stability index of scores: below .1 none, above .25 much."""
     cuts = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
     shares = [

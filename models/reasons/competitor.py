@@ -81,7 +81,7 @@ def trend(at: Context, category: int, kind: int, per: int, days: tuple[int, int,
 
 
 @kernel
-def judge(
+def compare_spend(
     past: Past,
     at: Context,
     row: Values,
@@ -156,9 +156,9 @@ def competitor(past: Past, at: Context, row: Values) -> None:
     expected_ipt = shrunk_ipt(past.purchases, n, at.shop)[0]
     since = last + 1 - whole_days(rules.competitor_recent_ipts * expected_ipt)
     most = rules.competitor_without_event if at.market else rules.competitor_without_market
-    judge(past, at, row, since, -1, NEVER, rules.competitor_prior, most)
+    compare_spend(past, at, row, since, -1, NEVER, rules.competitor_prior, most)
     for i in range(len(at.launches)):
         event = at.launches[i]
         if event.starts <= last < event.ends:
             start, prior = event.starts, rules.competitor_prior_event
-            judge(past, at, row, start, event.category, start, prior, 1.0)
+            compare_spend(past, at, row, start, event.category, start, prior, 1.0)

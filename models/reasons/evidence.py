@@ -144,7 +144,7 @@ def judge_all(
 
 
 @kernel
-def next_purchase(tables: Tables, place: int, end: int) -> int:
+def next_paid_line(tables: Tables, place: int, end: int) -> int:
     """Return the place of the next paid line of a later day."""
     day = tables.lines[place].day
     while place < end and (
@@ -199,7 +199,7 @@ def strong_days(
         cancels, end = buffers.cursor[0].cancels, tables.line_start[customer + 1]
         place = tables.line_start[customer]
         while place < end and tables.lines[place].day < until:
-            after, place = tables.lines[place].day, next_purchase(tables, place, end)
+            after, place = tables.lines[place].day, next_paid_line(tables, place, end)
             if cancels:  # the next purchase may be void: look at all days before the lapse
                 begin_customer(tables, customer, buffers)
             past = past_before(tables, customer, after + 1, buffers)
@@ -210,7 +210,7 @@ def strong_days(
             last = min(until, lapses_on - 1)
             following = place
             while following < end and tables.lines[following].cancelled < last:
-                following = next_purchase(tables, following, end)
+                following = next_paid_line(tables, following, end)
             if following < end:  # a purchase that is not void on any of these days
                 last = min(last, tables.lines[following].day)
             if first <= last:

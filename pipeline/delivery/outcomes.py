@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.records import Floats
-from models.decision.outcomes import Effect, SaveRate, drift, effect_in, save_rates
+from models.decision.outcomes import Effect, SaveRate, effect_in, save_rates, stability_index
 from models.defection.metrics import auc_of, calibration_error, counts_by_score
 from models.settings import SMALLEST_CELL
 from pipeline.delivery.earlier import kept_lists
@@ -111,7 +111,7 @@ def quality(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 "auc": _rounded(float(auc_of(*counts)[0])),
                 "brier": round(float(((risk - defected) ** 2).mean()), 5),
                 "ece": _rounded(calibration_error(risk, defected)),
-                "drift": round(drift(first, risk), 5),
+                "drift": round(stability_index(first, risk), 5),
             }
         )
     return entries
