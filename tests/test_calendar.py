@@ -57,12 +57,13 @@ def test_every_calendar_keeps_training_labels_before_the_origin(
         assert len(training) <= snapshots
         assert training == sorted(set(training))
     assert all(training for training in days["training"].values())
-    for plan in days["forecasts"].values():
+    for name, plan in days["forecasts"].items():
         at_origins = plan.get("origins", {})
         cuts = [(plan["origin"], plan["training"]), (end, plan["final"]), *at_origins.items()]
         for origin, training in cuts:
             assert all(earliest <= day <= origin - plan["days"] for day in training)
             assert all(b - a >= horizon for a, b in itertools.pairwise(training))
+            assert len(training) <= (4 if name == "value" else 8)
     assert days["forecasts"]["value"]["origins"].keys() == days["training"].keys()
     for day, before in days["season"].items():
         assert earliest <= before

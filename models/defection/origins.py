@@ -7,7 +7,8 @@ YEAR = 364  # days: 52 weeks, so that a weekday falls on the same
 
 # two of history, one to train and one to test, and one between the first and the last origin
 HORIZONS_NEEDED = 5
-FORECAST_SNAPSHOTS = 8  # to train a forecast on: further ones change little
+# to train on, further ones change little; a day has a season, the spend of a year hardly any
+DAY_SNAPSHOTS, SPEND_SNAPSHOTS = 8, 4
 
 
 def longest_horizon(days: int) -> int:
@@ -54,44 +55,49 @@ def calendar(
     known = min(training, default=end) - earliest  # days whose spend is known at all test origins
     value_days = max(horizon, min(365, (end - earliest) // 2, known))
 
-    def plan(days: int) -> dict[str, Any]:
-        return forecast_plan(sorted(snapshots), earliest, end, days, horizon)
+    def plan(days: int, most: int) -> dict[str, Any]:
+        return forecast_plan(sorted(snapshots), earliest, end, days, horizon, most)
 
-    value = plan(value_days)
+    value = plan(value_days, SPEND_SNAPSHOTS)
     at = sorted(snapshots.union(value["training"], value["final"]))
-    value["origins"] = {o: known_before(at, o - value_days, horizon) for o in training}
+    value["origins"] = {
+        o: known_before(at, o - value_days, horizon, SPEND_SNAPSHOTS) for o in training
+    }
     return {
         "step": step,
         "training": training,
         "final": final,
-        "forecasts": {"timing": plan(2 * horizon), "value": value},
+        "forecasts": {"timing": plan(2 * horizon, DAY_SNAPSHOTS), "value": value},
         "tracking": list(range(end, first, -step))[::-1],
         "season": season,
     }
 
 
 def forecast_plan(
-    snapshots: list[int], earliest: int, end: int, days: int, apart: int
+    snapshots: list[int], earliest: int, end: int, days: int, apart: int, most: int
 ) -> dict[str, Any]:
     """Return the newest `origin` whose outcome, of so many days, is known at the end of the data.
 
     `training` and `final`: the snapshots to train on at the origin and at the end, which are known
-    by then. They lie `apart` days from each other or more: closer ones have nearly the same
-    outcomes. Most are snapshots that the features are computed at anyway.
+    by then, `most` or fewer. They lie `apart` days from each other or more: closer ones have nearly
+    the same outcomes. Most are snapshots that the features are computed at anyway.
     """
 
     def known_by(origin: int) -> list[int]:
         newest = [origin - days] if origin - days >= earliest else []
-        return known_before(sorted({*snapshots, *newest}), origin - days, apart)
+        return known_before(sorted({*snapshots, *newest}), origin - days, apart, most)
 
     origin = end - days
     return {"days": days, "origin": origin, "training": known_by(origin), "final": known_by(end)}
 
 
-def known_before(snapshots: list[int], latest: int, apart: int) -> list[int]:
-    """Return the newest of ascending snapshots up to `latest`, `apart` days or more apart."""
+def known_before(snapshots: list[int], latest: int, apart: int, most: int) -> list[int]:
+    """Return the newest of ascending snapshots up to `latest`, `apart` days or more apart.
+
+    `most` or fewer.
+    """
     kept: list[int] = []
     for day in reversed(snapshots):
         if day <= latest and (not kept or day <= kept[-1] - apart):
             kept.append(day)
-    return kept[:FORECAST_SNAPSHOTS][::-1]
+    return kept[:most][::-1]
