@@ -42,7 +42,7 @@ COLUMNS = (
 WITHOUT_RISK = f"coalesce({' or '.join(f'({task.population})' for task in TASKS)}, false)"
 
 
-def _rows(
+def buyer_rows(
     folders: dict[str, Folder], calibration: dict[str, Any], snapshots: list[str]
 ) -> pd.DataFrame:
     """One row per sampled buyer and snapshot: features, yearly_spend, without_risk, outcomes."""
@@ -72,7 +72,7 @@ def train_forecasts(
         if "origins" in plan:
             ends[RETAINED] = {day: (day, days) for day, days in plan["origins"].items()} | final
         used = {day for own in ends.values() for _, days in own.values() for day in days}
-        rows = _rows(folders, calibration, sorted(used))
+        rows = buyer_rows(folders, calibration, sorted(used))
         for forecast, own in ends.items():
             if forecast == RETAINED:
                 if not about[name]:
@@ -240,7 +240,7 @@ def measure_forecasts(
         if not _trained(about, name):
             continue
         plan = calibration["forecasts"][name]
-        rows = _rows(folders, calibration, [plan["origin"]])
+        rows = buyer_rows(folders, calibration, [plan["origin"]])
         rows = rows[rows[OUTCOMES[name]].notna()]
         head = {"origin": plan["origin"], "days": plan["days"], "population": len(rows)}
         if name == "timing":
