@@ -1,9 +1,10 @@
 """`python -m benchmarks.seasons`: calibration through the year in a demo with a strong season.
 
 The amplitude of the season is .6, and six test origins a horizon apart cover the year. By seed and
-origin: the calibration error of the scored population (ten bins), the error that true probabilities
-would show by chance, the part of last year's shift that the model took over (`weight`), and the
-errors with none and with half of that shift instead. Written to benchmarks/results/seasons.json.
+origin: the share of the scored population that churned and the one predicted, the part of last
+year's correction that the model took over (`weight`), what its own log-odds are multiplied by in
+this season (`scale`), the calibration error (ten bins), and the error that true probabilities would
+show by chance. Written to benchmarks/results/seasons.json.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import pandas as pd
 import yaml
 from rich.console import Console
 from rich.table import Table
-from scipy.special import expit, logit
 
 from benchmarks.measure import ROOT
 from benchmarks.simulated_shops import TRAIN, made
@@ -51,15 +51,14 @@ def origins(root: Path) -> list[dict[str, Any]]:
 def _entry(day: str, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, Any]:
     chosen = about["chosen"][f"origins/{day}.txt"]
     risk, defected = rows["model"].to_numpy(np.float64), rows["defected"].to_numpy(bool)
-    unshifted, weight = logit(risk) - chosen["shift"], chosen["season_weight"]
-    half = expit(unshifted + chosen["shift"] / weight / 2) if weight else expit(unshifted)
-    errors = {"ece": risk, "ece_without": expit(unshifted), "ece_half": half}
     return {
         "origin": day,
         "rows": len(rows),
         "base_rate": round(float(defected.mean()), 4),
-        "weight": weight,
-        **{name: round(calibration_error(by, defected), 5) for name, by in errors.items()},
+        "predicted": round(float(risk.mean()), 4),
+        "weight": chosen["season_weight"],
+        "scale": round(chosen["scale"], 4),
+        "ece": round(calibration_error(risk, defected), 5),
         "floor": round(calibration_floor(risk, 1), 5),
     }
 
@@ -81,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     seeds = parser.parse_args().seeds
     runs = [run(seed) for seed in progress(range(1, seeds + 1), seeds, "seasonal shops")]
-    names = ("base_rate", "weight", "ece", "ece_without", "ece_half", "floor")
+    names = ("base_rate", "predicted", "weight", "scale", "ece", "floor")
     table = Table("origin", *names)
     means = []
     for same in zip(*runs, strict=True):

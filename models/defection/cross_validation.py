@@ -5,7 +5,7 @@ seen: how they differ from the outcomes in each season, and how well they rank.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import pandas as pd
 
 from features.records import Floats
 from models.defection.baselines import Baseline
-from models.defection.booster import ModelSpec
-from models.defection.forms import Model, SelectedForm, corrected, fit_form, in_season
+from models.defection.booster import ModelSpec, as_stored, tree_sums
+from models.defection.forms import Model, SelectedForm, corrected, fit_form, init_score
 from models.defection.metrics import weighted_auc
 from models.defection.season import Line, Season, correction, learn_season
 
@@ -24,20 +24,32 @@ FOLDS = 2  # both together cost one more training
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Two models without a season, each trained without one half of the customers."""
+    """Two models without a season, each trained without one half of the customers.
+
+    `known`: what their trees said of the rows of each snapshot, the same at later origins.
+    """
 
     models: list[Model]
+    known: dict[str, Floats] = field(default_factory=dict)
 
     def log_odds(self, rows: pd.DataFrame, base: Baseline, season: Season) -> Floats:
-        """Return log-odds of rows, by the model that has not seen the customer, in their season.
+        """Return log-odds of a snapshot's rows, by the model that has not seen the customer.
 
-        `base` and `season` may be of a later origin.
+        They are in the snapshot's season. `base` and `season` may be of a later origin.
         """
-        fold, log_odds = _folds(rows), np.empty(len(rows))
+        day = str(rows["snapshot"].iloc[0])
+        if day not in self.known:
+            self.known[day] = self._trees(rows)
+        start = init_score(base, rows)
+        return self.known[day] + season.starts(rows, start) + self.models[0].slope * start
+
+    def _trees(self, rows: pd.DataFrame) -> Floats:
+        fold, sums = _folds(rows), np.empty(len(rows))
         for unseen, model in enumerate(self.models):
             if (at := fold == unseen).any():
-                log_odds[at] = in_season(replace(model, base=base), rows[at], season)
-        return log_odds
+                values = as_stored(rows[at], model.columns)
+                sums[at] = tree_sums(model.booster, values) + model.shift
+        return sums
 
     def own_season(
         self,
@@ -54,20 +66,13 @@ class CrossFitted:
         recurs. For the arguments see `learn_season`.
         """
         prior, sd = spec.params.season_prior, spec.params.season_sd
-        known: dict[str, Floats] = {}
-
-        def of_day(rows: pd.DataFrame) -> Floats:
-            day = str(rows["snapshot"].iloc[0])
-            if day not in known:
-                known[day] = self.log_odds(rows, base, season)
-            return known[day]
-
         days = [rows for _, rows in training.groupby("snapshot")]
         outcomes = np.concatenate([rows["defected"].to_numpy(bool) for rows in days])
-        always = correction(np.concatenate([of_day(rows) for rows in days]), outcomes, sd)
+        log_odds = np.concatenate([self.log_odds(rows, base, season) for rows in days])
+        always = correction(log_odds, outcomes, sd)
 
         def without_season(rows: pd.DataFrame) -> Floats:
-            return corrected(of_day(rows), always)
+            return corrected(self.log_odds(rows, base, season), always)
 
         return learn_season(without_season, training, years, year_ago, prior, sd).now
 
@@ -96,9 +101,13 @@ def grouped_cv(
     sizes = {"folds": FOLDS, "customers": rows["customer_id"].nunique(), "rows": len(rows)}
     if fitted is None:
         return {**sizes, "auc": None}
-    z, defected = fitted.log_odds(rows, base, season), rows["defected"].to_numpy(bool)
-    days = rows.groupby("snapshot").indices.values()
-    auc = np.mean([weighted_auc(z[at], defected[at], np.ones(len(at))) for at in days])
+    aucs = [
+        weighted_auc(
+            fitted.log_odds(day, base, season), day["defected"].to_numpy(bool), np.ones(len(day))
+        )
+        for _, day in rows.groupby("snapshot")
+    ]
+    auc = np.mean(aucs)
     return {**sizes, "auc": round(float(auc), 5) if np.isfinite(auc) else None}
 
 
