@@ -7,8 +7,7 @@ simulated shops whose customers all differ, with the parameters of the demo:
 * AUC: the large shop's model of the newest test origin, trained on a fifth of the sample, on the
   sample and on everybody, on all benchmark rows of that origin.
 
-Written to benchmarks/results/sample.json. With a million customers it takes an
-hour.
+Written to benchmarks/results/sample.json. With a million customers it takes an hour.
 """
 
 import argparse
