@@ -6,7 +6,7 @@ of `timing`, of those who bought within two horizons.
 * The model and the baselines, each by the median day; BG/NBD by earlier quantiles as well.
 * One day for everybody: a quantile of the days after the training snapshots.
 * The bound: the model trained on the outcomes at the test origin itself, of four customers in five,
-  and applied to the fifth. Nobody knows them at that day: only what the features do not say is left.
+  and applied to the fifth. Nobody knows them on that day, so what is left is beyond the features.
 """
 
 import argparse
