@@ -128,14 +128,15 @@ def test_satisfaction_falls_with_the_weight_of_the_worst_failure_of_each_order(
 
 @pytest.mark.parametrize(
     ("delivered", "weight"),
-    [(5, 0), (6, 0), (7, 0.5), (NEVER, 0.5)],
+    [(5, 0), (6, 0), (7, 1.5), (NEVER, 1.5)],
     ids=["in time", "in grace", "late", "never"],
 )
-def test_an_order_delivered_after_the_grace_lowers_satisfaction_a_little(
+def test_an_order_delivered_after_the_grace_lowers_satisfaction_by_its_weight(
     delivered: int, weight: float
 ) -> None:
     late = {"day": 0, "promised": 4, "delivered": delivered}
-    row = state(91, orders=[late, *MONTHLY[1:]])
+    limits = LIMITS._replace(satisfaction_late=3)  # in halves
+    row = state(91, limits=limits, orders=[late, *MONTHLY[1:]])
     assert row["satisfaction"] == pytest.approx(math.exp(-weight * 2 ** (-85 / 120) / 4), rel=1e-6)
 
 
