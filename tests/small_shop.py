@@ -172,6 +172,7 @@ def write(folder: Path, frame: pd.DataFrame) -> dict[str, Folder]:
     bought = {
         **dict.fromkeys(("net_spend_365d", "yearly_spend"), frame["net_spend_365d"].astype(float)),
         "purchases_365d": lifecycle["purchases"],
+        "net_per_purchase": frame["basket_mean"].astype(float),
     }
     lifecycle = lifecycle.assign(**bought).astype({"status": "string"})
     lifecycle = lifecycle.assign(**reasons(frame))

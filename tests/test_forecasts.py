@@ -315,6 +315,24 @@ def test_the_source_selected_at_the_origins_gives_the_value_of_the_list(
     assert np.corrcoef(list(by.values())).min() < 0.99
 
 
+def test_who_sent_everything_back_is_worth_less_than_who_kept_it(
+    shop: dict[str, Any], tmp_path: Path
+) -> None:
+    states = pd.read_parquet(shop["lifecycle"].path)
+    states["activity"], states["yearly_spend"] = "lapsed", 0.0
+    states.loc[states["customer_id"] < "c0200", "net_per_purchase"] = 0.0
+    store.write(tmp_path / "lifecycle" / "part-000.parquet", states)
+    folders = shop["features"], Folder(tmp_path / "lifecycle"), shop["model"]
+    worth = {
+        measured: forecasts.forecasts(
+            *folders, {**shop["metrics"], "returning": {"selected": measured}}, small_shop.DATA_END
+        )["value_if_retained"]
+        for measured in (value.PAST_YEAR, value.PREDICTED)
+    }
+    assert (worth[value.PAST_YEAR][:"c0199"] == 0).all()
+    assert worth[value.PREDICTED][:"c0199"].median() < worth[value.PREDICTED]["c0200":].median()
+
+
 @pytest.mark.parametrize("measured", [None, value.PAST_YEAR, value.PREDICTED])
 def test_a_customer_away_for_longer_than_a_year_is_worth_a_purchase_at_least(
     measured: str | None, shop: dict[str, Any], tmp_path: Path

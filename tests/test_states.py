@@ -224,7 +224,8 @@ def test_every_field_of_a_state_is_as_listed_and_the_others_are_zero(
     events = {kind: rows for kind, rows in situation.items() if kind != "strong"}
     row = states_at(tables_of(customer(**events)), day, strong=situation.get("strong", ()))[0, day]
     if spent := due.get("net_spend_365d"):
-        due = due | {"yearly_spend": spent}  # no expected IPT is longer than half a year here
+        # no expected IPT is longer than half a year here, and no purchase older than a year
+        due = due | {"yearly_spend": spent, "net_per_purchase": spent / due["purchases"]}
     assert {name: row[name].item() for name in row.dtype.names if row[name]} == pytest.approx(
         due, rel=1e-5
     )
@@ -338,6 +339,13 @@ def test_core_begins_anew_with_a_purchase_on_the_day_of_defection(
 def test_a_year_is_the_last_three_hundred_and_sixty_five_days(day: int, purchases: int) -> None:
     row = states_at(tables_of(customer(orders=[0, 300])), day)[0, day]
     assert (row["purchases_365d"], row["net_spend_365d"]) == (purchases, 10 * purchases)
+
+
+def test_a_purchase_that_went_back_is_worth_nothing_however_long_ago() -> None:
+    kept = customer(orders=[0, 30], returns=[(31, 5.0)])
+    back = customer(orders=[0], returns=[(1, 10.0)])
+    rows = states_at(tables_of(kept, back), 700)
+    assert [rows[who, 700]["net_per_purchase"] for who in (0, 1)] == [7.5, 0]
 
 
 def test_a_yearly_customer_who_is_overdue_is_worth_the_mean_of_two_expected_ipts() -> None:

@@ -109,8 +109,13 @@ def by_gamma_gamma(
     expected = bg_nbd.expected_purchases(buying, *history, days)
     if within:
         expected = expected / np.maximum(1 - bg_nbd.no_purchase(buying, *history, within), RARE)
-    amounts = matrix(rows, ["purchases", "basket_mean"]).T
-    return np.asarray(expected * spend.mean_spend(*amounts) * YEAR / days)
+    amount = spend.mean_spend(rows["purchases"].to_numpy(np.float64), per_purchase(rows))
+    return np.asarray(expected * amount * YEAR / days)
+
+
+def per_purchase(rows: pd.DataFrame) -> Floats:
+    """Return the net spend of a purchase, the mean of all so far; 0 where all went back."""
+    return np.asarray(np.maximum(rows["net_per_purchase"].to_numpy(np.float64), 0))
 
 
 def by_last_year(rows: pd.DataFrame) -> Floats:
@@ -120,7 +125,7 @@ def by_last_year(rows: pd.DataFrame) -> Floats:
 
 def at_least_one_purchase(rows: pd.DataFrame) -> Floats:
     """Return `by_last_year`, and at least the mean spend of a purchase: whoever returns buys."""
-    return np.maximum(by_last_year(rows), np.nan_to_num(matrix(rows, ["basket_mean"])[:, 0]))
+    return np.maximum(by_last_year(rows), per_purchase(rows))
 
 
 def fit_value(rows: pd.DataFrame, spec: ModelSpec) -> "lgb.Booster":

@@ -55,6 +55,13 @@ def is_partial_defection(visits: float, spend: float, limits: Limits) -> bool:
 
 
 @kernel
+def net_per_purchase(past: Past) -> float:
+    """Return spend less returns so far, per purchase, in currency; 0 without a purchase."""
+    n = len(past.purchases)
+    return net_spend(past, past.snapshot - past.purchases[0].day) / n if n > 0 else 0.0
+
+
+@kernel
 def yearly_spend(past: Past, expected_ipt: float, limits: Limits) -> float:
     """Return net spend a year, in currency.
 

@@ -26,7 +26,13 @@ from features.records import (
 )
 from models.lifecycle.by_when import complaint_due_first, last_delivery, recent_failures
 from models.lifecycle.core_entry import lacking
-from models.lifecycle.habits import habits, is_partial_defection, level_now, yearly_spend
+from models.lifecycle.habits import (
+    habits,
+    is_partial_defection,
+    level_now,
+    net_per_purchase,
+    yearly_spend,
+)
 from models.lifecycle.limits import Limits
 from models.lifecycle.satisfaction import failures, is_unresolved, satisfaction
 from models.lifecycle.states import (
@@ -179,6 +185,7 @@ def judge(
     expected_ipt, log_sd = shrunk_ipt(past.purchases, n, shop)
     row.ipt_days, row.ipt_log_sd = expected_ipt, log_sd
     row.yearly_spend = yearly_spend(past, expected_ipt, limits)
+    row.net_per_purchase = net_per_purchase(past)
     row.satisfaction = satisfaction(past, expected_ipt, shop, limits)
     row.recent_failures = recent_failures(past, expected_ipt, shop, limits)
     row.complaint_opened_on, row.complaint_due_on = complaint_due_first(past, shop.sla)

@@ -34,7 +34,7 @@ STATE = record(
     "i4 purchases_back",  # since a lapse, until won back or off probation
     "i4 complaints defects grave_open past_sla",  # by the last purchase
     "i4 open_past_sla",
-    "f8 net_spend_365d yearly_spend",
+    "f8 net_spend_365d yearly_spend net_per_purchase",
     "i2 purchases_365d",
     "i1 weekday month",  # with most of these purchases, 0 Monday and January; -1 without any
 )

@@ -11,7 +11,8 @@ where snapshot = $snapshot::date and customer_id in (
 order by customer_id
 
 -- query: buyers_features
-select f.* exclude (snapshot, filename, part), l.yearly_spend, {without_risk} as without_risk
+select f.* exclude (snapshot, filename, part), l.yearly_spend, l.net_per_purchase,
+       {without_risk} as without_risk
 from {features} f join {lifecycle} l using (customer_id, snapshot)
 where snapshot = $snapshot::date and f.purchases >= 1
 order by customer_id
@@ -22,7 +23,8 @@ with sampled as (
     where snapshot = $newest::date and purchases >= $purchases
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       l.stage, l.activity, l.scored, l.yearly_spend, {benchmark} as benchmark,
+       l.stage, l.activity, l.scored, l.yearly_spend, l.net_per_purchase,
+       {benchmark} as benchmark,
        y.defected, y.returned, y.spend_within
 from {features} f
 join {lifecycle} l using (customer_id, snapshot)
@@ -37,7 +39,8 @@ with sampled as (
     where snapshot = $newest::date and purchases >= 1
     order by md5(customer_id), customer_id limit $most)
 select f.* exclude (filename, part) replace (strftime(f.snapshot, '%Y-%m-%d') as snapshot),
-       l.yearly_spend, {without_risk} as without_risk, y.defected, y.next_days, y.spend_next
+       l.yearly_spend, l.net_per_purchase, {without_risk} as without_risk,
+       y.defected, y.next_days, y.spend_next
 from {features} f
 join {lifecycle} l using (customer_id, snapshot)
 join {labels} y using (customer_id, snapshot)

@@ -16,7 +16,7 @@ import pandas as pd
 from features.records import Floats
 from models.defection import bg_nbd, timing, value
 from models.defection.baselines import PAST, BgNbd
-from models.defection.booster import THREADS, ModelSpec, as_stored, matrix
+from models.defection.booster import THREADS, ModelSpec, as_stored
 from models.defection.tasks import TASKS
 from models.settings import SMALLEST_CELL
 from pipeline.engine.rows import QUERIES, buyers, query, rows_of
@@ -29,8 +29,7 @@ Scorers = dict[str, Callable[[], Floats]]  # a list needs one, which then comput
 RETAINED = "retained"  # the spend of those who buy within the horizon
 MEASURED = ("timing", "value")  # beside their baselines, each at an origin of its own
 OUTCOMES = {"timing": "next_days", "value": "spend_next", RETAINED: "spend_next"}
-SPEND = ["purchases", "basket_mean"]
-NEEDS = {*PAST, *SPEND, "expected_next_days"}  # features of the baselines
+NEEDS = {*PAST, "expected_next_days"}  # features of the baselines
 COLUMNS = (
     "next_order_on",
     "next_order_from",
@@ -45,7 +44,7 @@ WITHOUT_RISK = f"coalesce({' or '.join(f'({task.population})' for task in TASKS)
 def buyer_rows(
     folders: dict[str, Folder], calibration: dict[str, Any], snapshots: list[str]
 ) -> pd.DataFrame:
-    """One row per sampled buyer and snapshot: features, yearly_spend, without_risk, outcomes."""
+    """One row per sampled buyer and snapshot: features, what `l.` names in the SQL, outcomes."""
     named = {name: rows_of(at) for name, at in folders.items()}
     sql = QUERIES["forecast"].format(**named, without_risk=WITHOUT_RISK)
     newest, most = calibration["data_end"], calibration["sample_customers"]
@@ -122,7 +121,8 @@ def _fit(
         fitted = timing.fit_timing(rows, spec, past)
         return fitted.boosters, {"margin": fitted.margin, "start": "bg_nbd"}
     repeated = rows[(rows["purchases"] >= 2) & (rows["snapshot"] == rows["snapshot"].max())]
-    spend = value.fit_gamma_gamma(*matrix(repeated, SPEND).T)
+    purchases = repeated["purchases"].to_numpy(np.float64)
+    spend = value.fit_gamma_gamma(purchases, value.per_purchase(repeated))
     return {"spend": value.fit_value(rows, spec)}, {"gamma_gamma": spend._asdict()}
 
 
