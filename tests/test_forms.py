@@ -17,12 +17,15 @@ from models.defection.forms import (
     BASE,
     Model,
     SelectedForm,
+    corrected,
     fit_form,
+    init_score,
     preferred,
     select_form,
     with_far,
+    with_season,
 )
-from models.defection.season import NO_SEASON
+from models.defection.season import NO_SEASON, Line
 from models.settings import Boosting, Form
 from pipeline.registry.model_files import scorer
 from pipeline.runtime.errors import ConfigError, ModelError
@@ -153,6 +156,19 @@ def test_a_shift_moves_all_log_odds_alike_and_no_explanation() -> None:
     moved = replace(model, shift=0.3)
     assert logit(moved.predict(rows)) - logit(model.predict(rows)) == pytest.approx(0.3, abs=1e-9)
     pd.testing.assert_frame_equal(moved.explain(rows), model.explain(rows))
+
+
+@pytest.mark.parametrize("form", ["plain", "offset"])
+def test_a_season_corrects_the_log_odds_of_base_and_model_and_explains_its_part(form: Form) -> None:
+    rows = small_shop.rows(60, 2.0)
+    model = fitted(form, rows, 5)
+    now, own = Line(0.3, 0.2), Line(-0.1, -0.4)
+    seasonal = with_season(model, now, own)
+    start = now.at(init_score(model.base, rows))
+    expected = corrected(logit(model.predict(rows)) + start, own)
+    assert logit(seasonal.predict(rows)) == pytest.approx(expected, abs=1e-9)
+    constant = expected - seasonal.explain(rows).sum(axis=1).to_numpy()
+    assert np.ptp(constant) < 1e-9
 
 
 def seasonal_calendar(day: str, before: str) -> dict[str, Any]:
