@@ -174,3 +174,20 @@ def test_halves_with_one_outcome_only_are_not_cross_fitted() -> None:
     base = LogisticRFM.fit(rows.assign(defected=np.arange(len(rows)) % 2 > 0))
     assert cross_fit(rows, selected, base, spec, NO_SEASON) is None
     assert grouped_cv(rows, None, base, NO_SEASON)["auc"] is None
+
+
+def test_where_the_season_does_not_recur_the_model_scores_without_one() -> None:
+    def at(day: str, shift: float, seed: int) -> pd.DataFrame:
+        rows = snapshot(day, shift, seed).assign(purchases=2.0, spend=5.0)
+        return rows.assign(customer_id=np.arange(len(rows)))
+
+    shifts = [0.8, -0.8] * 2
+    years = [
+        (at(f"2024-{n + 1:02}-01", shift, n), at(f"2025-{n + 1:02}-01", -shift, n + 50))
+        for n, shift in enumerate(shifts)
+    ]
+    training = pd.concat([then for _, then in years])
+    base = LogisticRFM.fit(training)
+    spec = ModelSpec(["recency_days"], params().train.model_copy(update={"max_rounds": 20}), {}, 30)
+    trained = fit_model(training, {BASE: base}, years, at("2024-08-01", 0.8, 9), spec)
+    assert (trained.season.weight, trained.model.scale) == (0, 1)

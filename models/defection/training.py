@@ -85,7 +85,7 @@ def fit_model(
     halves, own = earlier.cross_fitted if earlier else None, NO_CORRECTION
     if season.lines:
         halves = halves or cross_fit(training, selected, fitted, spec, season)
-        if halves:
+        if halves and season.weight:  # where nothing recurs, the model's own does not either
             own = halves.own_season(training, years, year_ago, fitted, season, spec)
     return Trained(with_season(model, season.now, own), selected, season, base, halves)
 
