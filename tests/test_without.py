@@ -65,8 +65,10 @@ def test_a_feature_that_predicts_churn_is_worth_more_than_chance(tmp_path: Path)
     assert abs(result.deltas[AGAIN]["auc"][0]) < result.deltas[WITHOUT]["auc"][0] / 3
 
 
-def test_a_feature_that_predicts_nothing_is_worth_nothing_beyond_chance(tmp_path: Path) -> None:
-    point, low, high = shop_without(tmp_path, "spend").deltas[WITHOUT]["auc"]
-    assert low < 0.01
-    assert abs(point) < 0.02
+def test_a_feature_that_predicts_nothing_is_worth_about_as_much_as_another_seed(
+    tmp_path: Path,
+) -> None:
+    deltas = shop_without(tmp_path, "spend").deltas
+    point, low, high = deltas[WITHOUT]["auc"]
+    assert abs(point) < 1.5 * abs(deltas[AGAIN]["auc"][0])
     assert low <= point <= high

@@ -1,6 +1,7 @@
 """Names and figures as people read them."""
 
 import math
+import re
 from typing import Any
 
 MISSING = "–"
@@ -14,6 +15,11 @@ def readable(name: str) -> str:
 def activity_name(activity: str) -> str:
     """The word for an activity: `late` is overdue."""
     return "overdue" if activity == "late" else activity
+
+
+def unbroken(text: str) -> str:
+    """Text in which no line ends between a number and its per cent sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
 def number(value: float | None, decimals: int = 0) -> str:

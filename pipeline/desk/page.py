@@ -93,7 +93,7 @@ def render(**shown: Any) -> str:
     environment = jinja2.Environment(
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=True
     )
-    names = ("readable", "number", "amount", "activity_name")
+    names = ("readable", "unbroken", "number", "amount", "activity_name")
     environment.filters |= {name: getattr(formats, name) for name in names} | {"safe_text": safe}
     style, script = read_text(__file__, "style.css"), read_text(__file__, "script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -73,7 +73,7 @@ function sort(rows, column, direction, numeric) {
 // Data becomes text of an element, never markup.
 function make(tag, text, kind) {
   const element = document.createElement(tag);
-  element.textContent = text;
+  element.textContent = String(text).replace(/(\d) %/g, "$1\u00a0%");
   if (kind) element.className = kind;
   return element;
 }
@@ -84,7 +84,7 @@ function build({ values }, list) {
   named.append(make("b", id), make("small", stage + ", " + activity, activity));
   if (contact === "call" && list !== "call") named.append(make("small", "call today", "yes"));
   segments.filter(Boolean).forEach((value) => named.append(make("small", value)));
-  const risky = make("td", risk ? risk + "\u00a0% " : MISSING, risk ? "risk " + band : "");
+  const risky = make("td", risk ? risk + " % " : MISSING, risk ? "risk " + band : "");
   if (risk) {
     const bar = make("i", "");
     bar.style.setProperty("--r", risk / 100);
