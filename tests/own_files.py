@@ -349,6 +349,29 @@ CATALOGUE: dict[str, OwnFile] = {
             ).encode()
         }
     ),
+    "Portuguese names": OwnFile(
+        {
+            "vendas.csv": text(
+                "Nº Cliente|Fatura|Data|Artigo|Qtd.|Preço unit. (€)", lines("%d-%m-%Y", german), ";"
+            ).encode("cp1252")
+        }
+    ),
+    "Dutch names": OwnFile(
+        {
+            "verkoop.csv": text(
+                "klantnummer|factuurnummer|factuurdatum|artikel|aantal|prijs per stuk",
+                lines("%d-%m-%Y", german),
+                ";",
+            ).encode()
+        }
+    ),
+    "Swedish names": OwnFile(
+        {
+            "orderrader.csv": text(
+                "Kundnr|Ordernr|Orderdatum|Produkt|Antal|Pris", lines("%Y-%m-%d", german), ";"
+            ).encode()
+        }
+    ),
     "the time of day in its own column": OwnFile(
         {
             "scontrini.csv": text(
