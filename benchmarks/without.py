@@ -15,11 +15,12 @@ from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 import typer
+from scipy.special import expit
 
 from features.catalogue import FAMILIES
 from features.columns import expand
 from features.settings import Windows
-from models.defection.booster import ModelSpec, fit_booster, matrix, probabilities
+from models.defection.booster import ModelSpec, fit_booster, matrix, tree_sums
 from models.defection.evaluation import compare
 from models.defection.forms import select_form
 from pipeline.engine.rows import feature_names, joined, purged
@@ -80,7 +81,7 @@ def predictions(
             training = purged(rows, snapshots, origin, spec.horizon_days)
             rounds = select_form(training, spec).rounds
             booster = fit_booster(training, spec, rounds)
-            at[name] = probabilities(booster, matrix(at, spec.columns))
+            at[name] = expit(tree_sums(booster, matrix(at, spec.columns)))
         parts.append(at)
     return pd.concat(parts, ignore_index=True)
 

@@ -19,7 +19,7 @@ import small_shop
 from frozen import params
 
 from models.defection.baselines import BASELINES
-from models.defection.booster import NOT_LIGHTGBM, ModelSpec, fit_booster, probabilities
+from models.defection.booster import NOT_LIGHTGBM, ModelSpec, fit_booster, tree_sums
 from models.defection.forms import SelectedForm
 from pipeline.registry import model_files
 from pipeline.registry.about import about_of
@@ -114,8 +114,8 @@ def test_a_monotone_constraint_lets_a_feature_move_the_probability_one_way_only(
     booster = fit_booster(
         wavy, ModelSpec(["mood", "weather"], params, {"mood": constraint}, 30), 50
     )
-    risk = probabilities(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
-    assert {float(step) for step in np.sign(np.diff(risk))} - {0.0} == directions
+    log_odds = tree_sums(booster, np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)]))
+    assert {float(step) for step in np.sign(np.diff(log_odds))} - {0.0} == directions
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from morning_page import (
 
 from features.catalogue import FEATURES
 from pipeline.desk.charts import apart, stage_chart, ticks
-from pipeline.desk.formats import measure
+from pipeline.desk.formats import measure, unbroken
 from pipeline.desk.page import stages_now
 from pipeline.runtime.sections import Report
 from pipeline.stages.report import report
@@ -236,3 +236,7 @@ def test_ticks_are_round_and_within(low: float, high: float, found: list[float])
 )
 def test_labels_stand_apart_and_above_the_axis(wanted: list[float], placed: list[float]) -> None:
     assert apart(wanted, 20, 100) == placed
+
+
+def test_no_line_of_the_page_ends_between_a_number_and_its_per_cent_sign() -> None:
+    assert unbroken("risk 46 %, name {% raw %}") == "risk 46\u00a0%, name {% raw %}"

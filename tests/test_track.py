@@ -15,7 +15,7 @@ import pytest
 import small_shop
 from tracked_shop import CANARY, MLFLOWS_OWN_WARNINGS, PARAMS, SPENT, Made, Project, project_at
 
-from models.defection.booster import matrix, probabilities
+from models.defection.booster import matrix, tree_sums
 from pipeline.delivery.prune import prune
 from pipeline.registry import commands, spool
 from pipeline.registry.bundle import files_of, scoring_in
@@ -93,10 +93,8 @@ def test_the_registered_model_is_text_with_a_signature_and_scores_as_the_one_at_
     rows = small_shop.rows(50, 2.0, seed=3)
     loaded = mlflow.lightgbm.load_model(str(place))
     about = project.made.strong.read("model.json")
-    expected = probabilities(
-        booster_of(project.made.strong, about, "model.txt"), matrix(rows, columns)
-    )
-    np.testing.assert_array_equal(probabilities(loaded, matrix(rows, columns)), expected)
+    expected = tree_sums(booster_of(project.made.strong, about, "model.txt"), matrix(rows, columns))
+    np.testing.assert_array_equal(tree_sums(loaded, matrix(rows, columns)), expected)
     assert (
         project.client.get_model_version_by_alias(project.name, "champion").run_id == run["run_id"]
     )

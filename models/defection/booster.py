@@ -99,19 +99,6 @@ def fit_regressions(
     return boosters
 
 
-def probabilities(
-    booster: "lgb.Booster",
-    features: Floats,
-    rounds: int | None = None,
-    init_score: Floats | float = 0.0,
-) -> Floats:
-    """Return the probability of defection, one per row of features, by the first `rounds` trees.
-
-    `init_score`: the log-odds used in training. LightGBM does not store them.
-    """
-    return np.asarray(1 / (1 + np.exp(-(tree_sums(booster, features, rounds) + init_score))))
-
-
 def tree_sums(
     booster: "lgb.Booster", features: npt.NDArray[Any], rounds: int | None = None
 ) -> Floats:
